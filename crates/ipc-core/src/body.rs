@@ -1,0 +1,206 @@
+//! What a walk over arrays writes to: the field nodes, and the buffers of a body in order.
+//!
+//! A buffer is borrowed where the array holds it as the format wants it, made in the arena where not, compressed where
+//! the options say so, and padded. [`Body`] keeps the lists that the message's metadata is built from; it lives as
+//! long as one message, over memory that [`BatchEncoder`](crate::BatchEncoder) keeps.
+
+use arrow_buffer::Buffer;
+use arrow_ipc::FieldNode;
+
+use crate::compress::Codec;
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::segment::{Arena, Segment, Slice};
+
+/// Length prefix of a compressed buffer, or -1 where the buffer is stored raw.
+const LENGTH_PREFIX: usize = 8;
+const STORED_RAW: i64 = -1;
+
+/// Array buffers shorter than this are copied to the arena, where they merge with their neighbours: handing a piece to
+/// the kernel costs more than copying so few bytes.
+const COPY_BELOW: usize = 256;
+
+/// The lists that describe a body, kept from message to message.
+#[derive(Debug, Default)]
+pub(crate) struct Layout {
+    pub(crate) nodes: Vec<FieldNode>,
+    pub(crate) buffers: Vec<arrow_ipc::Buffer>,
+    pub(crate) variadic_counts: Vec<i64>,
+}
+
+impl Layout {
+    pub(crate) fn clear(&mut self) {
+        self.nodes.clear();
+        self.buffers.clear();
+        self.variadic_counts.clear();
+    }
+}
+
+/// A body in the making.
+pub(crate) struct Body<'s, 'a> {
+    pub(crate) options: &'s Options,
+    pub(crate) layout: &'s mut Layout,
+    pub(crate) segments: Vec<Segment<Slice<'a>>>,
+    pub(crate) arena: Arena,
+    /// Where a buffer is made before it is compressed; unused without a codec.
+    pub(crate) scratch: &'s mut Arena,
+    pub(crate) codec: Option<&'s mut Codec>,
+    /// The body's length so far; always aligned between buffers.
+    pub(crate) length: u64,
+    /// What the length would be without compression.
+    pub(crate) raw_length: u64,
+}
+
+impl<'a> Body<'_, 'a> {
+    /// Describes an array of the walk: its length and its null count.
+    pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Result<()> {
+        self.layout.nodes.push(FieldNode::new(signed("field node length", length)?, signed("null count", null_count)?));
+        Ok(())
+    }
+
+    /// Says how many data buffers follow the views of a view array.
+    pub(crate) fn variadic(&mut self, count: usize) -> Result<()> {
+        self.layout.variadic_counts.push(signed("variadic buffer count", count)?);
+        Ok(())
+    }
+
+    /// A buffer without bytes; it stays without a length prefix when compressed.
+    pub(crate) fn empty(&mut self) -> Result<()> {
+        self.describe(0, 0)
+    }
+
+    /// The bytes from `start` to `start + length` of an array's buffer, as they are.
+    pub(crate) fn array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Result<()> {
+        let slice = start.checked_add(length).and_then(|end| Slice::new(buffer, start..end)).ok_or_else(|| {
+            Error::invalid(
+                format!("a buffer of at least {} bytes", start.saturating_add(length)),
+                format!("{} bytes", buffer.len()),
+            )
+        })?;
+        if length == 0 {
+            return self.empty();
+        }
+        if self.compress(slice.bytes())? {
+            return Ok(());
+        }
+        if self.codec.is_some() {
+            let prefix = self.arena.extend(&STORED_RAW.to_le_bytes());
+            self.push_arena(prefix);
+        }
+        if length < COPY_BELOW {
+            let copy = self.arena.extend(slice.bytes());
+            self.push_arena(copy);
+        } else {
+            self.segments.push(Segment::Array(slice));
+        }
+        self.finish_buffer(length)
+    }
+
+    /// `length` bytes that `write` fills, all of them.
+    pub(crate) fn made(&mut self, length: usize, write: impl FnOnce(&mut [u8])) -> Result<()> {
+        if length == 0 {
+            return self.empty();
+        }
+        if self.codec.is_none() {
+            write(self.arena.reserve(length));
+        } else {
+            self.scratch.clear();
+            write(self.scratch.reserve(length));
+            self.scratch.advance(length);
+            let scratch = std::mem::take(self.scratch);
+            let compressed = self.compress(scratch.as_slice());
+            *self.scratch = scratch;
+            if compressed? {
+                return Ok(());
+            }
+            let prefix = self.arena.extend(&STORED_RAW.to_le_bytes());
+            self.push_arena(prefix);
+            self.arena.reserve(length).copy_from_slice(self.scratch.as_slice());
+        }
+        let made = self.arena.advance(length);
+        self.push_arena(made);
+        self.finish_buffer(length)
+    }
+
+    /// Appends `bytes` compressed, if there is a codec and it saves enough; else does nothing.
+    fn compress(&mut self, bytes: &[u8]) -> Result<bool> {
+        let Some(codec) = self.codec.as_deref_mut() else {
+            return Ok(false);
+        };
+        if self.options.raw_buffers && codec.is_hopeless(bytes.len()) {
+            return Ok(false);
+        }
+        let frame = codec.compress(bytes, &mut self.arena, LENGTH_PREFIX)?;
+        if self.options.raw_buffers && !saves_enough(frame, bytes.len(), self.options.min_space_saving) {
+            return Ok(false);
+        }
+        let prefix = signed("buffer length", bytes.len())?.to_le_bytes();
+        self.arena.reserve(LENGTH_PREFIX).copy_from_slice(&prefix);
+        let stored = self.arena.advance(LENGTH_PREFIX + frame);
+        self.push_arena(stored);
+        self.describe(LENGTH_PREFIX + frame, bytes.len())?;
+        Ok(true)
+    }
+
+    /// Describes the raw buffer of `length` bytes whose segments have just been pushed.
+    fn finish_buffer(&mut self, length: usize) -> Result<()> {
+        let stored = if self.codec.is_some() { LENGTH_PREFIX + length } else { length };
+        self.describe(stored, length)
+    }
+
+    /// Adds a buffer of `stored` bytes, once `raw` bytes, to the layout, and pads the body behind it.
+    fn describe(&mut self, stored: usize, raw: usize) -> Result<()> {
+        let alignment = self.options.alignment;
+        let offset = i64::try_from(self.length).map_err(|_| too_large("body offset", self.length))?;
+        self.layout.buffers.push(arrow_ipc::Buffer::new(offset, signed("buffer length", stored)?));
+        let padding = alignment.padding(stored);
+        self.length += (stored + padding) as u64;
+        self.raw_length += (raw + alignment.padding(raw)) as u64;
+        if padding == 0 {
+            return Ok(());
+        }
+        if let Some(Segment::Arena(last)) = self.segments.last_mut() {
+            self.arena.reserve(padding).fill(0);
+            last.end = self.arena.advance(padding).end;
+        } else {
+            self.segments.push(Segment::Padding(padding));
+        }
+        Ok(())
+    }
+
+    /// Appends bytes of the arena, as part of the segment before where they adjoin it.
+    fn push_arena(&mut self, range: std::ops::Range<usize>) {
+        match self.segments.last_mut() {
+            Some(Segment::Arena(last)) if last.end == range.start => last.end = range.end,
+            _ => self.segments.push(Segment::Arena(range)),
+        }
+    }
+}
+
+/// Whether a frame is enough shorter than the bytes it holds.
+#[expect(clippy::cast_precision_loss, reason = "a share need not be exact beyond 2^52 bytes")]
+fn saves_enough(frame: usize, raw: usize, min_space_saving: f64) -> bool {
+    frame < raw && (min_space_saving <= 0.0 || frame as f64 <= raw as f64 * (1.0 - min_space_saving))
+}
+
+/// A length as the format's signed 64-bit field.
+pub(crate) fn signed(what: &'static str, length: usize) -> Result<i64> {
+    i64::try_from(length).map_err(|_| too_large(what, length as u64))
+}
+
+fn too_large(what: &'static str, length: u64) -> Error {
+    Error::TooLarge { what, length, limit: i64::MAX.unsigned_abs() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::saves_enough;
+
+    #[test]
+    fn a_frame_must_be_shorter_and_save_its_share() {
+        assert!(saves_enough(99, 100, 0.0));
+        assert!(!saves_enough(100, 100, 0.0));
+        assert!(saves_enough(90, 100, 0.1));
+        assert!(!saves_enough(91, 100, 0.1));
+    }
+}

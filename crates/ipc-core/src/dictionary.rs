@@ -1,0 +1,294 @@
+//! Which dictionaries a batch needs sent before it, given what has been sent.
+//!
+//! [`Dictionaries`] is what readers have by now; [`Updates`] is what one batch adds to it. The decision compares the
+//! array pointer first, then buffer pointers, then values, and it can be made long before the updates are written, on
+//! another thread: [`Updates::hold_for`] then says, by pointers alone, whether what was decided is still right.
+//!
+//! Two rules go beyond comparing values:
+//! - When a dictionary inside another one's values is replaced, the outer one is sent again too, equal or not: readers
+//!   bind the inner dictionary when they read the outer one.
+//! - A dictionary that has dictionaries inside its values is never extended by a delta, for the same reason.
+//!
+//! See [Dictionary messages](https://arrow.apache.org/docs/format/Columnar.html#dictionary-messages).
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_buffer::Buffer;
+use arrow_schema::DataType;
+
+use crate::error::{Error, Result};
+use crate::format::Format;
+use crate::message::Message;
+use crate::options::DictionaryHandling;
+use crate::schema::StreamSchema;
+
+/// The dictionaries that a stream's readers have, by dictionary id. Cheap to clone: values are shared.
+#[derive(Debug, Clone, Default)]
+pub struct Dictionaries {
+    version: u64,
+    sent: Vec<Option<ArrayRef>>,
+}
+
+impl Dictionaries {
+    pub(crate) fn new(count: usize) -> Self {
+        Self { version: 0, sent: vec![None; count] }
+    }
+
+    /// Changes with every change of a dictionary.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn get(&self, id: usize) -> Option<&ArrayRef> {
+        self.sent.get(id).and_then(Option::as_ref)
+    }
+
+    /// Whether both have the very same array under `id`.
+    fn agrees(&self, other: &Self, id: usize) -> bool {
+        match (self.get(id), other.get(id)) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// Records that an update has been written. Returns whether it replaced a dictionary.
+    pub(crate) fn commit(&mut self, update: Update) -> bool {
+        self.version += 1;
+        if self.sent.len() <= update.id {
+            self.sent.resize(update.id + 1, None);
+        }
+        self.sent[update.id].replace(update.values).is_some() && !update.is_delta
+    }
+}
+
+/// How much to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    /// What readers do not have.
+    Changes,
+    /// Every dictionary of the batch in full, where the format allows it. What was decided so holds whatever others
+    /// send in between.
+    Everything,
+}
+
+/// The dictionary batches that one record batch needs before it.
+#[derive(Debug)]
+#[must_use = "a batch must not be written before its dictionaries"]
+pub struct Updates {
+    /// The version of the dictionaries that were compared.
+    version: u64,
+    list: Vec<Update>,
+}
+
+impl Updates {
+    pub(crate) fn new(sent: &Dictionaries) -> Self {
+        Self { version: sent.version, list: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, update: Update) {
+        self.list.push(update);
+    }
+
+    /// Whether the batch needs no dictionary sent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether what was decided against `compared` is right for `current` too. Compares no values.
+    #[must_use]
+    pub fn hold_for<F: Format>(&self, compared: &Dictionaries, current: &Dictionaries) -> bool {
+        debug_assert_eq!(self.version, compared.version, "updates are checked against what they were decided on");
+        if self.version == current.version {
+            return true;
+        }
+        let mut updates = self.list.iter().peekable();
+        (0..current.sent.len().max(compared.sent.len())).all(|id| match updates.next_if(|update| update.id == id) {
+            Some(update) if !update.is_delta => !F::HAS_FOOTER || current.get(id).is_none(),
+            _ => compared.agrees(current, id),
+        })
+    }
+
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &Message<Buffer>> {
+        self.list.iter().map(|update| &update.message)
+    }
+
+    pub(crate) fn into_list(self) -> Vec<Update> {
+        self.list
+    }
+
+    /// Whether one of the dictionaries `ids` is sent in full although readers have one already.
+    fn replaces_any(&self, ids: Range<usize>, sent: &Dictionaries) -> bool {
+        self.list.iter().any(|u| ids.contains(&u.id) && !u.is_delta && sent.get(u.id).is_some())
+    }
+}
+
+/// One dictionary batch, and what readers have once they read it.
+#[derive(Debug)]
+pub(crate) struct Update {
+    pub(crate) id: usize,
+    pub(crate) is_delta: bool,
+    pub(crate) values: ArrayRef,
+    pub(crate) message: Message<Buffer>,
+}
+
+impl Update {
+    pub(crate) fn new(id: usize, is_delta: bool, values: ArrayRef, message: Message<Buffer>) -> Self {
+        Self { id, is_delta, values, message }
+    }
+}
+
+/// Calls `found` with the id and the values of each dictionary of `batch`, in the order of the ids.
+pub(crate) fn visit(
+    schema: &StreamSchema,
+    batch: &RecordBatch,
+    found: &mut impl FnMut(usize, &ArrayRef) -> Result<()>,
+) -> Result<()> {
+    schema.dictionary_columns().iter().try_for_each(|&(column, first)| {
+        let mut next = first;
+        visit_array(batch.column(column).as_ref(), &mut next, found)
+    })
+}
+
+fn visit_array(
+    array: &dyn Array,
+    next: &mut usize,
+    found: &mut impl FnMut(usize, &ArrayRef) -> Result<()>,
+) -> Result<()> {
+    match array.data_type() {
+        DataType::Dictionary(..) => {
+            let values = array.as_any_dictionary().values();
+            visit_array(values.as_ref(), next, found)?;
+            let id = *next;
+            *next += 1;
+            found(id, values)
+        }
+        DataType::Struct(_) => visit_all(array.as_struct().columns(), next, found),
+        DataType::List(_) => visit_array(array.as_list::<i32>().values(), next, found),
+        DataType::LargeList(_) => visit_array(array.as_list::<i64>().values(), next, found),
+        DataType::ListView(_) => visit_array(array.as_list_view::<i32>().values(), next, found),
+        DataType::LargeListView(_) => visit_array(array.as_list_view::<i64>().values(), next, found),
+        DataType::FixedSizeList(..) => visit_array(array.as_fixed_size_list().values(), next, found),
+        DataType::Map(..) => visit_all(array.as_map().entries().columns(), next, found),
+        DataType::RunEndEncoded(..) => visit_array(array.as_any_ree().values(), next, found),
+        DataType::Union(fields, _) => {
+            let array = array.as_union();
+            fields.iter().try_for_each(|(type_id, _)| visit_array(array.child(type_id), next, found))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn visit_all(
+    columns: &[ArrayRef],
+    next: &mut usize,
+    found: &mut impl FnMut(usize, &ArrayRef) -> Result<()>,
+) -> Result<()> {
+    columns.iter().try_for_each(|column| visit_array(column.as_ref(), next, found))
+}
+
+/// What of a dictionary must be sent.
+pub(crate) struct Due {
+    pub(crate) rows: Range<usize>,
+    pub(crate) is_delta: bool,
+}
+
+/// What of `values` must be sent, if anything: all of them, or, as a delta, those behind what readers have.
+pub(crate) fn decide<F: Format>(
+    schema: &StreamSchema,
+    id: usize,
+    values: &ArrayRef,
+    sent: &Dictionaries,
+    updates: &Updates,
+    sending: Sending,
+    handling: DictionaryHandling,
+) -> Result<Option<Due>> {
+    let all = Due { rows: 0..values.len(), is_delta: false };
+    let Some(old) = sent.get(id) else {
+        return Ok(Some(all));
+    };
+    let nested = schema.dictionary(id).nested();
+    let rebound = updates.replaces_any(id - nested..id, sent);
+    let replace = |all| {
+        if F::HAS_FOOTER {
+            return Err(Error::DictionaryReplacement {
+                path: String::new(),
+                expected: format!("the {} values already written", old.len()),
+                found: format!("{} others", values.len()),
+            });
+        }
+        Ok(Some(all))
+    };
+    if rebound || (sending == Sending::Everything && !F::HAS_FOOTER) {
+        return replace(all);
+    }
+    let grows_only = handling == DictionaryHandling::Delta;
+    match compare(old, values) {
+        Comparison::Same => Ok(None),
+        // Readers have more values than the batch knows of; its keys mean the same to them.
+        Comparison::Within if grows_only || F::HAS_FOOTER => Ok(None),
+        Comparison::Extends if grows_only && nested == 0 => {
+            Ok(Some(Due { rows: old.len()..values.len(), is_delta: true }))
+        }
+        Comparison::Within | Comparison::Extends | Comparison::Different => replace(all),
+    }
+}
+
+/// How a dictionary stands to the one already sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Comparison {
+    /// The same values.
+    Same,
+    /// The first of its values are those already sent.
+    Extends,
+    /// Its values are the first of those already sent.
+    Within,
+    Different,
+}
+
+fn compare(old: &ArrayRef, new: &ArrayRef) -> Comparison {
+    if Arc::ptr_eq(old, new) {
+        return Comparison::Same;
+    }
+    let (old, new) = (old.to_data(), new.to_data());
+    if old.ptr_eq(&new) {
+        return Comparison::Same;
+    }
+    let common = old.len().min(new.len());
+    if old.slice(0, common) != new.slice(0, common) {
+        return Comparison::Different;
+    }
+    match old.len().cmp(&new.len()) {
+        std::cmp::Ordering::Equal => Comparison::Same,
+        std::cmp::Ordering::Less => Comparison::Extends,
+        std::cmp::Ordering::Greater => Comparison::Within,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::StringArray;
+
+    use super::*;
+
+    fn strings(values: &[&str]) -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(values))
+    }
+
+    #[test]
+    fn comparison_tells_growth_from_change() {
+        let old = strings(&["a", "b"]);
+        assert_eq!(compare(&old, &old), Comparison::Same);
+        assert_eq!(compare(&old, &old.slice(0, 2)), Comparison::Same);
+        assert_eq!(compare(&old, &strings(&["a", "b"])), Comparison::Same);
+        assert_eq!(compare(&old, &strings(&["a", "b", "c"])), Comparison::Extends);
+        assert_eq!(compare(&old, &strings(&["a"])), Comparison::Within);
+        assert_eq!(compare(&old, &strings(&["b", "a"])), Comparison::Different);
+        assert_eq!(compare(&old, &strings(&["a", "c", "b"])), Comparison::Different);
+    }
+}

@@ -1,0 +1,264 @@
+//! The encoder: one type whose states allow just the calls that make sense in them.
+
+use std::fmt;
+use std::io::Write;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, RecordBatchWriter};
+use arrow_schema::{ArrowError, Metadata, SchemaRef};
+
+use crate::batch::BatchEncoder;
+use crate::dictionary::Sending;
+use crate::error::{Error, Failed, Result};
+use crate::format::{File, Format, Stream};
+use crate::ledger::Ledger;
+use crate::options::Options;
+use crate::receipt::{Receipt, Stats};
+use crate::schema::StreamSchema;
+use crate::state::{Closed, Started, State, Unstarted};
+
+/// Writes record batches to a sink as an Arrow IPC [`Stream`] or [`File`].
+///
+/// # States
+///
+/// ```text
+/// Encoder::stream(sink)                           close()               into_inner()
+/// Encoder::file(sink)    ──▶ Unstarted ──start()──▶ Started ──▶ Closed ──▶ sink
+///                                └──start_with()──▶
+/// ```
+///
+/// Each state has only the calls that are right in it, and moving on consumes the encoder: a second header, a batch
+/// before the header and a batch behind the end do not compile. You never write the states out; they follow from the
+/// calls.
+///
+/// A step that fails hands back what it consumed, in [`Failed`].
+///
+/// # Example
+///
+/// ```
+/// # use arrow_array::record_batch;
+/// use ipc_core::Encoder;
+///
+/// let batch = record_batch!(("a", Int32, [1, 2, 3])).unwrap();
+/// let mut encoder = Encoder::file(Vec::new()).start(batch.schema_ref())?;
+/// let receipt = encoder.write(&batch)?;
+/// assert_eq!(receipt.offset % 64, 0);
+/// let file: Vec<u8> = encoder.close()?.into_inner();
+/// # assert!(file.ends_with(b"ARROW1"));
+/// # Ok::<(), ipc_core::Error>(())
+/// ```
+///
+/// # Dropping
+///
+/// An encoder that is dropped without `close` writes nothing more: a truncated output looks truncated.
+pub struct Encoder<W, F, S: State = Started> {
+    sink: W,
+    options: Options,
+    state: S,
+    format: PhantomData<F>,
+}
+
+impl<W: Write> Encoder<W, Stream, Unstarted> {
+    /// An encoder of a stream.
+    pub fn stream(sink: W) -> Self {
+        Self::new(sink)
+    }
+}
+
+impl<W: Write> Encoder<W, File, Unstarted> {
+    /// An encoder of a file. The sink need not seek, and need not be buffered.
+    pub fn file(sink: W) -> Self {
+        Self::new(sink)
+    }
+}
+
+impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
+    fn new(sink: W) -> Self {
+        Self { sink, options: Options::default(), state: Unstarted { _private: () }, format: PhantomData }
+    }
+
+    /// Writes as `options` ask, instead of as the defaults do.
+    #[must_use]
+    pub fn with_options(self, options: Options) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Starts the output with a schema. A stream's schema message is written at once, since its readers wait for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NestingTooDeep`] or [`Error::Unsupported`] where the schema cannot be written, [`Error::Io`] where the
+    /// sink fails. The encoder comes back. It may be started again unless the error is [`Error::Poisoned`].
+    pub fn start(self, schema: &SchemaRef) -> Result<Encoder<W, F, Started>, Failed<Self>> {
+        let mut started = self.open(schema)?;
+        if !F::HAS_FOOTER
+            && let Err(error) = started.state.ledger.flush(&mut started.sink)
+        {
+            return Err(Failed::new(error, started.back()));
+        }
+        Ok(started)
+    }
+
+    /// Starts the output with the schema of its first batch, and writes that batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start) and [`write`](Encoder::write).
+    #[expect(clippy::type_complexity, reason = "the state is the point; users never write it out")]
+    pub fn start_with(self, batch: &RecordBatch) -> Result<(Encoder<W, F, Started>, Receipt), Failed<Self>> {
+        let mut started = self.open(batch.schema_ref())?;
+        match started.write(batch) {
+            Ok(receipt) => Ok((started, receipt)),
+            Err(error) => Err(Failed::new(error, started.back())),
+        }
+    }
+
+    /// The sink, untouched.
+    pub fn into_inner(self) -> W {
+        self.sink
+    }
+
+    fn open(self, schema: &SchemaRef) -> Result<Encoder<W, F, Started>, Failed<Self>> {
+        let ledger = StreamSchema::try_new(Arc::clone(schema), &self.options)
+            .and_then(|schema| Ledger::new::<F>(Arc::new(schema), &self.options));
+        match ledger {
+            Ok(ledger) => Ok(Encoder {
+                sink: self.sink,
+                state: Started { batches: BatchEncoder::new(&self.options), ledger },
+                options: self.options,
+                format: PhantomData,
+            }),
+            Err(error) => Err(Failed::new(error, self)),
+        }
+    }
+}
+
+impl<W: Write, F: Format> Encoder<W, F, Started> {
+    /// Writes a record batch, and before it the dictionaries that readers do not have yet, in one vectored write.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SchemaMismatch`], [`Error::DictionaryReplacement`], [`Error::InvalidArray`], [`Error::TooLarge`] and
+    /// [`Error::Compression`] refuse the batch: nothing was written and the encoder goes on. So it does after
+    /// [`Error::Io`], where the sink failed before it took a byte of the batch. [`Error::Poisoned`] is final.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<Receipt> {
+        self.write_with_metadata(batch, &Metadata::new())
+    }
+
+    /// Writes a record batch whose message carries `metadata`.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub fn write_with_metadata(&mut self, batch: &RecordBatch, metadata: &Metadata) -> Result<Receipt> {
+        let Started { batches, ledger } = &mut self.state;
+        ledger.check()?;
+        ledger.schema().check(batch.schema_ref())?;
+        let sent = ledger.dictionaries();
+        let updates = batches.encode_dictionaries::<F>(ledger.schema(), batch, sent, Sending::Changes)?;
+        let message = batches.encode_with_metadata(batch, metadata)?;
+        let receipt = ledger.append(&mut self.sink, updates, &message);
+        batches.recycle(message);
+        receipt
+    }
+
+    /// Writes what is staged and flushes the sink.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], after which it may be repeated, or [`Error::Poisoned`].
+    pub fn flush(&mut self) -> Result<()> {
+        self.state.ledger.flush(&mut self.sink)
+    }
+
+    /// Writes what is staged, the end-of-stream marker and, in a file, the footer, and flushes the sink.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] or [`Error::Poisoned`]. The encoder comes back: after [`Error::Io`], `close` may be repeated, and
+    /// writes nothing twice; [`abandon`](Self::abandon) gives up.
+    pub fn close(mut self) -> Result<Encoder<W, F, Closed>, Failed<Self>> {
+        match self.state.ledger.end(&mut self.sink) {
+            Ok(()) => Ok(Encoder {
+                sink: self.sink,
+                options: self.options,
+                state: Closed {
+                    stats: self.state.ledger.stats(),
+                    schema: Arc::clone(self.state.ledger.schema().schema()),
+                },
+                format: PhantomData,
+            }),
+            Err(error) => Err(Failed::new(error, self)),
+        }
+    }
+
+    /// The sink, without an end behind what was written. What is staged is dropped.
+    pub fn abandon(self) -> W {
+        self.sink
+    }
+
+    /// The schema of the output.
+    pub fn schema(&self) -> &SchemaRef {
+        self.state.ledger.schema().schema()
+    }
+
+    /// What has been accepted so far.
+    pub fn stats(&self) -> Stats {
+        self.state.ledger.stats()
+    }
+
+    /// The sink. What is staged has not reached it.
+    pub fn get_ref(&self) -> &W {
+        &self.sink
+    }
+
+    /// The encoder as it was before it was started.
+    fn back(self) -> Encoder<W, F, Unstarted> {
+        Encoder::new(self.sink).with_options(self.options)
+    }
+}
+
+impl<W: Write> Encoder<W, File, Started> {
+    /// Puts a key-value pair into the footer.
+    pub fn write_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        let metadata = self.state.ledger.footer_metadata_mut().expect("a file has a footer");
+        metadata.insert(key, value);
+    }
+}
+
+impl<W, F> Encoder<W, F, Closed> {
+    /// The sink.
+    pub fn into_inner(self) -> W {
+        self.sink
+    }
+
+    /// The schema of the output.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.state.schema
+    }
+
+    /// What was written.
+    pub fn stats(&self) -> Stats {
+        self.state.stats
+    }
+}
+
+/// Lets code that is generic over arrow's writers use an encoder; errors become [`ArrowError`]s.
+impl<W: Write, F: Format> RecordBatchWriter for Encoder<W, F, Started> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        Self::write(self, batch)?;
+        Ok(())
+    }
+
+    fn close(self) -> Result<(), ArrowError> {
+        Self::close(self).map_err(Error::from)?;
+        Ok(())
+    }
+}
+
+impl<W, F, S: State + fmt::Debug> fmt::Debug for Encoder<W, F, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder").field("options", &self.options).field("state", &self.state).finish_non_exhaustive()
+    }
+}

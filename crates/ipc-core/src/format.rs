@@ -1,0 +1,61 @@
+//! The two formats: a stream of messages, and a file that is such a stream between a magic and a footer.
+//!
+//! A file is laid out so that its bytes from 8 on, up to its end-of-stream marker, are a valid stream: the magic is
+//! padded to 8 bytes, and the schema message is padded so that what follows it stands on an aligned *file* offset.
+//!
+//! See [Encapsulated message format](https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format) and
+//! [IPC file format](https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format).
+
+use crate::options::MetadataVersion;
+
+/// A format that an encoder writes: [`Stream`] or [`File`]. Sealed.
+pub trait Format: sealed::Sealed + Send + Sync + 'static {
+    /// What stands before the first message.
+    #[doc(hidden)]
+    const MAGIC: &'static [u8];
+
+    /// Whether a footer lists the messages. A format that does is read at random, so it allows no dictionary
+    /// replacement, and nobody can read it before it is closed, so small messages may wait in memory.
+    #[doc(hidden)]
+    const HAS_FOOTER: bool;
+}
+
+/// Messages one after another, read from the front: schema, dictionaries, record batches, end-of-stream marker.
+#[derive(Debug, Clone, Copy)]
+pub enum Stream {}
+
+/// A stream between a magic and a footer, read at random.
+#[derive(Debug, Clone, Copy)]
+pub enum File {}
+
+impl Format for Stream {
+    const MAGIC: &'static [u8] = b"";
+    const HAS_FOOTER: bool = false;
+}
+
+impl Format for File {
+    const MAGIC: &'static [u8] = b"ARROW1\0\0";
+    const HAS_FOOTER: bool = true;
+}
+
+/// The last bytes of a file.
+pub(crate) const FOOTER_MAGIC: &[u8] = b"ARROW1";
+
+/// What a message starts with, unless framed as before Arrow 0.15: its length follows.
+pub(crate) const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// How many bytes stand before a message's flatbuffer.
+pub(crate) const fn prefix_length(version: MetadataVersion) -> usize {
+    if version.is_legacy_framing() { 4 } else { 8 }
+}
+
+/// The end-of-stream marker: a message of length 0.
+pub(crate) const fn end_of_stream(version: MetadataVersion) -> &'static [u8] {
+    if version.is_legacy_framing() { &[0; 4] } else { &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0] }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Stream {}
+    impl Sealed for super::File {}
+}

@@ -1,0 +1,233 @@
+//! What a stream knows of itself: where it stands, what readers have, what its footer will say.
+//!
+//! [`Ledger::append`] is the only way a batch gets into the output. It writes first and records after: nothing here
+//! changes until the sink has taken every byte of the batch and of the dictionaries before it, or the stage has.
+//!
+//! A ledger does no encoding. It is the part that must not be used from two threads at once, and all that has to be.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow_ipc::convert::{IpcSchemaEncoder, metadata_to_fb};
+use arrow_ipc::writer::DictionaryTracker;
+use arrow_ipc::{Block, FooterBuilder};
+use arrow_schema::Metadata;
+use flatbuffers::FlatBufferBuilder;
+
+use crate::dictionary::{Dictionaries, Updates};
+use crate::error::{Error, Result};
+use crate::format::{FOOTER_MAGIC, Format, end_of_stream};
+use crate::message::{Message, frame};
+use crate::options::Options;
+use crate::receipt::{Receipt, Stats};
+use crate::schema::StreamSchema;
+use crate::sink::{Outlet, STAGED_AT_MOST};
+
+/// The state of one output between its header and its end.
+///
+/// The sink is given with each call and must be the same each time.
+#[derive(Debug)]
+pub struct Ledger {
+    schema: Arc<StreamSchema>,
+    options: Options,
+    outlet: Outlet,
+    stages: bool,
+    dictionaries: Dictionaries,
+    stats: Stats,
+    /// What the footer will say, in formats that have one.
+    footer: Option<Footer>,
+}
+
+impl Ledger {
+    /// Opens an output of format `F`. Its header is staged: it goes out with the first batch, or with
+    /// [`flush`](Self::flush).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] where the schema message does not fit the format.
+    pub fn new<F: Format>(schema: Arc<StreamSchema>, options: &Options) -> Result<Self> {
+        let mut header = F::MAGIC.to_vec();
+        frame(&mut header, schema.flatbuffer(), F::MAGIC.len(), options.metadata_version, options.alignment)?;
+        let mut outlet = Outlet::new();
+        outlet.stage([header.as_slice()].into_iter(), 0);
+        Ok(Self {
+            stages: options.staging.unwrap_or(F::HAS_FOOTER),
+            dictionaries: Dictionaries::new(schema.dictionary_count()),
+            stats: Stats { messages: 1, written_bytes: header.len() as u64, ..Stats::default() },
+            footer: F::HAS_FOOTER.then(Footer::default),
+            options: options.clone(),
+            schema,
+            outlet,
+        })
+    }
+
+    /// Appends a record batch, and before it the dictionaries it needs, as one group.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the sink failed before it took any byte of the group: nothing has changed. From
+    /// [`Error::Poisoned`] and [`Error::Closed`] there is no way back.
+    pub fn append<B: AsRef<[u8]>>(
+        &mut self,
+        sink: &mut impl Write,
+        updates: Updates,
+        batch: &Message<B>,
+    ) -> Result<Receipt> {
+        let start = self.outlet.position();
+        let length = updates.messages().map(Message::length).sum::<u64>() + batch.length();
+        let pieces = updates.messages().flat_map(Message::slices).chain(batch.slices());
+        if self.stages && length <= STAGED_AT_MOST {
+            self.outlet.stage_within_capacity(sink, pieces, length)?;
+        } else {
+            self.outlet.write(sink, pieces)?;
+        }
+        debug_assert_eq!(self.outlet.position(), start + length, "messages are as long as they say");
+        Ok(self.commit(start, updates, batch))
+    }
+
+    /// Writes what is staged and flushes the sink.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append). What was staged stays so where no byte of it was taken.
+    pub fn flush(&mut self, sink: &mut impl Write) -> Result<()> {
+        self.outlet.write_staged(sink)?;
+        Ok(sink.flush()?)
+    }
+
+    /// Writes what is staged, the end-of-stream marker and the footer, and flushes the sink.
+    ///
+    /// May be repeated after [`Error::Io`]: what has been written is never written again.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn end(&mut self, sink: &mut impl Write) -> Result<()> {
+        if !self.outlet.has_ended() {
+            let mut tail = end_of_stream(self.options.metadata_version).to_vec();
+            if let Some(footer) = &self.footer {
+                footer.write(&mut tail, &self.schema, &self.options)?;
+            }
+            self.outlet.write(sink, [tail.as_slice()].into_iter())?;
+            self.outlet.end();
+            self.stats.written_bytes = self.outlet.position();
+        }
+        Ok(sink.flush()?)
+    }
+
+    /// Why nothing more can be appended, if so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`] or [`Error::Closed`].
+    pub fn check(&self) -> Result<()> {
+        self.outlet.check()
+    }
+
+    /// What readers have by now.
+    #[must_use]
+    pub fn dictionaries(&self) -> &Dictionaries {
+        &self.dictionaries
+    }
+
+    /// The schema of the output.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<StreamSchema> {
+        &self.schema
+    }
+
+    /// What has been accepted so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// The key-value pairs that the footer will carry; `None` in a format without footer.
+    pub fn footer_metadata_mut(&mut self) -> Option<&mut Metadata> {
+        self.footer.as_mut().map(|footer| &mut footer.metadata)
+    }
+
+    /// Records what has been accepted from `start` on.
+    fn commit<B>(&mut self, start: u64, updates: Updates, batch: &Message<B>) -> Receipt {
+        let mut offset = start;
+        for update in updates.into_list() {
+            if let Some(footer) = &mut self.footer {
+                footer.dictionaries.push(block(offset, &update.message));
+            }
+            offset += update.message.length();
+            self.count(&update.message);
+            self.stats.dictionary_batches += 1;
+            self.stats.deltas += u64::from(update.is_delta);
+            self.stats.replacements += u64::from(self.dictionaries.commit(update));
+        }
+        if let Some(footer) = &mut self.footer {
+            footer.record_batches.push(block(offset, batch));
+        }
+        self.count(batch);
+        let receipt = Receipt {
+            sequence: self.stats.record_batches,
+            offset,
+            metadata_length: batch.metadata_length(),
+            body_length: batch.body_length,
+            raw_body_length: batch.raw_body_length,
+        };
+        self.stats.record_batches += 1;
+        self.stats.rows += batch.rows;
+        receipt
+    }
+
+    fn count<B>(&mut self, message: &Message<B>) {
+        self.stats.messages += 1;
+        self.stats.raw_bytes += message.raw_body_length;
+        self.stats.written_bytes += message.length();
+    }
+}
+
+/// The footer in the making.
+#[derive(Debug, Default)]
+struct Footer {
+    dictionaries: Vec<Block>,
+    record_batches: Vec<Block>,
+    metadata: Metadata,
+}
+
+impl Footer {
+    /// Appends the footer, its length and the closing magic to `tail`.
+    fn write(&self, tail: &mut Vec<u8>, schema: &StreamSchema, options: &Options) -> Result<()> {
+        let mut fbb = FlatBufferBuilder::new();
+        let dictionaries = fbb.create_vector(&self.dictionaries);
+        let record_batches = fbb.create_vector(&self.record_batches);
+        let mut tracker = DictionaryTracker::new(false);
+        let schema = IpcSchemaEncoder::new()
+            .with_dictionary_tracker(&mut tracker)
+            .schema_to_fb_offset(&mut fbb, schema.schema());
+        let metadata = (!self.metadata.is_empty()).then(|| metadata_to_fb(&mut fbb, &self.metadata));
+        let mut builder = FooterBuilder::new(&mut fbb);
+        builder.add_version(options.metadata_version.to_flatbuffer());
+        builder.add_schema(schema);
+        builder.add_dictionaries(dictionaries);
+        builder.add_recordBatches(record_batches);
+        if let Some(metadata) = metadata {
+            builder.add_custom_metadata(metadata);
+        }
+        let root = builder.finish();
+        fbb.finish(root, None);
+        let footer = fbb.finished_data();
+        let length = i32::try_from(footer.len()).map_err(|_| Error::TooLarge {
+            what: "footer",
+            length: footer.len() as u64,
+            limit: i32::MAX.unsigned_abs().into(),
+        })?;
+        tail.extend_from_slice(footer);
+        tail.extend_from_slice(&length.to_le_bytes());
+        tail.extend_from_slice(FOOTER_MAGIC);
+        Ok(())
+    }
+}
+
+/// Where a message stands, as the footer says it.
+fn block<B>(offset: u64, message: &Message<B>) -> Block {
+    let signed = |length: u64| i64::try_from(length).expect("an output is shorter than 2^63 bytes");
+    let metadata = i32::try_from(message.metadata_length()).expect("the metadata's length fits its own 32-bit field");
+    Block::new(signed(offset), metadata, signed(message.body_length))
+}

@@ -1,0 +1,75 @@
+//! An Arrow IPC encoder for one thread, whose types rule out double headers and writes after close.
+//!
+//! ```
+//! use arrow_array::record_batch;
+//! use ipc_core::{Compression, Encoder, Options};
+//!
+//! let batch = record_batch!(("city", Utf8, ["Lima", "Oslo"]), ("height", Int32, [154, 23])).unwrap();
+//! let options = Options::builder().compression(Compression::None).build()?;
+//! let mut encoder = Encoder::stream(Vec::new()).with_options(options).start(batch.schema_ref())?;
+//! encoder.write(&batch)?;
+//! encoder.write(&batch.slice(1, 1))?;
+//! let closed = encoder.close()?;
+//! assert_eq!(closed.stats().rows, 3);
+//! let bytes: Vec<u8> = closed.into_inner();
+//! # Ok::<(), ipc_core::Error>(())
+//! ```
+//!
+//! # Parts
+//!
+//! Data flows one way: batch, message, ledger, sink.
+//!
+//! - [`Encoder`] is what one thread uses: the parts below, put together.
+//! - [`BatchEncoder`] turns a batch into a [`Message`]: metadata, and a list of segments that borrow the arrays' own
+//!   bytes. It allocates nothing once it is warm, and knows nothing of the stream.
+//! - [`Ledger`] appends messages to a sink: position, dictionaries sent, footer. It records only what was written.
+//!
+//! Batch encoder and ledger are public so that they can be used apart: encode on many threads, append under a lock, as
+//! `ipc-shared` does; or keep messages and write them elsewhere than to an [`io::Write`](std::io::Write), through
+//! [`Message::into_owned`].
+//!
+//! # Guarantees
+//!
+//! - Nothing is recorded before it is written: a batch that failed leaves no trace, not even a dictionary thought sent.
+//! - A sink that fails between messages may be tried again; one that fails inside a message is the end, and neither
+//!   marker nor footer ever follows torn bytes.
+//! - A batch is refused before any byte of it is written, with the path of the column at fault.
+//! - A file is also a stream, from byte 8 to its end-of-stream marker, and every body starts at an aligned offset.
+//! - No unsafe code, no locks, no threads.
+//!
+//! # Features
+//!
+//! `lz4` and `zstd`, both on by default, build in the codecs.
+
+#![forbid(unsafe_code)]
+
+mod batch;
+mod body;
+mod compress;
+mod dictionary;
+mod encoder;
+mod error;
+mod format;
+mod ledger;
+mod message;
+mod options;
+mod receipt;
+mod rewrite;
+mod schema;
+mod segment;
+mod sink;
+mod state;
+mod walk;
+
+pub use batch::BatchEncoder;
+pub use dictionary::{Dictionaries, Sending, Updates};
+pub use encoder::Encoder;
+pub use error::{Error, Failed, Result};
+pub use format::{File, Format, Stream};
+pub use ledger::Ledger;
+pub use message::Message;
+pub use options::{Alignment, Compression, DictionaryHandling, MetadataVersion, Options, OptionsBuilder};
+pub use receipt::{Receipt, Stats};
+pub use schema::StreamSchema;
+pub use segment::Slice;
+pub use state::{Closed, Started, State, Unstarted};

@@ -1,0 +1,118 @@
+//! An encoded message: its metadata, and its body as a list of segments.
+//!
+//! The same type serves both forms: a [`Message<Slice>`](Slice) borrows the batch it was made from and is what one
+//! thread writes right away; [`Message::into_owned`] turns it into a [`Message<Buffer>`](Buffer), which shares the
+//! batch's memory instead of borrowing it and can be kept, sent to another thread or handed to an object store.
+//!
+//! See [Encapsulated message format](https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format).
+
+use std::iter;
+
+use arrow_buffer::Buffer;
+
+use crate::error::{Error, Result};
+use crate::format::{CONTINUATION, prefix_length};
+use crate::options::{Alignment, MetadataVersion};
+use crate::segment::{Arena, Segment, Slice};
+
+/// An encapsulated message, ready to be written: a record batch, a dictionary batch or a schema.
+///
+/// Its bytes do not depend on where it will stand in the output, nor on what was written before.
+#[derive(Debug)]
+pub struct Message<B> {
+    pub(crate) metadata: Vec<u8>,
+    pub(crate) segments: Vec<Segment<B>>,
+    pub(crate) arena: Arena,
+    pub(crate) rows: u64,
+    pub(crate) body_length: u64,
+    pub(crate) raw_body_length: u64,
+}
+
+impl<B> Message<B> {
+    /// The length of the metadata in bytes, with prefix and padding.
+    #[must_use]
+    pub fn metadata_length(&self) -> u64 {
+        self.metadata.len() as u64
+    }
+
+    /// The length of the body in bytes, with padding.
+    #[must_use]
+    pub fn body_length(&self) -> u64 {
+        self.body_length
+    }
+
+    /// The length of the whole message in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.metadata_length() + self.body_length
+    }
+}
+
+impl<B: AsRef<[u8]>> Message<B> {
+    /// The message's bytes, piece by piece: the metadata, then the body.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        iter::once(self.metadata.as_slice()).chain(self.segments.iter().map(|segment| segment.bytes(&self.arena)))
+    }
+}
+
+impl Message<Slice<'_>> {
+    /// The same message, sharing the memory of its batch instead of borrowing it; no array is copied.
+    #[must_use]
+    pub fn into_owned(self) -> Message<Buffer> {
+        let segments = self.segments.into_iter().map(|segment| match segment {
+            Segment::Array(slice) => Segment::Array(slice.to_buffer()),
+            Segment::Arena(range) => Segment::Arena(range),
+            Segment::Padding(length) => Segment::Padding(length),
+        });
+        Message {
+            segments: segments.collect(),
+            metadata: self.metadata,
+            arena: self.arena,
+            rows: self.rows,
+            body_length: self.body_length,
+            raw_body_length: self.raw_body_length,
+        }
+    }
+}
+
+impl Message<Buffer> {
+    /// The message as buffers, in order, for those that write elsewhere than to an [`io::Write`](std::io::Write).
+    #[must_use]
+    pub fn into_buffers(self) -> Vec<Buffer> {
+        let arena = self.arena.into_buffer();
+        let zeros = Buffer::from_slice_ref(crate::segment::ZEROS);
+        let body = self.segments.into_iter().map(|segment| match segment {
+            Segment::Array(buffer) => buffer,
+            Segment::Arena(range) => arena.slice_with_length(range.start, range.len()),
+            Segment::Padding(length) => zeros.slice_with_length(0, length),
+        });
+        iter::once(Buffer::from_vec(self.metadata)).chain(body).collect()
+    }
+}
+
+/// Frames a message's flatbuffer: prefix before it, padding behind, so that prefix, flatbuffer and padding together
+/// with the `position` they will stand at reach the alignment. The frame is appended to `metadata`.
+pub(crate) fn frame(
+    metadata: &mut Vec<u8>,
+    flatbuffer: &[u8],
+    position: usize,
+    version: MetadataVersion,
+    alignment: Alignment,
+) -> Result<()> {
+    let prefix = prefix_length(version);
+    let padding = alignment.padding(position + prefix + flatbuffer.len());
+    let length = flatbuffer.len() + padding;
+    let length_field = i32::try_from(length).map_err(|_| Error::TooLarge {
+        what: "message metadata",
+        length: length as u64,
+        limit: i32::MAX.unsigned_abs().into(),
+    })?;
+    metadata.reserve(prefix + length);
+    if !version.is_legacy_framing() {
+        metadata.extend_from_slice(&CONTINUATION);
+    }
+    metadata.extend_from_slice(&length_field.to_le_bytes());
+    metadata.extend_from_slice(flatbuffer);
+    metadata.extend(iter::repeat_n(0, padding));
+    Ok(())
+}

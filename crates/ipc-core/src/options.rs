@@ -1,0 +1,348 @@
+//! What a writer may choose, checked once when the choice is made.
+//!
+//! [`Options`] is built by [`OptionsBuilder::build`], which refuses combinations that the format does not know and
+//! codecs that this build leaves out; an `Options` that exists is valid. Defaults are what every reader reads: metadata
+//! V5, buffers aligned to 64 bytes, no compression, dictionaries sent again when they change.
+
+use crate::error::{Error, Result};
+
+/// How the bodies of record batches and dictionary batches are compressed, buffer by buffer.
+///
+/// See `BodyCompression` in the [format's `Message.fbs`](https://github.com/apache/arrow/blob/main/format/Message.fbs).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Buffers are written as they are.
+    #[default]
+    None,
+    /// Each buffer is an LZ4 frame.
+    Lz4,
+    /// Each buffer is a Zstandard frame, compressed at this level (1 to 22, or negative for speed).
+    Zstd(i32),
+}
+
+/// The boundary, in bytes, to which messages and the buffers inside their bodies are padded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Alignment {
+    /// 8 bytes: the least that the format allows.
+    A8 = 8,
+    /// 16 bytes.
+    A16 = 16,
+    /// 32 bytes.
+    A32 = 32,
+    /// 64 bytes: what the format recommends, and the default.
+    #[default]
+    A64 = 64,
+}
+
+impl Alignment {
+    /// The boundary in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self as usize
+    }
+
+    /// How many bytes are missing from `length` to the next boundary.
+    pub(crate) const fn padding(self, length: usize) -> usize {
+        length.wrapping_neg() & (self.bytes() - 1)
+    }
+}
+
+impl TryFrom<usize> for Alignment {
+    type Error = Error;
+
+    fn try_from(bytes: usize) -> Result<Self> {
+        match bytes {
+            8 => Ok(Self::A8),
+            16 => Ok(Self::A16),
+            32 => Ok(Self::A32),
+            64 => Ok(Self::A64),
+            other => Err(Error::InvalidOptions(format!("alignment must be 8, 16, 32 or 64 bytes, not {other}"))),
+        }
+    }
+}
+
+/// The version of the metadata, and how a message is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MetadataVersion {
+    /// Version 5, with a continuation marker before each message; since Arrow 1.0.
+    #[default]
+    V5,
+    /// Version 4, with a continuation marker; Arrow 0.15 to 0.17.
+    V4,
+    /// Version 4 without a continuation marker; before Arrow 0.15.
+    V4Legacy,
+}
+
+impl MetadataVersion {
+    pub(crate) const fn is_legacy_framing(self) -> bool {
+        matches!(self, Self::V4Legacy)
+    }
+
+    /// Whether a union carries a validity buffer; version 5 dropped it.
+    pub(crate) const fn unions_have_validity(self) -> bool {
+        !matches!(self, Self::V5)
+    }
+
+    pub(crate) const fn to_flatbuffer(self) -> arrow_ipc::MetadataVersion {
+        match self {
+            Self::V5 => arrow_ipc::MetadataVersion::V5,
+            Self::V4 | Self::V4Legacy => arrow_ipc::MetadataVersion::V4,
+        }
+    }
+}
+
+/// What happens when a batch brings another dictionary for a field than the one already sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum DictionaryHandling {
+    /// The whole dictionary is sent again. A file allows no replacement: there such a batch is refused.
+    #[default]
+    Resend,
+    /// Where the new dictionary extends the old one, only the new values are sent, as a delta; else as `Resend`.
+    Delta,
+}
+
+/// How a stream or a file is written. Built by [`Options::builder`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    pub(crate) compression: Compression,
+    pub(crate) min_space_saving: f64,
+    pub(crate) compress_dictionaries: bool,
+    pub(crate) raw_buffers: bool,
+    pub(crate) alignment: Alignment,
+    pub(crate) metadata_version: MetadataVersion,
+    pub(crate) dictionaries: DictionaryHandling,
+    pub(crate) max_nesting: usize,
+    pub(crate) compact_views: bool,
+    pub(crate) staging: Option<bool>,
+}
+
+impl Options {
+    /// Starts from the defaults.
+    pub fn builder() -> OptionsBuilder {
+        OptionsBuilder { options: Self::default() }
+    }
+
+    /// The body compression.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// The boundary that messages and buffers are padded to.
+    #[must_use]
+    pub fn alignment(&self) -> Alignment {
+        self.alignment
+    }
+
+    /// The metadata version and framing.
+    #[must_use]
+    pub fn metadata_version(&self) -> MetadataVersion {
+        self.metadata_version
+    }
+
+    /// How changed dictionaries are sent.
+    #[must_use]
+    pub fn dictionaries(&self) -> DictionaryHandling {
+        self.dictionaries
+    }
+
+    /// How many levels deep types may nest.
+    #[must_use]
+    pub fn max_nesting(&self) -> usize {
+        self.max_nesting
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            compression: Compression::None,
+            min_space_saving: 0.0,
+            compress_dictionaries: true,
+            raw_buffers: true,
+            alignment: Alignment::A64,
+            metadata_version: MetadataVersion::V5,
+            dictionaries: DictionaryHandling::Resend,
+            max_nesting: 60,
+            compact_views: false,
+            staging: None,
+        }
+    }
+}
+
+/// Chooses [`Options`]; nothing is checked before [`OptionsBuilder::build`].
+///
+/// ```
+/// use ipc_core::{Compression, DictionaryHandling, Options};
+///
+/// let options = Options::builder()
+///     .compression(Compression::Zstd(3))
+///     .dictionaries(DictionaryHandling::Delta)
+///     .build()?;
+/// # Ok::<(), ipc_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "options do nothing until they are built and given to an encoder"]
+pub struct OptionsBuilder {
+    options: Options,
+}
+
+impl OptionsBuilder {
+    /// Compresses bodies; [`Compression::None`] by default.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.options.compression = compression;
+        self
+    }
+
+    /// The share of a buffer, from 0 to 1, that compression must save; a buffer that saves less is stored raw.
+    /// 0 by default: a buffer is stored compressed as soon as that makes it smaller.
+    pub fn min_space_saving(mut self, share: f64) -> Self {
+        self.options.min_space_saving = share;
+        self
+    }
+
+    /// Whether dictionary batches are compressed too; on by default. Off for readers, such as nanoarrow, that cannot
+    /// read compressed dictionaries.
+    pub fn compress_dictionaries(mut self, yes: bool) -> Self {
+        self.options.compress_dictionaries = yes;
+        self
+    }
+
+    /// Whether a buffer that does not shrink is stored raw, with the length prefix -1; on by default. Off for readers,
+    /// such as pyarrow 10 and arrow2, that do not know that prefix: then every buffer is compressed, even to its loss.
+    pub fn raw_buffers(mut self, yes: bool) -> Self {
+        self.options.raw_buffers = yes;
+        self
+    }
+
+    /// The boundary that messages and buffers are padded to; 64 bytes by default.
+    pub fn alignment(mut self, alignment: Alignment) -> Self {
+        self.options.alignment = alignment;
+        self
+    }
+
+    /// The metadata version and framing; [`MetadataVersion::V5`] by default.
+    pub fn metadata_version(mut self, version: MetadataVersion) -> Self {
+        self.options.metadata_version = version;
+        self
+    }
+
+    /// How changed dictionaries are sent; [`DictionaryHandling::Resend`] by default.
+    pub fn dictionaries(mut self, handling: DictionaryHandling) -> Self {
+        self.options.dictionaries = handling;
+        self
+    }
+
+    /// How many levels deep types may nest; 60 by default, since many readers stop at 64.
+    pub fn max_nesting(mut self, levels: usize) -> Self {
+        self.options.max_nesting = levels;
+        self
+    }
+
+    /// Whether string and binary views are rewritten so that the body holds only the bytes that some view uses; off by
+    /// default. Costs a pass over the views and a copy of the bytes, and saves the bytes that nobody sees.
+    pub fn compact_views(mut self, yes: bool) -> Self {
+        self.options.compact_views = yes;
+        self
+    }
+
+    /// Whether small messages (at most 16 KiB) are gathered in memory until 64 KiB are full.
+    ///
+    /// By default on for files, which nobody can read before their footer, and off for streams, whose readers wait for
+    /// every message. A staged message is *accepted*; `flush` and `close` confirm it.
+    pub fn staging(mut self, yes: bool) -> Self {
+        self.options.staging = Some(yes);
+        self
+    }
+
+    /// Checks the choice.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOptions`] for a codec that this build leaves out, a Zstandard level out of range, compression
+    /// with metadata V4, a space saving outside 0 to 1, one that is asked for where no buffer may stay raw, or a
+    /// nesting limit of 0.
+    pub fn build(self) -> Result<Options> {
+        let options = self.options;
+        let refuse = |reason: String| Err(Error::InvalidOptions(reason));
+        match options.compression {
+            Compression::None => {}
+            Compression::Lz4 => {
+                if cfg!(not(feature = "lz4")) {
+                    return refuse("LZ4 needs the feature `lz4` of ipc-core, which this build leaves out".into());
+                }
+            }
+            Compression::Zstd(level) => {
+                if cfg!(not(feature = "zstd")) {
+                    return refuse(
+                        "Zstandard needs the feature `zstd` of ipc-core, which this build leaves out".into(),
+                    );
+                }
+                #[cfg(feature = "zstd")]
+                if !zstd::compression_level_range().contains(&level) || level == 0 {
+                    return refuse(format!("a Zstandard level is 1 to 22, or negative for speed, not {level}"));
+                }
+                #[cfg(not(feature = "zstd"))]
+                let _ = level;
+            }
+        }
+        if options.compression != Compression::None && options.metadata_version != MetadataVersion::V5 {
+            return refuse("body compression needs metadata V5".into());
+        }
+        if !(0.0..=1.0).contains(&options.min_space_saving) {
+            return refuse(format!("a minimum space saving is a share from 0 to 1, not {}", options.min_space_saving));
+        }
+        if !options.raw_buffers && options.min_space_saving > 0.0 {
+            return refuse("a minimum space saving needs buffers that may stay raw".into());
+        }
+        if options.max_nesting == 0 {
+            return refuse("types nest at least one level deep".into());
+        }
+        Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_fills_up_to_the_boundary() {
+        for (length, expected) in [(0, 0), (1, 63), (63, 1), (64, 0), (65, 63)] {
+            assert_eq!(Alignment::A64.padding(length), expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused_when_built() {
+        let refused = [
+            Options::builder().compression(Compression::Zstd(0)),
+            Options::builder().compression(Compression::Zstd(23)),
+            Options::builder().compression(Compression::Lz4).metadata_version(MetadataVersion::V4),
+            Options::builder().min_space_saving(1.5),
+            Options::builder().min_space_saving(f64::NAN),
+            Options::builder().min_space_saving(0.1).raw_buffers(false),
+            Options::builder().max_nesting(0),
+        ];
+        for builder in refused {
+            assert!(matches!(builder.clone().build(), Err(Error::InvalidOptions(_))), "{builder:?}");
+        }
+        assert!(Alignment::try_from(24).is_err());
+    }
+
+    #[test]
+    #[cfg(not(feature = "lz4"))]
+    fn a_codec_that_is_not_built_in_is_named() {
+        let error = Options::builder().compression(Compression::Lz4).build().unwrap_err();
+        assert!(error.to_string().contains("feature `lz4`"), "{error}");
+    }
+
+    #[test]
+    #[cfg(not(feature = "zstd"))]
+    fn a_codec_that_is_not_built_in_is_named_too() {
+        let error = Options::builder().compression(Compression::Zstd(1)).build().unwrap_err();
+        assert!(error.to_string().contains("feature `zstd`"), "{error}");
+    }
+}

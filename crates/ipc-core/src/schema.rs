@@ -1,0 +1,305 @@
+//! The schema of a stream: its message, its dictionary-encoded fields, and whether a batch has it.
+//!
+//! Dictionary ids are given in the order in which `arrow-ipc`'s schema encoder gives them: depth first, a field's own
+//! id after those inside its values. [`StreamSchema`] walks the types the same way, so that an id is an index here.
+
+use arrow_ipc::convert::IpcSchemaEncoder;
+use arrow_ipc::writer::DictionaryTracker;
+use arrow_ipc::{MessageBuilder, MessageHeader};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use flatbuffers::FlatBufferBuilder;
+
+use crate::error::{Error, Result};
+use crate::options::Options;
+
+/// A schema that has been found fit to be written, with all that a writer must know of it.
+#[derive(Debug)]
+pub struct StreamSchema {
+    schema: SchemaRef,
+    /// The schema message's flatbuffer, not yet framed.
+    flatbuffer: Vec<u8>,
+    /// The dictionary-encoded fields, by dictionary id.
+    dictionaries: Vec<DictionaryField>,
+    /// The columns that have dictionaries, each with the first id below it.
+    dictionary_columns: Vec<(usize, usize)>,
+}
+
+/// A dictionary-encoded field.
+#[derive(Debug)]
+pub(crate) struct DictionaryField {
+    path: String,
+    /// How many dictionaries are inside this one's values. Their ids stand just before this one's.
+    nested: usize,
+}
+
+impl DictionaryField {
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn nested(&self) -> usize {
+        self.nested
+    }
+}
+
+impl StreamSchema {
+    /// Checks that `schema` can be written as `options` ask, and encodes its message.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NestingTooDeep`], or [`Error::Unsupported`] for a dictionary directly inside a dictionary, or a map
+    /// whose entries are no struct of two fields.
+    pub fn try_new(schema: SchemaRef, options: &Options) -> Result<Self> {
+        let mut dictionaries = Vec::new();
+        let mut dictionary_columns = Vec::new();
+        for (column, field) in schema.fields().iter().enumerate() {
+            let first = dictionaries.len();
+            survey_field(field, 1, options.max_nesting, "", &mut dictionaries)?;
+            if dictionaries.len() > first {
+                dictionary_columns.push((column, first));
+            }
+        }
+        let flatbuffer = schema_message(&schema, options);
+        Ok(Self { schema, flatbuffer, dictionaries, dictionary_columns })
+    }
+
+    /// The schema.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Checks that a batch's schema is this one: the same fields in the same order, with the same names, types and
+    /// nullability, at every level. Metadata may differ; that of the stream's schema is what readers see.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SchemaMismatch`], naming the first difference.
+    pub fn check(&self, found: &SchemaRef) -> Result<()> {
+        if std::sync::Arc::ptr_eq(&self.schema, found) {
+            return Ok(());
+        }
+        same_fields(self.schema.fields(), found.fields(), "columns")
+    }
+
+    pub(crate) fn flatbuffer(&self) -> &[u8] {
+        &self.flatbuffer
+    }
+
+    pub(crate) fn dictionary(&self, id: usize) -> &DictionaryField {
+        &self.dictionaries[id]
+    }
+
+    pub(crate) fn dictionary_count(&self) -> usize {
+        self.dictionaries.len()
+    }
+
+    pub(crate) fn dictionary_columns(&self) -> &[(usize, usize)] {
+        &self.dictionary_columns
+    }
+}
+
+/// Encodes a schema message's flatbuffer.
+fn schema_message(schema: &Schema, options: &Options) -> Vec<u8> {
+    let mut fbb = FlatBufferBuilder::new();
+    let mut tracker = DictionaryTracker::new(false);
+    let header = IpcSchemaEncoder::new()
+        .with_dictionary_tracker(&mut tracker)
+        .schema_to_fb_offset(&mut fbb, schema)
+        .as_union_value();
+    let mut builder = MessageBuilder::new(&mut fbb);
+    builder.add_version(options.metadata_version.to_flatbuffer());
+    builder.add_header_type(MessageHeader::Schema);
+    builder.add_bodyLength(0);
+    builder.add_header(header);
+    let root = builder.finish();
+    fbb.finish(root, None);
+    fbb.finished_data().to_vec()
+}
+
+/// Checks a field and all below it, and lists the dictionaries in the order of their ids.
+fn survey_field(
+    field: &Field,
+    level: usize,
+    limit: usize,
+    parent: &str,
+    dictionaries: &mut Vec<DictionaryField>,
+) -> Result<()> {
+    let path = if parent.is_empty() { field.name().clone() } else { format!("{parent}.{}", field.name()) };
+    if level > limit {
+        return Err(Error::NestingTooDeep { path, limit });
+    }
+    survey_type(field.data_type(), level, limit, &path, dictionaries)
+}
+
+fn survey_type(
+    data_type: &DataType,
+    level: usize,
+    limit: usize,
+    path: &str,
+    dictionaries: &mut Vec<DictionaryField>,
+) -> Result<()> {
+    let unsupported = |reason| Err(Error::Unsupported { path: path.to_owned(), reason });
+    match data_type {
+        DataType::Dictionary(_, values) => {
+            if matches!(**values, DataType::Dictionary(..)) {
+                return unsupported("a schema cannot express a dictionary whose values are directly a dictionary");
+            }
+            let before = dictionaries.len();
+            survey_type(values, level, limit, path, dictionaries)?;
+            let nested = dictionaries.len() - before;
+            dictionaries.push(DictionaryField { path: path.to_owned(), nested });
+            Ok(())
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) if fields.len() == 2 => {
+                survey_field(entries, level + 1, limit, path, dictionaries)
+            }
+            _ => unsupported("the entries of a map must be a struct of two fields"),
+        },
+        DataType::List(child)
+        | DataType::LargeList(child)
+        | DataType::ListView(child)
+        | DataType::LargeListView(child)
+        | DataType::FixedSizeList(child, _)
+        | DataType::RunEndEncoded(_, child) => survey_field(child, level + 1, limit, path, dictionaries),
+        DataType::Struct(fields) => {
+            fields.iter().try_for_each(|child| survey_field(child, level + 1, limit, path, dictionaries))
+        }
+        DataType::Union(fields, _) => {
+            fields.iter().try_for_each(|(_, child)| survey_field(child, level + 1, limit, path, dictionaries))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn same_fields(expected: &Fields, found: &Fields, what: &str) -> Result<()> {
+    for (expected, found) in expected.iter().zip(found) {
+        same_field(expected, found)?;
+    }
+    match (expected.get(found.len()), found.get(expected.len())) {
+        (Some(missing), _) => {
+            Err(mismatch(format!("{} {what}", expected.len()), format!("{} without this one", found.len()))
+                .within(missing.name()))
+        }
+        (_, Some(extra)) => {
+            Err(mismatch(format!("{} {what}", expected.len()), format!("{} with this one", found.len()))
+                .within(extra.name()))
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+fn same_field(expected: &Field, found: &Field) -> Result<()> {
+    if std::ptr::eq(expected, found) {
+        return Ok(());
+    }
+    if expected.name() != found.name() {
+        return Err(
+            mismatch(format!("name `{}`", expected.name()), format!("`{}`", found.name())).within(expected.name())
+        );
+    }
+    let nullability = |field: &Field| {
+        if field.is_nullable() { "nullable" } else { "not nullable" }
+    };
+    if expected.is_nullable() != found.is_nullable() {
+        return Err(mismatch(nullability(expected), nullability(found)).within(expected.name()));
+    }
+    same_type(expected.data_type(), found.data_type()).map_err(|e| e.within(expected.name()))
+}
+
+fn same_type(expected: &DataType, found: &DataType) -> Result<()> {
+    use DataType::{
+        Dictionary, FixedSizeList, LargeList, LargeListView, List, ListView, Map, RunEndEncoded, Struct, Union,
+    };
+    match (expected, found) {
+        (List(a), List(b))
+        | (LargeList(a), LargeList(b))
+        | (ListView(a), ListView(b))
+        | (LargeListView(a), LargeListView(b)) => same_field(a, b),
+        (FixedSizeList(a, m), FixedSizeList(b, n)) if m == n => same_field(a, b),
+        (Map(a, m), Map(b, n)) if m == n => same_field(a, b),
+        (Struct(a), Struct(b)) => same_fields(a, b, "fields"),
+        (Dictionary(k, a), Dictionary(l, b)) if k == l => same_type(a, b),
+        (RunEndEncoded(k, a), RunEndEncoded(l, b)) => same_field(k, l).and_then(|()| same_field(a, b)),
+        (Union(a, m), Union(b, n)) if m == n && a.len() == b.len() => {
+            a.iter().zip(b.iter()).try_for_each(|((i, a), (j, b))| {
+                if i == j { same_field(a, b) } else { Err(mismatch(format!("type id {i}"), format!("{j}"))) }
+            })
+        }
+        _ if expected == found => Ok(()),
+        _ => Err(mismatch(format!("type {expected}"), format!("{found}"))),
+    }
+}
+
+fn mismatch(expected: impl Into<String>, found: impl Into<String>) -> Error {
+    Error::SchemaMismatch { path: String::new(), expected: expected.into(), found: found.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn nested(levels: usize) -> SchemaRef {
+        let leaf = Field::new("leaf", DataType::Int8, true);
+        let field = (1..levels).fold(leaf, |child, _| Field::new("list", DataType::List(Arc::new(child)), true));
+        Arc::new(Schema::new(vec![field]))
+    }
+
+    #[test]
+    fn nesting_stops_at_the_limit() {
+        let options = Options::default();
+        assert!(StreamSchema::try_new(nested(60), &options).is_ok());
+        let error = StreamSchema::try_new(nested(61), &options).unwrap_err();
+        assert!(matches!(error, Error::NestingTooDeep { limit: 60, ref path } if path.ends_with("list.leaf")));
+    }
+
+    #[test]
+    fn ids_are_those_of_the_schema_encoder() {
+        let dictionary = |values| DataType::Dictionary(Box::new(DataType::Int8), Box::new(values));
+        let inner = Field::new("inner", dictionary(DataType::Utf8), true);
+        let outer = Field::new("outer", dictionary(DataType::Struct(vec![inner].into())), true);
+        let plain = Field::new("plain", dictionary(DataType::Int64), true);
+        let list = Field::new("list", DataType::List(Arc::new(plain)), true);
+        let schema = Arc::new(Schema::new(vec![outer, Field::new("x", DataType::Int8, true), list]));
+        let schema = StreamSchema::try_new(schema, &Options::default()).unwrap();
+        let paths: Vec<_> = schema.dictionaries.iter().map(|d| (d.path(), d.nested())).collect();
+        assert_eq!(paths, [("outer.inner", 0), ("outer", 1), ("list.plain", 0)]);
+        assert_eq!(schema.dictionary_columns(), [(0, 0), (2, 2)]);
+
+        let message = arrow_ipc::root_as_message(schema.flatbuffer()).unwrap();
+        let fields = message.header_as_schema().unwrap().fields().unwrap();
+        assert_eq!(fields.get(0).dictionary().unwrap().id(), 1);
+        assert_eq!(fields.get(0).children().unwrap().get(0).dictionary().unwrap().id(), 0);
+        assert_eq!(fields.get(2).children().unwrap().get(0).dictionary().unwrap().id(), 2);
+    }
+
+    #[test]
+    fn a_difference_is_named() {
+        let schema = |fields: Vec<Field>| Arc::new(Schema::new(fields));
+        let field = |name: &str, data_type| Field::new(name, data_type, true);
+        let structs = |leaf: Field| schema(vec![field("s", DataType::Struct(vec![leaf].into()))]);
+        let cases = [
+            (schema(vec![field("a", DataType::Int32)]), schema(vec![field("a", DataType::Float32)])),
+            (schema(vec![field("a", DataType::Int32)]), schema(vec![field("b", DataType::Int32)])),
+            (schema(vec![field("a", DataType::Int32)]), schema(vec![])),
+            (schema(vec![]), schema(vec![field("a", DataType::Int32)])),
+            (schema(vec![field("a", DataType::Int32)]), schema(vec![Field::new("a", DataType::Int32, false)])),
+            (structs(field("t", DataType::Int8)), structs(field("t", DataType::Int16))),
+        ];
+        let messages = [
+            "schema mismatch at column `a`: expected type Int32, found Float32",
+            "schema mismatch at column `a`: expected name `a`, found `b`",
+            "schema mismatch at column `a`: expected 1 columns, found 0 without this one",
+            "schema mismatch at column `a`: expected 0 columns, found 1 with this one",
+            "schema mismatch at column `a`: expected nullable, found not nullable",
+            "schema mismatch at column `s.t`: expected type Int8, found Int16",
+        ];
+        for ((expected, found), message) in cases.into_iter().zip(messages) {
+            let stream = StreamSchema::try_new(expected, &Options::default()).unwrap();
+            assert_eq!(stream.check(&found).unwrap_err().to_string(), message);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The pieces that a message's body is made of, and the memory behind those that had to be made.
+//!
+//! A body is an ordered list of [`Segment`]s. Most borrow the bytes of an array as they are; only what had to be
+//! rewritten (shifted bitmaps, rebased offsets, compressed buffers) lies in the [`Arena`]. Nothing here knows what the
+//! bytes mean.
+
+use std::ops::Range;
+
+use arrow_buffer::Buffer;
+
+/// Bytes borrowed from an array: a range of one of its buffers.
+///
+/// It keeps the buffer at hand, rather than only its bytes, so that an owned message can share the memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Slice<'a> {
+    buffer: &'a Buffer,
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Slice<'a> {
+    /// The bytes `range` of `buffer`, or `None` where it has fewer.
+    pub(crate) fn new(buffer: &'a Buffer, range: Range<usize>) -> Option<Self> {
+        (range.start <= range.end && range.end <= buffer.len()).then_some(Self {
+            buffer,
+            start: range.start,
+            end: range.end,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// The same bytes, sharing the memory.
+    pub(crate) fn to_buffer(self) -> Buffer {
+        self.buffer.slice_with_length(self.start, self.len())
+    }
+
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        &self.buffer.as_slice()[self.start..self.end]
+    }
+}
+
+impl AsRef<[u8]> for Slice<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
+/// One piece of a body. `B` is how bytes of arrays are held: [`Slice`] while they are borrowed, [`Buffer`] once owned.
+#[derive(Debug)]
+pub(crate) enum Segment<B> {
+    /// Bytes of an array.
+    Array(B),
+    /// Bytes of the arena.
+    Arena(Range<usize>),
+    /// So many zero bytes, at most 64.
+    Padding(usize),
+}
+
+impl<B: AsRef<[u8]>> Segment<B> {
+    pub(crate) fn bytes<'s>(&'s self, arena: &'s Arena) -> &'s [u8] {
+        match self {
+            Self::Array(bytes) => bytes.as_ref(),
+            Self::Arena(range) => &arena.bytes[range.clone()],
+            Self::Padding(length) => &ZEROS[..*length],
+        }
+    }
+}
+
+/// What padding is made of.
+pub(crate) static ZEROS: [u8; 64] = [0; 64];
+
+/// Memory for bytes that had to be made, kept from message to message.
+///
+/// Memory that was used before is not cleared before it is used again: whoever takes a piece writes all of it.
+#[derive(Debug, Default)]
+pub(crate) struct Arena {
+    /// All of it is initialised; `used` says how much the current message has.
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+impl Arena {
+    pub(crate) fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    /// Makes room for `length` more bytes and returns it, with whatever it held before.
+    /// What of it is really used, [`Arena::advance`] says.
+    pub(crate) fn reserve(&mut self, length: usize) -> &mut [u8] {
+        let end = self.used + length;
+        if self.bytes.len() < end {
+            self.bytes.resize(end.max(2 * self.bytes.len()), 0);
+        }
+        &mut self.bytes[self.used..end]
+    }
+
+    /// Counts the next `length` bytes, which the caller has written, as used.
+    pub(crate) fn advance(&mut self, length: usize) -> Range<usize> {
+        let range = self.used..self.used + length;
+        debug_assert!(range.end <= self.bytes.len(), "only reserved bytes can be used");
+        self.used = range.end;
+        range
+    }
+
+    /// Appends a copy of `bytes`.
+    pub(crate) fn extend(&mut self, bytes: &[u8]) -> Range<usize> {
+        self.reserve(bytes.len()).copy_from_slice(bytes);
+        self.advance(bytes.len())
+    }
+
+    /// The used bytes, as memory that can be shared.
+    pub(crate) fn into_buffer(mut self) -> Buffer {
+        self.bytes.truncate(self.used);
+        Buffer::from_vec(self.bytes)
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+}
+
+/// An empty vector with the memory of `vec`, for elements that borrow from something else.
+///
+/// `Vec::from_iter` reuses the memory of a vector whose elements have the same layout, as `T` and `U`, which differ in
+/// a lifetime only, do. Were it not to, a batch would cost an allocation and a test would say so.
+pub(crate) fn recycle<T, U>(mut vec: Vec<T>) -> Vec<U> {
+    vec.clear();
+    vec.into_iter().map(|_| unreachable!("the vector was cleared")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recycling_keeps_the_memory() {
+        let bytes = vec![1u8, 2, 3];
+        let borrowed: Vec<&[u8]> = vec![&bytes; 7];
+        let (address, capacity) = (borrowed.as_ptr().addr(), borrowed.capacity());
+        let recycled: Vec<&'static [u8]> = recycle(borrowed);
+        assert_eq!((recycled.as_ptr().addr(), recycled.capacity()), (address, capacity));
+    }
+
+    #[test]
+    fn a_slice_beyond_its_buffer_is_none() {
+        let buffer = Buffer::from_vec(vec![0u8; 8]);
+        assert!(Slice::new(&buffer, 0..8).is_some());
+        assert!(Slice::new(&buffer, 0..9).is_none());
+        assert!(Slice::new(&buffer, Range { start: 3, end: 2 }).is_none());
+    }
+}

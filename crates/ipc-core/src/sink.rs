@@ -1,0 +1,276 @@
+//! The way to the sink: whole groups of bytes, or none, or the end.
+//!
+//! [`Outlet`] takes a *group* (a record batch with the dictionaries it needs, or the header) and hands it to the sink in
+//! one vectored write, or keeps it staged until there is enough to write. It counts what the sink takes, so that after
+//! an error it knows whether the output still ends with a whole group. If it does, the error is the caller's to handle
+//! and the outlet goes on; if not, the output is torn and nothing may follow.
+//!
+//! | condition | means | next |
+//! |---|---|---|
+//! | `Sound` | the output ends with a whole group | anything |
+//! | `Writing` | a call into the sink is under way; seen from outside, it never returned: the sink panicked | `Poisoned` |
+//! | `Torn` | the sink stopped inside a group | `Poisoned` |
+//! | `Ended` | the end-of-stream marker has been written | `Closed` |
+
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::segment::recycle;
+
+/// Groups up to this length are staged, where staging is on.
+pub(crate) const STAGED_AT_MOST: u64 = 16 << 10;
+/// How much is staged before it is written.
+const STAGE_CAPACITY: usize = 64 << 10;
+/// What a call to the sink may hold: the usual `IOV_MAX`.
+const SLICES_AT_MOST: usize = 1024;
+
+/// Counts and orders what goes to a sink. The sink itself is given with each call.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    /// Groups that have been accepted but not written.
+    stage: Vec<u8>,
+    /// Where each staged group ends in `stage`.
+    staged: Vec<StagedGroup>,
+    /// Bytes that the sink has taken.
+    taken: u64,
+    condition: Condition,
+    /// Memory for the slices of a write.
+    slices: Vec<IoSlice<'static>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct StagedGroup {
+    end: usize,
+    /// Record batches in the group: 0 for the header, else 1.
+    batches: u64,
+}
+
+#[derive(Debug)]
+enum Condition {
+    Sound,
+    Writing,
+    Torn { offset: u64, lost: u64, source: Arc<io::Error> },
+    Ended,
+}
+
+impl Outlet {
+    pub(crate) fn new() -> Self {
+        Self { stage: Vec::new(), staged: Vec::new(), taken: 0, condition: Condition::Sound, slices: Vec::new() }
+    }
+
+    /// How many bytes have been accepted: taken by the sink, or staged.
+    pub(crate) fn position(&self) -> u64 {
+        self.taken + self.stage.len() as u64
+    }
+
+    /// Whether the end has been written.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.condition, Condition::Ended)
+    }
+
+    /// Why nothing more may be written, if so.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.condition {
+            Condition::Sound => Ok(()),
+            Condition::Writing => Err(Error::Poisoned {
+                offset: self.taken,
+                lost: self.staged.iter().map(|group| group.batches).sum(),
+                source: Arc::new(io::Error::other("the sink panicked")),
+            }),
+            Condition::Torn { offset, lost, source } => {
+                Err(Error::Poisoned { offset: *offset, lost: *lost, source: Arc::clone(source) })
+            }
+            Condition::Ended => Err(Error::Closed),
+        }
+    }
+
+    /// Accepts a group without writing it.
+    pub(crate) fn stage<'s>(&mut self, pieces: impl Iterator<Item = &'s [u8]>, batches: u64) {
+        pieces.for_each(|piece| self.stage.extend_from_slice(piece));
+        self.staged.push(StagedGroup { end: self.stage.len(), batches });
+    }
+
+    /// Accepts a small group, writing those before it first where the stage is full.
+    pub(crate) fn stage_within_capacity<'s>(
+        &mut self,
+        sink: &mut impl Write,
+        pieces: impl Iterator<Item = &'s [u8]>,
+        length: u64,
+    ) -> Result<()> {
+        self.check()?;
+        if self.stage.len() as u64 + length > STAGE_CAPACITY as u64 {
+            self.write_staged(sink)?;
+        }
+        self.stage(pieces, 1);
+        Ok(())
+    }
+
+    /// Writes what is staged and `pieces`, in one call as far as the sink takes it.
+    pub(crate) fn write<'s>(&mut self, sink: &mut impl Write, pieces: impl Iterator<Item = &'s [u8]>) -> Result<()> {
+        self.check()?;
+        let mut slices: Vec<IoSlice<'_>> = recycle(std::mem::take(&mut self.slices));
+        if !self.stage.is_empty() {
+            slices.push(IoSlice::new(&self.stage));
+        }
+        pieces.filter(|piece| !piece.is_empty()).for_each(|piece| slices.push(IoSlice::new(piece)));
+        self.condition = Condition::Writing;
+        let written = write_all_vectored(sink, &mut slices);
+        self.slices = recycle(slices);
+        self.settle(written)
+    }
+
+    /// Writes what is staged.
+    pub(crate) fn write_staged(&mut self, sink: &mut impl Write) -> Result<()> {
+        self.check()?;
+        if self.stage.is_empty() { Ok(()) } else { self.write(sink, std::iter::empty()) }
+    }
+
+    /// Nothing may follow what has been written.
+    pub(crate) fn end(&mut self) {
+        debug_assert!(self.stage.is_empty(), "the end is written behind everything else");
+        self.condition = Condition::Ended;
+    }
+
+    /// Draws the conclusions from a write that took all, or so many bytes before it failed.
+    fn settle(&mut self, written: Result<u64, Interrupted>) -> Result<()> {
+        let Interrupted { taken: known, source } = match written {
+            Ok(taken) => {
+                self.taken += taken;
+                self.stage.clear();
+                self.staged.clear();
+                self.condition = Condition::Sound;
+                return Ok(());
+            }
+            Err(interrupted) => interrupted,
+        };
+        let taken = known.unwrap_or(0);
+        let is_whole = |group: &&StagedGroup| group.end as u64 <= taken;
+        let whole = self.staged.iter().take_while(is_whole).count();
+        let end = whole.checked_sub(1).map_or(0, |last| self.staged[last].end);
+        self.taken += end as u64;
+        self.stage.drain(..end);
+        self.staged.drain(..whole);
+        self.staged.iter_mut().for_each(|group| group.end -= end);
+        if known == Some(end as u64) {
+            self.condition = Condition::Sound;
+            return Err(Error::Io(source));
+        }
+        let lost = self.staged.iter().map(|group| group.batches).sum();
+        self.condition = Condition::Torn { offset: self.taken, lost, source: Arc::new(source) };
+        self.check()
+    }
+}
+
+/// A write that failed, and how many bytes the sink had taken by then, unless its word cannot be trusted.
+struct Interrupted {
+    taken: Option<u64>,
+    source: io::Error,
+}
+
+/// Writes all of `slices`, in as few calls as the sink allows, and returns their length.
+fn write_all_vectored(sink: &mut impl Write, slices: &mut [IoSlice<'_>]) -> Result<u64, Interrupted> {
+    let mut rest = slices;
+    let mut taken = 0;
+    while !rest.is_empty() {
+        let call = &rest[..rest.len().min(SLICES_AT_MOST)];
+        let offered: usize = call.iter().map(|slice| slice.len()).sum();
+        let source = match sink.write_vectored(call) {
+            Ok(0) => io::Error::new(ErrorKind::WriteZero, "the sink took no bytes"),
+            Ok(n) if n <= offered => {
+                taken += n as u64;
+                IoSlice::advance_slices(&mut rest, n);
+                continue;
+            }
+            Ok(n) => {
+                let reason = format!("the sink claims to have taken {n} bytes of {offered}");
+                return Err(Interrupted { taken: None, source: io::Error::other(reason) });
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Err(e) => e,
+        };
+        return Err(Interrupted { taken: Some(taken), source });
+    }
+    Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes `room` bytes, then fails.
+    struct Full {
+        room: usize,
+        taken: Vec<u8>,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.room == 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            let n = bytes.len().min(self.room);
+            self.room -= n;
+            self.taken.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Three staged groups of 10 bytes, the first of them a header, and one more of 10 that is written with them.
+    fn write_into(room: usize) -> (Outlet, Full, Result<()>) {
+        let mut outlet = Outlet::new();
+        outlet.stage([[1; 10].as_slice()].into_iter(), 0);
+        outlet.stage([[2; 10].as_slice()].into_iter(), 1);
+        outlet.stage([[3; 10].as_slice()].into_iter(), 1);
+        let mut sink = Full { room, taken: Vec::new() };
+        let result = outlet.write(&mut sink, [[4; 10].as_slice()].into_iter());
+        (outlet, sink, result)
+    }
+
+    #[test]
+    fn an_error_between_groups_loses_nothing() {
+        for room in [0, 10, 20, 30] {
+            let (mut outlet, mut sink, result) = write_into(room);
+            assert!(matches!(result, Err(Error::Io(_))), "{room}: {result:?}");
+            assert_eq!(outlet.position(), 30, "the staged groups stay accepted");
+            sink.room = usize::MAX;
+            outlet.write(&mut sink, [[4; 10].as_slice()].into_iter()).unwrap();
+            let expected: Vec<u8> = [1, 2, 3, 4].into_iter().flat_map(|i| [i; 10]).collect();
+            assert_eq!(sink.taken, expected, "{room}");
+        }
+    }
+
+    #[test]
+    fn a_sink_that_claims_too_much_is_not_trusted_again() {
+        struct Liar;
+        impl Write for Liar {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                Ok(bytes.len() + 1)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut outlet = Outlet::new();
+        let result = outlet.write(&mut Liar, [[4; 10].as_slice()].into_iter());
+        assert!(matches!(result, Err(Error::Poisoned { offset: 0, .. })), "{result:?}");
+        assert!(matches!(outlet.check(), Err(Error::Poisoned { .. })));
+    }
+
+    #[test]
+    fn an_error_inside_a_group_is_the_end() {
+        for (room, good, lost_batches) in [(1, 0, 2), (11, 10, 2), (25, 20, 1), (31, 30, 0), (39, 30, 0)] {
+            let (mut outlet, mut sink, result) = write_into(room);
+            for result in [result, outlet.write_staged(&mut sink), outlet.check()] {
+                let Err(Error::Poisoned { offset, lost, source }) = result else { panic!("{room}: {result:?}") };
+                assert_eq!((offset, lost, source.kind()), (good, lost_batches, ErrorKind::StorageFull), "{room}");
+            }
+            assert_eq!(sink.taken.len(), room, "nothing follows torn bytes");
+        }
+    }
+}

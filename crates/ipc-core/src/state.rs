@@ -1,0 +1,41 @@
+//! The states of an [`Encoder`](crate::Encoder) and what each of them owns.
+
+use arrow_schema::SchemaRef;
+
+use crate::batch::BatchEncoder;
+use crate::ledger::Ledger;
+use crate::receipt::Stats;
+
+/// A state of an [`Encoder`](crate::Encoder). Sealed: [`Unstarted`], [`Started`] and [`Closed`] are all there are.
+pub trait State: sealed::Sealed {}
+
+/// No schema yet, so nothing to write.
+#[derive(Debug)]
+pub struct Unstarted {
+    pub(crate) _private: (),
+}
+
+/// The header is settled; record batches may follow.
+#[derive(Debug)]
+pub struct Started {
+    pub(crate) batches: BatchEncoder,
+    pub(crate) ledger: Ledger,
+}
+
+/// The end has been written; nothing may follow.
+#[derive(Debug)]
+pub struct Closed {
+    pub(crate) stats: Stats,
+    pub(crate) schema: SchemaRef,
+}
+
+impl State for Unstarted {}
+impl State for Started {}
+impl State for Closed {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Unstarted {}
+    impl Sealed for super::Started {}
+    impl Sealed for super::Closed {}
+}

@@ -1,0 +1,2 @@
+//! Not filled in yet.
+fn main() {}
