@@ -41,7 +41,7 @@ use crate::state::{Closed, Started, State, Unstarted};
 /// use ipc_core::Encoder;
 ///
 /// let batch = record_batch!(("a", Int32, [1, 2, 3])).unwrap();
-/// let mut encoder = Encoder::file(Vec::new()).start(batch.schema_ref())?;
+/// let mut encoder = Encoder::file(Vec::new()).start(batch.schema())?;
 /// let receipt = encoder.write(&batch)?;
 /// assert_eq!(receipt.offset % 64, 0);
 /// let file: Vec<u8> = encoder.close()?.into_inner();
@@ -90,8 +90,8 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     ///
     /// [`Error::NestingTooDeep`] or [`Error::Unsupported`] where the schema cannot be written, [`Error::Io`] where the
     /// sink fails. The encoder comes back. It may be started again unless the error is [`Error::Poisoned`].
-    pub fn start(self, schema: &SchemaRef) -> Result<Encoder<W, F, Started>, Failed<Self>> {
-        let mut started = self.open(schema)?;
+    pub fn start(self, schema: impl Into<SchemaRef>) -> Result<Encoder<W, F, Started>, Failed<Self>> {
+        let mut started = self.open(schema.into())?;
         if !F::HAS_FOOTER
             && let Err(error) = started.state.ledger.flush(&mut started.sink)
         {
@@ -107,7 +107,7 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     /// As [`start`](Self::start) and [`write`](Encoder::write).
     #[expect(clippy::type_complexity, reason = "the state is the point; users never write it out")]
     pub fn start_with(self, batch: &RecordBatch) -> Result<(Encoder<W, F, Started>, Receipt), Failed<Self>> {
-        let mut started = self.open(batch.schema_ref())?;
+        let mut started = self.open(batch.schema())?;
         match started.write(batch) {
             Ok(receipt) => Ok((started, receipt)),
             Err(error) => Err(Failed::new(error, started.back())),
@@ -119,8 +119,8 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
         self.sink
     }
 
-    fn open(self, schema: &SchemaRef) -> Result<Encoder<W, F, Started>, Failed<Self>> {
-        let ledger = StreamSchema::try_new(Arc::clone(schema), &self.options)
+    fn open(self, schema: SchemaRef) -> Result<Encoder<W, F, Started>, Failed<Self>> {
+        let ledger = StreamSchema::try_new(schema, &self.options)
             .and_then(|schema| Ledger::new::<F>(Arc::new(schema), &self.options));
         match ledger {
             Ok(ledger) => Ok(Encoder {

@@ -161,7 +161,7 @@ impl From<Error> for arrow_schema::ArrowError {
 /// # use ipc_core::{Encoder, Error};
 /// # use arrow_schema::Schema;
 /// fn begin(sink: Vec<u8>) -> Result<(), Error> {
-///     let encoder = Encoder::stream(sink).start(&Schema::empty())?;
+///     let encoder = Encoder::stream(sink).start(Schema::empty())?;
 ///     encoder.close()?;
 ///     Ok(())
 /// }

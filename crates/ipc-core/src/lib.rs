@@ -6,7 +6,7 @@
 //!
 //! let batch = record_batch!(("city", Utf8, ["Lima", "Oslo"]), ("height", Int32, [154, 23])).unwrap();
 //! let options = Options::builder().compression(Compression::None).build()?;
-//! let mut encoder = Encoder::stream(Vec::new()).with_options(options).start(batch.schema_ref())?;
+//! let mut encoder = Encoder::stream(Vec::new()).with_options(options).start(batch.schema())?;
 //! encoder.write(&batch)?;
 //! encoder.write(&batch.slice(1, 1))?;
 //! let closed = encoder.close()?;
