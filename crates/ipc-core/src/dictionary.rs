@@ -118,6 +118,10 @@ impl Updates {
         self.list.iter().map(|update| &update.message)
     }
 
+    pub(crate) fn length(&self) -> u64 {
+        self.messages().map(Message::length).sum()
+    }
+
     pub(crate) fn into_list(self) -> Vec<Update> {
         self.list
     }

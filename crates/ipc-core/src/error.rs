@@ -172,7 +172,8 @@ pub struct Failed<T> {
 }
 
 impl<T> Failed<T> {
-    pub(crate) fn new(error: Error, subject: T) -> Self {
+    /// A failure of a step that consumed `subject`.
+    pub fn new(error: Error, subject: T) -> Self {
         Self { inner: Box::new((error, subject)) }
     }
 

@@ -73,16 +73,23 @@ impl Ledger {
         updates: Updates,
         batch: &Message<B>,
     ) -> Result<Receipt> {
-        let start = self.outlet.position();
-        let length = updates.messages().map(Message::length).sum::<u64>() + batch.length();
+        let length = updates.length() + batch.length();
         let pieces = updates.messages().flat_map(Message::slices).chain(batch.slices());
-        if self.stages && length <= STAGED_AT_MOST {
-            self.outlet.stage_within_capacity(sink, pieces, length)?;
-        } else {
-            self.outlet.write(sink, pieces)?;
-        }
-        debug_assert_eq!(self.outlet.position(), start + length, "messages are as long as they say");
-        Ok(self.commit(start, updates, batch))
+        let start = self.accept(sink, pieces, length, 1)?;
+        let offset = self.commit_dictionaries(start, updates);
+        Ok(self.commit_batch(offset, batch))
+    }
+
+    /// Appends dictionaries ahead of the batches that need them.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn append_dictionaries(&mut self, sink: &mut impl Write, updates: Updates) -> Result<()> {
+        let pieces = updates.messages().flat_map(Message::slices);
+        let start = self.accept(sink, pieces, updates.length(), 0)?;
+        self.commit_dictionaries(start, updates);
+        Ok(())
     }
 
     /// Writes what is staged and flushes the sink.
@@ -124,6 +131,18 @@ impl Ledger {
         self.outlet.check()
     }
 
+    /// How many bytes of whole groups the sink has taken: what stands when the sink fails for good in its next call.
+    #[must_use]
+    pub fn confirmed_bytes(&self) -> u64 {
+        self.outlet.taken()
+    }
+
+    /// How many record batches are staged: what is lost when the sink fails for good in its next call.
+    #[must_use]
+    pub fn staged_batches(&self) -> u64 {
+        self.outlet.staged_batches()
+    }
+
     /// What readers have by now.
     #[must_use]
     pub fn dictionaries(&self) -> &Dictionaries {
@@ -147,8 +166,26 @@ impl Ledger {
         self.footer.as_mut().map(|footer| &mut footer.metadata)
     }
 
-    /// Records what has been accepted from `start` on.
-    fn commit<B>(&mut self, start: u64, updates: Updates, batch: &Message<B>) -> Receipt {
+    /// Stages or writes a group of `length` bytes, and returns where it starts.
+    fn accept<'s>(
+        &mut self,
+        sink: &mut impl Write,
+        pieces: impl Iterator<Item = &'s [u8]>,
+        length: u64,
+        batches: u64,
+    ) -> Result<u64> {
+        let start = self.outlet.position();
+        if self.stages && length <= STAGED_AT_MOST {
+            self.outlet.stage_within_capacity(sink, pieces, length, batches)?;
+        } else {
+            self.outlet.write(sink, pieces)?;
+        }
+        debug_assert_eq!(self.outlet.position(), start + length, "messages are as long as they say");
+        Ok(start)
+    }
+
+    /// Records dictionaries that have been accepted, and returns where they end.
+    fn commit_dictionaries(&mut self, start: u64, updates: Updates) -> u64 {
         let mut offset = start;
         for update in updates.into_list() {
             if let Some(footer) = &mut self.footer {
@@ -160,6 +197,11 @@ impl Ledger {
             self.stats.deltas += u64::from(update.is_delta);
             self.stats.replacements += u64::from(self.dictionaries.commit(update));
         }
+        offset
+    }
+
+    /// Records a record batch that has been accepted.
+    fn commit_batch<B>(&mut self, offset: u64, batch: &Message<B>) -> Receipt {
         if let Some(footer) = &mut self.footer {
             footer.record_batches.push(block(offset, batch));
         }

@@ -42,7 +42,7 @@ pub(crate) struct Outlet {
 #[derive(Debug, Clone, Copy)]
 struct StagedGroup {
     end: usize,
-    /// Record batches in the group: 0 for the header, else 1.
+    /// Record batches in the group: 1, or 0 for the header and for dictionaries sent ahead.
     batches: u64,
 }
 
@@ -64,6 +64,16 @@ impl Outlet {
         self.taken + self.stage.len() as u64
     }
 
+    /// How many bytes the sink has taken, in whole groups.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// How many record batches are staged.
+    pub(crate) fn staged_batches(&self) -> u64 {
+        self.staged.iter().map(|group| group.batches).sum()
+    }
+
     /// Whether the end has been written.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.condition, Condition::Ended)
@@ -75,7 +85,7 @@ impl Outlet {
             Condition::Sound => Ok(()),
             Condition::Writing => Err(Error::Poisoned {
                 offset: self.taken,
-                lost: self.staged.iter().map(|group| group.batches).sum(),
+                lost: self.staged_batches(),
                 source: Arc::new(io::Error::other("the sink panicked")),
             }),
             Condition::Torn { offset, lost, source } => {
@@ -97,12 +107,13 @@ impl Outlet {
         sink: &mut impl Write,
         pieces: impl Iterator<Item = &'s [u8]>,
         length: u64,
+        batches: u64,
     ) -> Result<()> {
         self.check()?;
         if self.stage.len() as u64 + length > STAGE_CAPACITY as u64 {
             self.write_staged(sink)?;
         }
-        self.stage(pieces, 1);
+        self.stage(pieces, batches);
         Ok(())
     }
 
@@ -156,8 +167,7 @@ impl Outlet {
             self.condition = Condition::Sound;
             return Err(Error::Io(source));
         }
-        let lost = self.staged.iter().map(|group| group.batches).sum();
-        self.condition = Condition::Torn { offset: self.taken, lost, source: Arc::new(source) };
+        self.condition = Condition::Torn { offset: self.taken, lost: self.staged_batches(), source: Arc::new(source) };
         self.check()
     }
 }

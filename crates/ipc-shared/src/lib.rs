@@ -1,1 +1,51 @@
-//! Not filled in yet.
+//! One Arrow IPC stream or file, written from any number of threads.
+//!
+//! Arrow IPC writers are single-threaded: a writer behind a mutex, or behind a queue, leaves encoding and compression on
+//! one core. [`SharedWriter`] splits the two halves. Each thread encodes and compresses outside the lock; inside it,
+//! there is one decision about dictionaries, made by pointers alone, and one vectored write.
+//!
+//! - [`SharedWriter::write`] from anywhere: the order of the batches is the order in which calls take the lock.
+//! - [`SharedWriter::producer`] for a thread that writes often: it owns its memory.
+//! - [`SharedWriter::reserve`] where the order matters: places in the output, filled in any order.
+//!
+//! ```
+//! use arrow_array::record_batch;
+//! use ipc_shared::{Compression, Options, SharedWriter};
+//!
+//! let writer = SharedWriter::file(Vec::new()).options(Options::default()).build()?;
+//! std::thread::scope(|scope| {
+//!     for city in ["Lima", "Oslo", "Pune"] {
+//!         let mut producer = writer.producer();
+//!         scope.spawn(move || producer.write(&record_batch!(("city", Utf8, [city])).unwrap()));
+//!     }
+//! });
+//! writer.close()?;
+//! let file: Vec<u8> = writer.into_inner()?;
+//! # assert!(file.ends_with(b"ARROW1"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The contract stands at [`SharedWriter`]. The lock, and with it the only unsafe code, is in [`lock`]; it and the writer
+//! are model-checked with loom.
+
+mod counters;
+mod error;
+pub mod lock;
+mod producer;
+mod slot;
+mod sync;
+mod window;
+mod writer;
+
+pub use error::{Error, Result, StillShared};
+pub use ipc_core::{
+    Alignment, Compression, DictionaryHandling, Failed, File, Format, MetadataVersion, Options, OptionsBuilder,
+    Receipt, Stats, Stream,
+};
+pub use producer::Producer;
+pub use slot::Slot;
+pub use writer::{Builder, SharedWriter, Summary};
+
+/// What models may set and ask.
+#[cfg(loom)]
+pub use sync::model;

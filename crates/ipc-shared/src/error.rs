@@ -1,0 +1,70 @@
+//! What can go wrong when many threads write.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// The result of this crate's fallible calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The batch was refused, or the sink failed before it took a byte of it. Nothing was written and the writer goes
+    /// on.
+    #[error(transparent)]
+    Core(ipc_core::Error),
+
+    /// The writer has been closed, by this thread or another.
+    #[error("the writer has been closed")]
+    Closed,
+
+    /// The writer was closed before anything told its schema: there is nothing to write.
+    #[error("the writer was closed before any schema was known; nothing was written")]
+    NoSchema,
+
+    /// The output is torn, or the sink panicked: nothing may follow.
+    #[error("the output is torn after byte {offset}, {lost} accepted batches are lost: {source}")]
+    Poisoned {
+        /// The offset of the last byte that belongs to a whole message.
+        offset: u64,
+        /// How many batches had been accepted (staged, or waiting in a slot) and did not reach the sink.
+        lost: u64,
+        /// The first error.
+        source: Arc<io::Error>,
+    },
+
+    /// The sink called back into the writer that is calling it.
+    #[error("the sink called back into its own writer")]
+    Reentrant,
+}
+
+impl From<ipc_core::Error> for Error {
+    fn from(error: ipc_core::Error) -> Self {
+        match error {
+            ipc_core::Error::Closed => Self::Closed,
+            ipc_core::Error::Poisoned { offset, lost, source } => Self::Poisoned { offset, lost, source },
+            error => Self::Core(error),
+        }
+    }
+}
+
+/// The sink cannot be taken out of a writer while other handles on it exist. Gives the handle back.
+#[derive(thiserror::Error)]
+#[error("other handles on the writer still exist")]
+pub struct StillShared<T>(pub(crate) T);
+
+impl<T> StillShared<T> {
+    /// The handle.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> fmt::Debug for StillShared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StillShared")
+    }
+}

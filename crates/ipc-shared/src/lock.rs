@@ -1,0 +1,439 @@
+//! A lock that knows its end: spin briefly, then park; closed or poisoned, nobody gets it again.
+//!
+//! It differs from `std`'s mutex in three things. It can be *ended* by its holder, and then every waiter returns at
+//! once, refused, without taking its turn. It is *fair in the long run*: whoever comes first may take it (barging, which
+//! keeps throughput when threads outnumber cores), but every half millisecond an unlock hands it to the head of the
+//! queue. And a thread that asks for it while it holds it is told so instead of waiting for itself.
+//!
+//! # States
+//!
+//! One word holds what must change together; the queue behind it has a mutex of its own, touched only by threads that
+//! are about to sleep or to wake somebody.
+//!
+//! ```text
+//!  POISONED  CLOSED  DUE  WAKING  PARKED  LOCKED
+//!     0        0      0     0       0       0      free; nobody waits
+//!     0        0      0     0       0       1      held; nobody sleeps (some may spin)
+//!     0        0      0     0       1       1      held; the queue is not empty: unlock wakes its head
+//!     0        0      0     1       x       x      a waiter has been woken and has not tried yet: unlock wakes no other
+//!     0        0      1     x       1       1      the head has waited too long: the next unlock hands it the lock
+//!     0        1      0     0       0       0      closed, for ever
+//!     1        0      0     0       0       0      poisoned, for ever
+//! ```
+//!
+//! Invariants:
+//! - `PARKED` is set exactly while the queue is not empty, seen under the queue's mutex. Only threads that hold that
+//!   mutex change it.
+//! - `PARKED` without `WAKING` implies `LOCKED`: somebody will unlock and see the queue. A waiter enters the queue only
+//!   while it sees the lock held, and a woken one clears `WAKING` by taking the lock or by going back to the queue.
+//! - A hand-off never clears `LOCKED`: nobody can barge between the old holder and the new one.
+//!
+//! # Notes about memory ordering
+//!
+//! What a holder wrote is seen by the next holder through one of these pairs:
+//! - unlock's `Release` on the word, and the `Acquire` of the compare-exchange that takes the lock;
+//! - a hand-off's `Release` on the waiter's signal, and the waiter's `Acquire` of it.
+//!
+//! What the last holder wrote before it ended the lock is seen by those who find it ended through the `Release` on the
+//! word, or on the waiter's signal, and the `Acquire` with which either is read.
+//!
+//! All else is `Relaxed`: bits that guide waiters are changed under the queue's mutex, and `owner` is only ever compared
+//! with what the comparing thread itself has stored.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{
+    Acquire, AtomicU8, AtomicU32, AtomicUsize, Mutex, Parker, Patience, Relaxed, Release, SPINS, UnsafeCell, Waker,
+    panicking, spin_loop, thread_token,
+};
+
+/// Somebody holds the lock, or is being handed it.
+const LOCKED: u32 = 1;
+/// The queue is not empty.
+const PARKED: u32 = 1 << 1;
+/// A waiter has been woken and has not tried yet.
+const WAKING: u32 = 1 << 2;
+/// The head of the queue gets the lock next.
+const DUE: u32 = 1 << 3;
+/// The holder has closed the lock.
+const CLOSED: u32 = 1 << 4;
+/// A holder has panicked.
+const POISONED: u32 = 1 << 5;
+
+/// Nobody gets the lock again.
+const ENDED: u32 = CLOSED | POISONED;
+
+/// A value that one thread at a time may use, until one of them ends it.
+pub struct Lock<T> {
+    state: CachePadded<AtomicU32>,
+    /// The token of the thread that holds the lock, or 0.
+    owner: AtomicUsize,
+    queue: Mutex<Queue>,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the lock hands out `&mut T` to one thread at a time, which is to move `T` between threads.
+unsafe impl<T: Send> Sync for Lock<T> {}
+// SAFETY: a lock owns its value; its own fields can be sent.
+unsafe impl<T: Send> Send for Lock<T> {}
+
+/// Why a lock was not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It has been closed.
+    Closed,
+    /// A holder has panicked.
+    Poisoned,
+    /// The asking thread holds it.
+    Reentrant,
+}
+
+impl<T> Lock<T> {
+    /// An open, unlocked lock.
+    pub fn new(value: T) -> Self {
+        Self {
+            state: CachePadded::new(AtomicU32::new(0)),
+            owner: AtomicUsize::new(0),
+            queue: Mutex::new(Queue { waiters: VecDeque::new(), patience: Patience::new() }),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// Waits for the lock.
+    ///
+    /// # Errors
+    ///
+    /// Says why nobody, or not this thread, will get it. A waiter is told as soon as the lock ends.
+    #[inline]
+    pub fn lock(&self) -> Result<Guard<'_, T>, Refused> {
+        // Acquire: pairs with the Release of the unlock before.
+        if self.state.compare_exchange(0, LOCKED, Acquire, Relaxed).is_err() {
+            self.lock_slow()?;
+        }
+        Ok(self.guard())
+    }
+
+    /// Whether the lock has been closed or poisoned, and which. A moment later it may be.
+    pub fn ended(&self) -> Option<Refused> {
+        // Acquire: pairs with the Release of the thread that ended the lock.
+        let state = self.state.load(Acquire);
+        (state & ENDED != 0).then_some(if state & POISONED != 0 { Refused::Poisoned } else { Refused::Closed })
+    }
+
+    /// Whether this thread holds the lock.
+    pub fn is_held_by_current_thread(&self) -> bool {
+        self.owner.load(Relaxed) == thread_token()
+    }
+
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+
+    /// The guard of a lock that this thread has just taken or been handed.
+    fn guard(&self) -> Guard<'_, T> {
+        self.owner.store(thread_token(), Relaxed);
+        Guard { lock: self, was_panicking: panicking(), not_send: PhantomData }
+    }
+
+    #[cold]
+    fn lock_slow(&self) -> Result<(), Refused> {
+        if self.is_held_by_current_thread() {
+            return Err(Refused::Reentrant);
+        }
+        let mut waiter: Option<(Parker, Arc<Waiter>)> = None;
+        // `WAKING` while this thread is the one that was woken: whatever it does next clears it.
+        let mut woken = 0;
+        loop {
+            if self.spin(woken)? {
+                return Ok(());
+            }
+            let (parker, waiter) = waiter.get_or_insert_with(|| {
+                let parker = Parker::new();
+                let waiter = Waiter { signal: AtomicU8::new(WAITING), waker: parker.waker() };
+                (parker, Arc::new(waiter))
+            });
+            if !self.enqueue(waiter, woken)? {
+                continue;
+            }
+            loop {
+                parker.park();
+                // Acquire: pairs with the Release of the thread that handed over, or ended, the lock.
+                match waiter.signal.load(Acquire) {
+                    WAITING => {} // woken by nobody: sleep on
+                    WOKEN => break,
+                    HANDED_OVER => return Ok(()),
+                    _ => return Err(self.end_seen()),
+                }
+            }
+            woken = WAKING;
+        }
+    }
+
+    /// Tries to take the lock for a while. Gives up early where others sleep already.
+    fn spin(&self, woken: u32) -> Result<bool, Refused> {
+        let mut spins = SPINS;
+        loop {
+            let state = self.state.load(Relaxed);
+            if state & ENDED != 0 {
+                return Err(self.end_seen());
+            }
+            if state & LOCKED == 0 {
+                let taken = (state | LOCKED) & !woken;
+                // Acquire: pairs with the Release of the unlock before.
+                if self.state.compare_exchange_weak(state, taken, Acquire, Relaxed).is_ok() {
+                    return Ok(true);
+                }
+            } else if spins == 0 || (state & PARKED != 0 && woken == 0) {
+                return Ok(false);
+            } else {
+                spins -= 1;
+                spin_loop();
+            }
+        }
+    }
+
+    /// Enters the queue, unless the lock is free by now. A waiter that was woken in vain goes back to its head.
+    fn enqueue(&self, waiter: &Arc<Waiter>, woken: u32) -> Result<bool, Refused> {
+        let mut queue = self.queue.lock();
+        let due = if woken != 0 && queue.patience.has_ended() { DUE } else { 0 };
+        let mut state = self.state.load(Relaxed);
+        loop {
+            if state & ENDED != 0 {
+                drop(queue);
+                return Err(self.end_seen());
+            }
+            if state & LOCKED == 0 {
+                return Ok(false);
+            }
+            match self.state.compare_exchange_weak(state, (state | PARKED | due) & !woken, Relaxed, Relaxed) {
+                Ok(_) => break,
+                Err(now) => state = now,
+            }
+        }
+        waiter.signal.store(WAITING, Relaxed);
+        if woken == 0 {
+            queue.waiters.push_back(Arc::clone(waiter));
+        } else {
+            queue.waiters.push_front(Arc::clone(waiter));
+        }
+        Ok(true)
+    }
+
+    #[inline]
+    fn unlock(&self) {
+        self.owner.store(0, Relaxed);
+        // Release: pairs with the Acquire of whoever takes the lock next.
+        if self.state.compare_exchange(LOCKED, 0, Release, Relaxed).is_err() {
+            self.unlock_slow();
+        }
+    }
+
+    #[cold]
+    fn unlock_slow(&self) {
+        let mut state = self.state.load(Relaxed);
+        while state & PARKED == 0 || state & (WAKING | DUE) == WAKING {
+            // Nobody to wake, or somebody is awake already.
+            // Release: pairs with the Acquire of whoever takes the lock next.
+            match self.state.compare_exchange_weak(state, state & !LOCKED, Release, Relaxed) {
+                Ok(_) => return,
+                Err(now) => state = now,
+            }
+        }
+        let mut queue = self.queue.lock();
+        let head = queue.waiters.pop_front().expect("PARKED is set only while the queue is not empty");
+        let emptied = if queue.waiters.is_empty() { PARKED } else { 0 };
+        // DUE is set and cleared under the queue's mutex, so it cannot change here.
+        if self.state.load(Relaxed) & DUE != 0 || queue.patience.has_ended() {
+            queue.patience.renew();
+            self.state.fetch_and(!(DUE | emptied), Relaxed);
+            drop(queue);
+            head.signal(HANDED_OVER);
+        } else {
+            let wake = |state: u32| Some((state & !(LOCKED | emptied)) | WAKING);
+            // Release: pairs with the Acquire of whoever takes the lock next.
+            let updated = self.state.fetch_update(Release, Relaxed, wake);
+            debug_assert!(updated.is_ok(), "the update always has a value");
+            drop(queue);
+            head.signal(WOKEN);
+        }
+    }
+
+    /// Why the lock, which has been seen ended, is not given.
+    #[cold]
+    fn end_seen(&self) -> Refused {
+        self.ended().expect("an ended lock stays ended")
+    }
+
+    /// Ends the lock and sends every waiter away.
+    #[cold]
+    fn end(&self, bit: u32) {
+        self.owner.store(0, Relaxed);
+        let mut queue = self.queue.lock();
+        let waiters = std::mem::take(&mut queue.waiters);
+        // Release: pairs with the Acquire of those who find the lock ended.
+        self.state.swap(bit, Release);
+        drop(queue);
+        waiters.iter().for_each(|waiter| waiter.signal(SENT_AWAY));
+    }
+}
+
+/// The right to use the value. Dropped in a panic, it poisons the lock.
+pub struct Guard<'l, T> {
+    lock: &'l Lock<T>,
+    was_panicking: bool,
+    /// The lock remembers which thread holds it.
+    not_send: PhantomData<*const ()>,
+}
+
+impl<T> Guard<'_, T> {
+    /// Gives the lock back, for nobody to get again.
+    pub fn close(self) {
+        self.lock.end(CLOSED);
+        std::mem::forget(self);
+    }
+
+    /// Gives the lock back for nobody to get again, since its value can no longer be used.
+    pub fn poison(self) {
+        self.lock.end(POISONED);
+        std::mem::forget(self);
+    }
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: this guard is the only one, so nobody has a `&mut T` but through it, and it is borrowed.
+        self.lock.value.with(|value| unsafe { &*value })
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this guard is the only one, so nobody has a reference but through it, and it is borrowed mutably.
+        self.lock.value.with_mut(|value| unsafe { &mut *value })
+    }
+}
+
+impl<T> Drop for Guard<'_, T> {
+    fn drop(&mut self) {
+        if panicking() && !self.was_panicking {
+            self.lock.end(POISONED);
+        } else {
+            self.lock.unlock();
+        }
+    }
+}
+
+/// Those who sleep, in the order in which they came.
+#[derive(Debug)]
+struct Queue {
+    waiters: VecDeque<Arc<Waiter>>,
+    patience: Patience,
+}
+
+/// A thread that sleeps, and what it is told when it is woken. Shared with the thread that wakes it, which may still
+/// be at it when the sleeper has long gone on.
+#[derive(Debug)]
+struct Waiter {
+    signal: AtomicU8,
+    waker: Waker,
+}
+
+impl Waiter {
+    fn signal(&self, signal: u8) {
+        // Release: pairs with the waiter's Acquire.
+        self.signal.store(signal, Release);
+        self.waker.wake();
+    }
+}
+
+/// Nothing yet: sleep on.
+const WAITING: u8 = 0;
+/// The lock was free a moment ago: try.
+const WOKEN: u8 = 1;
+/// The lock is yours.
+const HANDED_OVER: u8 = 2;
+/// The lock has ended.
+const SENT_AWAY: u8 = 3;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn threads_take_turns() {
+        let lock = Lock::new(0u64);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..10_000).for_each(|_| *lock.lock().unwrap() += 1));
+            }
+        });
+        assert_eq!(lock.into_inner(), 80_000);
+    }
+
+    #[test]
+    fn closing_sends_every_waiter_away() {
+        let lock = Lock::new(());
+        let guard = lock.lock().unwrap();
+        thread::scope(|scope| {
+            let waiters: Vec<_> = (0..8).map(|_| scope.spawn(|| lock.lock().err())).collect();
+            thread::sleep(std::time::Duration::from_millis(20));
+            guard.close();
+            waiters.into_iter().for_each(|w| assert_eq!(w.join().unwrap(), Some(Refused::Closed)));
+        });
+        assert_eq!(lock.lock().err(), Some(Refused::Closed));
+    }
+
+    #[test]
+    fn a_panic_poisons() {
+        let lock = Lock::new(());
+        let result = thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    let _guard = lock.lock().unwrap();
+                    panic!("on purpose");
+                })
+                .join()
+        });
+        assert!(result.is_err());
+        assert_eq!(lock.lock().err(), Some(Refused::Poisoned));
+    }
+
+    #[test]
+    fn asking_twice_is_told() {
+        let lock = Lock::new(());
+        let guard = lock.lock().unwrap();
+        assert_eq!(lock.lock().err(), Some(Refused::Reentrant));
+        drop(guard);
+        assert!(lock.lock().is_ok());
+    }
+
+    #[test]
+    fn a_waiter_gets_it_from_a_thread_that_keeps_coming_back() {
+        let lock = Lock::new(());
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Relaxed) {
+                    let _guard = lock.lock().unwrap();
+                    let start = std::time::Instant::now();
+                    while start.elapsed().as_micros() < 50 {}
+                }
+            });
+            for _ in 0..50 {
+                drop(lock.lock().unwrap());
+            }
+            stop.store(true, Relaxed);
+        });
+    }
+}

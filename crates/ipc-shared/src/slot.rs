@@ -1,0 +1,128 @@
+//! A reserved place in the output.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use arrow_schema::Metadata;
+use ipc_core::{BatchEncoder, Format, Message, Sending};
+
+use crate::error::Result;
+use crate::window::{Drain, Turn};
+use crate::writer::{Plan, Shared};
+
+/// A place in the output, to be filled whenever its batch is ready.
+///
+/// Slots come out in the order in which they were [reserved](crate::SharedWriter::reserve), whoever encodes first.
+/// Writing to one never waits for another, so slots may be written in any order, by any threads, also several by one.
+/// A slot that is dropped unwritten gives up its place.
+///
+/// ```
+/// # use arrow_array::record_batch;
+/// # use ipc_shared::SharedWriter;
+/// let writer = SharedWriter::stream(Vec::new()).build()?;
+/// let [first, second] = [writer.reserve()?, writer.reserve()?];
+/// second.write(&record_batch!(("a", Int32, [2])).unwrap())?;
+/// first.write(&record_batch!(("a", Int32, [1])).unwrap())?;
+/// assert_eq!(writer.close()?.stats.rows, 2); // 1, then 2
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a slot that is dropped gives up its place"]
+pub struct Slot<W: Write + Send, F: Format> {
+    shared: Arc<Shared<W, F>>,
+    /// `None` once the place is filled, or has passed.
+    place: Option<u64>,
+}
+
+/// What waits in a place: an encoded batch that shares the memory of the batch it was made from.
+pub(crate) struct Deposit {
+    /// Kept to decide anew about its dictionaries, should others have overtaken the plan.
+    pub(crate) batch: RecordBatch,
+    pub(crate) message: Message<Buffer>,
+    pub(crate) plan: Option<Plan>,
+}
+
+impl<W: Write + Send, F: Format> Slot<W, F> {
+    pub(crate) fn new(shared: Arc<Shared<W, F>>, place: u64) -> Self {
+        Self { shared, place: Some(place) }
+    }
+
+    /// Encodes a record batch, and appends it if it is its turn, with all that waits behind it; else leaves it with
+    /// the writer and returns.
+    ///
+    /// `Ok` means *accepted*: [`flush`](crate::SharedWriter::flush) and [`close`](crate::SharedWriter::close) confirm.
+    ///
+    /// # Errors
+    ///
+    /// As [`SharedWriter::write`](crate::SharedWriter::write). The place is given up.
+    pub fn write(self, batch: &RecordBatch) -> Result<()> {
+        self.write_with_metadata(batch, &Metadata::new())
+    }
+
+    /// Writes a record batch whose message carries `metadata`.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub fn write_with_metadata(self, batch: &RecordBatch, metadata: &Metadata) -> Result<()> {
+        self.shared.check()?;
+        let shared = Arc::clone(&self.shared);
+        shared.with_encoder(|encoder| self.fill(encoder, batch, metadata))
+    }
+
+    fn fill(mut self, encoder: &mut BatchEncoder, batch: &RecordBatch, metadata: &Metadata) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let place = self.place.expect("a slot is written once, which consumes it");
+        let plan = shared.plan(encoder, batch, Sending::Changes)?;
+        let message = encoder.encode_with_metadata(batch, metadata)?;
+        match shared.window.arrive(place).map_err(|_| shared.ended())? {
+            Turn::Now(drain) => {
+                let appended = shared.append(encoder, batch, &message, plan);
+                encoder.recycle(message);
+                self.place = None;
+                drain.pass_front();
+                drain_on(&shared, Some(drain));
+                appended.map(drop)
+            }
+            Turn::Later => {
+                let message = message.into_owned();
+                let plan = shared.secure(encoder, batch, plan)?;
+                let deposit = Deposit { batch: batch.clone(), message, plan: Some(plan) };
+                let drain = shared.window.leave(place, deposit).map_err(|_| shared.ended())?;
+                self.place = None;
+                drain_on(&shared, drain);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Appends what is ready, where that has become this thread's job.
+fn drain_on<W: Write + Send, F: Format>(shared: &Shared<W, F>, drain: Option<Drain<'_, Deposit>>) {
+    if let Some(drain) = drain {
+        // What fails waits at the front for the next who tries; `flush` and `close` report it.
+        let _ = shared.append_ready(drain);
+    }
+}
+
+impl<W: Write + Send, F: Format> Drop for Slot<W, F> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            drain_on(&self.shared, self.shared.window.give_up(place));
+        }
+    }
+}
+
+impl<W: Write + Send, F: Format> fmt::Debug for Slot<W, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Deposit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deposit").field("rows", &self.batch.num_rows()).finish_non_exhaustive()
+    }
+}

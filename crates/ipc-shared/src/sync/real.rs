@@ -1,0 +1,151 @@
+//! The primitives as they ship.
+
+use std::ops::Deref;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+
+pub(crate) use std::hint::spin_loop;
+pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
+pub(crate) use std::thread::panicking;
+
+/// A cell whose accesses loom can see.
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+}
+
+/// A mutex for what is rare and short. It does not care for panics: nothing that panics runs under it.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A condition variable for [`Mutex`].
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(std::sync::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn wait<'m, T>(&self, guard: MutexGuard<'m, T>) -> MutexGuard<'m, T> {
+        self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// Puts its thread to sleep until a [`Waker`] is used; may return early.
+#[derive(Debug)]
+pub(crate) struct Parker(crossbeam_utils::sync::Parker);
+
+/// Wakes the thread of a [`Parker`], or keeps its next park from sleeping.
+#[derive(Debug)]
+pub(crate) struct Waker(crossbeam_utils::sync::Unparker);
+
+impl Parker {
+    pub(crate) fn new() -> Self {
+        Self(crossbeam_utils::sync::Parker::new())
+    }
+
+    pub(crate) fn waker(&self) -> Waker {
+        Waker(self.0.unparker().clone())
+    }
+
+    pub(crate) fn park(&self) {
+        self.0.park();
+    }
+}
+
+impl Waker {
+    pub(crate) fn wake(&self) {
+        self.0.unpark();
+    }
+}
+
+/// A value that is replaced as a whole and read without a lock.
+#[derive(Debug)]
+pub(crate) struct Snapshot<T>(ArcSwap<T>);
+
+impl<T> Snapshot<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(ArcSwap::from_pointee(value))
+    }
+
+    /// The value as of now, or as of a moment ago.
+    pub(crate) fn load(&self) -> impl Deref<Target = Arc<T>> {
+        self.0.load()
+    }
+
+    pub(crate) fn store(&self, value: T) {
+        self.0.store(Arc::new(value));
+    }
+}
+
+/// Says when a lock has been unfair for long enough.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    ends: Instant,
+}
+
+impl Patience {
+    /// How long barging may go on before the lock is handed to the head of the queue.
+    const SPAN: Duration = Duration::from_micros(500);
+
+    pub(crate) fn new() -> Self {
+        Self { ends: Instant::now() + Self::SPAN }
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        Instant::now() >= self.ends
+    }
+
+    /// Starts it anew.
+    pub(crate) fn renew(&mut self) {
+        *self = Self::new();
+    }
+}
+
+/// A number that no other living thread has, and never 0.
+pub(crate) fn thread_token() -> usize {
+    thread_local!(static TOKEN: u8 = const { 0 });
+    TOKEN.with(|token| std::ptr::from_ref(token).addr())
+}
+
+/// How often a thread looks again before it sleeps.
+pub(crate) const SPINS: u32 = 100;
+
+/// How many cores there are.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

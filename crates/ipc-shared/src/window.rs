@@ -1,0 +1,290 @@
+//! The places that have been reserved in a stream, in order, and what waits in them.
+//!
+//! A place is taken with [`Window::reserve`] and leaves the window when what it holds has been appended. Whoever makes
+//! the front place ready becomes the *drainer*: it alone appends what is ready at the front, until it meets a place that
+//! is still out. So nobody ever waits for another place, and what is accepted is appended in order.
+//!
+//! The window knows nothing of batches or sinks; `D` is what waits.
+//!
+//! | place | means |
+//! |---|---|
+//! | `Out` | reserved; its owner has not come back |
+//! | `Ready` | what it holds waits for its turn |
+//! | `GivenUp` | its owner will not come back |
+
+use std::collections::VecDeque;
+
+use crate::sync::{Condvar, Mutex};
+
+/// A bounded queue of places.
+#[derive(Debug)]
+pub(crate) struct Window<D> {
+    places: Mutex<Places<D>>,
+    /// Something left the window, the drainer stopped, or the window closed.
+    changed: Condvar,
+    capacity: usize,
+}
+
+#[derive(Debug)]
+struct Places<D> {
+    /// The number of the front place.
+    first: u64,
+    queue: VecDeque<Place<D>>,
+    draining: bool,
+    closed: bool,
+}
+
+#[derive(Debug)]
+enum Place<D> {
+    Out,
+    Ready(D),
+    GivenUp,
+}
+
+/// The window has been closed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+/// What the owner of a place is to do when it comes back with a batch.
+#[derive(Debug)]
+pub(crate) enum Turn<'w, D> {
+    /// Append it, and then drain what is ready behind it.
+    Now(Drain<'w, D>),
+    /// Leave it.
+    Later,
+}
+
+impl<D> Window<D> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let places = Places { first: 0, queue: VecDeque::with_capacity(capacity), draining: false, closed: false };
+        Self { places: Mutex::new(places), changed: Condvar::new(), capacity }
+    }
+
+    /// Takes the next place; waits while the window is full.
+    pub(crate) fn reserve(&self) -> Result<u64, Closed> {
+        let mut places = self.places.lock();
+        loop {
+            if let Some(place) = places.take_place(self.capacity)? {
+                return Ok(place);
+            }
+            places = self.changed.wait(places);
+        }
+    }
+
+    /// Takes the next place, unless the window is full.
+    pub(crate) fn try_reserve(&self) -> Result<Option<u64>, Closed> {
+        self.places.lock().take_place(self.capacity)
+    }
+
+    /// Says whether it is the turn of `place`.
+    pub(crate) fn arrive(&self, place: u64) -> Result<Turn<'_, D>, Closed> {
+        let mut places = self.places.lock();
+        if places.closed {
+            return Err(Closed);
+        }
+        if place != places.first || places.draining {
+            return Ok(Turn::Later);
+        }
+        places.draining = true;
+        Ok(Turn::Now(Drain { window: self }))
+    }
+
+    /// Leaves `content` in `place`. If the front is ready then, the caller is to drain.
+    pub(crate) fn leave(&self, place: u64, content: D) -> Result<Option<Drain<'_, D>>, Closed> {
+        let mut places = self.places.lock();
+        if places.closed {
+            return Err(Closed);
+        }
+        places.put(place, Place::Ready(content));
+        Ok(self.drain_if_ready(&mut places))
+    }
+
+    /// Gives up `place`. If that made the front ready, the caller is to drain.
+    pub(crate) fn give_up(&self, place: u64) -> Option<Drain<'_, D>> {
+        let mut places = self.places.lock();
+        if places.closed {
+            return None;
+        }
+        places.put(place, Place::GivenUp);
+        let drain = self.drain_if_ready(&mut places);
+        self.changed.notify_all();
+        drain
+    }
+
+    /// Becomes the drainer, once nobody else is.
+    pub(crate) fn drain(&self) -> Drain<'_, D> {
+        let mut places = self.places.lock();
+        while places.draining {
+            places = self.changed.wait(places);
+        }
+        places.draining = true;
+        Drain { window: self }
+    }
+
+    /// Nothing will be appended any more: gives up the places that are out, and takes no more. What is ready stays, to
+    /// be counted.
+    pub(crate) fn abort(&self) {
+        self.places.lock().close(&self.changed);
+    }
+
+    /// How many contents wait.
+    pub(crate) fn ready(&self) -> u64 {
+        let places = self.places.lock();
+        places.queue.iter().filter(|place| matches!(place, Place::Ready(_))).count() as u64
+    }
+
+    fn drain_if_ready(&self, places: &mut Places<D>) -> Option<Drain<'_, D>> {
+        if places.draining || matches!(places.queue.front(), None | Some(Place::Out)) {
+            return None;
+        }
+        places.draining = true;
+        Some(Drain { window: self })
+    }
+}
+
+impl<D> Places<D> {
+    fn take_place(&mut self, capacity: usize) -> Result<Option<u64>, Closed> {
+        if self.closed {
+            return Err(Closed);
+        }
+        if self.queue.len() >= capacity {
+            return Ok(None);
+        }
+        let place = self.first + self.queue.len() as u64;
+        self.queue.push_back(Place::Out);
+        Ok(Some(place))
+    }
+
+    fn put(&mut self, place: u64, content: Place<D>) {
+        let index = usize::try_from(place - self.first).expect("a place is in the window, which fits memory");
+        self.queue[index] = content;
+    }
+
+    fn close(&mut self, changed: &Condvar) {
+        self.closed = true;
+        let out = self.queue.iter_mut().filter(|place| matches!(place, Place::Out));
+        out.for_each(|place| *place = Place::GivenUp);
+        changed.notify_all();
+    }
+
+    fn stop_draining(&mut self, changed: &Condvar) {
+        self.draining = false;
+        changed.notify_all();
+    }
+}
+
+/// The right to append what is ready at the front; one thread at a time has it.
+#[derive(Debug)]
+pub(crate) struct Drain<'w, D> {
+    window: &'w Window<D>,
+}
+
+impl<D> Drain<'_, D> {
+    /// The front place, whose content the drainer brings along, has been appended, or will never be.
+    pub(crate) fn pass_front(&self) {
+        let mut places = self.window.places.lock();
+        places.queue.pop_front();
+        places.first += 1;
+        self.window.changed.notify_all();
+    }
+
+    /// Takes what is ready at the front. It keeps its place until [`pass_front`](Self::pass_front), or until it is
+    /// [`put_back`](Self::put_back). Without anything ready, the drainer stops being one.
+    pub(crate) fn next(self) -> Option<(Self, D)> {
+        let mut places = self.window.places.lock();
+        loop {
+            match places.queue.front_mut() {
+                Some(Place::GivenUp) => {
+                    places.queue.pop_front();
+                    places.first += 1;
+                    self.window.changed.notify_all();
+                }
+                Some(place @ Place::Ready(_)) => {
+                    let Place::Ready(content) = std::mem::replace(place, Place::Out) else { return None };
+                    drop(places);
+                    return Some((self, content));
+                }
+                None | Some(Place::Out) => {
+                    // Under the same lock as the look: nobody can make the front ready unseen.
+                    places.stop_draining(&self.window.changed);
+                    drop(places);
+                    std::mem::forget(self);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Gives up the places that are out, and lets no more be taken. What is ready stays, for the drainer.
+    ///
+    /// Only the drainer may do so: nothing is between its place and the output then.
+    pub(crate) fn close(&self) {
+        self.window.places.lock().close(&self.window.changed);
+    }
+
+    /// Puts what [`next`](Self::next) gave back to its place.
+    pub(crate) fn put_back(&self, content: D) {
+        self.window.places.lock().queue[0] = Place::Ready(content);
+    }
+}
+
+impl<D> Drop for Drain<'_, D> {
+    fn drop(&mut self) {
+        self.window.places.lock().stop_draining(&self.window.changed);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn drained(drain: Drain<'_, char>) -> String {
+        let mut all = String::new();
+        let mut drain = Some(drain);
+        while let Some((d, content)) = drain.and_then(Drain::next) {
+            all.push(content);
+            d.pass_front();
+            drain = Some(d);
+        }
+        all
+    }
+
+    #[test]
+    fn what_is_left_comes_out_in_order() {
+        let window = Window::new(4);
+        let [a, b, c] = [(); 3].map(|()| window.reserve().unwrap());
+        assert!(window.leave(c, 'c').unwrap().is_none());
+        assert!(window.leave(b, 'b').unwrap().is_none());
+        let Turn::Now(drain) = window.arrive(a).unwrap() else { panic!("a is at the front") };
+        drain.pass_front();
+        assert_eq!(drained(drain), "bc");
+    }
+
+    #[test]
+    fn a_place_given_up_holds_nobody_up() {
+        let window = Window::new(4);
+        let [a, b] = [(); 2].map(|()| window.reserve().unwrap());
+        assert!(window.leave(b, 'b').unwrap().is_none());
+        assert_eq!(drained(window.give_up(a).unwrap()), "b");
+    }
+
+    #[test]
+    fn a_full_window_gives_no_place() {
+        let window = Window::<char>::new(1);
+        let a = window.reserve().unwrap();
+        assert_eq!(window.try_reserve(), Ok(None));
+        window.give_up(a).map(drained);
+        assert_eq!(window.try_reserve(), Ok(Some(1)));
+    }
+
+    #[test]
+    fn closing_gives_up_what_is_out_and_keeps_what_is_ready() {
+        let window = Window::new(4);
+        let [a, b, c] = [(); 3].map(|()| window.reserve().unwrap());
+        window.leave(b, 'b').unwrap();
+        let drain = window.drain();
+        drain.close();
+        assert_eq!(drained(drain), "b");
+        assert!(window.arrive(a).is_err() && window.leave(c, 'c').is_err() && window.reserve().is_err());
+    }
+}
