@@ -8,17 +8,15 @@ use std::fmt;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
-use arrow_ipc::convert::metadata_to_fb;
-use arrow_ipc::{BodyCompressionBuilder, BodyCompressionMethod, DictionaryBatchBuilder, MessageBuilder, MessageHeader};
 use arrow_schema::Metadata;
-use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
 
-use crate::body::{Body, Layout, signed};
+use crate::body::{Body, signed};
 use crate::compress::Codec;
 use crate::dictionary::{self, Dictionaries, Due, Sending, Update, Updates};
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::message::{Message, frame};
+use crate::metadata::{Kind, Layout, Numbers, Template};
 use crate::options::Options;
 use crate::schema::StreamSchema;
 use crate::segment::{Arena, Segment, Slice, recycle};
@@ -42,8 +40,10 @@ use crate::walk::walk;
 pub struct BatchEncoder {
     options: Options,
     codec: Option<Codec>,
-    flatbuffer: FlatBufferBuilder<'static>,
+    record_batch: Template,
+    dictionary_batch: Template,
     layout: Layout,
+    flatbuffer: Vec<u8>,
     scratch: Arena,
     spare: Spare,
 }
@@ -60,11 +60,17 @@ impl BatchEncoder {
     /// An encoder for messages as `options` ask for them.
     #[must_use]
     pub fn new(options: &Options) -> Self {
+        let codec = Codec::new(options.compression);
+        let codec_kind = codec.as_ref().map(Codec::kind);
+        let dictionary_codec = codec_kind.filter(|_| options.compress_dictionaries);
+        let version = options.metadata_version;
         Self {
             options: options.clone(),
-            codec: Codec::new(options.compression),
-            flatbuffer: FlatBufferBuilder::new(),
+            codec,
+            record_batch: Template::new(Kind::RecordBatch, codec_kind, version),
+            dictionary_batch: Template::new(Kind::DictionaryBatch, dictionary_codec, version),
             layout: Layout::default(),
+            flatbuffer: Vec::new(),
             scratch: Arena::default(),
             spare: Spare::default(),
         }
@@ -91,7 +97,7 @@ impl BatchEncoder {
         metadata: &Metadata,
     ) -> Result<Message<Slice<'a>>> {
         let rows = batch.num_rows();
-        self.message(rows, Header::RecordBatch, metadata, true, |body| {
+        self.message(rows, None, metadata, |body| {
             for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
                 walk(body, column.as_ref(), 0..rows).map_err(|e| e.within(field.name()))?;
                 let null_count = column.nulls().map_or(0, arrow_buffer::NullBuffer::null_count);
@@ -143,10 +149,9 @@ impl BatchEncoder {
 
     fn encode_dictionary(&mut self, id: usize, values: &ArrayRef, due: Due) -> Result<Update> {
         let Due { rows, is_delta } = due;
-        let header = Header::DictionaryBatch { id: signed("dictionary id", id)?, is_delta };
-        let compress = self.options.compress_dictionaries;
+        let dictionary = Some((signed("dictionary id", id)?, is_delta));
         let message =
-            self.message(rows.len(), header, &Metadata::new(), compress, |body| walk(body, values.as_ref(), rows))?;
+            self.message(rows.len(), dictionary, &Metadata::new(), |body| walk(body, values.as_ref(), rows))?;
         Ok(Update::new(id, is_delta, values.clone(), message.into_owned()))
     }
 
@@ -154,26 +159,25 @@ impl BatchEncoder {
     fn message<'a>(
         &mut self,
         rows: usize,
-        header: Header,
+        dictionary: Option<(i64, bool)>,
         metadata: &Metadata,
-        compress: bool,
         write: impl FnOnce(&mut Body<'_, 'a>) -> Result<()>,
     ) -> Result<Message<Slice<'a>>> {
         let spare = std::mem::take(&mut self.spare);
         self.layout.clear();
+        let compressed = dictionary.is_none() || self.options.compress_dictionaries;
         let mut body = Body {
             options: &self.options,
             layout: &mut self.layout,
             segments: recycle(spare.segments),
             arena: spare.arena,
             scratch: &mut self.scratch,
-            codec: self.codec.as_mut().filter(|_| compress),
+            codec: self.codec.as_mut().filter(|_| compressed),
             length: 0,
             raw_length: 0,
         };
         body.arena.clear();
         let written = write(&mut body);
-        let codec = body.codec.as_deref().map(Codec::kind);
         let mut message = Message {
             metadata: spare.metadata,
             rows: rows as u64,
@@ -183,7 +187,7 @@ impl BatchEncoder {
             arena: body.arena,
         };
         message.metadata.clear();
-        let framed = written.and_then(|()| self.frame_metadata(&mut message, header, codec, metadata));
+        let framed = written.and_then(|()| self.frame_metadata(&mut message, dictionary, metadata));
         match framed {
             Ok(()) => Ok(message),
             Err(error) => {
@@ -193,93 +197,30 @@ impl BatchEncoder {
         }
     }
 
-    /// Builds the flatbuffer that describes the layout, and frames it.
+    /// Writes the flatbuffer that describes the layout, and frames it.
     fn frame_metadata(
         &mut self,
         message: &mut Message<Slice<'_>>,
-        header: Header,
-        codec: Option<arrow_ipc::CompressionType>,
+        dictionary: Option<(i64, bool)>,
         metadata: &Metadata,
     ) -> Result<()> {
-        let rows = i64::try_from(message.rows).map_err(|_| Error::TooLarge {
-            what: "record batch length",
-            length: message.rows,
-            limit: i64::MAX.unsigned_abs(),
-        })?;
-        let body_length = i64::try_from(message.body_length).map_err(|_| Error::TooLarge {
-            what: "message body",
-            length: message.body_length,
-            limit: i64::MAX.unsigned_abs(),
-        })?;
-        let fbb = &mut self.flatbuffer;
-        fbb.reset();
-        let custom_metadata = (!metadata.is_empty()).then(|| metadata_to_fb(fbb, metadata));
-        let (header_type, header) = header.build(fbb, &self.layout, rows, codec);
-        let mut builder = MessageBuilder::new(fbb);
-        builder.add_version(self.options.metadata_version.to_flatbuffer());
-        builder.add_header_type(header_type);
-        builder.add_bodyLength(body_length);
-        builder.add_header(header);
-        if let Some(custom_metadata) = custom_metadata {
-            builder.add_custom_metadata(custom_metadata);
-        }
-        let root = builder.finish();
-        fbb.finish(root, None);
-        let options = &self.options;
-        frame(&mut message.metadata, fbb.finished_data(), 0, options.metadata_version, options.alignment)
+        let signed = |what, length| {
+            i64::try_from(length).map_err(|_| Error::TooLarge { what, length, limit: i64::MAX.unsigned_abs() })
+        };
+        let numbers = Numbers {
+            rows: signed("record batch length", message.rows)?,
+            body_length: signed("message body", message.body_length)?,
+            dictionary,
+        };
+        let template = if dictionary.is_some() { &self.dictionary_batch } else { &self.record_batch };
+        template.write(&mut self.flatbuffer, &numbers, &self.layout, metadata)?;
+        let Options { metadata_version, alignment, .. } = self.options;
+        frame(&mut message.metadata, &self.flatbuffer, 0, metadata_version, alignment)
     }
 }
 
 impl fmt::Debug for BatchEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchEncoder").field("options", &self.options).finish_non_exhaustive()
-    }
-}
-
-/// What kind of batch a message holds.
-#[derive(Clone, Copy)]
-enum Header {
-    RecordBatch,
-    DictionaryBatch { id: i64, is_delta: bool },
-}
-
-impl Header {
-    fn build(
-        self,
-        fbb: &mut FlatBufferBuilder<'static>,
-        layout: &Layout,
-        rows: i64,
-        codec: Option<arrow_ipc::CompressionType>,
-    ) -> (MessageHeader, WIPOffset<UnionWIPOffset>) {
-        let compression = codec.map(|codec| {
-            let mut builder = BodyCompressionBuilder::new(fbb);
-            builder.add_method(BodyCompressionMethod::BUFFER);
-            builder.add_codec(codec);
-            builder.finish()
-        });
-        let buffers = fbb.create_vector(&layout.buffers);
-        let nodes = fbb.create_vector(&layout.nodes);
-        let variadic_counts = (!layout.variadic_counts.is_empty()).then(|| fbb.create_vector(&layout.variadic_counts));
-        let mut builder = arrow_ipc::RecordBatchBuilder::new(fbb);
-        builder.add_length(rows);
-        builder.add_nodes(nodes);
-        builder.add_buffers(buffers);
-        if let Some(compression) = compression {
-            builder.add_compression(compression);
-        }
-        if let Some(variadic_counts) = variadic_counts {
-            builder.add_variadicBufferCounts(variadic_counts);
-        }
-        let batch = builder.finish();
-        match self {
-            Self::RecordBatch => (MessageHeader::RecordBatch, batch.as_union_value()),
-            Self::DictionaryBatch { id, is_delta } => {
-                let mut builder = DictionaryBatchBuilder::new(fbb);
-                builder.add_id(id);
-                builder.add_data(batch);
-                builder.add_isDelta(is_delta);
-                (MessageHeader::DictionaryBatch, builder.finish().as_union_value())
-            }
-        }
     }
 }

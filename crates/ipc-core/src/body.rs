@@ -5,10 +5,10 @@
 //! long as one message, over memory that [`BatchEncoder`](crate::BatchEncoder) keeps.
 
 use arrow_buffer::Buffer;
-use arrow_ipc::FieldNode;
 
 use crate::compress::Codec;
 use crate::error::{Error, Result};
+use crate::metadata::Layout;
 use crate::options::Options;
 use crate::segment::{Arena, Segment, Slice};
 
@@ -19,22 +19,6 @@ const STORED_RAW: i64 = -1;
 /// Array buffers shorter than this are copied to the arena, where they merge with their neighbours: handing a piece to
 /// the kernel costs more than copying so few bytes.
 const COPY_BELOW: usize = 256;
-
-/// The lists that describe a body, kept from message to message.
-#[derive(Debug, Default)]
-pub(crate) struct Layout {
-    pub(crate) nodes: Vec<FieldNode>,
-    pub(crate) buffers: Vec<arrow_ipc::Buffer>,
-    pub(crate) variadic_counts: Vec<i64>,
-}
-
-impl Layout {
-    pub(crate) fn clear(&mut self) {
-        self.nodes.clear();
-        self.buffers.clear();
-        self.variadic_counts.clear();
-    }
-}
 
 /// A body in the making.
 pub(crate) struct Body<'s, 'a> {
@@ -54,46 +38,57 @@ pub(crate) struct Body<'s, 'a> {
 impl<'a> Body<'_, 'a> {
     /// Describes an array of the walk: its length and its null count.
     pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Result<()> {
-        self.layout.nodes.push(FieldNode::new(signed("field node length", length)?, signed("null count", null_count)?));
+        let length = signed("field node length", length)?.to_le_bytes();
+        self.layout.nodes.push([length, signed("null count", null_count)?.to_le_bytes()]);
         Ok(())
     }
 
     /// Says how many data buffers follow the views of a view array.
     pub(crate) fn variadic(&mut self, count: usize) -> Result<()> {
-        self.layout.variadic_counts.push(signed("variadic buffer count", count)?);
+        self.layout.variadic_counts.push(signed("variadic buffer count", count)?.to_le_bytes());
         Ok(())
     }
 
     /// A buffer without bytes; it stays without a length prefix when compressed.
+    #[inline]
     pub(crate) fn empty(&mut self) -> Result<()> {
         self.describe(0, 0)
     }
 
     /// The bytes from `start` to `start + length` of an array's buffer, as they are.
+    #[inline]
     pub(crate) fn array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Result<()> {
-        let slice = start.checked_add(length).and_then(|end| Slice::new(buffer, start..end)).ok_or_else(|| {
-            Error::invalid(
-                format!("a buffer of at least {} bytes", start.saturating_add(length)),
-                format!("{} bytes", buffer.len()),
-            )
-        })?;
+        let Some(slice) = start.checked_add(length).and_then(|end| Slice::new(buffer, start..end)) else {
+            return Err(too_short(buffer.len(), start.saturating_add(length)));
+        };
         if length == 0 {
             return self.empty();
         }
+        if self.codec.is_some() {
+            return self.compressed_array(slice);
+        }
+        self.push_array(slice);
+        self.describe(length, length)
+    }
+
+    /// As [`array`](Self::array), with a codec.
+    fn compressed_array(&mut self, slice: Slice<'a>) -> Result<()> {
         if self.compress(slice.bytes())? {
             return Ok(());
         }
-        if self.codec.is_some() {
-            let prefix = self.arena.extend(&STORED_RAW.to_le_bytes());
-            self.push_arena(prefix);
-        }
-        if length < COPY_BELOW {
+        let prefix = self.arena.extend(&STORED_RAW.to_le_bytes());
+        self.push_arena(prefix);
+        self.push_array(slice);
+        self.describe(LENGTH_PREFIX + slice.len(), slice.len())
+    }
+
+    fn push_array(&mut self, slice: Slice<'a>) {
+        if slice.len() < COPY_BELOW {
             let copy = self.arena.extend(slice.bytes());
             self.push_arena(copy);
         } else {
             self.segments.push(Segment::Array(slice));
         }
-        self.finish_buffer(length)
     }
 
     /// `length` bytes that `write` fills, all of them.
@@ -101,6 +96,7 @@ impl<'a> Body<'_, 'a> {
         if length == 0 {
             return self.empty();
         }
+        let mut stored = length;
         if self.codec.is_none() {
             write(self.arena.reserve(length));
         } else {
@@ -116,10 +112,11 @@ impl<'a> Body<'_, 'a> {
             let prefix = self.arena.extend(&STORED_RAW.to_le_bytes());
             self.push_arena(prefix);
             self.arena.reserve(length).copy_from_slice(self.scratch.as_slice());
+            stored += LENGTH_PREFIX;
         }
         let made = self.arena.advance(length);
         self.push_arena(made);
-        self.finish_buffer(length)
+        self.describe(stored, length)
     }
 
     /// Appends `bytes` compressed, if there is a codec and it saves enough; else does nothing.
@@ -142,17 +139,12 @@ impl<'a> Body<'_, 'a> {
         Ok(true)
     }
 
-    /// Describes the raw buffer of `length` bytes whose segments have just been pushed.
-    fn finish_buffer(&mut self, length: usize) -> Result<()> {
-        let stored = if self.codec.is_some() { LENGTH_PREFIX + length } else { length };
-        self.describe(stored, length)
-    }
-
     /// Adds a buffer of `stored` bytes, once `raw` bytes, to the layout, and pads the body behind it.
+    #[inline]
     fn describe(&mut self, stored: usize, raw: usize) -> Result<()> {
         let alignment = self.options.alignment;
         let offset = i64::try_from(self.length).map_err(|_| too_large("body offset", self.length))?;
-        self.layout.buffers.push(arrow_ipc::Buffer::new(offset, signed("buffer length", stored)?));
+        self.layout.buffers.push([offset.to_le_bytes(), signed("buffer length", stored)?.to_le_bytes()]);
         let padding = alignment.padding(stored);
         self.length += (stored + padding) as u64;
         self.raw_length += (raw + alignment.padding(raw)) as u64;
@@ -188,6 +180,12 @@ pub(crate) fn signed(what: &'static str, length: usize) -> Result<i64> {
     i64::try_from(length).map_err(|_| too_large(what, length as u64))
 }
 
+#[cold]
+fn too_short(found: usize, expected: usize) -> Error {
+    Error::invalid(format!("a buffer of at least {expected} bytes"), format!("{found} bytes"))
+}
+
+#[cold]
 fn too_large(what: &'static str, length: u64) -> Error {
     Error::TooLarge { what, length, limit: i64::MAX.unsigned_abs() }
 }

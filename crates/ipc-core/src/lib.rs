@@ -52,6 +52,7 @@ mod error;
 mod format;
 mod ledger;
 mod message;
+mod metadata;
 mod options;
 mod receipt;
 mod rewrite;
