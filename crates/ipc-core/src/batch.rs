@@ -13,7 +13,7 @@ use arrow_schema::Metadata;
 use crate::body::{Body, signed};
 use crate::compress::Codec;
 use crate::dictionary::{self, Dictionaries, Due, Sending, Update, Updates};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Step};
 use crate::format::Format;
 use crate::message::{Message, frame};
 use crate::metadata::{Kind, Layout, Numbers, Template};
@@ -43,7 +43,6 @@ pub struct BatchEncoder {
     record_batch: Template,
     dictionary_batch: Template,
     layout: Layout,
-    flatbuffer: Vec<u8>,
     scratch: Arena,
     spare: Spare,
 }
@@ -70,7 +69,6 @@ impl BatchEncoder {
             record_batch: Template::new(Kind::RecordBatch, codec_kind, version),
             dictionary_batch: Template::new(Kind::DictionaryBatch, dictionary_codec, version),
             layout: Layout::default(),
-            flatbuffer: Vec::new(),
             scratch: Arena::default(),
             spare: Spare::default(),
         }
@@ -100,9 +98,10 @@ impl BatchEncoder {
         self.message(rows, None, metadata, |body| {
             for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
                 walk(body, column.as_ref(), 0..rows).map_err(|e| e.within(field.name()))?;
-                let null_count = column.nulls().map_or(0, arrow_buffer::NullBuffer::null_count);
-                if !field.is_nullable() && null_count > 0 {
-                    return Err(Error::invalid("no nulls", format!("{null_count}")).within(field.name()));
+                if !field.is_nullable()
+                    && let Some(nulls) = column.nulls().filter(|nulls| nulls.null_count() > 0)
+                {
+                    return Err(Error::invalid("no nulls", nulls.null_count().to_string()).within(field.name()));
                 }
             }
             Ok(())
@@ -129,7 +128,7 @@ impl BatchEncoder {
                     .map_err(|e| e.within(schema.dictionary(id).path()))?;
             if let Some(due) = decision {
                 let update = self.encode_dictionary(id, values, due);
-                updates.push(update.map_err(|e| e.within(schema.dictionary(id).path()))?);
+                updates.push(update.map_err(|e| Box::new(e).within(schema.dictionary(id).path()))?);
             }
             Ok(())
         })?;
@@ -161,7 +160,7 @@ impl BatchEncoder {
         rows: usize,
         dictionary: Option<(i64, bool)>,
         metadata: &Metadata,
-        write: impl FnOnce(&mut Body<'_, 'a>) -> Result<()>,
+        write: impl FnOnce(&mut Body<'_, 'a>) -> Step,
     ) -> Result<Message<Slice<'a>>> {
         let spare = std::mem::take(&mut self.spare);
         self.layout.clear();
@@ -186,8 +185,8 @@ impl BatchEncoder {
             segments: body.segments,
             arena: body.arena,
         };
-        message.metadata.clear();
-        let framed = written.and_then(|()| self.frame_metadata(&mut message, dictionary, metadata));
+        let framed =
+            written.map_err(Error::from).and_then(|()| self.frame_metadata(&mut message, dictionary, metadata));
         match framed {
             Ok(()) => Ok(message),
             Err(error) => {
@@ -213,9 +212,9 @@ impl BatchEncoder {
             dictionary,
         };
         let template = if dictionary.is_some() { &self.dictionary_batch } else { &self.record_batch };
-        template.write(&mut self.flatbuffer, &numbers, &self.layout, metadata)?;
+        template.write(&mut message.metadata, &numbers, &self.layout, metadata)?;
         let Options { metadata_version, alignment, .. } = self.options;
-        frame(&mut message.metadata, &self.flatbuffer, 0, metadata_version, alignment)
+        frame(&mut message.metadata, 0, metadata_version, alignment)
     }
 }
 

@@ -3,11 +3,14 @@
 //! A buffer is borrowed where the array holds it as the format wants it, made in the arena where not, compressed where
 //! the options say so, and padded. [`Body`] keeps the lists that the message's metadata is built from; it lives as
 //! long as one message, over memory that [`BatchEncoder`](crate::BatchEncoder) keeps.
+//!
+//! Batches of few rows and many columns cost what happens here for each buffer, so the short way, an array's buffer that
+//! is borrowed as it is, is inlined into the walk.
 
 use arrow_buffer::Buffer;
 
 use crate::compress::Codec;
-use crate::error::{Error, Result};
+use crate::error::{Error, Step};
 use crate::metadata::Layout;
 use crate::options::Options;
 use crate::segment::{Arena, Segment, Slice};
@@ -18,7 +21,7 @@ const STORED_RAW: i64 = -1;
 
 /// Array buffers shorter than this are copied to the arena, where they merge with their neighbours: handing a piece to
 /// the kernel costs more than copying so few bytes.
-const COPY_BELOW: usize = 256;
+const COPY_BELOW: usize = 128;
 
 /// A body in the making.
 pub(crate) struct Body<'s, 'a> {
@@ -37,27 +40,30 @@ pub(crate) struct Body<'s, 'a> {
 
 impl<'a> Body<'_, 'a> {
     /// Describes an array of the walk: its length and its null count.
-    pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Result<()> {
+    #[inline(always)]
+    pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Step {
         let length = signed("field node length", length)?.to_le_bytes();
         self.layout.nodes.push([length, signed("null count", null_count)?.to_le_bytes()]);
         Ok(())
     }
 
     /// Says how many data buffers follow the views of a view array.
-    pub(crate) fn variadic(&mut self, count: usize) -> Result<()> {
+    pub(crate) fn variadic(&mut self, count: usize) -> Step {
         self.layout.variadic_counts.push(signed("variadic buffer count", count)?.to_le_bytes());
         Ok(())
     }
 
     /// A buffer without bytes; it stays without a length prefix when compressed.
-    #[inline]
-    pub(crate) fn empty(&mut self) -> Result<()> {
-        self.describe(0, 0)
+    #[inline(always)]
+    pub(crate) fn empty(&mut self) -> Step {
+        let offset = offset(self.length)?;
+        self.layout.buffers.push([offset, [0; 8]]);
+        Ok(())
     }
 
     /// The bytes from `start` to `start + length` of an array's buffer, as they are.
-    #[inline]
-    pub(crate) fn array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Result<()> {
+    #[inline(always)]
+    pub(crate) fn array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Step {
         let Some(slice) = start.checked_add(length).and_then(|end| Slice::new(buffer, start..end)) else {
             return Err(too_short(buffer.len(), start.saturating_add(length)));
         };
@@ -72,7 +78,7 @@ impl<'a> Body<'_, 'a> {
     }
 
     /// As [`array`](Self::array), with a codec.
-    fn compressed_array(&mut self, slice: Slice<'a>) -> Result<()> {
+    fn compressed_array(&mut self, slice: Slice<'a>) -> Step {
         if self.compress(slice.bytes())? {
             return Ok(());
         }
@@ -82,17 +88,22 @@ impl<'a> Body<'_, 'a> {
         self.describe(LENGTH_PREFIX + slice.len(), slice.len())
     }
 
+    #[inline(always)]
     fn push_array(&mut self, slice: Slice<'a>) {
         if slice.len() < COPY_BELOW {
-            let copy = self.arena.extend(slice.bytes());
-            self.push_arena(copy);
+            self.push_copy(slice.bytes());
         } else {
             self.segments.push(Segment::Array(slice));
         }
     }
 
+    fn push_copy(&mut self, bytes: &[u8]) {
+        let copy = self.arena.extend(bytes);
+        self.push_arena(copy);
+    }
+
     /// `length` bytes that `write` fills, all of them.
-    pub(crate) fn made(&mut self, length: usize, write: impl FnOnce(&mut [u8])) -> Result<()> {
+    pub(crate) fn made(&mut self, length: usize, write: impl FnOnce(&mut [u8])) -> Step {
         if length == 0 {
             return self.empty();
         }
@@ -120,7 +131,7 @@ impl<'a> Body<'_, 'a> {
     }
 
     /// Appends `bytes` compressed, if there is a codec and it saves enough; else does nothing.
-    fn compress(&mut self, bytes: &[u8]) -> Result<bool> {
+    fn compress(&mut self, bytes: &[u8]) -> Step<bool> {
         let Some(codec) = self.codec.as_deref_mut() else {
             return Ok(false);
         };
@@ -140,24 +151,27 @@ impl<'a> Body<'_, 'a> {
     }
 
     /// Adds a buffer of `stored` bytes, once `raw` bytes, to the layout, and pads the body behind it.
-    #[inline]
-    fn describe(&mut self, stored: usize, raw: usize) -> Result<()> {
+    #[inline(always)]
+    fn describe(&mut self, stored: usize, raw: usize) -> Step {
         let alignment = self.options.alignment;
-        let offset = i64::try_from(self.length).map_err(|_| too_large("body offset", self.length))?;
-        self.layout.buffers.push([offset.to_le_bytes(), signed("buffer length", stored)?.to_le_bytes()]);
+        let offset = offset(self.length)?;
+        self.layout.buffers.push([offset, signed("buffer length", stored)?.to_le_bytes()]);
         let padding = alignment.padding(stored);
         self.length += (stored + padding) as u64;
         self.raw_length += (raw + alignment.padding(raw)) as u64;
-        if padding == 0 {
-            return Ok(());
+        if padding != 0 {
+            self.pad(padding);
         }
+        Ok(())
+    }
+
+    fn pad(&mut self, padding: usize) {
         if let Some(Segment::Arena(last)) = self.segments.last_mut() {
             self.arena.reserve(padding).fill(0);
             last.end = self.arena.advance(padding).end;
         } else {
             self.segments.push(Segment::Padding(padding));
         }
-        Ok(())
     }
 
     /// Appends bytes of the arena, as part of the segment before where they adjoin it.
@@ -175,19 +189,28 @@ fn saves_enough(frame: usize, raw: usize, min_space_saving: f64) -> bool {
     frame < raw && (min_space_saving <= 0.0 || frame as f64 <= raw as f64 * (1.0 - min_space_saving))
 }
 
+/// An offset in the body as the format's signed 64-bit field.
+#[inline(always)]
+fn offset(length: u64) -> Step<[u8; 8]> {
+    match i64::try_from(length) {
+        Ok(offset) => Ok(offset.to_le_bytes()),
+        Err(_) => Err(too_large("body offset", length)),
+    }
+}
+
 /// A length as the format's signed 64-bit field.
-pub(crate) fn signed(what: &'static str, length: usize) -> Result<i64> {
+pub(crate) fn signed(what: &'static str, length: usize) -> Step<i64> {
     i64::try_from(length).map_err(|_| too_large(what, length as u64))
 }
 
 #[cold]
-fn too_short(found: usize, expected: usize) -> Error {
+fn too_short(found: usize, expected: usize) -> Box<Error> {
     Error::invalid(format!("a buffer of at least {expected} bytes"), format!("{found} bytes"))
 }
 
 #[cold]
-fn too_large(what: &'static str, length: u64) -> Error {
-    Error::TooLarge { what, length, limit: i64::MAX.unsigned_abs() }
+fn too_large(what: &'static str, length: u64) -> Box<Error> {
+    Box::new(Error::TooLarge { what, length, limit: i64::MAX.unsigned_abs() })
 }
 
 #[cfg(test)]

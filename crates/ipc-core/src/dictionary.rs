@@ -19,7 +19,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_schema::DataType;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Step};
 use crate::format::Format;
 use crate::message::Message;
 use crate::options::DictionaryHandling;
@@ -211,7 +211,7 @@ pub(crate) fn decide<F: Format>(
     updates: &Updates,
     sending: Sending,
     handling: DictionaryHandling,
-) -> Result<Option<Due>> {
+) -> Step<Option<Due>> {
     let all = Due { rows: 0..values.len(), is_delta: false };
     let Some(old) = sent.get(id) else {
         return Ok(Some(all));
@@ -220,11 +220,11 @@ pub(crate) fn decide<F: Format>(
     let rebound = updates.replaces_any(id - nested..id, sent);
     let replace = |all| {
         if F::HAS_FOOTER {
-            return Err(Error::DictionaryReplacement {
+            return Err(Box::new(Error::DictionaryReplacement {
                 path: String::new(),
                 expected: format!("the {} values already written", old.len()),
                 found: format!("{} others", values.len()),
-            });
+            }));
         }
         Ok(Some(all))
     };

@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// The result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The result of the many small steps of a walk: no larger than a pointer, so that it stays in a register.
+pub(crate) type Step<T = ()> = std::result::Result<T, Box<Error>>;
+
 /// Why a step was refused or failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -116,12 +119,13 @@ pub enum Error {
 impl Error {
     /// Puts a step of the column path before the path so far; walks call it on their way out of a child.
     #[must_use]
-    pub(crate) fn within(mut self, name: &str) -> Self {
+    #[cold]
+    pub(crate) fn within(mut self: Box<Self>, name: &str) -> Box<Self> {
         if let Self::SchemaMismatch { path, .. }
         | Self::DictionaryReplacement { path, .. }
         | Self::InvalidArray { path, .. }
         | Self::Unsupported { path, .. }
-        | Self::NestingTooDeep { path, .. } = &mut self
+        | Self::NestingTooDeep { path, .. } = &mut *self
         {
             if path.is_empty() {
                 name.clone_into(path);
@@ -135,8 +139,14 @@ impl Error {
 
     /// An [`Error::InvalidArray`] whose path is still to be told by the callers.
     #[cold]
-    pub(crate) fn invalid(expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self::InvalidArray { path: String::new(), expected: expected.into(), found: found.into() }
+    pub(crate) fn invalid(expected: impl Into<String>, found: impl Into<String>) -> Box<Self> {
+        Box::new(Self::InvalidArray { path: String::new(), expected: expected.into(), found: found.into() })
+    }
+}
+
+impl From<Box<Error>> for Error {
+    fn from(error: Box<Self>) -> Self {
+        *error
     }
 }
 

@@ -17,7 +17,7 @@ use flatbuffers::FlatBufferBuilder;
 use crate::dictionary::{Dictionaries, Updates};
 use crate::error::{Error, Result};
 use crate::format::{FOOTER_MAGIC, Format, end_of_stream};
-use crate::message::{Message, frame};
+use crate::message::{Message, PREFIX, frame};
 use crate::options::Options;
 use crate::receipt::{Receipt, Stats};
 use crate::schema::StreamSchema;
@@ -46,14 +46,15 @@ impl Ledger {
     ///
     /// [`Error::TooLarge`] where the schema message does not fit the format.
     pub fn new<F: Format>(schema: Arc<StreamSchema>, options: &Options) -> Result<Self> {
-        let mut header = F::MAGIC.to_vec();
-        frame(&mut header, schema.flatbuffer(), F::MAGIC.len(), options.metadata_version, options.alignment)?;
+        let mut message = vec![0; PREFIX];
+        message.extend_from_slice(schema.flatbuffer());
+        frame(&mut message, F::MAGIC.len(), options.metadata_version, options.alignment)?;
         let mut outlet = Outlet::new();
-        outlet.stage([header.as_slice()].into_iter(), 0);
+        outlet.stage([F::MAGIC, message.as_slice()].into_iter(), 0);
         Ok(Self {
             stages: options.staging.unwrap_or(F::HAS_FOOTER),
             dictionaries: Dictionaries::new(schema.dictionary_count()),
-            stats: Stats { messages: 1, written_bytes: header.len() as u64, ..Stats::default() },
+            stats: Stats { messages: 1, written_bytes: outlet.position(), ..Stats::default() },
             footer: F::HAS_FOOTER.then(Footer::default),
             options: options.clone(),
             schema,

@@ -90,29 +90,30 @@ impl Message<Buffer> {
     }
 }
 
-/// Frames a message's flatbuffer: prefix before it, padding behind, so that prefix, flatbuffer and padding together
-/// with the `position` they will stand at reach the alignment. The frame is appended to `metadata`.
+/// Room for a message's prefix, the continuation marker and the length, which stands before its flatbuffer.
+pub(crate) const PREFIX: usize = 8;
+
+/// Frames the flatbuffer that stands in `metadata` behind room for the prefix: fills in the prefix, and pads so that
+/// the metadata together with the `position` it will stand at reaches the alignment.
 pub(crate) fn frame(
     metadata: &mut Vec<u8>,
-    flatbuffer: &[u8],
     position: usize,
     version: MetadataVersion,
     alignment: Alignment,
 ) -> Result<()> {
+    if version.is_legacy_framing() {
+        metadata.drain(..CONTINUATION.len());
+    } else {
+        metadata[..CONTINUATION.len()].copy_from_slice(&CONTINUATION);
+    }
     let prefix = prefix_length(version);
-    let padding = alignment.padding(position + prefix + flatbuffer.len());
-    let length = flatbuffer.len() + padding;
+    metadata.resize(metadata.len() + alignment.padding(position + metadata.len()), 0);
+    let length = metadata.len() - prefix;
     let length_field = i32::try_from(length).map_err(|_| Error::TooLarge {
         what: "message metadata",
         length: length as u64,
         limit: i32::MAX.unsigned_abs().into(),
     })?;
-    metadata.reserve(prefix + length);
-    if !version.is_legacy_framing() {
-        metadata.extend_from_slice(&CONTINUATION);
-    }
-    metadata.extend_from_slice(&length_field.to_le_bytes());
-    metadata.extend_from_slice(flatbuffer);
-    metadata.extend(iter::repeat_n(0, padding));
+    metadata[prefix - size_of::<i32>()..prefix].copy_from_slice(&length_field.to_le_bytes());
     Ok(())
 }

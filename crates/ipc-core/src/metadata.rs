@@ -14,6 +14,7 @@ use arrow_ipc::{CompressionType, MessageHeader};
 use arrow_schema::Metadata;
 
 use crate::error::{Error, Result};
+use crate::message::PREFIX;
 use crate::options::MetadataVersion;
 
 /// A pair of signed 64-bit numbers, as the format's structs `FieldNode` and `Buffer` are.
@@ -71,9 +72,10 @@ pub(crate) struct Template {
 impl Template {
     /// The tables of a message of this kind, whose body is compressed with `codec`.
     pub(crate) fn new(kind: Kind, codec: Option<CompressionType>, version: MetadataVersion) -> Self {
-        let mut bytes = vec![0; 4];
+        let mut bytes = vec![0; PREFIX + 4];
         // Message: version, header_type, header, bodyLength, custom_metadata
-        let [version_field, header_type, header, body_length, custom_metadata] = table(&mut bytes, 0, [2, 1, 4, 8, 4]);
+        let [version_field, header_type, header, body_length, custom_metadata] =
+            table(&mut bytes, PREFIX, [2, 1, 4, 8, 4]);
         version_field.set(&mut bytes, version.to_flatbuffer().0.to_le_bytes());
         let (batch, dictionary) = match kind {
             Kind::RecordBatch => {
@@ -103,7 +105,7 @@ impl Template {
         Self { bytes, body_length, custom_metadata, dictionary, rows, nodes, buffers, variadic_counts }
     }
 
-    /// Writes a message's flatbuffer over `out`. Its length is a multiple of 8.
+    /// Writes a message's flatbuffer over `out`, behind room for the prefix. Its length is a multiple of 8.
     pub(crate) fn write(
         &self,
         out: &mut Vec<u8>,
@@ -278,7 +280,7 @@ mod tests {
             template.write(&mut bytes, &numbers, &layout, &metadata).unwrap();
             assert_eq!(bytes.len() % 8, 0);
 
-            let message = root_as_message(&bytes).unwrap();
+            let message = root_as_message(&bytes[PREFIX..]).unwrap();
             assert_eq!(message.version(), arrow_ipc::MetadataVersion::V5);
             assert_eq!(message.bodyLength(), 640);
             let read = message.custom_metadata().into_iter().flatten();

@@ -11,10 +11,10 @@ use arrow_buffer::bit_chunk_iterator::{BitChunks, UnalignedBitChunk};
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, RunEndBuffer, ScalarBuffer, ToByteSlice};
 
 use crate::body::Body;
-use crate::error::{Error, Result};
+use crate::error::{Error, Step};
 
 /// The bits `rows` of `bits`, from bit 0 of the first byte on.
-pub(crate) fn bits<'a>(body: &mut Body<'_, 'a>, bits: &'a BooleanBuffer, rows: Range<usize>) -> Result<()> {
+pub(crate) fn bits<'a>(body: &mut Body<'_, 'a>, bits: &'a BooleanBuffer, rows: Range<usize>) -> Step {
     let start = bits.offset() + rows.start;
     let bytes = rows.len().div_ceil(8);
     if start.is_multiple_of(8) {
@@ -41,7 +41,7 @@ pub(crate) fn offsets<'a, O: OffsetSizeTrait>(
     body: &mut Body<'_, 'a>,
     offsets: &'a ScalarBuffer<O>,
     rows: &Range<usize>,
-) -> Result<Range<usize>> {
+) -> Step<Range<usize>> {
     let Some(window) = offsets.get(rows.start..=rows.end) else {
         return Err(Error::invalid(format!("{} offsets", rows.end + 1), format!("{} offsets", offsets.len())));
     };
@@ -66,7 +66,7 @@ pub(crate) fn list_view_offsets<'a, O: OffsetSizeTrait>(
     offsets: &'a ScalarBuffer<O>,
     sizes: &ScalarBuffer<O>,
     rows: &Range<usize>,
-) -> Result<Range<usize>> {
+) -> Step<Range<usize>> {
     let (Some(window), Some(sizes)) = (offsets.get(rows.clone()), sizes.get(rows.clone())) else {
         return Err(Error::invalid(
             format!("{} offsets and sizes", rows.end),
@@ -118,7 +118,7 @@ pub(crate) fn union_offsets<'a>(
     type_ids: &ScalarBuffer<i8>,
     offsets: &'a ScalarBuffer<i32>,
     rows: &Range<usize>,
-) -> Result<UnionRows> {
+) -> Step<UnionRows> {
     let (Some(ids), Some(window)) = (type_ids.get(rows.clone()), offsets.get(rows.clone())) else {
         return Err(Error::invalid(
             format!("{} type ids and offsets", rows.end),
@@ -148,7 +148,7 @@ pub(crate) fn run_ends<'a, E: ArrowNativeType>(
     body: &mut Body<'_, 'a>,
     run_ends: &'a RunEndBuffer<E>,
     rows: &Range<usize>,
-) -> Result<Range<usize>> {
+) -> Step<Range<usize>> {
     let ends = run_ends.values();
     let (start, end) = (run_ends.offset() + rows.start, run_ends.offset() + rows.end);
     let runs = if rows.is_empty() {
@@ -184,7 +184,7 @@ pub(crate) fn unused_view_bytes(
     nulls: Option<&NullBuffer>,
     buffers: &[Buffer],
     rows: &Range<usize>,
-) -> Result<Option<usize>> {
+) -> Step<Option<usize>> {
     let mut used = 0;
     for (_, view) in visible(views, nulls, rows)? {
         used += outlined(view, buffers)?.map_or(0, <[u8]>::len);
@@ -201,7 +201,7 @@ pub(crate) fn compact_views(
     buffers: &[Buffer],
     rows: &Range<usize>,
     used: usize,
-) -> Result<()> {
+) -> Step {
     body.variadic(usize::from(used > 0))?;
     let mut found = Ok(());
     body.made(rows.len() * size_of::<u128>(), |out| {
@@ -248,7 +248,7 @@ fn visible<'v>(
     views: &'v ScalarBuffer<u128>,
     nulls: Option<&'v NullBuffer>,
     rows: &Range<usize>,
-) -> Result<impl Iterator<Item = (usize, u128)> + 'v> {
+) -> Step<impl Iterator<Item = (usize, u128)> + 'v> {
     let start = rows.start;
     let window = views
         .get(rows.clone())
@@ -258,7 +258,7 @@ fn visible<'v>(
 }
 
 /// The bytes that a view names in a data buffer, or `None` where it holds them itself.
-fn outlined(view: u128, buffers: &[Buffer]) -> Result<Option<&[u8]>> {
+fn outlined(view: u128, buffers: &[Buffer]) -> Step<Option<&[u8]>> {
     let field = |shift: u32| u32::from_le_bytes([0, 8, 16, 24].map(|bit| (view >> (shift + bit)).to_le_bytes()[0]));
     let (length, index, offset) = (field(0), field(64), field(96));
     if length <= INLINE_VIEW {

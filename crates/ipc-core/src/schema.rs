@@ -9,7 +9,7 @@ use arrow_ipc::{MessageBuilder, MessageHeader};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use flatbuffers::FlatBufferBuilder;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Step};
 use crate::options::Options;
 
 /// A schema that has been found fit to be written, with all that a writer must know of it.
@@ -79,7 +79,7 @@ impl StreamSchema {
         if std::sync::Arc::ptr_eq(&self.schema, found) {
             return Ok(());
         }
-        same_fields(self.schema.fields(), found.fields(), "columns")
+        Ok(same_fields(self.schema.fields(), found.fields(), "columns")?)
     }
 
     pub(crate) fn flatbuffer(&self) -> &[u8] {
@@ -173,7 +173,7 @@ fn survey_type(
     }
 }
 
-fn same_fields(expected: &Fields, found: &Fields, what: &str) -> Result<()> {
+fn same_fields(expected: &Fields, found: &Fields, what: &str) -> Step {
     for (expected, found) in expected.iter().zip(found) {
         same_field(expected, found)?;
     }
@@ -190,7 +190,7 @@ fn same_fields(expected: &Fields, found: &Fields, what: &str) -> Result<()> {
     }
 }
 
-fn same_field(expected: &Field, found: &Field) -> Result<()> {
+fn same_field(expected: &Field, found: &Field) -> Step {
     if std::ptr::eq(expected, found) {
         return Ok(());
     }
@@ -208,7 +208,7 @@ fn same_field(expected: &Field, found: &Field) -> Result<()> {
     same_type(expected.data_type(), found.data_type()).map_err(|e| e.within(expected.name()))
 }
 
-fn same_type(expected: &DataType, found: &DataType) -> Result<()> {
+fn same_type(expected: &DataType, found: &DataType) -> Step {
     use DataType::{
         Dictionary, FixedSizeList, LargeList, LargeListView, List, ListView, Map, RunEndEncoded, Struct, Union,
     };
@@ -232,8 +232,8 @@ fn same_type(expected: &DataType, found: &DataType) -> Result<()> {
     }
 }
 
-fn mismatch(expected: impl Into<String>, found: impl Into<String>) -> Error {
-    Error::SchemaMismatch { path: String::new(), expected: expected.into(), found: found.into() }
+fn mismatch(expected: impl Into<String>, found: impl Into<String>) -> Box<Error> {
+    Box::new(Error::SchemaMismatch { path: String::new(), expected: expected.into(), found: found.into() })
 }
 
 #[cfg(test)]

@@ -13,15 +13,15 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{ByteArrayType, ByteViewType, RunEndIndexType};
 use arrow_array::{Array, GenericByteArray, GenericByteViewArray, GenericListArray, GenericListViewArray};
 use arrow_array::{OffsetSizeTrait, RunArray, UnionArray, downcast_primitive_array, types};
-use arrow_buffer::{Buffer, ScalarBuffer};
+use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
 
 use crate::body::Body;
-use crate::error::{Error, Result};
+use crate::error::{Error, Step};
 use crate::rewrite;
 
 /// Appends the rows `rows` of `array` to `body`. Errors carry the path below the array.
-pub(crate) fn walk<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Result<()> {
+pub(crate) fn walk<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
     if rows.end > array.len() {
         return Err(Error::invalid(format!("at least {} rows", rows.end), format!("{} rows", array.len())));
     }
@@ -78,16 +78,23 @@ pub(crate) fn walk<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Rang
 }
 
 /// A child array; errors below it are told its field's name.
-fn child<'a>(body: &mut Body<'_, 'a>, field: &Field, array: &'a dyn Array, rows: Range<usize>) -> Result<()> {
+fn child<'a>(body: &mut Body<'_, 'a>, field: &Field, array: &'a dyn Array, rows: Range<usize>) -> Step {
     walk(body, array, rows).map_err(|e| e.within(field.name()))
 }
 
 /// The field node and the validity bitmap, which is left empty where no row is null.
-fn validity<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>) -> Result<()> {
-    let Some(nulls) = array.nulls() else {
-        body.node(rows.len(), 0)?;
-        return body.empty();
-    };
+#[inline]
+fn validity<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>) -> Step {
+    match array.nulls() {
+        None => {
+            body.node(rows.len(), 0)?;
+            body.empty()
+        }
+        Some(nulls) => bitmap(body, array, nulls, rows),
+    }
+}
+
+fn bitmap<'a>(body: &mut Body<'_, 'a>, array: &dyn Array, nulls: &'a NullBuffer, rows: &Range<usize>) -> Step {
     if nulls.len() != array.len() {
         return Err(Error::invalid(format!("validity for {} rows", array.len()), format!("for {}", nulls.len())));
     }
@@ -100,7 +107,7 @@ fn validity<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usiz
     if null_count == 0 { body.empty() } else { rewrite::bits(body, nulls.inner(), rows.clone()) }
 }
 
-fn primitive<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Result<()> {
+fn primitive<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
     validity(body, array, &rows)?;
     let (values, width) = downcast_primitive_array!(
         array => (array.values().inner(), width_of(array.values())),
@@ -113,38 +120,27 @@ const fn width_of<T: arrow_buffer::ArrowNativeType>(_: &ScalarBuffer<T>) -> usiz
     size_of::<T>()
 }
 
-fn fixed_width<'a>(body: &mut Body<'_, 'a>, values: &'a Buffer, width: usize, rows: Range<usize>) -> Result<()> {
+fn fixed_width<'a>(body: &mut Body<'_, 'a>, values: &'a Buffer, width: usize, rows: Range<usize>) -> Step {
     let bytes = scaled(&rows, width)?;
     body.array(values, bytes.start, bytes.len())
 }
 
 /// `rows` where each row is `factor` units long.
-fn scaled(rows: &Range<usize>, factor: usize) -> Result<Range<usize>> {
-    let scale = |row: usize| {
-        row.checked_mul(factor).ok_or(Error::TooLarge {
-            what: "rows times row width",
-            length: row as u64,
-            limit: usize::MAX as u64,
-        })
-    };
-    Ok(scale(rows.start)?..scale(rows.end)?)
+#[inline]
+fn scaled(rows: &Range<usize>, factor: usize) -> Step<Range<usize>> {
+    match (rows.start.checked_mul(factor), rows.end.checked_mul(factor)) {
+        (Some(start), Some(end)) => Ok(start..end),
+        _ => Err(Error::invalid("rows that fit memory", format!("{} rows of {factor}", rows.end))),
+    }
 }
 
-fn bytes<'a, T: ByteArrayType>(
-    body: &mut Body<'_, 'a>,
-    array: &'a GenericByteArray<T>,
-    rows: Range<usize>,
-) -> Result<()> {
+fn bytes<'a, T: ByteArrayType>(body: &mut Body<'_, 'a>, array: &'a GenericByteArray<T>, rows: Range<usize>) -> Step {
     validity(body, array, &rows)?;
     let values = rewrite::offsets(body, array.offsets().inner(), &rows)?;
     body.array(array.values(), values.start, values.len())
 }
 
-fn views<'a, T: ByteViewType>(
-    body: &mut Body<'_, 'a>,
-    array: &'a GenericByteViewArray<T>,
-    rows: Range<usize>,
-) -> Result<()> {
+fn views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a GenericByteViewArray<T>, rows: Range<usize>) -> Step {
     validity(body, array, &rows)?;
     if body.options.compact_views
         && let Some(used) = rewrite::unused_view_bytes(array.views(), array.nulls(), array.data_buffers(), &rows)?
@@ -161,7 +157,7 @@ fn list<'a, O: OffsetSizeTrait>(
     array: &'a GenericListArray<O>,
     field: &Field,
     rows: Range<usize>,
-) -> Result<()> {
+) -> Step {
     validity(body, array, &rows)?;
     let values = rewrite::offsets(body, array.offsets().inner(), &rows)?;
     child(body, field, array.values().as_ref(), values)
@@ -172,14 +168,14 @@ fn list_view<'a, O: OffsetSizeTrait>(
     array: &'a GenericListViewArray<O>,
     field: &Field,
     rows: Range<usize>,
-) -> Result<()> {
+) -> Step {
     validity(body, array, &rows)?;
     let values = rewrite::list_view_offsets(body, array.offsets(), array.sizes(), &rows)?;
     fixed_width(body, array.sizes().inner(), size_of::<O>(), rows)?;
     child(body, field, array.values().as_ref(), values)
 }
 
-fn union<'a>(body: &mut Body<'_, 'a>, array: &'a UnionArray, rows: Range<usize>) -> Result<()> {
+fn union<'a>(body: &mut Body<'_, 'a>, array: &'a UnionArray, rows: Range<usize>) -> Step {
     body.node(rows.len(), 0)?;
     if body.options.metadata_version.unions_have_validity() {
         body.empty()?;
@@ -201,7 +197,7 @@ fn run_end_encoded<'a, R: RunEndIndexType>(
     body: &mut Body<'_, 'a>,
     array: &'a RunArray<R>,
     rows: Range<usize>,
-) -> Result<()> {
+) -> Step {
     body.node(rows.len(), 0)?;
     let runs = rewrite::run_ends(body, array.run_ends(), &rows)?;
     walk(body, array.values().as_ref(), runs).map_err(|e| e.within("values"))
