@@ -1,1 +1,140 @@
-//! Not filled in yet.
+//! What the models share: exploration with a claim to have met something, and tiny batches.
+//!
+//! A model that never meets the interleaving it exists for proves nothing. [`explore`] therefore runs a model over all
+//! interleavings within the bound and fails unless the model says, through [`Coverage`], that it met what it is about.
+#![cfg(loom)]
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, types::Int8Type};
+
+/// How often a model met what it is about, over all interleavings. Outside loom's sight.
+#[derive(Debug, Default)]
+pub struct Coverage(AtomicUsize);
+
+impl Coverage {
+    /// The model has met it.
+    pub fn met(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The model has met it if `condition` holds.
+    pub fn met_if(&self, condition: bool) {
+        if condition {
+            self.met();
+        }
+    }
+}
+
+/// Explores `model` with at most `bound` preemptions, or `LOOM_MAX_PREEMPTIONS` if that is smaller or `bound` is `None`,
+/// and fails unless it met what `about` names.
+///
+/// # Panics
+///
+/// Where the model fails, or never met what it is about.
+pub fn explore(about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
+    let coverage = Arc::new(Coverage::default());
+    let seen = Arc::clone(&coverage);
+    loom::model::Builder::new().check(move || model(&seen));
+    let met = coverage.0.load(Ordering::Relaxed);
+    assert!(met > 0, "no interleaving met what the model is about: {about}");
+    eprintln!("met {met} times: {about}");
+}
+
+/// Explores `model` without a bound on preemptions.
+///
+/// # Panics
+///
+/// As [`explore`].
+pub fn explore_unbounded(about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
+    let coverage = Arc::new(Coverage::default());
+    let seen = Arc::clone(&coverage);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = None;
+    builder.check(move || model(&seen));
+    let met = coverage.0.load(Ordering::Relaxed);
+    assert!(met > 0, "no interleaving met what the model is about: {about}");
+    eprintln!("met {met} times: {about}");
+}
+
+/// One row, one column.
+///
+/// # Panics
+///
+/// Never.
+#[must_use]
+pub fn batch(value: i32) -> RecordBatch {
+    RecordBatch::try_from_iter([("value", Arc::new(Int32Array::from(vec![value])) as ArrayRef)]).unwrap()
+}
+
+/// One row whose only column is dictionary-encoded.
+///
+/// # Panics
+///
+/// Never.
+#[must_use]
+pub fn dictionary_batch(values: &ArrayRef) -> RecordBatch {
+    let keys = arrow_array::Int8Array::from(vec![0]);
+    let array = DictionaryArray::<Int8Type>::try_new(keys, Arc::clone(values)).unwrap();
+    RecordBatch::try_from_iter([("value", Arc::new(array) as ArrayRef)]).unwrap()
+}
+
+/// Dictionary values.
+#[must_use]
+pub fn values(values: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(values))
+}
+
+/// A sink whose bytes can be looked at while, and after, it is written to.
+#[derive(Debug, Clone, Default)]
+pub struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Shared {
+    /// What has been written.
+    ///
+    /// # Panics
+    ///
+    /// Never.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// The first column of each batch of a stream, which must be whole.
+    ///
+    /// # Panics
+    ///
+    /// Where the stream is not whole.
+    #[must_use]
+    pub fn read(&self) -> Vec<RecordBatch> {
+        let bytes = self.bytes();
+        assert!(bytes.ends_with(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]), "the end-of-stream marker is missing");
+        arrow_ipc::reader::StreamReader::try_new(bytes.as_slice(), None).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    /// The numbers in the first columns, in the order in which they stand.
+    ///
+    /// # Panics
+    ///
+    /// As [`read`](Self::read).
+    #[must_use]
+    pub fn numbers(&self) -> Vec<i32> {
+        let first = |batch: &RecordBatch| {
+            batch.column(0).as_any().downcast_ref::<Int32Array>().expect("the column holds numbers").value(0)
+        };
+        self.read().iter().map(first).collect()
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

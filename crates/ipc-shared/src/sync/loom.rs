@@ -15,7 +15,7 @@ use super::{Acquire, Release};
 
 /// What a model may set and ask.
 pub mod model {
-    use super::{COIN, Cell, PARKS};
+    use super::{COIN, Cell, PARKS, SLEEPS};
 
     /// Makes one park of this thread return early, as a real one may.
     pub fn wake_spuriously_once() {
@@ -28,6 +28,12 @@ pub mod model {
         PARKS.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// How often this thread really went to sleep in this execution.
+    #[must_use]
+    pub fn parks_of_this_thread() -> usize {
+        SLEEPS.with(Cell::get)
+    }
+
     pub(super) fn take_coin() -> bool {
         COIN.with(|coin: &Cell<bool>| coin.replace(false))
     }
@@ -35,8 +41,12 @@ pub mod model {
 
 loom::thread_local! {
     static COIN: Cell<bool> = Cell::new(false);
-    static TOKEN: Box<u8> = Box::new(0);
+    static SLEEPS: Cell<usize> = Cell::new(0);
+    static TOKEN: usize = LAST_TOKEN.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
 }
+
+/// Outside loom's sight, since tokens are never used twice.
+static LAST_TOKEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 /// Outside loom's sight, since it counts over all executions.
 static PARKS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
@@ -103,6 +113,7 @@ impl Parker {
         let mut given = self.0.given.lock();
         while !*given {
             PARKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            SLEEPS.with(|sleeps| sleeps.set(sleeps.get() + 1));
             given = self.0.changed.wait(given);
         }
         *given = false;
@@ -162,9 +173,9 @@ impl Patience {
     pub(crate) fn renew(&mut self) {}
 }
 
-/// A number that no other living thread has, and never 0.
+/// A number that no other thread has or ever had, and never 0.
 pub(crate) fn thread_token() -> usize {
-    TOKEN.with(|token| std::ptr::from_ref::<u8>(token).addr())
+    TOKEN.with(|token| *token)
 }
 
 /// Each spin is a branch to explore: none.

@@ -1,5 +1,6 @@
 //! The primitives as they ship.
 
+use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,6 +10,8 @@ use arc_swap::ArcSwap;
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 pub(crate) use std::thread::panicking;
+
+use super::Relaxed;
 
 /// A cell whose accesses loom can see.
 #[derive(Debug)]
@@ -136,10 +139,16 @@ impl Patience {
     }
 }
 
-/// A number that no other living thread has, and never 0.
+/// A number that no other thread has or ever had, and never 0.
 pub(crate) fn thread_token() -> usize {
-    thread_local!(static TOKEN: u8 = const { 0 });
-    TOKEN.with(|token| std::ptr::from_ref(token).addr())
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static TOKEN: Cell<usize> = const { Cell::new(0) });
+    TOKEN.with(|token| {
+        if token.get() == 0 {
+            token.set(LAST.fetch_add(1, Relaxed) + 1);
+        }
+        token.get()
+    })
 }
 
 /// How often a thread looks again before it sleeps.

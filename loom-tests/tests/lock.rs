@@ -1,0 +1,162 @@
+//! Models of the lock alone.
+#![cfg(loom)]
+
+use ipc_shared::lock::{Lock, Refused};
+use ipc_shared::model;
+use loom::sync::Arc;
+use loom::thread;
+use loom_tests::{explore, explore_unbounded};
+
+/// Adds 1 `times` times, and says whether it was ever refused.
+fn add(lock: &Lock<u32>, times: u32) {
+    for _ in 0..times {
+        *lock.lock().expect("nobody ends the lock") += 1;
+    }
+}
+
+#[test]
+fn mutex_2x2() {
+    explore_unbounded("a park", |coverage| {
+        let before = model::parks();
+        let lock = Arc::new(Lock::new(0));
+        let other = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || add(&lock, 2))
+        };
+        add(&lock, 2);
+        other.join().unwrap();
+        assert_eq!(*lock.lock().unwrap(), 4);
+        coverage.met_if(model::parks() > before);
+    });
+}
+
+#[test]
+fn mutex_3() {
+    explore("two threads asleep", |coverage| {
+        let before = model::parks();
+        let lock = Arc::new(Lock::new(0));
+        let others = [(); 2].map(|()| {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || add(&lock, 1))
+        });
+        add(&lock, 1);
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert_eq!(*lock.lock().unwrap(), 3);
+        coverage.met_if(model::parks() >= before + 2);
+    });
+}
+
+#[test]
+fn spurious_wakeup() {
+    explore("a park that returns early", |coverage| {
+        let lock = Arc::new(Lock::new(0));
+        let before = model::parks();
+        let other = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || {
+                model::wake_spuriously_once();
+                add(&lock, 1);
+            })
+        };
+        add(&lock, 1);
+        other.join().unwrap();
+        assert_eq!(*lock.lock().unwrap(), 2);
+        coverage.met_if(model::parks() > before);
+    });
+}
+
+#[test]
+fn close_with_parked_waiter() {
+    explore("a waiter that is asleep when the lock is closed", |coverage| {
+        let lock = Arc::new(Lock::new(0));
+        let guard = lock.lock().unwrap();
+        let before = model::parks();
+        let waiters = [(); 2].map(|()| {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || lock.lock().map(drop))
+        });
+        thread::yield_now();
+        let asleep = model::parks() > before;
+        guard.close();
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap(), Err(Refused::Closed));
+        }
+        assert_eq!(lock.lock().err(), Some(Refused::Closed));
+        coverage.met_if(asleep);
+    });
+}
+
+#[test]
+fn double_close() {
+    explore("a closer that came too late", |coverage| {
+        let lock = Arc::new(Lock::new(()));
+        let close = |lock: &Lock<()>| lock.lock().map(ipc_shared::lock::Guard::close).is_ok();
+        let others = [(); 2].map(|()| {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || close(&lock))
+        });
+        let won = others.into_iter().map(|other| other.join().unwrap()).filter(|won| *won).count();
+        assert_eq!(won, 1, "exactly one closes");
+        coverage.met();
+    });
+}
+
+#[test]
+fn what_was_written_before_the_end_is_seen_after_it() {
+    explore("a thread that finds the lock closed", |coverage| {
+        let lock = Arc::new(Lock::new(()));
+        let written = Arc::new(loom::cell::UnsafeCell::new(0));
+        let reader = {
+            let (lock, written) = (Arc::clone(&lock), Arc::clone(&written));
+            thread::spawn(move || match lock.lock() {
+                Ok(_) => false,
+                // SAFETY: loom reports a race if the close does not happen before this.
+                Err(_) => written.with(|value| unsafe { *value == 7 } || panic!("the write is not seen")),
+            })
+        };
+        let guard = lock.lock().unwrap();
+        // SAFETY: only this thread writes, before it closes the lock.
+        written.with_mut(|value| unsafe { *value = 7 });
+        guard.close();
+        coverage.met_if(reader.join().unwrap());
+    });
+}
+
+#[test]
+fn bounded_handoff() {
+    explore("a waiter that was overtaken, and then handed the lock", |coverage| {
+        let lock = Arc::new(Lock::new(0u32));
+        let guard = lock.lock().unwrap();
+        let waiter = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || {
+                let seen = *lock.lock().unwrap();
+                (seen, model::parks_of_this_thread())
+            })
+        };
+        drop(guard);
+        // Comes back again and again. A waiter that was woken in vain is due, since the patience of a model ends at
+        // every second look: it sleeps once more, and the next unlock hands it the lock.
+        add(&lock, 3);
+        let (seen, parks) = waiter.join().unwrap();
+        assert!(parks <= 2, "a waiter that was due went back to sleep");
+        coverage.met_if(seen > 0 && parks == 2);
+    });
+}
+
+#[test]
+fn asking_twice_is_told() {
+    explore("a thread that holds the lock asks again", |coverage| {
+        let lock = Arc::new(Lock::new(0));
+        let other = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || add(&lock, 1))
+        };
+        let guard = lock.lock().unwrap();
+        assert_eq!(lock.lock().err(), Some(Refused::Reentrant));
+        drop(guard);
+        add(&lock, 1);
+        other.join().unwrap();
+        coverage.met();
+    });
+}

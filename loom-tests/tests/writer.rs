@@ -1,0 +1,271 @@
+//! Models of the shared writer, over the real lock.
+#![cfg(loom)]
+
+use std::io::{self, Write};
+
+use ipc_shared::{Error, SharedWriter};
+use loom::thread;
+use loom_tests::{Shared, batch, dictionary_batch, explore, values};
+
+#[test]
+fn close_vs_write() {
+    explore("a write that lost the race", |coverage| {
+        let sink = Shared::default();
+        let writer = SharedWriter::stream(sink.clone()).schema(batch(0).schema()).build().unwrap();
+        let writers = [1, 2].map(|value| {
+            let writer = writer.clone();
+            thread::spawn(move || (value, writer.write(&batch(value))))
+        });
+        writer.close().unwrap();
+        let length = sink.bytes().len();
+        let mut accepted = Vec::new();
+        for handle in writers {
+            match handle.join().unwrap() {
+                (value, Ok(_)) => accepted.push(value),
+                (_, Err(Error::Closed)) => coverage.met(),
+                (_, Err(error)) => panic!("{error}"),
+            }
+        }
+        let mut read = sink.numbers();
+        read.sort_unstable();
+        assert_eq!(read, accepted, "what was accepted is there, and nothing else");
+        assert_eq!(sink.bytes().len(), length, "no byte follows the close");
+    });
+}
+
+#[test]
+fn close_vs_flush() {
+    explore("a flush that came too late", |coverage| {
+        let sink = Shared::default();
+        let writer = SharedWriter::stream(sink.clone()).schema(batch(0).schema()).build().unwrap();
+        let flusher = {
+            let writer = writer.clone();
+            thread::spawn(move || writer.flush())
+        };
+        writer.close().unwrap();
+        match flusher.join().unwrap() {
+            Ok(()) => {}
+            Err(Error::Closed) => coverage.met(),
+            Err(error) => panic!("{error}"),
+        }
+        assert!(sink.read().is_empty());
+    });
+}
+
+#[test]
+fn double_close() {
+    explore("a second close", |coverage| {
+        let sink = Shared::default();
+        let writer = SharedWriter::stream(sink.clone()).schema(batch(0).schema()).build().unwrap();
+        let other = {
+            let writer = writer.clone();
+            thread::spawn(move || writer.close().map(drop))
+        };
+        let results = [writer.close().map(drop), other.join().unwrap()];
+        assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
+        coverage.met_if(results.iter().any(|r| matches!(r, Err(Error::Closed))));
+        assert!(sink.read().is_empty(), "one end, behind nothing");
+    });
+}
+
+#[test]
+fn first_write_race() {
+    explore("a writer that was not the first", |coverage| {
+        let sink = Shared::default();
+        let writer = SharedWriter::stream(sink.clone()).build().unwrap();
+        let other = {
+            let writer = writer.clone();
+            thread::spawn(move || writer.write(&batch(1)).unwrap())
+        };
+        let mine = writer.write(&batch(2)).unwrap();
+        let theirs = other.join().unwrap();
+        writer.close().unwrap();
+        let mut numbers = sink.numbers();
+        coverage.met_if(mine.sequence > theirs.sequence);
+        numbers.sort_unstable();
+        assert_eq!(numbers, [1, 2], "one schema, both batches");
+    });
+}
+
+#[test]
+fn snapshot_version() {
+    explore("a plan that went stale", |coverage| {
+        let sink = Shared::default();
+        let values = values(&["a"]);
+        let writer = SharedWriter::stream(sink.clone()).schema(dictionary_batch(&values).schema()).build().unwrap();
+        let others = [(); 2].map(|()| {
+            let (writer, values) = (writer.clone(), values.clone());
+            thread::spawn(move || writer.write(&dictionary_batch(&values)).unwrap())
+        });
+        others.into_iter().for_each(|other| drop(other.join().unwrap()));
+        let summary = writer.close().unwrap();
+        assert_eq!(summary.stats.dictionary_batches, 1, "equal dictionaries are sent once");
+        assert_eq!(sink.read().len(), 2, "and before they are used");
+        coverage.met();
+    });
+}
+
+#[test]
+fn different_dictionaries() {
+    explore("a dictionary replaced by another thread's", |coverage| {
+        let sink = Shared::default();
+        let (mine, theirs) = (values(&["a"]), values(&["b"]));
+        let writer = SharedWriter::stream(sink.clone()).schema(dictionary_batch(&mine).schema()).build().unwrap();
+        let other = {
+            let writer = writer.clone();
+            thread::spawn(move || writer.write(&dictionary_batch(&theirs)).unwrap())
+        };
+        writer.write(&dictionary_batch(&mine)).unwrap();
+        other.join().unwrap();
+        let summary = writer.close().unwrap();
+        coverage.met_if(summary.stats.replacements == 1);
+        let strings = |batch: &arrow_array::RecordBatch| {
+            use arrow_array::cast::AsArray;
+            let column = batch.column(0).as_dictionary::<arrow_array::types::Int8Type>();
+            column.values().as_string::<i32>().value(usize::try_from(column.keys().value(0)).unwrap()).to_owned()
+        };
+        let mut read: Vec<_> = sink.read().iter().map(strings).collect();
+        read.sort_unstable();
+        assert_eq!(read, ["a", "b"], "each batch reads with its own dictionary");
+    });
+}
+
+#[test]
+fn reserved_order() {
+    explore("a slot that was left for another thread to append", |coverage| {
+        let sink = Shared::default();
+        let writer = SharedWriter::stream(sink.clone()).schema(batch(0).schema()).window(2).build().unwrap();
+        let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];
+        let other = thread::spawn(move || second.write(&batch(2)).unwrap());
+        first.write(&batch(1)).unwrap();
+        let left = writer.stats().record_batches;
+        other.join().unwrap();
+        writer.close().unwrap();
+        coverage.met_if(left == 2);
+        assert_eq!(sink.numbers(), [1, 2]);
+    });
+}
+
+#[test]
+fn slot_dropped() {
+    explore("a place given up in front of one that is ready", |coverage| {
+        let sink = Shared::default();
+        let writer = SharedWriter::stream(sink.clone()).schema(batch(0).schema()).window(2).build().unwrap();
+        let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];
+        let other = thread::spawn(move || second.write(&batch(2)).unwrap());
+        drop(first);
+        let appended = writer.stats().record_batches;
+        other.join().unwrap();
+        assert_eq!(writer.stats().record_batches, 1, "it does not wait for the close");
+        coverage.met_if(appended == 1);
+        writer.close().unwrap();
+        assert_eq!(sink.numbers(), [2]);
+    });
+}
+
+#[test]
+fn close_vs_slot() {
+    explore("a slot that came too late", |coverage| {
+        let sink = Shared::default();
+        let writer = SharedWriter::stream(sink.clone()).schema(batch(0).schema()).window(2).build().unwrap();
+        let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];
+        let other = thread::spawn(move || second.write(&batch(2)));
+        writer.close().unwrap();
+        drop(first);
+        match other.join().unwrap() {
+            Ok(()) => assert_eq!(sink.numbers(), [2], "what was accepted is there"),
+            Err(Error::Closed) => {
+                assert!(sink.numbers().is_empty());
+                coverage.met();
+            }
+            Err(error) => panic!("{error}"),
+        }
+    });
+}
+
+/// Takes some bytes of the second write, then fails.
+struct Tearing {
+    sink: Shared,
+    writes: usize,
+}
+
+impl Write for Tearing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        match self.writes {
+            1 => self.sink.write(bytes),
+            2 => self.sink.write(&bytes[..bytes.len().min(3)]),
+            _ => Err(io::Error::other("torn")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn io_error_poisons() {
+    explore("a writer that finds the output torn", |coverage| {
+        let sink = Shared::default();
+        let tearing = Tearing { sink: sink.clone(), writes: 0 };
+        let writer = SharedWriter::stream(tearing).schema(batch(0).schema()).build().unwrap();
+        let header = sink.bytes().len() as u64;
+        let other = {
+            let writer = writer.clone();
+            thread::spawn(move || writer.write(&batch(1)))
+        };
+        let results = [writer.write(&batch(2)), other.join().unwrap()];
+        for result in results {
+            let Err(Error::Poisoned { offset, .. }) = result else { panic!("{result:?}") };
+            assert_eq!(offset, header);
+        }
+        assert!(matches!(writer.close(), Err(Error::Poisoned { .. })));
+        assert_eq!(sink.bytes().len() as u64, header + 3, "nothing follows torn bytes");
+        coverage.met();
+    });
+}
+
+/// Writes to the writer that it is the sink of.
+#[derive(Default)]
+struct Calling {
+    sink: Shared,
+    writer: std::sync::Arc<std::sync::Mutex<Option<SharedWriter<Calling, ipc_shared::Stream>>>>,
+    refused: usize,
+}
+
+impl Write for Calling {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(writer) = &*self.writer.lock().unwrap() {
+            assert!(matches!(writer.write(&batch(9)), Err(Error::Reentrant)));
+            self.refused += 1;
+        }
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn reentrant_sink() {
+    explore("a sink that called its own writer", |coverage| {
+        let sink = Shared::default();
+        let calling = Calling { sink: sink.clone(), ..Calling::default() };
+        let handle = std::sync::Arc::clone(&calling.writer);
+        let writer = SharedWriter::stream(calling).schema(batch(0).schema()).build().unwrap();
+        *handle.lock().unwrap() = Some(writer.clone());
+        let other = {
+            let writer = writer.clone();
+            thread::spawn(move || drop(writer.write(&batch(1)).unwrap()))
+        };
+        writer.write(&batch(2)).unwrap();
+        other.join().unwrap();
+        *handle.lock().unwrap() = None;
+        writer.close().unwrap();
+        assert_eq!(sink.numbers().len(), 2);
+        assert!(writer.into_inner().unwrap().refused > 0);
+        coverage.met();
+    });
+}
