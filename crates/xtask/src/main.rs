@@ -1,2 +1,57 @@
-//! Not filled in yet.
-fn main() {}
+//! The project's chores, run as `cargo xtask CHORE`.
+//!
+//! - [`chores`]: one file per chore. A new chore is a file there and a variant of [`Chore`] here.
+//! - [`checks`]: what a chore looks at by itself instead of asking cargo.
+//! - [`steps`]: runs what a chore consists of, and reports on it.
+//! - [`cargo`] and [`workspace`]: cargo commands, and what cargo knows about this workspace.
+//!
+//! A chore needs no environment variables and no other command before it. It changes nothing but the target directory.
+
+#![forbid(unsafe_code)]
+
+mod cargo;
+mod checks;
+mod chores;
+mod error;
+mod steps;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::chores::{loom, test};
+use crate::error::Result;
+use crate::workspace::Workspace;
+
+/// The project's chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    Test(test::Arguments),
+    Loom(loom::Arguments),
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> Result<()> {
+    let workspace = Workspace::load()?;
+    match chore {
+        Chore::Test(arguments) => test::run(&workspace, &arguments),
+        Chore::Loom(arguments) => loom::run(&workspace, &arguments),
+    }
+}

@@ -1,0 +1,133 @@
+//! Cargo commands: printed as a person would type them, then run from the root of the workspace.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fmt;
+use std::process::{Command, Stdio};
+
+use crate::error::{Error, Result};
+use crate::workspace::Workspace;
+
+/// A cargo command that has not run yet.
+///
+/// It gets no standard input, so that nothing can wait for an answer.
+pub(crate) struct Cargo {
+    command: Command,
+}
+
+impl Cargo {
+    /// `cargo ARGUMENTS`, with the arguments separated by white space.
+    pub(crate) fn new(workspace: &Workspace, arguments: &str) -> Self {
+        let mut cargo = Self::anywhere(arguments);
+        cargo.command.current_dir(workspace.root());
+        cargo
+    }
+
+    /// As [`new`](Self::new), but run where this process runs: for finding the workspace.
+    pub(crate) fn anywhere(arguments: &str) -> Self {
+        // Cargo tells its children which cargo it is; the one that runs this chore runs its steps.
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| PROGRAM.into()));
+        command.args(arguments.split_whitespace()).stdin(Stdio::null()).stderr(Stdio::inherit());
+        Self { command }
+    }
+
+    /// Adds an argument, which may contain spaces.
+    pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Adds arguments, which may contain spaces.
+    pub(crate) fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Takes an environment variable away, whoever set it.
+    pub(crate) fn env_remove(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Adds flags to those that the caller's environment has for rustc.
+    pub(crate) fn rustflags(self, flags: &str) -> Self {
+        let given = env::var("RUSTFLAGS").unwrap_or_default();
+        // The encoded form, where it is set, would win over the readable one.
+        self.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", format!("{given} {flags}").trim())
+    }
+
+    /// Runs the command, its output going where ours goes.
+    pub(crate) fn run(mut self) -> Result<()> {
+        println!("$ {self}");
+        match self.command.status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(Error::Exit { command: self.to_string(), status }),
+            Err(source) => Err(Error::Start { command: self.to_string(), source }),
+        }
+    }
+
+    /// Runs the command and returns what it printed; its complaints go where ours go.
+    pub(crate) fn capture(mut self) -> Result<String> {
+        match self.command.output() {
+            Ok(output) if output.status.success() => {
+                String::from_utf8(output.stdout).map_err(|error| Error::Output(error.to_string()))
+            }
+            Ok(output) => Err(Error::Exit { command: self.to_string(), status: output.status }),
+            Err(source) => Err(Error::Start { command: self.to_string(), source }),
+        }
+    }
+}
+
+impl fmt::Display for Cargo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.command.get_envs() {
+            if let Some(value) = value {
+                write!(f, "{}={} ", name.display(), quoted(value))?;
+            }
+        }
+        f.write_str(PROGRAM)?;
+        self.command.get_args().try_for_each(|argument| write!(f, " {}", quoted(argument)))
+    }
+}
+
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy().into_owned();
+    if word.is_empty() || word.contains(char::is_whitespace) { format!("'{word}'") } else { word }
+}
+
+const PROGRAM: &str = "cargo";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_as_it_would_be_typed() {
+        let cargo = Cargo::anywhere("doc  --no-deps").env("RUSTDOCFLAGS", "-D warnings").arg("a b");
+        assert_eq!(cargo.to_string(), "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps 'a b'");
+    }
+
+    #[test]
+    fn failure_of_the_command_is_an_error() {
+        let unknown = || {
+            let mut cargo = Cargo::anywhere("no-such-subcommand");
+            cargo.command.stderr(Stdio::null());
+            cargo
+        };
+        for error in [unknown().run().unwrap_err(), unknown().capture().unwrap_err()] {
+            assert!(matches!(error, Error::Exit { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn output_is_captured() {
+        let version = Cargo::anywhere("--version").capture().unwrap();
+        assert!(version.starts_with("cargo "), "{version}");
+    }
+}

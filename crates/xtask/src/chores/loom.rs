@@ -1,0 +1,79 @@
+//! `cargo xtask loom`: the models of the lock and of the shared writer, under every schedule within a bound.
+//!
+//! - The models are the tests of the package `loom-tests` when built with `--cfg loom`. The flag changes every crate,
+//!   so these builds have a target directory of their own and leave the usual one alone.
+//! - The bound is the number of preemptions in a schedule. Limits of time or of the number of schedules, which loom
+//!   also knows, end in a pass that proves nothing: they are taken out of the environment.
+//! - One model at a time, its output shown at once: a failing model may abort the process, and then the last line
+//!   still tells which one it was, and why.
+//! - No model at all is a failure, so that a mistyped name does not pass.
+
+use crate::cargo::Cargo;
+use crate::error::{Error, Result};
+use crate::workspace::Workspace;
+
+/// Runs the concurrency models under every schedule within a bound.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct Arguments {
+    /// Up to 5 preemptions in a schedule instead of 3: minutes instead of seconds.
+    #[arg(long)]
+    deep: bool,
+
+    /// Only the models whose names contain this.
+    model: Option<String>,
+}
+
+/// Runs the models that are asked for.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let list = arguments.command(workspace).arg("--list").capture()?;
+    let models = models_of(&list);
+    if models.is_empty() {
+        return Err(Error::Check(match &arguments.model {
+            Some(model) => format!("no model's name contains `{model}`"),
+            None => "there are no models".to_owned(),
+        }));
+    }
+    println!("{} models, up to {} preemptions", models.len(), arguments.preemptions());
+
+    arguments
+        .command(workspace)
+        .args(["--test-threads=1", "--nocapture"])
+        .env("LOOM_MAX_PREEMPTIONS", arguments.preemptions())
+        .env_remove("LOOM_MAX_DURATION")
+        .env_remove("LOOM_MAX_PERMUTATIONS")
+        .run()
+}
+
+/// Makes a command build with `--cfg loom`, into a directory of its own.
+pub(crate) fn cfg_loom(workspace: &Workspace, command: Cargo) -> Cargo {
+    command.rustflags("--cfg loom").arg("--target-dir").arg(workspace.target().join("loom"))
+}
+
+impl Arguments {
+    /// The command that runs the models, up to the options of the test harness.
+    fn command(&self, workspace: &Workspace) -> Cargo {
+        let test = Cargo::new(workspace, "test --package loom-tests --profile loom --tests --no-fail-fast");
+        cfg_loom(workspace, test).arg("--").args(&self.model)
+    }
+
+    fn preemptions(&self) -> &'static str {
+        if self.deep { "5" } else { "3" }
+    }
+}
+
+/// The names in what the test harness prints for `--list`.
+fn models_of(list: &str) -> Vec<&str> {
+    list.lines().filter_map(|line| line.strip_suffix(": test")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_all_test_programs_are_read() {
+        let list = "mutex_2x2: test\nmutex_3: test\n\n2 tests, 0 benchmarks\n\n0 tests, 0 benchmarks\n";
+        assert_eq!(models_of(list), ["mutex_2x2", "mutex_3"]);
+        assert!(models_of("0 tests, 0 benchmarks\n").is_empty());
+    }
+}

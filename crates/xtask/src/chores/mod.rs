@@ -1,0 +1,8 @@
+//! The chores, one file each.
+//!
+//! A chore has `Arguments` that clap reads, whose documentation is its help, and `run(&Workspace, &Arguments)`. What
+//! belongs to every change is a step of [`mod@test`]; what takes long or asks for tools beyond Rust and a C compiler
+//! is a chore of its own.
+
+pub(crate) mod loom;
+pub(crate) mod test;

@@ -1,0 +1,136 @@
+//! `cargo xtask test`: everything that has to hold before a change lands.
+//!
+//! The steps are the variants of [`Step`], in the order in which they run: what answers quickest first.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+use crate::cargo::Cargo;
+use crate::checks::{lz4_flex, msrv};
+use crate::chores::loom;
+use crate::error::{Error, Result};
+use crate::steps::Report;
+use crate::workspace::Workspace;
+
+/// Runs everything that has to hold before a change lands, and tells all that does not.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Only these steps.
+    #[arg(value_enum)]
+    steps: Vec<Step>,
+
+    /// Stop at the first step that fails.
+    #[arg(long)]
+    fail_fast: bool,
+}
+
+/// A step, named on the command line as its variant is here.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Step {
+    /// The minimum Rust version: stated once, and not above it what is depended on.
+    Msrv,
+    /// No user of `lz4_flex` is slowed by its feature `safe-encode`.
+    Lz4Flex,
+    /// Formatting.
+    Fmt,
+    /// Lints, warnings denied, with and without `--cfg loom`.
+    Clippy,
+    /// Unit, integration, compile-fail and documentation tests.
+    Tests,
+    /// Lints and unit tests of `ipc-core` with no codec, and with each alone.
+    Codecs,
+    /// Concurrency models, up to 3 preemptions.
+    Loom,
+    /// Documentation, warnings denied, with and without private items.
+    Docs,
+    /// Every example, built for release and run.
+    Examples,
+}
+
+/// Runs the steps that are asked for, or all.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let steps = if arguments.steps.is_empty() { Step::value_variants() } else { &arguments.steps };
+    let report = Report::run(steps, arguments.fail_fast, |step| step.run(workspace));
+    println!("\n{report}");
+    report.into_result()
+}
+
+impl Step {
+    fn run(self, workspace: &Workspace) -> Result<()> {
+        match self {
+            Self::Msrv => msrv::check(workspace),
+            Self::Lz4Flex => lz4_flex::check(workspace),
+            Self::Fmt => Cargo::new(workspace, "fmt --all --check").run(),
+            Self::Clippy => clippy(workspace),
+            Self::Tests => Cargo::new(workspace, "test --workspace --no-fail-fast").run(),
+            Self::Codecs => codecs(workspace),
+            Self::Loom => loom::run(workspace, &loom::Arguments::default()),
+            Self::Docs => docs(workspace),
+            Self::Examples => examples(workspace),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value().expect("no variant is skipped");
+        f.write_str(value.get_name())
+    }
+}
+
+fn clippy(workspace: &Workspace) -> Result<()> {
+    Cargo::new(workspace, "clippy --workspace --all-targets --keep-going -- -D warnings").run()?;
+    let models = Cargo::new(workspace, "clippy --package loom-tests --profile loom --all-targets --keep-going");
+    loom::cfg_loom(workspace, models).args(["--", "-D", "warnings"]).run()
+}
+
+fn codecs(workspace: &Workspace) -> Result<()> {
+    for features in ["", " --features lz4", " --features zstd"] {
+        let selection = format!("--package ipc-core --no-default-features{features}");
+        Cargo::new(workspace, &format!("clippy {selection} --all-targets -- -D warnings")).run()?;
+        Cargo::new(workspace, &format!("test {selection} --lib")).run()?;
+    }
+    Ok(())
+}
+
+fn docs(workspace: &Workspace) -> Result<()> {
+    // Private items make more links right, so looking at both finds more that are wrong.
+    for items in ["", " --document-private-items"] {
+        Cargo::new(workspace, &format!("doc --workspace --no-deps --keep-going{items}"))
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .run()?;
+    }
+    Ok(())
+}
+
+fn examples(workspace: &Workspace) -> Result<()> {
+    let mut found = false;
+    for member in workspace.members() {
+        for example in &member.examples {
+            found = true;
+            let mut command = Cargo::new(workspace, "run --release");
+            // Run as the README says: a package is named only where it has to be.
+            if !member.default {
+                command = command.args(["--package", &member.name]);
+            }
+            if !example.features.is_empty() {
+                command = command.args(["--features", &example.features.join(",")]);
+            }
+            command.args(["--example", &example.name]).run()?;
+        }
+    }
+    if found { Ok(()) } else { Err(Error::Check("there are no examples".to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_shown_as_they_are_typed() {
+        for &step in Step::value_variants() {
+            assert_eq!(Step::from_str(&step.to_string(), false), Ok(step));
+        }
+    }
+}
