@@ -1,1 +1,27 @@
-//! Not filled in yet.
+//! What the tests share: generated batches, readers, sinks that count or fail, an allocator that counts, and the way to
+//! test data and to a judge outside Rust.
+//!
+//! The tests themselves are in `tests/`, one file per promise. Nothing here tests anything.
+//!
+//! - [`batches`]: proptest strategies for schemas and batches of every Arrow type; [`arrays`] fills them with values.
+//! - [`options`]: strategies for the options of an encoder.
+//! - [`encode`]: batches to bytes, in one call.
+//! - [`read`]: bytes to batches with `arrow-ipc`'s readers; [`framing`]: bytes to messages, by the format's text alone.
+//! - [`value`]: cell by cell comparison that is blind to layout and not to anything else.
+//! - [`sink`]: sinks that count or fail.
+//! - [`allocations`]: a global allocator that counts, by thread.
+//! - [`outside`]: test data beside the workspace, and a Python with pyarrow.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a helper that fails fails its test")]
+
+pub mod allocations;
+pub mod arrays;
+pub mod batches;
+pub mod encode;
+pub mod framing;
+pub mod options;
+pub mod outside;
+pub mod random;
+pub mod read;
+pub mod sink;
+pub mod value;

@@ -1,0 +1,88 @@
+//! What tests need from outside the workspace, and may have to do without: test data beside it, and a Python with
+//! pyarrow. A test that goes without says so on standard error.
+
+use std::env;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The folder that the workspace's root is in, and with it `../shared`.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A file or folder of the test data, such as `gold`; `None`, said aloud, where there is none.
+#[must_use]
+pub fn data(name: &str) -> Option<PathBuf> {
+    let path = workspace().join("../shared/data").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    skipped(&format!("no test data at ../shared/data/{name}"));
+    None
+}
+
+/// A Python that can import pyarrow: the one that `IPC_TEST_PYTHON` names, else the workspace's `.venv`, else
+/// `python3`; `None`, said aloud, where that one cannot.
+#[must_use]
+pub fn python() -> Option<PathBuf> {
+    let venv = workspace().join(".venv/bin/python");
+    let python = match env::var_os("IPC_TEST_PYTHON") {
+        Some(python) => PathBuf::from(python),
+        None if venv.exists() => venv,
+        None => PathBuf::from("python3"),
+    };
+    let output = Command::new(&python).args(["-c", "import pyarrow"]).stderr(Stdio::null()).status();
+    if output.is_ok_and(|status| status.success()) {
+        return Some(python);
+    }
+    skipped("no Python that can import pyarrow (set IPC_TEST_PYTHON, or make a .venv beside Cargo.toml)");
+    None
+}
+
+/// One comparison for the judge.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// The input.
+    pub read: PathBuf,
+    /// What we made of it.
+    pub written: PathBuf,
+    /// Whether values outside their type's range are to be expected.
+    pub lax: bool,
+}
+
+/// Judges all pairs with pyarrow, in one process, batch by batch, and returns the verdicts: `equal`, or the first
+/// difference. `None`, said aloud, where Python or the judge is missing.
+#[must_use]
+pub fn judge(pairs: &[Pair]) -> Option<Vec<String>> {
+    let judge = workspace().join("../shared/tools/compare_ipc.py");
+    if !judge.exists() {
+        skipped("no judge at ../shared/tools/compare_ipc.py");
+        return None;
+    }
+    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("judge_many.py");
+    let mut child = Command::new(python()?)
+        .args([driver, judge])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python starts");
+    let lines: String = pairs
+        .iter()
+        .map(|pair| {
+            let flags = if pair.lax { "--batches --lax" } else { "--batches" };
+            format!("{flags}\t{}\t{}\n", pair.read.display(), pair.written.display())
+        })
+        .collect();
+    child.stdin.take().expect("piped").write_all(lines.as_bytes()).expect("the judge takes all pairs before it starts");
+    let output = child.wait_with_output().expect("the judge ends");
+    let verdicts: Vec<String> = String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect();
+    assert!(output.status.success() && verdicts.len() == pairs.len(), "the judge gave {} verdicts", verdicts.len());
+    Some(verdicts)
+}
+
+/// Says that something was skipped, past the test harness, which hides the output of tests that pass.
+fn skipped(reason: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+}

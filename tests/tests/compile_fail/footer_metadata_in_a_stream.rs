@@ -1,0 +1,9 @@
+use arrow_array::{RecordBatch, record_batch};
+use ipc_core::Encoder;
+
+fn main() {
+    let batch: RecordBatch = record_batch!(("a", Int32, [1, 2, 3])).unwrap();
+    let mut encoder = Encoder::stream(Vec::new()).start(batch.schema()).unwrap();
+    encoder.write_metadata("key", "value"); // offends
+    encoder.write(&batch).unwrap();
+}

@@ -1,0 +1,9 @@
+use arrow_array::{RecordBatch, record_batch};
+use ipc_core::Encoder;
+
+fn main() {
+    let batch: RecordBatch = record_batch!(("a", Int32, [1, 2, 3])).unwrap();
+    let (encoder, _receipt) = Encoder::file(Vec::new()).start_with(&batch).unwrap();
+    let (encoder, _receipt) = encoder.start_with(&batch).unwrap(); // offends
+    drop(encoder);
+}

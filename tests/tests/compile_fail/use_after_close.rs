@@ -1,0 +1,11 @@
+use arrow_array::{RecordBatch, record_batch};
+use ipc_core::Encoder;
+
+fn main() {
+    let batch: RecordBatch = record_batch!(("a", Int32, [1, 2, 3])).unwrap();
+    let mut encoder = Encoder::stream(Vec::new()).start(batch.schema()).unwrap();
+    encoder.write(&batch).unwrap();
+    let closed = encoder.close().unwrap();
+    encoder.write(&batch).unwrap(); // offends
+    drop(closed);
+}

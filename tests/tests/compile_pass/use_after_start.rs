@@ -1,0 +1,9 @@
+use arrow_array::{RecordBatch, record_batch};
+use ipc_core::Encoder;
+
+fn main() {
+    let batch: RecordBatch = record_batch!(("a", Int32, [1, 2, 3])).unwrap();
+    let unstarted = Encoder::stream(Vec::new());
+    let encoder = unstarted.start(batch.schema()).unwrap();
+    drop(encoder);
+}

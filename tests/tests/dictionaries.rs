@@ -1,0 +1,317 @@
+//! A dictionary stands before the first batch that needs it, is not sent again while it stays the same, and is sent
+//! whole, as a delta, or not at all where it changes, as format and options allow.
+//!
+//! Fails where the decision compares too little or too much, where it is recorded before the bytes are out, or where
+//! an outer dictionary keeps readers bound to an inner one that was replaced.
+
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
+use std::sync::Arc;
+
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray, StructArray};
+use arrow_ipc::MessageHeader;
+use arrow_schema::{DataType, Field, Fields, Schema};
+use ipc_core::DictionaryHandling::{self, Delta, Resend};
+use ipc_core::{Encoder, Error, Options};
+use ipc_tests::framing::{footer, messages};
+use ipc_tests::sink::{Fault, Faulty};
+use ipc_tests::value::assert_same_batches;
+use ipc_tests::{encode, read};
+
+use Sent::{Batch, Extended, Whole};
+
+/// What stands in a stream behind its schema.
+#[derive(Debug, PartialEq)]
+enum Sent {
+    Batch,
+    /// A dictionary, by id and rows.
+    Whole(i64, i64),
+    /// A delta.
+    Extended(i64, i64),
+}
+
+fn sent(bytes: &[u8], start: usize) -> Vec<Sent> {
+    let messages = messages(bytes, start).messages;
+    let sent = messages.iter().skip(1).map(|message| match message.kind {
+        MessageHeader::RecordBatch => Batch,
+        _ if message.is_delta => Extended(message.dictionary_id.unwrap(), message.rows),
+        _ => Whole(message.dictionary_id.unwrap(), message.rows),
+    });
+    sent.collect()
+}
+
+fn options(dictionaries: DictionaryHandling) -> Options {
+    Options::builder().dictionaries(dictionaries).build().unwrap()
+}
+
+fn words(words: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(words))
+}
+
+fn dictionary(keys: &[i32], values: ArrayRef) -> ArrayRef {
+    Arc::new(DictionaryArray::<Int32Type>::new(Int32Array::from(keys.to_vec()), values))
+}
+
+/// A batch with one column that uses the first of `values`.
+fn batch(values: &ArrayRef) -> RecordBatch {
+    RecordBatch::try_from_iter_with_nullable([("word", dictionary(&[0, 0], values.clone()), true)]).unwrap()
+}
+
+/// A batch whose column is a dictionary of structs with a dictionary in each.
+fn nested(outer_keys: &[i32], inner_keys: &[i32], values: &ArrayRef) -> RecordBatch {
+    let inner = dictionary(inner_keys, values.clone());
+    let fields = Fields::from(vec![Field::new("inner", inner.data_type().clone(), true)]);
+    let structs = Arc::new(StructArray::new(fields, vec![inner], None)) as ArrayRef;
+    RecordBatch::try_from_iter_with_nullable([("outer", dictionary(outer_keys, structs), true)]).unwrap()
+}
+
+/// What a stream of `batches` sends; it must read back.
+#[track_caller]
+fn sent_in_stream(batches: &[RecordBatch], handling: DictionaryHandling) -> Vec<Sent> {
+    let bytes = encode::stream(&batches[0].schema(), batches, &options(handling)).unwrap();
+    assert_same_batches(batches, &read::stream(&bytes).unwrap().batches);
+    sent(&bytes, 0)
+}
+
+/// What a file of `batches` sends, unless it is refused; it must read back.
+#[track_caller]
+fn sent_in_file(batches: &[RecordBatch], handling: DictionaryHandling) -> Result<Vec<Sent>, Error> {
+    let bytes = encode::file(&batches[0].schema(), batches, &options(handling))?;
+    assert_same_batches(batches, &read::file(&bytes).unwrap().batches);
+    Ok(sent(&bytes, 8))
+}
+
+#[track_caller]
+fn assert_refused(result: Result<Vec<Sent>, Error>, at: &str) {
+    match result {
+        Err(Error::DictionaryReplacement { path, .. }) => assert_eq!(path, at),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_same_array_is_sent_once() {
+    let values = words(&["a", "b"]);
+    let batches = [batch(&values), batch(&values), batch(&values).slice(1, 1)];
+    for handling in [Resend, Delta] {
+        assert_eq!(sent_in_stream(&batches, handling), [Whole(0, 2), Batch, Batch, Batch]);
+        assert_eq!(sent_in_file(&batches, handling).unwrap(), [Whole(0, 2), Batch, Batch, Batch]);
+    }
+}
+
+#[test]
+fn equal_values_are_sent_once() {
+    let with_nulls = |values: Vec<Option<&str>>| Arc::new(StringArray::from(values)) as ArrayRef;
+    let numbers = |values: Vec<f64>| Arc::new(Float64Array::from(values)) as ArrayRef;
+    let pairs = [
+        (words(&["a", "b"]), words(&["a", "b"])),
+        (words(&["a", "b"]), words(&["x", "a", "b"]).slice(1, 2)),
+        (with_nulls(vec![Some("a"), None]), with_nulls(vec![Some("a"), None])),
+        (numbers(vec![f64::NAN, -0.0]), numbers(vec![f64::NAN, -0.0])),
+        (words(&[]), words(&[])),
+    ];
+    for (one, other) in pairs {
+        let batch = |values: &ArrayRef| {
+            let column = dictionary(if values.is_empty() { &[] } else { &[0] }, values.clone());
+            RecordBatch::try_from_iter_with_nullable([("word", column, true)]).unwrap()
+        };
+        let (batches, rows) = ([batch(&one), batch(&other)], i64::try_from(one.len()).unwrap());
+        for handling in [Resend, Delta] {
+            assert_eq!(sent_in_stream(&batches, handling), [Whole(0, rows), Batch, Batch]);
+            assert_eq!(sent_in_file(&batches, handling).unwrap(), [Whole(0, rows), Batch, Batch]);
+        }
+    }
+}
+
+#[test]
+fn values_that_differ_in_a_bit_replace() {
+    let numbers = |values: Vec<f64>| Arc::new(Float64Array::from(values)) as ArrayRef;
+    let batches = [batch(&numbers(vec![0.0])), batch(&numbers(vec![-0.0]))];
+    assert_eq!(sent_in_stream(&batches, Resend), [Whole(0, 1), Batch, Whole(0, 1), Batch]);
+}
+
+#[test]
+fn a_dictionary_that_grows_is_extended_or_sent_again() {
+    let values = words(&["a", "b", "c", "d", "e"]);
+    let batches = [batch(&values.slice(0, 2)), batch(&values.slice(0, 3)), batch(&words(&["a", "b", "c", "x"]))];
+    assert_eq!(sent_in_stream(&batches, Resend), [Whole(0, 2), Batch, Whole(0, 3), Batch, Whole(0, 4), Batch]);
+    let extended = [Whole(0, 2), Batch, Extended(0, 1), Batch, Extended(0, 1), Batch];
+    assert_eq!(sent_in_stream(&batches, Delta), extended);
+    assert_eq!(sent_in_file(&batches, Delta).unwrap(), extended);
+    assert_refused(sent_in_file(&batches, Resend), "word");
+}
+
+#[test]
+fn a_file_lists_deltas_in_its_footer() {
+    let values = words(&["a", "b", "c"]);
+    let batches = [batch(&values.slice(0, 1)), batch(&values)];
+    let file = encode::file(&batches[0].schema(), &batches, &options(Delta)).unwrap();
+    assert_eq!(footer(&file).dictionaries.len(), 2);
+}
+
+#[test]
+fn a_shorter_dictionary_is_sent_where_readers_must_have_just_it() {
+    let values = words(&["a", "b", "c"]);
+    let batches = [batch(&values), batch(&values.slice(0, 2)), batch(&words(&["a"]))];
+    let once = [Whole(0, 3), Batch, Batch, Batch];
+    assert_eq!(sent_in_stream(&batches, Resend), [Whole(0, 3), Batch, Whole(0, 2), Batch, Whole(0, 1), Batch]);
+    assert_eq!(sent_in_stream(&batches, Delta), once);
+    assert_eq!(sent_in_file(&batches, Resend).unwrap(), once);
+    assert_eq!(sent_in_file(&batches, Delta).unwrap(), once);
+}
+
+#[test]
+fn a_dictionary_that_changes_is_replaced_in_a_stream_and_refused_in_a_file() {
+    let batches = [batch(&words(&["a", "b"])), batch(&words(&["b", "a"])), batch(&words(&["b", "a"]))];
+    for handling in [Resend, Delta] {
+        assert_eq!(sent_in_stream(&batches, handling), [Whole(0, 2), Batch, Whole(0, 2), Batch, Batch]);
+        assert_refused(sent_in_file(&batches, handling), "word");
+    }
+}
+
+#[test]
+fn a_refused_replacement_leaves_the_file_as_it_was() {
+    let (old, new) = (batch(&words(&["a", "b"])), batch(&words(&["b", "a"])));
+    let mut encoder = Encoder::file(Vec::new()).start(old.schema()).unwrap();
+    encoder.write(&old).unwrap();
+    let stats = encoder.stats();
+    assert!(matches!(encoder.write(&new), Err(Error::DictionaryReplacement { .. })));
+    assert_eq!(encoder.stats(), stats);
+    encoder.write(&old).unwrap();
+    let file = encoder.close().unwrap().into_inner();
+    assert_same_batches(&[old.clone(), old], &read::file(&file).unwrap().batches);
+}
+
+#[test]
+fn each_field_has_a_dictionary_of_its_own() {
+    let (a, b, c) = (words(&["a"]), words(&["b", "b"]), words(&["c", "c", "c"]));
+    let batch = |first: &ArrayRef, second: &ArrayRef| {
+        let (first, second) = (dictionary(&[0], first.clone()), dictionary(&[0], second.clone()));
+        RecordBatch::try_from_iter_with_nullable([("first", first, true), ("second", second, true)]).unwrap()
+    };
+    let batches = [batch(&a, &a), batch(&a, &b), batch(&c, &b)];
+    let expected = [Whole(0, 1), Whole(1, 1), Batch, Whole(1, 2), Batch, Whole(0, 3), Batch];
+    assert_eq!(sent_in_stream(&batches, Resend), expected);
+    assert_refused(sent_in_file(&batches, Resend), "second");
+}
+
+#[test]
+fn an_inner_dictionary_that_is_replaced_takes_the_outer_along() {
+    let (one, other) = (words(&["a", "b"]), words(&["b", "a"]));
+    // The outer values read the same: `a`, `b`, through other inner keys.
+    let batches = [nested(&[0, 1], &[0, 1], &one), nested(&[1, 0], &[1, 0], &other), nested(&[0], &[1, 0], &other)];
+    let expected = [Whole(0, 2), Whole(1, 2), Batch, Whole(0, 2), Whole(1, 2), Batch, Batch];
+    assert_eq!(sent_in_stream(&batches, Resend), expected);
+    assert_eq!(sent_in_stream(&batches, Delta), expected);
+    assert_refused(sent_in_file(&batches, Resend), "outer.inner");
+}
+
+#[test]
+fn an_outer_dictionary_changes_alone() {
+    let values = words(&["a", "b"]);
+    let batches = [nested(&[0, 1], &[0, 1], &values), nested(&[0], &[1], &values)];
+    assert_eq!(sent_in_stream(&batches, Resend), [Whole(0, 2), Whole(1, 2), Batch, Whole(1, 1), Batch]);
+    assert_refused(sent_in_file(&batches, Resend), "outer");
+}
+
+#[test]
+fn an_outer_dictionary_that_grows_is_never_extended() {
+    let values = words(&["a", "b"]);
+    let batches = [nested(&[0], &[0], &values), nested(&[0, 1], &[0, 1], &values)];
+    assert_eq!(sent_in_stream(&batches, Delta), [Whole(0, 2), Whole(1, 1), Batch, Whole(1, 2), Batch]);
+    assert_refused(sent_in_file(&batches, Delta), "outer");
+}
+
+#[test]
+fn an_inner_dictionary_that_grows_is_extended() {
+    let values = words(&["a", "b", "c"]);
+    let batches = [nested(&[0, 1], &[0, 1], &values.slice(0, 2)), nested(&[0, 1], &[0, 1], &values)];
+    for handling in [Resend, Delta] {
+        // However the outer one is sent, the reader must see the right words.
+        let sent = sent_in_stream(&batches, handling);
+        assert!(sent.contains(&if handling == Delta { Extended(0, 1) } else { Whole(0, 3) }), "{sent:?}");
+    }
+}
+
+#[test]
+fn counts_tell_new_from_replaced_from_extended() {
+    let values = words(&["a", "b", "c"]);
+    let batches =
+        [batch(&values.slice(0, 1)), batch(&values.slice(0, 2)), batch(&words(&["x"])), batch(&words(&["x"]))];
+    for (handling, deltas, replacements) in [(Resend, 0, 2), (Delta, 1, 1)] {
+        let encoder = Encoder::stream(Vec::new()).with_options(options(handling));
+        let mut encoder = encoder.start(batches[0].schema()).unwrap();
+        for batch in &batches {
+            encoder.write(batch).unwrap();
+        }
+        let stats = encoder.stats();
+        assert_eq!((stats.dictionary_batches, stats.deltas, stats.replacements), (3, deltas, replacements));
+    }
+}
+
+#[test]
+fn a_dictionary_that_could_not_be_written_is_sent_with_the_next_batch() {
+    let (old, new) = (batch(&words(&["a", "b"])), batch(&words(&["b", "a"])));
+    // The sink takes the schema, then fails before it takes any byte of a batch.
+    for fails_at in [1, 2] {
+        let mut sink = Faulty::new(Fault::Error, fails_at);
+        let mut encoder = Encoder::stream(&mut sink).start(old.schema()).unwrap();
+        let (mut written, mut failures) = (Vec::new(), 0);
+        for batch in [&old, &new, &new, &old] {
+            match encoder.write(batch) {
+                Ok(_) => written.push(batch.clone()),
+                Err(Error::Io(_)) => failures += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        encoder.close().unwrap();
+        assert_eq!((written.len(), failures), (3, 1));
+        assert_same_batches(&written, &read::stream(&sink.taken).unwrap().batches);
+        let whole = sent(&sink.taken, 0).into_iter().filter(|sent| *sent == Whole(0, 2)).count();
+        assert_eq!(whole, if fails_at == 1 { 2 } else { 3 });
+    }
+}
+
+#[test]
+fn a_batch_that_failed_can_be_written_again_with_its_dictionary() {
+    let batches = [batch(&words(&["a", "b"])), batch(&words(&["b", "a"]))];
+    for fails_at in [1, 2] {
+        let mut sink = Faulty::new(Fault::Error, fails_at);
+        let mut encoder = Encoder::stream(&mut sink).start(batches[0].schema()).unwrap();
+        for batch in &batches {
+            if encoder.write(batch).is_err() {
+                encoder.write(batch).unwrap();
+            }
+        }
+        encoder.close().unwrap();
+        assert!(sink.has_failed);
+        assert_eq!(sent(&sink.taken, 0), [Whole(0, 2), Batch, Whole(0, 2), Batch]);
+        assert_same_batches(&batches, &read::stream(&sink.taken).unwrap().batches);
+    }
+}
+
+#[test]
+fn a_batch_without_rows_brings_its_dictionary_too() {
+    let values = words(&["a", "b"]);
+    let batches = [batch(&values).slice(0, 0), batch(&values)];
+    assert_eq!(sent_in_stream(&batches, Resend), [Whole(0, 2), Batch, Batch]);
+}
+
+#[test]
+fn ids_follow_the_schema_through_every_kind_of_nesting() {
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
+    let field = |name: &str, data_type| Field::new(name, data_type, true);
+    let word = || Arc::new(field("word", dictionary.clone()));
+    let run_ends = Arc::new(Field::new("run_ends", DataType::Int32, false));
+    let values = Arc::new(field("values", dictionary.clone()));
+    let schema = Arc::new(Schema::new(vec![
+        field("list", DataType::List(word())),
+        field("runs", DataType::RunEndEncoded(run_ends, values)),
+        field("struct", DataType::Struct(vec![word(), word()].into())),
+        field("view", DataType::LargeListView(word())),
+    ]));
+    let batch = RecordBatch::new_empty(schema);
+    let sent = sent_in_stream(&[batch.clone(), batch], Resend);
+    assert_eq!(sent, [Whole(0, 0), Whole(1, 0), Whole(2, 0), Whole(3, 0), Whole(4, 0), Batch, Batch]);
+}

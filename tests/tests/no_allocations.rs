@@ -1,0 +1,117 @@
+//! Writing a batch allocates nothing, once the encoder has seen its largest: every type, sliced or not, compressed or
+//! not, as long as dictionaries do not change.
+//!
+//! Fails where a walk slices an array or asks for its `to_data()`, where a codec makes its context anew, or where a
+//! vector is dropped instead of kept.
+//!
+//! A file remembers 24 bytes per batch for its footer, in a list that doubles when it is full. That is the one thing
+//! allowed here, and it is counted.
+
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, Metadata, Schema};
+use ipc_core::{Compression, Encoder, Format, Options, Unstarted};
+use ipc_tests::allocations::{self, Counting as CountingAllocator};
+use ipc_tests::arrays::{Sharing, has_dictionary};
+use ipc_tests::batches::{Batches, Plan, every_kind};
+use ipc_tests::sink::Counting;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+const COMPRESSIONS: [Compression; 3] = [Compression::None, Compression::Lz4, Compression::Zstd(1)];
+
+/// Batches with columns of `fields`, of very different sizes, whole and sliced: what an encoder gets in turn.
+fn batches_of(fields: Vec<Field>) -> Vec<RecordBatch> {
+    let rows = vec![700, 0, 1, 40];
+    let plan = Plan { fields, metadata: Metadata::new(), rows, sharing: Sharing::Shared, seed: 3 };
+    let batches = Batches::new(plan).batches;
+    let slices = batches.iter().map(|batch| batch.slice(batch.num_rows() / 7, batch.num_rows() / 2));
+    slices.chain(batches.iter().cloned()).collect()
+}
+
+/// Whether this is a dictionary inside a run-end encoded array, which gets a new array around the same buffers in each
+/// batch.
+fn is_rewrapped(field: &Field) -> bool {
+    matches!(field.data_type(), DataType::RunEndEncoded(_, values) if has_dictionary(values.data_type()))
+}
+
+fn batches() -> Vec<RecordBatch> {
+    batches_of(every_kind().into_iter().filter(|field| !is_rewrapped(field)).collect())
+}
+
+/// Allocations that writing `batches` over and over makes after the second round, and how many batches that were.
+fn allocations_after_warm_up<F: Format>(
+    encoder: Encoder<Counting, F, Unstarted>,
+    batches: &[RecordBatch],
+    rounds: usize,
+) -> (u64, usize) {
+    let mut encoder = encoder.start(batches[0].schema()).unwrap();
+    let mut round = || batches.iter().for_each(|batch| _ = encoder.write(batch).unwrap());
+    (0..2).for_each(|_| round());
+    let ((), allocations, _) = allocations::count(|| (0..rounds).for_each(|_| round()));
+    (allocations, rounds * batches.len())
+}
+
+#[test]
+fn the_counter_counts() {
+    let (vec, allocations, bytes) = allocations::count(|| vec![0u8; 1000]);
+    assert_eq!((vec.len(), allocations, bytes), (1000, 1, 1000));
+}
+
+#[test]
+fn a_stream_allocates_nothing_per_batch() {
+    let batches = batches();
+    for compression in COMPRESSIONS {
+        for staging in [false, true] {
+            let options = Options::builder().compression(compression).staging(staging).build().unwrap();
+            let encoder = Encoder::stream(Counting::default()).with_options(options);
+            let (allocations, _) = allocations_after_warm_up(encoder, &batches, 5);
+            assert_eq!(allocations, 0, "{compression:?}, staging {staging}");
+        }
+    }
+}
+
+#[test]
+fn a_schema_that_is_equal_but_another_costs_nothing() {
+    let batches = batches();
+    let schema = Schema::clone(&batches[0].schema());
+    let mut encoder = Encoder::stream(Counting::default()).start(schema).unwrap();
+    let mut round = || batches.iter().for_each(|batch| _ = encoder.write(batch).unwrap());
+    (0..2).for_each(|_| round());
+    let ((), allocations, _) = allocations::count(round);
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+#[ignore = "comparing buffer pointers goes through `to_data()`, which allocates twice per dictionary"]
+fn a_dictionary_with_the_same_buffers_in_another_array_costs_nothing() {
+    let batches = batches_of(every_kind().into_iter().filter(is_rewrapped).collect());
+    let encoder = Encoder::stream(Counting::default());
+    let (allocations, _) = allocations_after_warm_up(encoder, &batches, 5);
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn compacted_views_allocate_nothing_per_batch() {
+    let options = Options::builder().compact_views(true).build().unwrap();
+    let encoder = Encoder::stream(Counting::default()).with_options(options);
+    let (allocations, _) = allocations_after_warm_up(encoder, &batches(), 5);
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn a_file_allocates_for_its_footer_only() {
+    let batches = batches();
+    for compression in COMPRESSIONS {
+        let options = Options::builder().compression(compression).build().unwrap();
+        let encoder = Encoder::file(Counting::default()).with_options(options);
+        let (allocations, count) = allocations_after_warm_up(encoder, &batches, 20);
+        // The list of blocks doubles from 4 on: so often between the end of the warm-up and the last batch.
+        let before = 2 * batches.len();
+        let doublings = (2..).map(|power| 1 << power).take_while(|full| *full < before + count);
+        let doublings = doublings.filter(|full| *full >= before).count() as u64;
+        assert!(allocations <= doublings, "{compression:?}: {allocations} allocations, {doublings} doublings");
+    }
+}
