@@ -28,31 +28,41 @@ impl Coverage {
     }
 }
 
-/// Explores `model` with at most `bound` preemptions, or `LOOM_MAX_PREEMPTIONS` if that is smaller or `bound` is `None`,
-/// and fails unless it met what `about` names.
+/// Explores `model` within `LOOM_MAX_PREEMPTIONS`, and fails unless it met what `about` names.
 ///
 /// # Panics
 ///
 /// Where the model fails, or never met what it is about.
 pub fn explore(about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
-    let coverage = Arc::new(Coverage::default());
-    let seen = Arc::clone(&coverage);
-    loom::model::Builder::new().check(move || model(&seen));
-    let met = coverage.0.load(Ordering::Relaxed);
-    assert!(met > 0, "no interleaving met what the model is about: {about}");
-    eprintln!("met {met} times: {about}");
+    run(loom::model::Builder::new(), about, model);
 }
 
-/// Explores `model` without a bound on preemptions.
+/// As [`explore`], but for a model with so much to explore that only a deep run goes beyond `bound` preemptions.
+///
+/// # Panics
+///
+/// As [`explore`].
+pub fn explore_within(bound: usize, about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound =
+        builder.preemption_bound.map(|given| if given > 3 { given - 2 } else { bound.min(given) });
+    run(builder, about, model);
+}
+
+/// As [`explore`], without a bound on preemptions.
 ///
 /// # Panics
 ///
 /// As [`explore`].
 pub fn explore_unbounded(about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
-    let coverage = Arc::new(Coverage::default());
-    let seen = Arc::clone(&coverage);
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = None;
+    run(builder, about, model);
+}
+
+fn run(builder: loom::model::Builder, about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
+    let coverage = Arc::new(Coverage::default());
+    let seen = Arc::clone(&coverage);
     builder.check(move || model(&seen));
     let met = coverage.0.load(Ordering::Relaxed);
     assert!(met > 0, "no interleaving met what the model is about: {about}");

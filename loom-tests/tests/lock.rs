@@ -5,7 +5,7 @@ use ipc_shared::lock::{Lock, Refused};
 use ipc_shared::model;
 use loom::sync::Arc;
 use loom::thread;
-use loom_tests::{explore, explore_unbounded};
+use loom_tests::{Coverage, explore, explore_unbounded};
 
 /// Adds 1 `times` times, and says whether it was ever refused.
 fn add(lock: &Lock<u32>, times: u32) {
@@ -14,20 +14,28 @@ fn add(lock: &Lock<u32>, times: u32) {
     }
 }
 
+/// Two threads that add 1 so many times.
+fn two_threads(coverage: &Coverage, times: u32) {
+    let before = model::parks();
+    let lock = Arc::new(Lock::new(0));
+    let other = {
+        let lock = Arc::clone(&lock);
+        thread::spawn(move || add(&lock, times))
+    };
+    add(&lock, times);
+    other.join().unwrap();
+    assert_eq!(*lock.lock().unwrap(), 2 * times);
+    coverage.met_if(model::parks() > before);
+}
+
+#[test]
+fn mutex_2x1() {
+    explore_unbounded("a park", |coverage| two_threads(coverage, 1));
+}
+
 #[test]
 fn mutex_2x2() {
-    explore_unbounded("a park", |coverage| {
-        let before = model::parks();
-        let lock = Arc::new(Lock::new(0));
-        let other = {
-            let lock = Arc::clone(&lock);
-            thread::spawn(move || add(&lock, 2))
-        };
-        add(&lock, 2);
-        other.join().unwrap();
-        assert_eq!(*lock.lock().unwrap(), 4);
-        coverage.met_if(model::parks() > before);
-    });
+    explore("a park", |coverage| two_threads(coverage, 2));
 }
 
 #[test]

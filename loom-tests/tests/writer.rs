@@ -5,32 +5,42 @@ use std::io::{self, Write};
 
 use ipc_shared::{Error, SharedWriter};
 use loom::thread;
-use loom_tests::{Shared, batch, dictionary_batch, explore, values};
+use loom_tests::{Coverage, Shared, batch, dictionary_batch, explore, explore_within, values};
+
+/// A close against writers of one batch each: what was accepted is there, and nothing else.
+fn close_against<const WRITERS: usize>(coverage: &Coverage) {
+    let sink = Shared::default();
+    let writer = SharedWriter::stream(sink.clone()).schema(batch(0).schema()).build().unwrap();
+    let mut value = 0;
+    let writers = [(); WRITERS].map(|()| {
+        value += 1;
+        let mut producer = writer.producer();
+        thread::spawn(move || (value, producer.write(&batch(value))))
+    });
+    writer.close().unwrap();
+    let length = sink.bytes().len();
+    let mut accepted = Vec::new();
+    for handle in writers {
+        match handle.join().unwrap() {
+            (value, Ok(_)) => accepted.push(value),
+            (_, Err(Error::Closed)) => coverage.met(),
+            (_, Err(error)) => panic!("{error}"),
+        }
+    }
+    let mut read = sink.numbers();
+    read.sort_unstable();
+    assert_eq!(read, accepted);
+    assert_eq!(sink.bytes().len(), length, "no byte follows the close");
+}
 
 #[test]
 fn close_vs_write() {
-    explore("a write that lost the race", |coverage| {
-        let sink = Shared::default();
-        let writer = SharedWriter::stream(sink.clone()).schema(batch(0).schema()).build().unwrap();
-        let writers = [1, 2].map(|value| {
-            let writer = writer.clone();
-            thread::spawn(move || (value, writer.write(&batch(value))))
-        });
-        writer.close().unwrap();
-        let length = sink.bytes().len();
-        let mut accepted = Vec::new();
-        for handle in writers {
-            match handle.join().unwrap() {
-                (value, Ok(_)) => accepted.push(value),
-                (_, Err(Error::Closed)) => coverage.met(),
-                (_, Err(error)) => panic!("{error}"),
-            }
-        }
-        let mut read = sink.numbers();
-        read.sort_unstable();
-        assert_eq!(read, accepted, "what was accepted is there, and nothing else");
-        assert_eq!(sink.bytes().len(), length, "no byte follows the close");
-    });
+    explore("a write that lost the race", close_against::<1>);
+}
+
+#[test]
+fn close_vs_write_x2() {
+    explore_within(2, "a write that lost the race", close_against::<2>);
 }
 
 #[test]
@@ -97,7 +107,7 @@ fn snapshot_version() {
             let (writer, values) = (writer.clone(), values.clone());
             thread::spawn(move || writer.write(&dictionary_batch(&values)).unwrap())
         });
-        others.into_iter().for_each(|other| drop(other.join().unwrap()));
+        others.into_iter().for_each(|other| assert!(other.join().is_ok()));
         let summary = writer.close().unwrap();
         assert_eq!(summary.stats.dictionary_batches, 1, "equal dictionaries are sent once");
         assert_eq!(sink.read().len(), 2, "and before they are used");
@@ -132,7 +142,7 @@ fn different_dictionaries() {
 
 #[test]
 fn reserved_order() {
-    explore("a slot that was left for another thread to append", |coverage| {
+    explore_within(2, "a slot that was left for another thread to append", |coverage| {
         let sink = Shared::default();
         let writer = SharedWriter::stream(sink.clone()).schema(batch(0).schema()).window(2).build().unwrap();
         let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];
@@ -258,7 +268,7 @@ fn reentrant_sink() {
         *handle.lock().unwrap() = Some(writer.clone());
         let other = {
             let writer = writer.clone();
-            thread::spawn(move || drop(writer.write(&batch(1)).unwrap()))
+            thread::spawn(move || writer.write(&batch(1)).unwrap().sequence)
         };
         writer.write(&batch(2)).unwrap();
         other.join().unwrap();

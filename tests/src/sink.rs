@@ -46,8 +46,10 @@ pub enum Fault {
     Error,
     /// Half of the bytes are taken, and the next call is an error.
     HalfThenError,
-    /// A signal: to be tried again.
+    /// A signal, before any byte: to be tried again.
     Interrupted,
+    /// A signal, after half of the bytes.
+    HalfThenInterrupted,
     /// One byte is taken.
     OneByte,
     /// No byte is taken, and it is no error.
@@ -64,10 +66,11 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Error,
         Self::HalfThenError,
         Self::Interrupted,
+        Self::HalfThenInterrupted,
         Self::OneByte,
         Self::Nothing,
         Self::TooMany,
@@ -88,7 +91,7 @@ pub struct Faulty {
     /// Calls until the fault.
     calls_left: usize,
     /// The error that follows on half of the bytes.
-    is_error_due: bool,
+    due: Option<io::ErrorKind>,
 }
 
 impl Faulty {
@@ -96,7 +99,7 @@ impl Faulty {
     /// `write_vectored` for all others.
     #[must_use]
     pub fn new(fault: Fault, calls: usize) -> Self {
-        Self { taken: Vec::new(), has_failed: false, fault, calls_left: calls, is_error_due: false }
+        Self { taken: Vec::new(), has_failed: false, fault, calls_left: calls, due: None }
     }
 
     /// The fault it has, or will have.
@@ -126,8 +129,8 @@ impl Write for Faulty {
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let length: usize = slices.iter().map(|slice| slice.len()).sum();
-        if std::mem::take(&mut self.is_error_due) {
-            return Err(io::ErrorKind::StorageFull.into());
+        if let Some(kind) = self.due.take() {
+            return Err(kind.into());
         }
         if self.fault == Fault::Flush || !self.is_due() {
             return Ok(self.take(slices, length));
@@ -135,7 +138,11 @@ impl Write for Faulty {
         match self.fault {
             Fault::Error => Err(io::ErrorKind::StorageFull.into()),
             Fault::HalfThenError => {
-                self.is_error_due = true;
+                self.due = Some(io::ErrorKind::StorageFull);
+                Ok(self.take(slices, length.div_ceil(2)))
+            }
+            Fault::HalfThenInterrupted => {
+                self.due = Some(io::ErrorKind::Interrupted);
                 Ok(self.take(slices, length.div_ceil(2)))
             }
             Fault::Interrupted => Err(io::ErrorKind::Interrupted.into()),

@@ -5,7 +5,8 @@
 //! Three layouts are left out, and only where they differ:
 //! - `arrow-rs` writes the children of list views and of dense unions whole. An array is compared as long as each list
 //!   view and each dense union in it uses its children from the first row to the last.
-//! - `arrow-rs` announces the data buffers of views inside a run-end encoded array without rows, but does not write them.
+//! - `arrow-rs` announces the data buffers of views inside a run-end encoded array without rows, but does not write
+//!   them.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
@@ -110,7 +111,11 @@ fn body<'b>(bytes: &'b [u8], message: &Framed) -> &'b [u8] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, max_global_rejects: 10_000, ..ProptestConfig::with_cases(1500) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        max_global_rejects: 10_000,
+        ..ProptestConfig::with_cases(1500)
+    })]
 
     #[test]
     fn bodies_are_those_of_arrow_rs(batches in arb_batches_of(1..=2, &[Shared, Changing])) {

@@ -121,7 +121,7 @@ impl BatchEncoder {
         sent: &Dictionaries,
         sending: Sending,
     ) -> Result<Updates> {
-        let mut updates = Updates::new(sent);
+        let mut updates = Updates::new(sent, sending);
         dictionary::visit(schema, batch, &mut |id, values| {
             let decision =
                 dictionary::decide::<F>(schema, id, values, sent, &updates, sending, self.options.dictionaries)

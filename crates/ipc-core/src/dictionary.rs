@@ -82,12 +82,13 @@ pub enum Sending {
 pub struct Updates {
     /// The version of the dictionaries that were compared.
     version: u64,
+    sending: Sending,
     list: Vec<Update>,
 }
 
 impl Updates {
-    pub(crate) fn new(sent: &Dictionaries) -> Self {
-        Self { version: sent.version, list: Vec::new() }
+    pub(crate) fn new(sent: &Dictionaries, sending: Sending) -> Self {
+        Self { version: sent.version, sending, list: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, update: Update) {
@@ -107,11 +108,13 @@ impl Updates {
         if self.version == current.version {
             return true;
         }
-        let mut updates = self.list.iter().peekable();
-        (0..current.sent.len().max(compared.sent.len())).all(|id| match updates.next_if(|update| update.id == id) {
-            Some(update) if !update.is_delta => !F::HAS_FOOTER || current.get(id).is_none(),
-            _ => compared.agrees(current, id),
-        })
+        // What is sent in full, and may replace whatever was sent, is right whatever others sent.
+        let is_free = |id| {
+            self.sending == Sending::Everything
+                && !F::HAS_FOOTER
+                && self.list.iter().any(|update| update.id == id && !update.is_delta)
+        };
+        (0..current.sent.len().max(compared.sent.len())).all(|id| compared.agrees(current, id) || is_free(id))
     }
 
     pub(crate) fn messages(&self) -> impl Iterator<Item = &Message<Buffer>> {

@@ -2,19 +2,19 @@
 
 use ipc_core::Stats;
 
-use crate::sync::{AtomicU64, Relaxed};
+use crate::sync::{Figure, Relaxed};
 
 /// One counter for each figure. Written under the lock, read by anybody; each stands for itself, so all are relaxed.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    messages: AtomicU64,
-    record_batches: AtomicU64,
-    rows: AtomicU64,
-    dictionary_batches: AtomicU64,
-    deltas: AtomicU64,
-    replacements: AtomicU64,
-    raw_bytes: AtomicU64,
-    written_bytes: AtomicU64,
+    messages: Figure,
+    record_batches: Figure,
+    rows: Figure,
+    dictionary_batches: Figure,
+    deltas: Figure,
+    replacements: Figure,
+    raw_bytes: Figure,
+    written_bytes: Figure,
 }
 
 impl Counters {

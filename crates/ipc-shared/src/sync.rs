@@ -20,3 +20,6 @@ pub(crate) use self::real::*;
 pub use self::loom::model;
 
 pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// A figure that anybody may read. It takes part in no protocol, so the models need not see it.
+pub(crate) type Figure = std::sync::atomic::AtomicU64;

@@ -8,7 +8,7 @@ use loom::sync::MutexGuard;
 
 pub(crate) use loom::cell::UnsafeCell;
 pub(crate) use loom::hint::spin_loop;
-pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
+pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
 pub(crate) use std::thread::panicking;
 
 use super::{Acquire, Release};
