@@ -85,7 +85,6 @@ fn a_schema_that_is_equal_but_another_costs_nothing() {
 }
 
 #[test]
-#[ignore = "comparing buffer pointers goes through `to_data()`, which allocates twice per dictionary"]
 fn a_dictionary_with_the_same_buffers_in_another_array_costs_nothing() {
     let batches = batches_of(every_kind().into_iter().filter(is_rewrapped).collect());
     let encoder = Encoder::stream(Counting::default());

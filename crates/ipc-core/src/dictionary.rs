@@ -15,7 +15,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::types::{self, ByteArrayType};
+use arrow_array::{Array, ArrayRef, RecordBatch, downcast_primitive_array};
 use arrow_buffer::Buffer;
 use arrow_schema::DataType;
 
@@ -259,7 +260,7 @@ enum Comparison {
 }
 
 fn compare(old: &ArrayRef, new: &ArrayRef) -> Comparison {
-    if Arc::ptr_eq(old, new) {
+    if Arc::ptr_eq(old, new) || has_same_buffers(old.as_ref(), new.as_ref()) {
         return Comparison::Same;
     }
     let (old, new) = (old.to_data(), new.to_data());
@@ -275,6 +276,30 @@ fn compare(old: &ArrayRef, new: &ArrayRef) -> Comparison {
         std::cmp::Ordering::Less => Comparison::Extends,
         std::cmp::Ordering::Greater => Comparison::Within,
     }
+}
+
+/// Whether two arrays of the same type are different wrappings, as readers make them for each batch, of the same
+/// memory. Asks only the types that most dictionaries have; `false` means that it is not known.
+fn has_same_buffers(old: &dyn Array, new: &dyn Array) -> bool {
+    fn bytes<T: ByteArrayType>(old: &dyn Array, new: &dyn Array) -> bool {
+        let (old, new) = (old.as_bytes::<T>(), new.as_bytes::<T>());
+        old.values().ptr_eq(new.values()) && old.offsets().ptr_eq(new.offsets())
+    }
+    let same_nulls = match (old.nulls(), new.nulls()) {
+        (Some(old), Some(new)) => old.inner().ptr_eq(new.inner()),
+        (old, new) => old.is_none() && new.is_none(),
+    };
+    same_nulls
+        && match old.data_type() {
+            DataType::Utf8 => bytes::<types::Utf8Type>(old, new),
+            DataType::LargeUtf8 => bytes::<types::LargeUtf8Type>(old, new),
+            DataType::Binary => bytes::<types::BinaryType>(old, new),
+            DataType::LargeBinary => bytes::<types::LargeBinaryType>(old, new),
+            _ => downcast_primitive_array!(
+                (old, new) => old.values().ptr_eq(new.values()),
+                _ => false
+            ),
+        }
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl<W: Write> Encoder<W, File, Unstarted> {
 
 impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     fn new(sink: W) -> Self {
-        Self { sink, options: Options::default(), state: Unstarted { _private: () }, format: PhantomData }
+        Self { sink, options: Options::default(), state: Unstarted { begun: None }, format: PhantomData }
     }
 
     /// Writes as `options` ask, instead of as the defaults do.
@@ -89,11 +89,12 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     /// # Errors
     ///
     /// [`Error::NestingTooDeep`] or [`Error::Unsupported`] where the schema cannot be written, [`Error::Io`] where the
-    /// sink fails. The encoder comes back. It may be started again unless the error is [`Error::Poisoned`].
+    /// sink fails. The encoder comes back. It may be started again unless the error is [`Error::Poisoned`]; with the
+    /// same schema, if the header was already written.
     pub fn start(self, schema: impl Into<SchemaRef>) -> Result<Encoder<W, F, Started>, Failed<Self>> {
         let mut started = self.open(schema.into())?;
         if !F::HAS_FOOTER
-            && let Err(error) = started.state.ledger.flush(&mut started.sink)
+            && let Err(error) = started.state.ledger.write_staged(&mut started.sink)
         {
             return Err(Failed::new(error, started.back()));
         }
@@ -120,16 +121,22 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     }
 
     fn open(self, schema: SchemaRef) -> Result<Encoder<W, F, Started>, Failed<Self>> {
-        let ledger = StreamSchema::try_new(schema, &self.options)
-            .and_then(|schema| Ledger::new::<F>(Arc::new(schema), &self.options));
-        match ledger {
-            Ok(ledger) => Ok(Encoder {
-                sink: self.sink,
-                state: Started { batches: BatchEncoder::new(&self.options), ledger },
-                options: self.options,
-                format: PhantomData,
-            }),
-            Err(error) => Err(Failed::new(error, self)),
+        let Self { sink, options, state, format } = self;
+        let opened = match state.begun {
+            None => StreamSchema::try_new(schema, &options)
+                .and_then(|schema| Ledger::new::<F>(Arc::new(schema), &options))
+                .map_err(|error| (error, None)),
+            Some(begun) => match begun.check().and_then(|()| begun.schema().check(&schema)) {
+                Ok(()) => Ok(begun),
+                Err(error) => Err((error, Some(begun))),
+            },
+        };
+        match opened {
+            Ok(ledger) => {
+                let state = Started { batches: BatchEncoder::new(ledger.options()), ledger };
+                Ok(Encoder { sink, options, state, format })
+            }
+            Err((error, begun)) => Err(Failed::new(error, Self { sink, options, state: Unstarted { begun }, format })),
         }
     }
 }
@@ -213,9 +220,12 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
         &self.sink
     }
 
-    /// The encoder as it was before it was started.
+    /// The encoder as it was before it was started, but for what the sink has taken.
     fn back(self) -> Encoder<W, F, Unstarted> {
-        Encoder::new(self.sink).with_options(self.options)
+        let Self { sink, options, state: Started { ledger, .. }, format } = self;
+        let untouched = ledger.confirmed_bytes() == 0 && ledger.check().is_ok();
+        let begun = if untouched { None } else { Some(ledger) };
+        Encoder { sink, options, state: Unstarted { begun }, format }
     }
 }
 

@@ -93,6 +93,15 @@ impl Ledger {
         Ok(())
     }
 
+    /// Writes what is staged, the header among it, without flushing the sink.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append). What was staged stays so where no byte of it was taken.
+    pub fn write_staged(&mut self, sink: &mut impl Write) -> Result<()> {
+        self.outlet.write_staged(sink)
+    }
+
     /// Writes what is staged and flushes the sink.
     ///
     /// # Errors
@@ -154,6 +163,12 @@ impl Ledger {
     #[must_use]
     pub fn schema(&self) -> &Arc<StreamSchema> {
         &self.schema
+    }
+
+    /// How the output is written.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// What has been accepted so far.

@@ -12,7 +12,8 @@ pub trait State: sealed::Sealed {}
 /// No schema yet, so nothing to write.
 #[derive(Debug)]
 pub struct Unstarted {
-    pub(crate) _private: (),
+    /// What a start that failed has left: bytes of a header are in the sink, so another header must not follow.
+    pub(crate) begun: Option<Ledger>,
 }
 
 /// The header is settled; record batches may follow.

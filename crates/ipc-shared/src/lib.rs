@@ -28,15 +28,18 @@
 //! The contract stands at [`SharedWriter`]. The lock, and with it the only unsafe code, is in [`lock`]; it and the writer
 //! are model-checked with loom.
 
+mod builder;
 mod counters;
 mod error;
 pub mod lock;
 mod producer;
+mod shared;
 mod slot;
 mod sync;
 mod window;
 mod writer;
 
+pub use builder::Builder;
 pub use error::{Error, Result, StillShared};
 pub use ipc_core::{
     Alignment, Compression, DictionaryHandling, Failed, File, Format, MetadataVersion, Options, OptionsBuilder,
@@ -44,7 +47,7 @@ pub use ipc_core::{
 };
 pub use producer::Producer;
 pub use slot::Slot;
-pub use writer::{Builder, SharedWriter, Summary};
+pub use writer::{SharedWriter, Summary};
 
 /// What models may set and ask.
 #[cfg(loom)]

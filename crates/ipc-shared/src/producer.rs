@@ -9,7 +9,7 @@ use arrow_schema::{ArrowError, Metadata};
 use ipc_core::{BatchEncoder, Format, Receipt};
 
 use crate::error::Result;
-use crate::writer::Shared;
+use crate::shared::Shared;
 
 /// A handle for one thread that writes often. It owns the memory in which its batches are encoded, so it shares nothing
 /// with other threads before it takes the lock, and allocates nothing once it is warm.

@@ -10,8 +10,8 @@ use arrow_schema::Metadata;
 use ipc_core::{BatchEncoder, Format, Message, Sending};
 
 use crate::error::Result;
-use crate::window::{Drain, Turn};
-use crate::writer::{Plan, Shared};
+use crate::shared::{Plan, Shared};
+use crate::window::Turn;
 
 /// A place in the output, to be filled whenever its batch is ready.
 ///
@@ -77,40 +77,30 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
         let place = self.place.expect("a slot is written once, which consumes it");
         let plan = shared.plan(encoder, batch, Sending::Changes)?;
         let message = encoder.encode_with_metadata(batch, metadata)?;
-        match shared.window.arrive(place).map_err(|_| shared.ended())? {
+        match shared.arrive(place)? {
             Turn::Now(drain) => {
                 let appended = shared.append(encoder, batch, &message, plan);
                 encoder.recycle(message);
                 self.place = None;
                 drain.pass_front();
-                drain_on(&shared, Some(drain));
+                shared.drain_on(Some(drain));
                 appended.map(drop)
             }
             Turn::Later => {
                 let message = message.into_owned();
                 let plan = shared.secure(encoder, batch, plan)?;
                 let deposit = Deposit { batch: batch.clone(), message, plan: Some(plan) };
-                let drain = shared.window.leave(place, deposit).map_err(|_| shared.ended())?;
                 self.place = None;
-                drain_on(&shared, drain);
-                Ok(())
+                shared.leave(place, deposit)
             }
         }
-    }
-}
-
-/// Appends what is ready, where that has become this thread's job.
-fn drain_on<W: Write + Send, F: Format>(shared: &Shared<W, F>, drain: Option<Drain<'_, Deposit>>) {
-    if let Some(drain) = drain {
-        // What fails waits at the front for the next who tries; `flush` and `close` report it.
-        let _ = shared.append_ready(drain);
     }
 }
 
 impl<W: Write + Send, F: Format> Drop for Slot<W, F> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            drain_on(&self.shared, self.shared.window.give_up(place));
+            self.shared.give_up(place);
         }
     }
 }

@@ -1,0 +1,70 @@
+//! How a writer is settled before the first thread writes.
+
+use std::io::Write;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use ipc_core::{Failed, Format, Ledger, Options, StreamSchema};
+
+use crate::shared::Shared;
+use crate::sync::cores;
+use crate::writer::SharedWriter;
+
+/// Settles how a [`SharedWriter`] writes.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct Builder<W, F> {
+    sink: W,
+    options: Options,
+    schema: Option<SchemaRef>,
+    window: usize,
+    format: PhantomData<F>,
+}
+
+impl<W: Write + Send, F: Format> Builder<W, F> {
+    pub(crate) fn new(sink: W) -> Self {
+        Self { sink, options: Options::default(), schema: None, window: 4 * cores(), format: PhantomData }
+    }
+
+    /// Writes as `options` ask, instead of as the defaults do.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The schema of the output. Without it, the first batch that gets the lock tells it.
+    pub fn schema(mut self, schema: impl Into<SchemaRef>) -> Self {
+        self.schema = Some(schema.into());
+        self
+    }
+
+    /// How many places may be reserved at a time, at least one; four for each core by default.
+    pub fn window(mut self, places: usize) -> Self {
+        self.window = places.max(1);
+        self
+    }
+
+    /// The writer. A stream whose schema is given starts at once, since its readers wait for it.
+    ///
+    /// # Errors
+    ///
+    /// Where a given schema cannot be written; the sink comes back. Without a schema, never.
+    pub fn build(self) -> Result<SharedWriter<W, F>, Failed<W>> {
+        let Self { mut sink, options, schema, window, .. } = self;
+        let ledger = match schema.map(|schema| start::<F>(schema, &options, &mut sink)).transpose() {
+            Ok(ledger) => ledger,
+            Err(error) => return Err(Failed::new(error, sink)),
+        };
+        Ok(SharedWriter::new(Shared::new(sink, ledger, options, window)))
+    }
+}
+
+fn start<F: Format>(schema: SchemaRef, options: &Options, sink: &mut impl Write) -> ipc_core::Result<Ledger> {
+    let schema = StreamSchema::try_new(schema, options)?;
+    let mut ledger = Ledger::new::<F>(Arc::new(schema), options)?;
+    if !F::HAS_FOOTER {
+        ledger.write_staged(sink)?;
+    }
+    Ok(ledger)
+}

@@ -1,0 +1,401 @@
+//! What all handles on a writer share, and what a call does outside the lock and what inside.
+//!
+//! That division is the whole point of the crate. [`Shared::plan`] and the batch encoder work outside, against the
+//! published [`View`]; [`Shared::under_plan`] takes the lock, checks by pointers alone that nothing that matters has
+//! changed since, appends, and publishes. A plan that has gone stale is made anew, outside: nothing is guessed.
+
+use std::io::{self, Write};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Metadata, SchemaRef};
+use ipc_core::Updates;
+use ipc_core::{BatchEncoder, Dictionaries, Format, Ledger, Message, Options, Receipt, Sending, Stats, StreamSchema};
+
+use crate::counters::Counters;
+use crate::error::{Error, Result};
+use crate::lock::{Guard, Lock, Refused};
+use crate::slot::Deposit;
+use crate::sync::{Mutex, Snapshot};
+use crate::window::{Drain, Turn, Window};
+use crate::writer::Summary;
+
+/// What all handles on a writer share.
+pub(crate) struct Shared<W, F> {
+    desk: Lock<Desk<W>>,
+    view: Snapshot<View>,
+    window: Window<Deposit>,
+    encoders: Mutex<Vec<BatchEncoder>>,
+    counters: Counters,
+    /// The first error, of a writer that is poisoned.
+    fault: Mutex<Option<Fault>>,
+    options: Options,
+    format: PhantomData<F>,
+}
+
+/// What only the holder of the lock may touch.
+struct Desk<W> {
+    sink: W,
+    /// There once the schema is known.
+    ledger: Option<Ledger>,
+}
+
+/// What is known of the output without the lock. It may be a moment old.
+#[derive(Debug, Default)]
+struct View {
+    schema: Option<Arc<StreamSchema>>,
+    dictionaries: Dictionaries,
+}
+
+impl View {
+    fn of(ledger: &Ledger) -> Self {
+        Self { schema: Some(Arc::clone(ledger.schema())), dictionaries: ledger.dictionaries().clone() }
+    }
+}
+
+/// What was decided for a batch outside the lock, and what it was decided on.
+pub(crate) struct Plan {
+    view: Arc<View>,
+    schema: Arc<StreamSchema>,
+    updates: Updates,
+}
+
+#[derive(Debug)]
+struct Fault {
+    offset: u64,
+    lost: u64,
+    source: Arc<io::Error>,
+}
+
+impl<W, F> Shared<W, F> {
+    pub(crate) fn new(sink: W, ledger: Option<Ledger>, options: Options, places: usize) -> Self {
+        let counters = Counters::default();
+        let mut view = View::default();
+        if let Some(ledger) = &ledger {
+            counters.publish(&ledger.stats());
+            view = View::of(ledger);
+        }
+        Self {
+            desk: Lock::new(Desk { sink, ledger }),
+            view: Snapshot::new(view),
+            window: Window::new(places),
+            encoders: Mutex::new(Vec::new()),
+            counters,
+            fault: Mutex::new(None),
+            options,
+            format: PhantomData,
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.desk.ended().is_some()
+    }
+
+    pub(crate) fn is_held_by_current_thread(&self) -> bool {
+        self.desk.is_held_by_current_thread()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.counters.read()
+    }
+
+    pub(crate) fn schema(&self) -> Option<SchemaRef> {
+        self.view.load().schema.as_ref().map(|schema| Arc::clone(schema.schema()))
+    }
+
+    pub(crate) fn into_sink(self) -> W {
+        self.desk.into_inner().sink
+    }
+}
+
+/// Outside the lock.
+impl<W: Write + Send, F: Format> Shared<W, F> {
+    pub(crate) fn encoder(&self) -> BatchEncoder {
+        BatchEncoder::new(&self.options)
+    }
+
+    /// Runs `f` with an encoder of the pool.
+    pub(crate) fn with_encoder<R>(&self, f: impl FnOnce(&mut BatchEncoder) -> R) -> R {
+        let pooled = self.encoders.lock().pop();
+        let mut encoder = pooled.unwrap_or_else(|| self.encoder());
+        let result = f(&mut encoder);
+        self.encoders.lock().push(encoder);
+        result
+    }
+
+    pub(crate) fn write(
+        &self,
+        encoder: &mut BatchEncoder,
+        batch: &RecordBatch,
+        metadata: &Metadata,
+    ) -> Result<Receipt> {
+        self.check()?;
+        let plan = self.plan(encoder, batch, Sending::Changes)?;
+        let message = encoder.encode_with_metadata(batch, metadata)?;
+        let receipt = self.append(encoder, batch, &message, plan);
+        encoder.recycle(message);
+        receipt
+    }
+
+    pub(crate) fn reserve(&self) -> Result<u64> {
+        self.check()?;
+        self.window.reserve().map_err(|_| self.ended())
+    }
+
+    pub(crate) fn try_reserve(&self) -> Result<Option<u64>> {
+        self.check()?;
+        self.window.try_reserve().map_err(|_| self.ended())
+    }
+
+    /// Says whether it is the turn of a reserved place.
+    pub(crate) fn arrive(&self, place: u64) -> Result<Turn<'_, Deposit>> {
+        self.window.arrive(place).map_err(|_| self.ended())
+    }
+
+    /// Leaves an encoded batch in a reserved place.
+    pub(crate) fn leave(&self, place: u64, deposit: Deposit) -> Result<()> {
+        let drain = self.window.leave(place, deposit).map_err(|_| self.ended())?;
+        self.drain_on(drain);
+        Ok(())
+    }
+
+    /// Gives up a reserved place.
+    pub(crate) fn give_up(&self, place: u64) {
+        self.drain_on(self.window.give_up(place));
+    }
+
+    /// Appends what is ready, where that has become this thread's job. What fails waits at the front for the next who
+    /// tries; `flush` and `close` report it.
+    pub(crate) fn drain_on(&self, drain: Option<Drain<'_, Deposit>>) {
+        if let Some(drain) = drain {
+            let _ = self.append_ready(drain);
+        }
+    }
+
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.check()?;
+        self.append_ready(self.window.drain())?;
+        let guard = self.lock()?;
+        let flushed = self.use_desk(guard, |Desk { sink, ledger }| match ledger {
+            Some(ledger) => ledger.flush(sink),
+            None => Ok(sink.flush()?),
+        });
+        flushed.map(drop)
+    }
+
+    pub(crate) fn close(&self) -> Result<Summary> {
+        self.check()?;
+        let drain = self.window.drain();
+        drain.close();
+        self.append_ready(drain)?;
+        let guard = self.lock()?;
+        if guard.ledger.is_none() {
+            guard.close();
+            return Err(Error::NoSchema);
+        }
+        let (guard, summary) = self.use_desk(guard, |Desk { sink, ledger }| {
+            let ledger = ledger.as_mut().expect("a ledger stays once it is there");
+            ledger.end(sink)?;
+            self.counters.publish(&ledger.stats());
+            Ok(Summary { stats: ledger.stats(), schema: Arc::clone(ledger.schema().schema()) })
+        })?;
+        guard.close();
+        Ok(summary)
+    }
+
+    /// Refuses early what the lock would refuse, and what would wait for itself.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.desk.ended() {
+            Some(refused) => Err(self.refusal(refused)),
+            None if self.desk.is_held_by_current_thread() => Err(Error::Reentrant),
+            None => Ok(()),
+        }
+    }
+
+    /// Decides, outside the lock, what `batch` needs: the schema it has to have, the dictionaries it needs sent.
+    pub(crate) fn plan(&self, encoder: &mut BatchEncoder, batch: &RecordBatch, sending: Sending) -> Result<Plan> {
+        let view = Arc::clone(&*self.view.load());
+        let schema = match &view.schema {
+            Some(schema) => {
+                schema.check(batch.schema_ref())?;
+                Arc::clone(schema)
+            }
+            None => Arc::new(StreamSchema::try_new(batch.schema(), &self.options)?),
+        };
+        let updates = encoder.encode_dictionaries::<F>(&schema, batch, &view.dictionaries, sending)?;
+        Ok(Plan { view, schema, updates })
+    }
+
+    /// Appends an encoded batch, planning anew, outside the lock, where others have overtaken the plan.
+    pub(crate) fn append<B: AsRef<[u8]>>(
+        &self,
+        encoder: &mut BatchEncoder,
+        batch: &RecordBatch,
+        message: &Message<B>,
+        mut plan: Plan,
+    ) -> Result<Receipt> {
+        // After the second time, everything is sent: that holds whatever others do, so nobody is overtaken for ever.
+        let mut next = Sending::Changes;
+        loop {
+            if let Some(receipt) = self.try_append(plan, message)? {
+                return Ok(receipt);
+            }
+            plan = self.plan(encoder, batch, next)?;
+            next = Sending::Everything;
+        }
+    }
+
+    /// Makes sure that `batch`, which will be appended later, cannot be refused then: settles the schema, and in a
+    /// file, which allows no replacement, sends its dictionaries ahead.
+    pub(crate) fn secure(&self, encoder: &mut BatchEncoder, batch: &RecordBatch, mut plan: Plan) -> Result<Plan> {
+        loop {
+            let is_secure = plan.view.schema.is_some() && (plan.updates.is_empty() || !F::HAS_FOOTER);
+            if is_secure {
+                return Ok(plan);
+            }
+            self.under_plan(plan, |sink, ledger, updates| match F::HAS_FOOTER {
+                true => ledger.append_dictionaries(sink, updates),
+                false => Ok(()),
+            })?;
+            plan = self.plan(encoder, batch, Sending::Changes)?;
+        }
+    }
+
+    /// Appends what is ready at the front of the window. What fails stays there, to be tried again.
+    pub(crate) fn append_ready(&self, drain: Drain<'_, Deposit>) -> Result<()> {
+        let mut drain = Some(drain);
+        while let Some((front, mut deposit)) = drain.take().and_then(Drain::next) {
+            let appended = self.with_encoder(|encoder| {
+                let plan = match deposit.plan.take() {
+                    Some(plan) => plan,
+                    None => self.plan(encoder, &deposit.batch, Sending::Changes)?,
+                };
+                self.append(encoder, &deposit.batch, &deposit.message, plan)
+            });
+            if let Err(error) = appended {
+                front.put_back(deposit);
+                return Err(error);
+            }
+            front.pass_front();
+            drain = Some(front);
+        }
+        Ok(())
+    }
+
+    /// Appends, or returns `None` where the plan has gone stale.
+    fn try_append<B: AsRef<[u8]>>(&self, plan: Plan, message: &Message<B>) -> Result<Option<Receipt>> {
+        self.under_plan(plan, |sink, ledger, updates| ledger.append(sink, updates, message))
+    }
+
+    /// Takes the lock and does `work`, if the plan is still right; publishes what that changed.
+    fn under_plan<R>(
+        &self,
+        plan: Plan,
+        work: impl FnOnce(&mut W, &mut Ledger, Updates) -> ipc_core::Result<R>,
+    ) -> Result<Option<R>> {
+        let mut guard = self.lock()?;
+        let mut opened = false;
+        match &guard.ledger {
+            Some(ledger) => {
+                let same_schema = Arc::ptr_eq(ledger.schema(), &plan.schema);
+                if !same_schema || !plan.updates.hold_for::<F>(&plan.view.dictionaries, ledger.dictionaries()) {
+                    return Ok(None);
+                }
+            }
+            None => {
+                guard.ledger = Some(Ledger::new::<F>(plan.schema, &self.options)?);
+                opened = true;
+            }
+        }
+        let worked = self.use_desk(guard, |Desk { sink, ledger }| {
+            let open = ledger.as_mut().expect("a ledger was there, or has just been put there");
+            let before = open.dictionaries().version();
+            let worked = work(sink, open, plan.updates);
+            // A schema counts only once something was written with it.
+            if opened && worked.is_err() && open.confirmed_bytes() == 0 && open.check().is_ok() {
+                *ledger = None;
+                return worked;
+            }
+            if opened || open.dictionaries().version() != before {
+                self.view.store(View::of(open));
+            }
+            self.counters.publish(&open.stats());
+            worked
+        });
+        let (_, result) = worked?;
+        Ok(Some(result))
+    }
+
+    fn lock(&self) -> Result<Guard<'_, Desk<W>>> {
+        self.desk.lock().map_err(|refused| self.refusal(refused))
+    }
+
+    /// Does `work` with the desk. If it tears the output, or panics, the writer is poisoned before the lock is given
+    /// back, so that nobody finds it so without knowing why.
+    fn use_desk<'l, R>(
+        &'l self,
+        mut guard: Guard<'l, Desk<W>>,
+        work: impl FnOnce(&mut Desk<W>) -> ipc_core::Result<R>,
+    ) -> Result<(Guard<'l, Desk<W>>, R)> {
+        let (offset, lost) = guard.ledger.as_ref().map_or((0, 0), |l| (l.confirmed_bytes(), l.staged_batches()));
+        let fuse = Fuse { shared: self, offset, lost };
+        let result = work(&mut guard);
+        std::mem::forget(fuse);
+        match result {
+            Ok(result) => Ok((guard, result)),
+            Err(ipc_core::Error::Poisoned { offset, lost, source }) => {
+                self.blow(Fault { offset, lost, source });
+                guard.poison();
+                Err(self.poisoned())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Records why the writer is poisoned, and wakes those who wait for a place.
+    fn blow(&self, fault: Fault) {
+        self.fault.lock().get_or_insert(fault);
+        self.window.abort();
+    }
+
+    fn refusal(&self, refused: Refused) -> Error {
+        match refused {
+            Refused::Closed => Error::Closed,
+            Refused::Reentrant => Error::Reentrant,
+            Refused::Poisoned => self.poisoned(),
+        }
+    }
+
+    /// Why the window takes no more: the writer is poisoned, or closed or about to be.
+    pub(crate) fn ended(&self) -> Error {
+        if self.fault.lock().is_some() { self.poisoned() } else { Error::Closed }
+    }
+
+    fn poisoned(&self) -> Error {
+        let waiting = self.window.ready();
+        match &*self.fault.lock() {
+            Some(Fault { offset, lost, source }) => {
+                Error::Poisoned { offset: *offset, lost: lost + waiting, source: Arc::clone(source) }
+            }
+            None => {
+                let source = Arc::new(io::Error::other("a thread panicked while it held the lock"));
+                Error::Poisoned { offset: 0, lost: waiting, source }
+            }
+        }
+    }
+}
+
+/// Blows when a panic passes it.
+struct Fuse<'l, W: Write + Send, F: Format> {
+    shared: &'l Shared<W, F>,
+    offset: u64,
+    lost: u64,
+}
+
+impl<W: Write + Send, F: Format> Drop for Fuse<'_, W, F> {
+    fn drop(&mut self) {
+        let source = Arc::new(io::Error::other("the sink panicked"));
+        self.shared.blow(Fault { offset: self.offset, lost: self.lost, source });
+    }
+}
