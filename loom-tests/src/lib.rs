@@ -1,7 +1,7 @@
 //! What the models share: exploration with a claim to have met something, and tiny batches.
 //!
-//! A model that never meets the interleaving it exists for proves nothing. [`explore`] therefore runs a model over all
-//! interleavings within the bound and fails unless the model says, through [`Coverage`], that it met what it is about.
+//! A model that never meets the interleaving it exists for proves nothing. `explore` therefore runs a model over all
+//! interleavings within the bound and fails unless the model says, through `Coverage`, that it met what it is about.
 #![cfg(loom)]
 
 use std::io::{self, Write};

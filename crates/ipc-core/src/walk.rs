@@ -3,7 +3,7 @@
 //! Arrays are walked with an explicit row range instead of being sliced, and read through their typed accessors
 //! instead of `to_data()`; both of those would allocate. The range narrows on the way down - through offsets, run ends
 //! and union offsets - so that a slice writes only what its rows use. How a buffer is brought into the form that the
-//! format wants is in [`rewrite`](crate::rewrite); what becomes of it, in [`body`](crate::body).
+//! format wants is in [`rewrite`]; what becomes of it, in [`body`](mod@crate::body).
 //!
 //! See the [columnar format's physical layouts](https://arrow.apache.org/docs/format/Columnar.html#physical-memory-layout).
 
