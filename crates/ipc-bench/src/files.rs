@@ -1,6 +1,5 @@
-//! Writing to a file, which stays in the page cache.
+//! Writing to a file in the page cache, over and over.
 
-use std::fs::File;
 use std::io::{BufWriter, IoSlice, Write};
 
 use arrow_array::RecordBatch;
@@ -9,6 +8,7 @@ use ipc_core::{BatchEncoder, Encoder, Options};
 
 use crate::batches::mixed;
 use crate::measure::Bench;
+use crate::sinks::Rewinding;
 
 /// The buffer that a peer is given, where it is given one.
 const BUFFER: usize = 256 << 10;
@@ -22,40 +22,30 @@ pub(crate) fn run(bench: &mut Bench) {
     bench.compare("file 64 rows, vs FileWriter + 256 KiB", 3.0, ours(&tiny), buffered(&tiny));
 }
 
-fn file() -> File {
-    tempfile::tempfile_in(".").expect("the current directory can be written to")
-}
-
 fn ours(batch: &RecordBatch) -> impl FnMut(usize) {
-    |times| {
-        let mut encoder = Encoder::file(file()).start(batch.schema()).expect("the disk has room");
-        (0..times).for_each(|_| _ = encoder.write(batch).expect("the disk has room"));
-        encoder.close().expect("the disk has room");
-    }
+    let mut encoder = Encoder::file(Rewinding::new()).start(batch.schema()).expect("the disk has room");
+    move |times| (0..times).for_each(|_| _ = encoder.write(batch).expect("the disk has room"))
 }
 
 fn file_writer(batch: &RecordBatch) -> impl FnMut(usize) {
-    |times| write_all(FileWriter::try_new(file(), &batch.schema()).expect("the disk has room"), batch, times)
+    over(batch, Rewinding::new())
 }
 
 fn buffered(batch: &RecordBatch) -> impl FnMut(usize) {
-    |times| {
-        let sink = BufWriter::with_capacity(BUFFER, file());
-        write_all(FileWriter::try_new(sink, &batch.schema()).expect("the disk has room"), batch, times);
-    }
+    over(batch, BufWriter::with_capacity(BUFFER, Rewinding::new()))
 }
 
-fn write_all<W: Write>(mut writer: FileWriter<W>, batch: &RecordBatch, times: usize) {
-    (0..times).for_each(|_| writer.write(batch).expect("the disk has room"));
-    writer.finish().expect("the disk has room");
+fn over(batch: &RecordBatch, sink: impl Write) -> impl FnMut(usize) {
+    let mut writer = FileWriter::try_new(sink, &batch.schema()).expect("the disk has room");
+    move |times| (0..times).for_each(|_| writer.write(batch).expect("the disk has room"))
 }
 
 /// The floor: the bytes of the message, encoded beforehand, in one call each time.
 fn writev(batch: &RecordBatch) -> impl FnMut(usize) {
     let message = BatchEncoder::new(&Options::default()).encode(batch).expect("the batch is sound").into_owned();
     let buffers = message.into_buffers();
+    let mut file = Rewinding::new();
     move |times| {
-        let mut file = file();
         for _ in 0..times {
             let mut slices: Vec<_> = buffers.iter().map(|buffer| IoSlice::new(buffer)).collect();
             let mut rest = slices.as_mut_slice();

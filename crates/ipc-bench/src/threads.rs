@@ -1,6 +1,5 @@
 //! Many threads, one output.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::Mutex;
 use std::thread;
@@ -12,7 +11,7 @@ use ipc_shared::{Compression, Options, SharedWriter};
 
 use crate::batches::mixed;
 use crate::measure::Bench;
-use crate::sinks::Counting;
+use crate::sinks::{Counting, Rewinding};
 
 pub(crate) fn run(bench: &mut Bench) {
     let batch = mixed(1024);
@@ -23,14 +22,10 @@ pub(crate) fn run(bench: &mut Bench) {
         ("zstd 3", Compression::Zstd(3), Some(CompressionType::ZSTD), 1.7),
     ] {
         let name = format!("2 threads, file, {name}, vs Mutex<FileWriter");
-        bench.compare(&format!("{name}>"), target, shared(&batch, ours), mutex(&batch, theirs, file));
-        let buffered = || BufWriter::with_capacity(256 << 10, file());
+        bench.compare(&format!("{name}>"), target, shared(&batch, ours), mutex(&batch, theirs, Rewinding::new));
+        let buffered = || BufWriter::with_capacity(256 << 10, Rewinding::new());
         bench.compare(&format!("{name} + 256 KiB>"), 1.0, shared(&batch, ours), mutex(&batch, theirs, buffered));
     }
-}
-
-fn file() -> File {
-    tempfile::tempfile_in(".").expect("the current directory can be written to")
 }
 
 fn options(compression: Compression) -> Options {
@@ -39,9 +34,9 @@ fn options(compression: Compression) -> Options {
 
 /// Ours with so many threads, each of which writes its share.
 fn counting(batch: &RecordBatch, threads: usize) -> impl FnMut(usize) {
+    let writer = SharedWriter::stream(Counting::default()).options(options(Compression::Lz4)).build();
+    let writer = writer.expect("nothing is written yet");
     move |times| {
-        let writer = SharedWriter::stream(Counting::default()).options(options(Compression::Lz4)).build();
-        let writer = writer.expect("counting never fails");
         thread::scope(|scope| {
             for index in 0..threads {
                 let mut producer = writer.producer();
@@ -53,19 +48,15 @@ fn counting(batch: &RecordBatch, threads: usize) -> impl FnMut(usize) {
 }
 
 fn shared(batch: &RecordBatch, compression: Compression) -> impl FnMut(usize) {
+    let writer = SharedWriter::file(Rewinding::new()).options(options(compression)).build();
+    let writer = writer.expect("nothing is written yet");
     move |times| {
-        let writer = SharedWriter::file(file()).options(options(compression)).build().expect("nothing is written yet");
         thread::scope(|scope| {
             for share in [times / 2, times - times / 2] {
                 let mut producer = writer.producer();
-                scope.spawn(move || {
-                    (0..share).for_each(|_| _ = producer.write(batch).expect("the disk has room"));
-                });
+                scope.spawn(move || (0..share).for_each(|_| _ = producer.write(batch).expect("the disk has room")));
             }
         });
-        if times > 0 {
-            writer.close().expect("the disk has room");
-        }
     }
 }
 
@@ -74,19 +65,16 @@ fn mutex<W: Write + Send>(
     compression: Option<CompressionType>,
     sink: impl Fn() -> W,
 ) -> impl FnMut(usize) {
+    let options = IpcWriteOptions::default().try_with_compression(compression).expect("the codec is built in");
+    let writer = FileWriter::try_new_with_options(sink(), &batch.schema(), options).expect("the disk has room");
+    let writer = Mutex::new(writer);
     move |times| {
-        let options = IpcWriteOptions::default().try_with_compression(compression).expect("the codec is built in");
-        let writer = FileWriter::try_new_with_options(sink(), &batch.schema(), options).expect("the disk has room");
-        let writer = Mutex::new(writer);
         thread::scope(|scope| {
             for share in [times / 2, times - times / 2] {
                 let writer = &writer;
-                scope.spawn(move || {
-                    let write = || writer.lock().expect("nobody panics").write(batch).expect("the disk has room");
-                    (0..share).for_each(|_| write());
-                });
+                let write = || writer.lock().expect("nobody panics").write(batch).expect("the disk has room");
+                scope.spawn(move || (0..share).for_each(|_| write()));
             }
         });
-        writer.into_inner().expect("nobody panics").finish().expect("the disk has room");
     }
 }

@@ -74,6 +74,10 @@ impl Ledger {
         updates: Updates,
         batch: &Message<B>,
     ) -> Result<Receipt> {
+        if updates.is_empty() {
+            let start = self.accept(sink, batch.slices(), batch.length(), 1)?;
+            return Ok(self.commit_batch(start, batch));
+        }
         let length = updates.length() + batch.length();
         let pieces = updates.messages().flat_map(Message::slices).chain(batch.slices());
         let start = self.accept(sink, pieces, length, 1)?;

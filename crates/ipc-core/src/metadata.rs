@@ -273,7 +273,8 @@ mod tests {
                 buffers: list(5),
                 variadic_counts: (0..length).map(i64::to_le_bytes).collect(),
             };
-            let metadata: Metadata = (0..length).map(|i| (format!("key {i}"), "x".repeat(usize::try_from(3 * i).unwrap()))).collect();
+            let metadata: Metadata =
+                (0..length).map(|i| (format!("key {i}"), "x".repeat(usize::try_from(3 * i).unwrap()))).collect();
             let numbers = Numbers { rows: 11 + length, body_length: 640, dictionary };
             let mut bytes = vec![1, 2, 3];
             let template = Template::new(kind, codec, MetadataVersion::V5);

@@ -121,14 +121,18 @@ impl Outlet {
     pub(crate) fn write<'s>(&mut self, sink: &mut impl Write, pieces: impl Iterator<Item = &'s [u8]>) -> Result<()> {
         self.check()?;
         let mut slices: Vec<IoSlice<'_>> = recycle(std::mem::take(&mut self.slices));
-        if !self.stage.is_empty() {
+        let mut length = self.stage.len() as u64;
+        if length > 0 {
             slices.push(IoSlice::new(&self.stage));
         }
-        pieces.filter(|piece| !piece.is_empty()).for_each(|piece| slices.push(IoSlice::new(piece)));
+        pieces.for_each(|piece| {
+            length += piece.len() as u64;
+            slices.push(IoSlice::new(piece));
+        });
         self.condition = Condition::Writing;
-        let written = write_all_vectored(sink, &mut slices);
+        let written = write_all_vectored(sink, &mut slices, length);
         self.slices = recycle(slices);
-        self.settle(written)
+        self.settle(written.map(|()| length))
     }
 
     /// Writes what is staged.
@@ -178,17 +182,20 @@ struct Interrupted {
     source: io::Error,
 }
 
-/// Writes all of `slices`, in as few calls as the sink allows, and returns their length.
-fn write_all_vectored(sink: &mut impl Write, slices: &mut [IoSlice<'_>]) -> Result<u64, Interrupted> {
+/// Writes all of `slices`, which hold `length` bytes, in as few calls as the sink allows.
+fn write_all_vectored(sink: &mut impl Write, slices: &mut [IoSlice<'_>], length: u64) -> Result<(), Interrupted> {
     let mut rest = slices;
-    let mut taken = 0;
-    while !rest.is_empty() {
-        let call = &rest[..rest.len().min(SLICES_AT_MOST)];
-        let offered: usize = call.iter().map(|slice| slice.len()).sum();
+    let mut left = length;
+    while left > 0 {
+        let (call, offered) = match rest.get(..SLICES_AT_MOST) {
+            None => (&*rest, left),
+            Some(call) => (call, call.iter().map(|slice| slice.len() as u64).sum()),
+        };
         let source = match sink.write_vectored(call) {
             Ok(0) => io::Error::new(ErrorKind::WriteZero, "the sink took no bytes"),
-            Ok(n) if n <= offered => {
-                taken += n as u64;
+            Ok(n) if n as u64 == left => return Ok(()),
+            Ok(n) if n as u64 <= offered => {
+                left -= n as u64;
                 IoSlice::advance_slices(&mut rest, n);
                 continue;
             }
@@ -199,9 +206,9 @@ fn write_all_vectored(sink: &mut impl Write, slices: &mut [IoSlice<'_>]) -> Resu
             Err(e) if e.kind() == ErrorKind::Interrupted => continue,
             Err(e) => e,
         };
-        return Err(Interrupted { taken: Some(taken), source });
+        return Err(Interrupted { taken: Some(length - left), source });
     }
-    Ok(taken)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ fn child<'a>(body: &mut Body<'_, 'a>, field: &Field, array: &'a dyn Array, rows:
 }
 
 /// The field node and the validity bitmap, which is left empty where no row is null.
-#[inline]
+#[inline(always)]
 fn validity<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>) -> Step {
     match array.nulls() {
         None => {
@@ -120,13 +120,14 @@ const fn width_of<T: arrow_buffer::ArrowNativeType>(_: &ScalarBuffer<T>) -> usiz
     size_of::<T>()
 }
 
+#[inline(always)]
 fn fixed_width<'a>(body: &mut Body<'_, 'a>, values: &'a Buffer, width: usize, rows: Range<usize>) -> Step {
     let bytes = scaled(&rows, width)?;
     body.array(values, bytes.start, bytes.len())
 }
 
 /// `rows` where each row is `factor` units long.
-#[inline]
+#[inline(always)]
 fn scaled(rows: &Range<usize>, factor: usize) -> Step<Range<usize>> {
     match (rows.start.checked_mul(factor), rows.end.checked_mul(factor)) {
         (Some(start), Some(end)) => Ok(start..end),
