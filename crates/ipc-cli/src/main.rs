@@ -1,2 +1,62 @@
-//! Not filled in yet.
-fn main() {}
+//! `arrow-ipc`: merges Arrow IPC files and streams into one, and shows what is inside them.
+//!
+//! `merge` is the shortest way to use [`ipc_shared::SharedWriter`] on real data: one thread reads messages and reserves a
+//! place in the output for each batch; any number of threads decode, encode and compress; the writer puts everything in
+//! order. `inspect` lists the messages of a file or a stream without reading their bodies.
+//!
+//! # Parts
+//!
+//! Data flows one way: source, scan, input, decode, pipeline, output.
+//!
+//! - [`source`] is where bytes come from; [`scan`] finds the messages in them, and [`footer`] those of a file.
+//! - [`input`] is a file or a stream as a sequence of encoded batches, each with the [`dictionaries`] as of its place.
+//! - [`decode`] makes a record batch of an encoded one, and lets no damaged input panic.
+//! - [`pipeline`] runs one reading thread and many workers, with bounded memory, until the first error.
+//! - [`output`] appears under its name only when complete.
+//! - [`merge`] and [`inspect`] are the two commands, put together from these.
+//!
+//! # Exit status
+//!
+//! 0 when all went well, 1 when an input or the output is bad, 2 when the arguments are.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod decode;
+mod dictionaries;
+mod error;
+mod footer;
+mod input;
+mod inspect;
+mod merge;
+mod output;
+mod pipeline;
+mod progress;
+mod scan;
+mod source;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+use crate::error::Error;
+
+fn main() -> ExitCode {
+    decode::silence_contained_panics();
+    let done = match Arguments::parse().command {
+        Command::Merge(arguments) => {
+            let job = arguments.resolve().unwrap_or_else(|usage| usage.exit());
+            merge::run(&job)
+        }
+        Command::Inspect(arguments) => inspect::run(&arguments),
+    };
+    match done {
+        Ok(()) | Err(Error::BrokenPipe) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.print();
+            ExitCode::FAILURE
+        }
+    }
+}

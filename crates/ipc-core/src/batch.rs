@@ -173,7 +173,7 @@ impl BatchEncoder {
             scratch: &mut self.scratch,
             codec: self.codec.as_mut().filter(|_| compressed),
             length: 0,
-            raw_length: 0,
+            saved: 0,
         };
         body.arena.clear();
         let written = write(&mut body);
@@ -181,7 +181,7 @@ impl BatchEncoder {
             metadata: spare.metadata,
             rows: rows as u64,
             body_length: body.length,
-            raw_body_length: body.raw_length,
+            raw_body_length: body.length.saturating_add_signed(body.saved),
             segments: body.segments,
             arena: body.arena,
         };

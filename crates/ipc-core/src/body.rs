@@ -32,33 +32,31 @@ pub(crate) struct Body<'s, 'a> {
     /// Where a buffer is made before it is compressed; unused without a codec.
     pub(crate) scratch: &'s mut Arena,
     pub(crate) codec: Option<&'s mut Codec>,
-    /// The body's length so far; always aligned between buffers.
+    /// The body's length so far; always aligned between buffers. Offsets never exceed it, so that it fits the format's
+    /// signed numbers need be checked only once, for the whole body.
     pub(crate) length: u64,
-    /// What the length would be without compression.
-    pub(crate) raw_length: u64,
+    /// How many bytes compression has saved.
+    pub(crate) saved: i64,
 }
 
 impl<'a> Body<'_, 'a> {
-    /// Describes an array of the walk: its length and its null count.
+    /// Describes an array of the walk: its length and its null count, which is no greater.
     #[inline(always)]
     pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Step {
         let length = signed("field node length", length)?.to_le_bytes();
-        self.layout.nodes.push([length, signed("null count", null_count)?.to_le_bytes()]);
+        self.layout.nodes.push([length, (null_count as u64).to_le_bytes()]);
         Ok(())
     }
 
     /// Says how many data buffers follow the views of a view array.
-    pub(crate) fn variadic(&mut self, count: usize) -> Step {
-        self.layout.variadic_counts.push(signed("variadic buffer count", count)?.to_le_bytes());
-        Ok(())
+    pub(crate) fn variadic(&mut self, count: usize) {
+        self.layout.variadic_counts.push((count as u64).to_le_bytes());
     }
 
     /// A buffer without bytes; it stays without a length prefix when compressed.
     #[inline(always)]
-    pub(crate) fn empty(&mut self) -> Step {
-        let offset = offset(self.length)?;
-        self.layout.buffers.push([offset, [0; 8]]);
-        Ok(())
+    pub(crate) fn empty(&mut self) {
+        self.layout.buffers.push([self.length.to_le_bytes(), [0; 8]]);
     }
 
     /// The bytes from `start` to `start + length` of an array's buffer, as they are.
@@ -68,13 +66,14 @@ impl<'a> Body<'_, 'a> {
             return Err(too_short(buffer.len(), start.saturating_add(length)));
         };
         if length == 0 {
-            return self.empty();
-        }
-        if self.codec.is_some() {
+            self.empty();
+        } else if self.codec.is_some() {
             return self.compressed_array(slice);
+        } else {
+            self.push_array(slice);
+            self.describe(length);
         }
-        self.push_array(slice);
-        self.describe(length, length)
+        Ok(())
     }
 
     /// As [`array`](Self::array), with a codec.
@@ -85,7 +84,8 @@ impl<'a> Body<'_, 'a> {
         let prefix = self.arena.extend(&STORED_RAW.to_le_bytes());
         self.push_arena(prefix);
         self.push_array(slice);
-        self.describe(LENGTH_PREFIX + slice.len(), slice.len())
+        self.describe_instead_of(LENGTH_PREFIX + slice.len(), slice.len());
+        Ok(())
     }
 
     #[inline(always)]
@@ -105,7 +105,8 @@ impl<'a> Body<'_, 'a> {
     /// `length` bytes that `write` fills, all of them.
     pub(crate) fn made(&mut self, length: usize, write: impl FnOnce(&mut [u8])) -> Step {
         if length == 0 {
-            return self.empty();
+            self.empty();
+            return Ok(());
         }
         let mut stored = length;
         if self.codec.is_none() {
@@ -127,7 +128,8 @@ impl<'a> Body<'_, 'a> {
         }
         let made = self.arena.advance(length);
         self.push_arena(made);
-        self.describe(stored, length)
+        self.describe_instead_of(stored, length);
+        Ok(())
     }
 
     /// Appends `bytes` compressed, if there is a codec and it saves enough; else does nothing.
@@ -146,23 +148,26 @@ impl<'a> Body<'_, 'a> {
         self.arena.reserve(LENGTH_PREFIX).copy_from_slice(&prefix);
         let stored = self.arena.advance(LENGTH_PREFIX + frame);
         self.push_arena(stored);
-        self.describe(LENGTH_PREFIX + frame, bytes.len())?;
+        self.describe_instead_of(LENGTH_PREFIX + frame, bytes.len());
         Ok(true)
     }
 
-    /// Adds a buffer of `stored` bytes, once `raw` bytes, to the layout, and pads the body behind it.
+    /// Adds a buffer of so many bytes to the layout, and pads the body behind it.
     #[inline(always)]
-    fn describe(&mut self, stored: usize, raw: usize) -> Step {
-        let alignment = self.options.alignment;
-        let offset = offset(self.length)?;
-        self.layout.buffers.push([offset, signed("buffer length", stored)?.to_le_bytes()]);
-        let padding = alignment.padding(stored);
-        self.length += (stored + padding) as u64;
-        self.raw_length += (raw + alignment.padding(raw)) as u64;
+    fn describe(&mut self, length: usize) {
+        self.layout.buffers.push([self.length.to_le_bytes(), (length as u64).to_le_bytes()]);
+        let padding = self.options.alignment.padding(length);
+        self.length += (length + padding) as u64;
         if padding != 0 {
             self.pad(padding);
         }
-        Ok(())
+    }
+
+    /// As [`describe`](Self::describe), for a buffer of `stored` bytes that stands for one of `raw`.
+    fn describe_instead_of(&mut self, stored: usize, raw: usize) {
+        let padded = |length: usize| (length + self.options.alignment.padding(length)) as u64;
+        self.saved += padded(raw).cast_signed() - padded(stored).cast_signed();
+        self.describe(stored);
     }
 
     fn pad(&mut self, padding: usize) {
@@ -189,18 +194,13 @@ fn saves_enough(frame: usize, raw: usize, min_space_saving: f64) -> bool {
     frame < raw && (min_space_saving <= 0.0 || frame as f64 <= raw as f64 * (1.0 - min_space_saving))
 }
 
-/// An offset in the body as the format's signed 64-bit field.
-#[inline(always)]
-fn offset(length: u64) -> Step<[u8; 8]> {
-    match i64::try_from(length) {
-        Ok(offset) => Ok(offset.to_le_bytes()),
-        Err(_) => Err(too_large("body offset", length)),
-    }
-}
-
 /// A length as the format's signed 64-bit field.
+#[inline(always)]
 pub(crate) fn signed(what: &'static str, length: usize) -> Step<i64> {
-    i64::try_from(length).map_err(|_| too_large(what, length as u64))
+    match i64::try_from(length) {
+        Ok(length) => Ok(length),
+        Err(_) => Err(too_large(what, length as u64)),
+    }
 }
 
 #[cold]

@@ -115,6 +115,7 @@ impl Template {
     ) -> Result<()> {
         check_size(layout, metadata)?;
         out.clear();
+        out.reserve(self.bytes.len() + 16 * (layout.nodes.len() + layout.buffers.len()) + 64);
         out.extend_from_slice(&self.bytes);
         self.body_length.set(out, numbers.body_length.to_le_bytes());
         self.rows.set(out, numbers.rows.to_le_bytes());
@@ -191,17 +192,18 @@ fn table<const N: usize>(bytes: &mut Vec<u8>, reference: usize, sizes: [usize; N
 /// Appends a vector of `count` elements, aligned to 8, and points the offset at `reference` to it.
 #[inline]
 fn vector(out: &mut Vec<u8>, reference: usize, count: usize, elements: &[u8]) {
-    align(out, 8);
-    // The length takes the second half of 8 bytes, so that the elements start on 8.
-    out.extend_from_slice(&[0; 8]);
-    let at = out.len() - 4;
-    put_offset(out, at, count);
+    // What stands before ends on a multiple of 8, and so do the 8 bytes of which the length takes the second half.
+    debug_assert_eq!(out.len() % 8, 0, "tables and vectors of structs end on a multiple of 8");
+    let at = out.len() + 4;
+    let count = u32::try_from(count).expect("the size has been checked");
+    out.extend_from_slice(&(u64::from(count) << 32).to_le_bytes());
     put_offset(out, reference, at - reference);
     out.extend_from_slice(elements);
 }
 
 /// Appends key-value pairs, and points the offset at `reference` to them.
 fn key_values(out: &mut Vec<u8>, reference: usize, metadata: &Metadata) {
+    align(out, 8);
     vector(out, reference, metadata.len(), &vec![0; 4 * metadata.len()]);
     let mut element = out.len() - 4 * metadata.len();
     for (key, value) in metadata {

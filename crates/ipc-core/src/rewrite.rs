@@ -164,7 +164,7 @@ pub(crate) fn run_ends<'a, E: ArrowNativeType>(
         .within("run_ends"));
     };
     body.node(window.len(), 0)?;
-    body.empty()?;
+    body.empty();
     if start == 0 && window.last().is_none_or(|last| last.as_usize() == end) {
         body.array(run_ends.inner().inner(), runs.start * size_of::<E>(), size_of_val(window))?;
     } else {
@@ -202,7 +202,7 @@ pub(crate) fn compact_views(
     rows: &Range<usize>,
     used: usize,
 ) -> Step {
-    body.variadic(usize::from(used > 0))?;
+    body.variadic(usize::from(used > 0));
     let mut found = Ok(());
     body.made(rows.len() * size_of::<u128>(), |out| {
         out.fill(0);

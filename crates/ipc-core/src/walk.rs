@@ -88,7 +88,8 @@ fn validity<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usiz
     match array.nulls() {
         None => {
             body.node(rows.len(), 0)?;
-            body.empty()
+            body.empty();
+            Ok(())
         }
         Some(nulls) => bitmap(body, array, nulls, rows),
     }
@@ -104,7 +105,11 @@ fn bitmap<'a>(body: &mut Body<'_, 'a>, array: &dyn Array, nulls: &'a NullBuffer,
         rows.len() - rewrite::count_ones(nulls.inner(), rows)
     };
     body.node(rows.len(), null_count)?;
-    if null_count == 0 { body.empty() } else { rewrite::bits(body, nulls.inner(), rows.clone()) }
+    if null_count == 0 {
+        body.empty();
+        return Ok(());
+    }
+    rewrite::bits(body, nulls.inner(), rows.clone())
 }
 
 fn primitive<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
@@ -148,7 +153,7 @@ fn views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a GenericByteVie
     {
         return rewrite::compact_views(body, array.views(), array.nulls(), array.data_buffers(), &rows, used);
     }
-    body.variadic(array.data_buffers().len())?;
+    body.variadic(array.data_buffers().len());
     fixed_width(body, array.views().inner(), size_of::<u128>(), rows)?;
     array.data_buffers().iter().try_for_each(|buffer| body.array(buffer, 0, buffer.len()))
 }
@@ -179,7 +184,7 @@ fn list_view<'a, O: OffsetSizeTrait>(
 fn union<'a>(body: &mut Body<'_, 'a>, array: &'a UnionArray, rows: Range<usize>) -> Step {
     body.node(rows.len(), 0)?;
     if body.options.metadata_version.unions_have_validity() {
-        body.empty()?;
+        body.empty();
     }
     let type_ids = array.type_ids();
     fixed_width(body, type_ids.inner(), size_of::<i8>(), rows.clone())?;

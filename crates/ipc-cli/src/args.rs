@@ -1,0 +1,282 @@
+//! The arguments, and what they settle.
+//!
+//! Whatever can be refused without looking at an input is refused here, as bad usage.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::thread;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use ipc_core::{Alignment, Compression, DictionaryHandling, Options};
+
+use crate::input::Kind;
+use crate::source::is_standard;
+
+/// Merge and inspect Arrow IPC files and streams.
+#[derive(Debug, Parser)]
+#[command(name = "arrow-ipc", version, after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write the record batches of all inputs to one file or stream, from many threads
+    #[command(after_help = MERGE_EXAMPLES)]
+    Merge(MergeArguments),
+    /// List the messages of a file or a stream, without reading their bodies
+    #[command(after_help = INSPECT_EXAMPLES)]
+    Inspect(InspectArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArguments {
+    /// Files and streams, told apart by content; `-` is the standard input
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+
+    /// Where to write; `-` is the standard output. Appears under its name only when complete
+    #[arg(short, long, value_name = "PATH")]
+    output: PathBuf,
+
+    /// What to write [default: file for .arrow, .feather and .ipc, stream for .arrows and -]
+    #[arg(long, value_enum)]
+    format: Option<FormatArgument>,
+
+    /// How to compress: none, lz4, zstd, or zstd:LEVEL with a level of 1 to 22, or negative for speed
+    #[arg(long, value_name = "CODEC", default_value = "none", value_parser = parse_compression)]
+    compression: Compression,
+
+    /// How many threads decode, encode and compress [default: one for each core]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+
+    /// Whether batches come out in the order of the inputs, or as they become ready
+    #[arg(long, value_enum, default_value_t = OrderArgument::Input)]
+    order: OrderArgument,
+
+    /// Whether a dictionary that grows is sent again in full, or as a delta of its new values
+    #[arg(long, value_enum, default_value_t = DictionariesArgument::Resend)]
+    dictionaries: DictionariesArgument,
+
+    /// The boundary, in bytes, to which messages and buffers are padded: 8, 16, 32 or 64
+    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = parse_alignment)]
+    alignment: Alignment,
+
+    /// Tell what was written as a JSON object on the standard output, or, if the data goes there, on standard error
+    #[arg(long)]
+    json: bool,
+
+    /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// A file or a stream; `-` is the standard input
+    pub(crate) path: PathBuf,
+
+    /// Print a JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What a merge is to do.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) inputs: Vec<PathBuf>,
+    pub(crate) output: PathBuf,
+    pub(crate) format: Kind,
+    pub(crate) options: Options,
+    pub(crate) threads: usize,
+    pub(crate) keeps_order: bool,
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatArgument {
+    File,
+    Stream,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum OrderArgument {
+    Input,
+    Arrival,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DictionariesArgument {
+    Resend,
+    Delta,
+}
+
+impl MergeArguments {
+    /// What these arguments ask for, unless they contradict each other.
+    pub(crate) fn resolve(self) -> Result<Job, clap::Error> {
+        if self.inputs.iter().filter(|path| is_standard(path)).count() > 1 {
+            return Err(usage(ErrorKind::ArgumentConflict, "the standard input can be read only once"));
+        }
+        let options = Options::builder()
+            .compression(self.compression)
+            .alignment(self.alignment)
+            .dictionaries(match self.dictionaries {
+                DictionariesArgument::Resend => DictionaryHandling::Resend,
+                DictionariesArgument::Delta => DictionaryHandling::Delta,
+            })
+            .build()
+            .map_err(|error| usage(ErrorKind::InvalidValue, error))?;
+        let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+        Ok(Job {
+            format: self.format()?,
+            options,
+            threads: self.threads.map_or_else(cores, usize::from),
+            keeps_order: self.order == OrderArgument::Input,
+            inputs: self.inputs,
+            output: self.output,
+            json: self.json,
+            quiet: self.quiet,
+        })
+    }
+
+    fn format(&self) -> Result<Kind, clap::Error> {
+        match self.format {
+            Some(FormatArgument::File) => return Ok(Kind::File),
+            Some(FormatArgument::Stream) => return Ok(Kind::Stream),
+            None if is_standard(&self.output) => return Ok(Kind::Stream),
+            None => {}
+        }
+        match self.output.extension().and_then(|extension| extension.to_str()) {
+            Some("arrow" | "feather" | "ipc") => Ok(Kind::File),
+            Some("arrows") => Ok(Kind::Stream),
+            _ => Err(usage(
+                ErrorKind::MissingRequiredArgument,
+                format!(
+                    "the name of the output ({}) does not tell its format: give --format file or --format stream",
+                    self.output.display()
+                ),
+            )),
+        }
+    }
+}
+
+fn usage(kind: ErrorKind, message: impl std::fmt::Display) -> clap::Error {
+    let mut command = Arguments::command();
+    command.build();
+    let merge = command.find_subcommand_mut("merge").expect("`merge` is one of the commands above");
+    merge.error(kind, message)
+}
+
+fn parse_compression(text: &str) -> Result<Compression, String> {
+    match text.split_once(':') {
+        None if text == "none" => Ok(Compression::None),
+        None if text == "lz4" => Ok(Compression::Lz4),
+        None if text == "zstd" => Ok(Compression::Zstd(ZSTD_DEFAULT_LEVEL)),
+        Some(("zstd", level)) => {
+            level.parse().map(Compression::Zstd).map_err(|_| format!("`{level}` is no Zstandard level"))
+        }
+        _ => Err("expected none, lz4, zstd or zstd:LEVEL".to_owned()),
+    }
+}
+
+fn parse_alignment(text: &str) -> Result<Alignment, String> {
+    let bytes: usize = text.parse().map_err(|_| "expected 8, 16, 32 or 64".to_owned())?;
+    Alignment::try_from(bytes).map_err(|_| "expected 8, 16, 32 or 64".to_owned())
+}
+
+/// What Zstandard itself takes for its default.
+const ZSTD_DEFAULT_LEVEL: i32 = 3;
+
+const EXAMPLES: &str = "\
+Examples:
+  arrow-ipc merge day1.arrow day2.arrows --output week.arrow --compression zstd
+  arrow-ipc inspect week.arrow
+
+Exit status: 0 if all went well, 1 if an input or the output is bad, 2 if the arguments are.";
+
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  Merge two files, whichever format they have, into one, on all cores:
+    arrow-ipc merge a.arrow b.arrows --output all.arrow
+
+  Compress a file with four threads:
+    arrow-ipc merge plain.arrow --output small.arrow --compression zstd:9 --threads 4
+
+  Read a stream from one program and hand a compressed one to the next:
+    producer | arrow-ipc merge - --output - --compression lz4 | consumer
+
+  Whichever batch is ready first comes first:
+    arrow-ipc merge *.arrow --output all.arrows --order arrival
+
+All inputs must have the same columns: names, types and nullability. Metadata of the schema is that of the first input.";
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  arrow-ipc inspect data.arrow
+  arrow-ipc inspect --json data.arrows | jq '.messages[] | select(.kind == \"dictionary_batch\")'
+  producer | arrow-ipc inspect -
+
+Offsets and lengths are in bytes; the length of the metadata includes its prefix and padding. Exit status 1, and
+\"complete\": false, mean that the input is damaged, or ends before its end-of-stream marker or its footer.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(arguments: &[&str]) -> Result<Job, clap::Error> {
+        let all = ["arrow-ipc", "merge"].iter().chain(arguments);
+        match Arguments::try_parse_from(all)?.command {
+            Command::Merge(merge) => merge.resolve(),
+            Command::Inspect(_) => unreachable!("the command is `merge`"),
+        }
+    }
+
+    #[test]
+    fn definitions_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_output_tells_the_format_unless_told_otherwise() {
+        for (output, expected) in [
+            ("x.arrow", Kind::File),
+            ("x.feather", Kind::File),
+            ("x.ipc", Kind::File),
+            ("x.arrows", Kind::Stream),
+            ("-", Kind::Stream),
+        ] {
+            assert_eq!(job(&["in", "--output", output]).unwrap().format, expected, "{output}");
+        }
+        assert_eq!(job(&["in", "--output", "x.bin", "--format", "stream"]).unwrap().format, Kind::Stream);
+        let error = job(&["in", "--output", "x.bin"]).unwrap_err();
+        assert!(error.to_string().contains("--format") && error.exit_code() == 2, "{error}");
+    }
+
+    #[test]
+    fn bad_usage_is_refused() {
+        for arguments in [
+            &["--output", "x.arrow"][..],
+            &["in"],
+            &["-", "-", "--output", "x.arrow"],
+            &["in", "--output", "x.arrow", "--compression", "zstd:99"],
+            &["in", "--output", "x.arrow", "--compression", "gzip"],
+            &["in", "--output", "x.arrow", "--alignment", "24"],
+            &["in", "--output", "x.arrow", "--threads", "0"],
+            &["in", "--output", "x.arrow", "--order", "random"],
+        ] {
+            assert_eq!(job(arguments).unwrap_err().exit_code(), 2, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn levels_are_told_after_a_colon() {
+        let compression =
+            |text| job(&["in", "--output", "x.arrow", "--compression", text]).unwrap().options.compression();
+        assert_eq!(compression("zstd:-5"), Compression::Zstd(-5));
+        assert_eq!(compression("zstd"), Compression::Zstd(3));
+    }
+}

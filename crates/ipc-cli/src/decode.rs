@@ -1,0 +1,226 @@
+//! Makes a record batch of an encoded one: decompresses its buffers and builds its arrays.
+//!
+//! This is what the workers do besides encoding. An encoded batch brings along all that it takes: its metadata, its body,
+//! its schema, and the dictionaries as of its place in the input.
+//!
+//! Input is not to be trusted. What can be checked cheaply is checked before arrow's reader sees it: that buffers lie
+//! within the body, and that no buffer claims to decompress to more than its codec could have put into it. Arrow's reader
+//! validates the arrays; what makes it panic all the same is contained here, and told as damage.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
+use arrow_ipc::{CompressionType, KeyValue};
+use arrow_schema::{Metadata, Schema, SchemaRef};
+use flatbuffers::{ForwardsUOffset, Vector};
+
+use crate::scan::{Damage, Head};
+
+/// The dictionaries of an input, by id.
+pub(crate) type Values = HashMap<i64, ArrayRef>;
+
+/// A record batch as it stood in its input.
+pub(crate) struct Encoded {
+    /// The name of the input.
+    pub(crate) input: Arc<str>,
+    pub(crate) head: Head,
+    pub(crate) body: Buffer,
+    pub(crate) schema: SchemaRef,
+    /// The dictionaries as of the batch's place.
+    pub(crate) dictionaries: Arc<Values>,
+}
+
+impl Encoded {
+    /// The record batch, and the metadata that its message carries.
+    pub(crate) fn decode(&self) -> Result<(RecordBatch, Metadata), Damage> {
+        let Self { head, body, schema, dictionaries, .. } = self;
+        let message = head.message.as_ref();
+        let damaged = |reason: &str| Damage::new(head.offset, format!("damaged record batch: {reason}"));
+        let batch = message.header_as_record_batch().ok_or_else(|| damaged("the metadata is of another kind"))?;
+        check(&batch, body).map_err(damaged)?;
+        let decoded = contained(|| {
+            RecordBatchDecoder::try_new(body, batch, Arc::clone(schema), dictionaries, &message.version())?
+                .read_record_batch()
+        });
+        Ok((decoded.map_err(|reason| damaged(&reason))?, metadata(message.custom_metadata())))
+    }
+}
+
+/// Reads a dictionary batch into `values`.
+pub(crate) fn dictionary(head: &Head, body: &Buffer, schema: &Schema, values: &mut Values) -> Result<(), Damage> {
+    let message = head.message.as_ref();
+    let damaged = |reason: &str| Damage::new(head.offset, format!("damaged dictionary batch: {reason}"));
+    let dictionary = message.header_as_dictionary_batch().ok_or_else(|| damaged("the metadata is of another kind"))?;
+    let batch = dictionary.data().ok_or_else(|| damaged("it has no values"))?;
+    check(&batch, body).map_err(damaged)?;
+    contained(|| read_dictionary(body, dictionary, schema, values, &message.version()))
+        .map_err(|reason| damaged(&reason))
+}
+
+/// The key-value pairs of a message or a footer.
+pub(crate) fn metadata(pairs: Option<Vector<'_, ForwardsUOffset<KeyValue<'_>>>>) -> Metadata {
+    let mut metadata = Metadata::new();
+    for pair in pairs.into_iter().flatten() {
+        if let (Some(key), Some(value)) = (pair.key(), pair.value()) {
+            metadata.insert(key, value);
+        }
+    }
+    metadata
+}
+
+/// Does `work` on untrusted data; a panic in it becomes the reason why it failed.
+pub(crate) fn contained<T, E: Display>(work: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+    CONTAINED.set(true);
+    let done = panic::catch_unwind(AssertUnwindSafe(work));
+    CONTAINED.set(false);
+    match done {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            Err(text.or_else(|| panic.downcast_ref().copied()).unwrap_or("it contradicts itself").to_owned())
+        }
+    }
+}
+
+/// Lets panics that are [`contained`] say nothing of their own. Others are told as ever.
+pub(crate) fn silence_contained_panics() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if !CONTAINED.get() {
+            tell(panic);
+        }
+    }));
+}
+
+thread_local! {
+    /// Whether this thread is inside [`contained`].
+    static CONTAINED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Checks what a batch claims about its rows, its arrays and its buffers.
+fn check(batch: &arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<(), &'static str> {
+    if batch.length() < 0 {
+        return Err("a negative number of rows");
+    }
+    for node in batch.nodes().into_iter().flatten() {
+        if node.length() < 0 || !(0..=node.length()).contains(&node.null_count()) {
+            return Err("an array with an impossible number of values or nulls");
+        }
+    }
+    let codec = batch.compression().map(|compression| compression.codec());
+    for buffer in batch.buffers().into_iter().flatten() {
+        let bounds = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
+        let bytes = bounds
+            .and_then(|(start, length)| body.get(start..start.checked_add(length)?))
+            .ok_or("a buffer beyond the end of the body")?;
+        if let Some(codec) = codec
+            && !bytes.is_empty()
+            && !is_plausible(codec, bytes)
+        {
+            return Err("a buffer that cannot decompress to what it claims");
+        }
+    }
+    Ok(())
+}
+
+/// Whether a compressed buffer can hold what its length prefix claims, or says that it is raw.
+fn is_plausible(codec: CompressionType, buffer: &[u8]) -> bool {
+    let Some((prefix, frame)) = buffer.split_first_chunk() else { return false };
+    let claimed = i64::from_le_bytes(*prefix);
+    let at_most = if codec == CompressionType::LZ4_FRAME { LZ4_AT_MOST } else { ZSTD_AT_MOST };
+    claimed == RAW || u64::try_from(claimed).is_ok_and(|claimed| claimed / at_most <= frame.len() as u64)
+}
+
+/// The length prefix of a buffer that is not compressed.
+const RAW: i64 = -1;
+
+/// How many bytes one byte of an LZ4 block can stand for: a match grows by 255 with each byte of its length.
+const LZ4_AT_MOST: u64 = 255;
+
+/// How many bytes one byte of a Zstandard frame can stand for: a run of 128 KiB takes a block of 4 bytes.
+const ZSTD_AT_MOST: u64 = 128 * 1024 / 4;
+
+#[cfg(test)]
+mod tests {
+    use arrow_ipc::convert::MessageBuffer;
+    use arrow_ipc::{
+        BodyCompressionBuilder, FieldNode, MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder,
+    };
+    use arrow_schema::{DataType, Field, UnionFields, UnionMode};
+    use flatbuffers::FlatBufferBuilder;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_reason() {
+        let contained = contained(|| -> Result<(), String> { panic!("index {} is out of range", 7) });
+        assert_eq!(contained.unwrap_err(), "index 7 is out of range");
+    }
+
+    /// A batch with one column, and a message that says what it likes about it.
+    fn encoded(data_type: DataType, nodes: &[FieldNode], buffers: &[arrow_ipc::Buffer], body: &[u8]) -> Encoded {
+        let mut fbb = FlatBufferBuilder::new();
+        let compression = (!body.is_empty()).then(|| BodyCompressionBuilder::new(&mut fbb).finish());
+        let (nodes, buffers) = (fbb.create_vector(nodes), fbb.create_vector(buffers));
+        let mut batch = RecordBatchBuilder::new(&mut fbb);
+        batch.add_length(5);
+        batch.add_nodes(nodes);
+        batch.add_buffers(buffers);
+        if let Some(compression) = compression {
+            batch.add_compression(compression);
+        }
+        let header = batch.finish().as_union_value();
+        let mut message = MessageBuilder::new(&mut fbb);
+        message.add_version(MetadataVersion::V5);
+        message.add_header_type(MessageHeader::RecordBatch);
+        message.add_header(header);
+        let root = message.finish();
+        fbb.finish(root, None);
+        let message = MessageBuffer::try_new(Buffer::from(fbb.finished_data())).unwrap();
+        Encoded {
+            input: "input".into(),
+            head: Head { offset: 0, metadata_length: 0, body_length: 0, message },
+            body: Buffer::from(body),
+            schema: Arc::new(Schema::new(vec![Field::new("a", data_type, true)])),
+            dictionaries: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn a_message_that_makes_the_reader_panic_is_damaged() {
+        let children = UnionFields::from_fields(vec![Field::new("child", DataType::Null, true)]);
+        let union = DataType::Union(children, UnionMode::Sparse);
+        let batch = encoded(union, &[FieldNode::new(5, 0), FieldNode::new(5, 5)], &[arrow_ipc::Buffer::new(0, 0)], &[]);
+        let damage = batch.decode().unwrap_err();
+        assert!(damage.reason.starts_with("damaged record batch"), "{damage}");
+    }
+
+    #[test]
+    fn what_a_message_claims_is_checked_first() {
+        let reason = |nodes: &[FieldNode], buffers: &[arrow_ipc::Buffer], body: &[u8]| {
+            encoded(DataType::Int64, nodes, buffers, body).decode().unwrap_err().reason
+        };
+        let (node, none) = (FieldNode::new(5, 0), arrow_ipc::Buffer::new(0, 0));
+        assert!(reason(&[FieldNode::new(5, 6)], &[none, none], &[]).contains("impossible number"));
+        assert!(reason(&[node], &[none, arrow_ipc::Buffer::new(8, 40)], &[0; 40]).contains("beyond the end"));
+        let petabyte = [&(1_i64 << 50).to_le_bytes()[..], &[0; 8]].concat();
+        assert!(reason(&[node], &[none, arrow_ipc::Buffer::new(0, 16)], &petabyte).contains("cannot decompress"));
+    }
+
+    #[test]
+    fn claims_beyond_a_codec_are_not_plausible() {
+        let buffer = |claimed: i64| [&claimed.to_le_bytes()[..], &[0; 10]].concat();
+        assert!(is_plausible(CompressionType::ZSTD, &buffer(-1)));
+        assert!(is_plausible(CompressionType::LZ4_FRAME, &buffer(2_550)));
+        assert!(!is_plausible(CompressionType::LZ4_FRAME, &buffer(1 << 20)));
+        assert!(!is_plausible(CompressionType::ZSTD, &buffer(1 << 40)));
+        assert!(!is_plausible(CompressionType::ZSTD, &buffer(-2)));
+        assert!(!is_plausible(CompressionType::ZSTD, &[0; 7]));
+    }
+}

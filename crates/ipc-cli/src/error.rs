@@ -1,0 +1,72 @@
+//! What can go wrong, each told in one line.
+
+use std::fmt::Display;
+use std::io;
+
+/// The result of this program's fallible steps.
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Something about one input, whose name comes first.
+    #[error("{input}: {reason}")]
+    Input { input: String, reason: String },
+
+    /// Something about the output.
+    #[error("{output}: {reason}")]
+    Output { output: String, reason: String },
+
+    /// Whoever read our standard output has gone. Nothing to say, and nobody to say it to.
+    #[error("nobody reads the output")]
+    BrokenPipe,
+
+    /// A thread panicked; the panic itself has been told already.
+    #[error("internal error: a thread panicked")]
+    Panicked,
+
+    /// The system gave us no thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+impl Error {
+    pub(crate) fn input(input: &str, reason: impl Display) -> Self {
+        Self::Input { input: input.to_owned(), reason: reason.to_string() }
+    }
+
+    pub(crate) fn output(output: &str, reason: impl Display) -> Self {
+        Self::Output { output: output.to_owned(), reason: reason.to_string() }
+    }
+
+    /// A failed write to the output.
+    pub(crate) fn write(output: &str, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::BrokenPipe } else { Self::output(output, error) }
+    }
+
+    /// Something that the writer refused or suffered: about `input`, if it was refused, else about the output.
+    pub(crate) fn writer(input: &str, output: &str, error: &ipc_shared::Error) -> Self {
+        match error {
+            ipc_shared::Error::Core(ipc_core::Error::Io(error)) => Self::write(output, error),
+            ipc_shared::Error::Poisoned { source, .. } => Self::write(output, source),
+            ipc_shared::Error::Core(refusal) => Self::input(input, refusal),
+            other => Self::output(output, other),
+        }
+    }
+
+    /// Tells the error, in one line whatever it holds.
+    pub(crate) fn print(&self) {
+        tell(self);
+    }
+}
+
+/// Tells something that is worth knowing, and no error.
+pub(crate) fn warn(input: &str, what: impl Display) {
+    tell(format_args!("{input}: warning: {what}"));
+}
+
+fn tell(what: impl Display) {
+    let line = what.to_string();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    eprintln!("arrow-ipc: {}", words.join(" "));
+}

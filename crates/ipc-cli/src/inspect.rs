@@ -1,0 +1,253 @@
+//! `inspect`: every message of a file or a stream, and what they come to.
+//!
+//! Only metadata is read; bodies are passed over. Whatever the input holds, this ends, takes no more memory than there is
+//! input, and shows what stands before the damage. A file whose footer is gone is read from the front.
+
+use std::io::{self, BufWriter, Write};
+
+use indicatif::{HumanBytes, HumanCount};
+use serde_json::json;
+
+use crate::args::InspectArguments;
+use crate::error::{Error, Result, warn};
+use crate::footer::Footer;
+use crate::input::{Kind, recognize, seek_first_message};
+use crate::scan::{self, Content, Damage, Head, Next};
+use crate::source::{Source, display_name};
+
+/// Inspects.
+pub(crate) fn run(arguments: &InspectArguments) -> Result<()> {
+    let name = display_name(&arguments.path);
+    let mut source = Source::open(&arguments.path)?;
+    let kind = recognize(&name, &mut source)?;
+    if kind == Kind::File {
+        source = source.into_seekable().map_err(|error| Error::input(&name, error))?;
+    }
+    let mut listing =
+        Listing { out: BufWriter::new(io::stdout().lock()), json: arguments.json, totals: Totals::default() };
+    listing
+        .print(&name, kind, source)
+        .and_then(|stopped| listing.out.flush().map(|()| stopped))
+        .map_err(|error| Error::write("standard output", &error))?
+        .map_or(Ok(()), |damage| Err(Error::input(&name, damage)))
+}
+
+/// A list in the making.
+struct Listing<W> {
+    out: W,
+    json: bool,
+    totals: Totals,
+}
+
+#[derive(Debug, Default)]
+struct Totals {
+    messages: u64,
+    record_batches: u64,
+    rows: u64,
+    dictionary_batches: u64,
+    deltas: u64,
+    metadata_bytes: u64,
+    body_bytes: u64,
+}
+
+impl<W: Write> Listing<W> {
+    /// Prints the list, and returns where and why it stops before its end, if it does.
+    fn print(&mut self, name: &str, kind: Kind, mut source: Source) -> io::Result<Option<Damage>> {
+        self.begin(name, kind, source.length())?;
+        let walked = match kind {
+            Kind::Stream => self.walk(&mut source)?,
+            Kind::File => self.walk_file(&mut source)?,
+        };
+        if kind == Kind::Stream
+            && walked.is_none()
+            && let Some(more) = source.length().map(|length| length - source.position())
+            && more > 0
+        {
+            warn(name, format_args!("{more} bytes stand behind the end-of-stream marker"));
+        }
+        self.end(walked.as_ref())?;
+        Ok(walked)
+    }
+
+    /// Lists what the footer says; without a footer, what stands there.
+    fn walk_file(&mut self, source: &mut Source) -> io::Result<Option<Damage>> {
+        let footer = Footer::read(source);
+        if let Err(error) = seek_first_message(source) {
+            return Ok(Some(Damage::unreadable(0, &error)));
+        }
+        match footer {
+            Ok(footer) => self.walk_footer(source, footer),
+            Err(damage) => {
+                let stopped = self.walk(source)?;
+                Ok(Some(stopped.unwrap_or(damage)))
+            }
+        }
+    }
+
+    fn walk_footer(&mut self, source: &mut Source, footer: Footer) -> io::Result<Option<Damage>> {
+        let schema = match scan::next(source) {
+            Ok(Next::Message(head)) => self.list(&head, source)?,
+            Ok(_) => Some(Damage::new(source.position(), "damaged: the file does not start with a schema message")),
+            Err(damage) => Some(damage),
+        };
+        if schema.is_some() {
+            return Ok(schema);
+        }
+        let mut places = footer.dictionaries;
+        places.extend(footer.record_batches);
+        places.sort_unstable();
+        for place in places {
+            if place.offset < source.position() {
+                return Ok(Some(Damage::new(place.offset, "damaged: the footer names messages that overlap")));
+            }
+            let stopped = match place.head(source) {
+                Ok(head) => self.list(&head, source)?,
+                Err(damage) => Some(damage),
+            };
+            if stopped.is_some() {
+                return Ok(stopped);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lists messages up to the end-of-stream marker.
+    fn walk(&mut self, source: &mut Source) -> io::Result<Option<Damage>> {
+        loop {
+            let stopped = match scan::next(source) {
+                Ok(Next::Message(head)) => self.list(&head, source)?,
+                Ok(Next::EndOfStream) => return Ok(None),
+                Ok(Next::EndOfInput) => {
+                    Some(Damage::new(source.position(), "ends between two messages, without an end-of-stream marker"))
+                }
+                Err(damage) => Some(damage),
+            };
+            if stopped.is_some() {
+                return Ok(stopped);
+            }
+        }
+    }
+
+    /// Lists a message whose body is all there.
+    fn list(&mut self, head: &Head, source: &mut Source) -> io::Result<Option<Damage>> {
+        match head.content().and_then(|content| head.skip_body(source).map(|()| content)) {
+            Ok(content) => {
+                self.message(head, &content)?;
+                Ok(None)
+            }
+            Err(damage) => Ok(Some(damage)),
+        }
+    }
+
+    fn begin(&mut self, name: &str, kind: Kind, length: Option<u64>) -> io::Result<()> {
+        if self.json {
+            return write!(self.out, "{{\"format\":{},\"messages\":[", json!(kind.name()));
+        }
+        let length = length.map_or(String::new(), |length| format!(", {} bytes", HumanCount(length)));
+        writeln!(self.out, "{name}: {}{length}\n", kind.name())?;
+        writeln!(
+            self.out,
+            "{}",
+            row(["#", "kind", "offset", "metadata", "body", "rows", "codec", "dictionary"]).trim_end()
+        )
+    }
+
+    fn message(&mut self, head: &Head, content: &Content) -> io::Result<()> {
+        let number = self.totals.messages;
+        self.totals.add(head, content);
+        if self.json {
+            let separator = if number == 0 { "" } else { "," };
+            return write!(
+                self.out,
+                "{separator}\n{}",
+                json!({
+                    "kind": content.kind,
+                    "offset": head.offset,
+                    "metadata_length": head.metadata_length,
+                    "body_length": head.body_length,
+                    "rows": content.rows,
+                    "dictionary_id": content.dictionary_id,
+                    "is_delta": content.is_delta,
+                    "codec": content.codec,
+                })
+            );
+        }
+        let delta = if content.is_delta { " delta" } else { "" };
+        let cells = [
+            number.to_string(),
+            content.kind.replace('_', " "),
+            head.offset.to_string(),
+            head.metadata_length.to_string(),
+            head.body_length.to_string(),
+            content.rows.map_or_else(String::new, |rows| rows.to_string()),
+            if head.body_length > 0 { content.codec.to_owned() } else { String::new() },
+            content.dictionary_id.map_or_else(String::new, |id| format!("{id}{delta}")),
+        ];
+        writeln!(self.out, "{}", row(cells.each_ref().map(String::as_str)).trim_end())
+    }
+
+    fn end(&mut self, stopped: Option<&Damage>) -> io::Result<()> {
+        let totals = &self.totals;
+        if self.json {
+            let stopped = stopped.map(|damage| json!({ "offset": damage.offset, "reason": damage.reason }));
+            let tail =
+                json!({ "complete": stopped.is_none(), "stopped": stopped, "totals": totals.json() }).to_string();
+            // The rest of the object that `begin` opened.
+            return writeln!(self.out, "\n],{}", tail.trim_start_matches('{'));
+        }
+        writeln!(
+            self.out,
+            "\n{} rows in {} record batches; {} dictionary batches, {} of them deltas",
+            HumanCount(totals.rows),
+            HumanCount(totals.record_batches),
+            HumanCount(totals.dictionary_batches),
+            HumanCount(totals.deltas),
+        )?;
+        writeln!(
+            self.out,
+            "{} messages: {} of metadata, {} of bodies; {}",
+            HumanCount(totals.messages),
+            HumanBytes(totals.metadata_bytes),
+            HumanBytes(totals.body_bytes),
+            if stopped.is_none() { "complete" } else { "NOT complete" },
+        )
+    }
+}
+
+impl Totals {
+    fn add(&mut self, head: &Head, content: &Content) {
+        self.messages += 1;
+        self.metadata_bytes += head.metadata_length;
+        self.body_bytes = self.body_bytes.saturating_add(head.body_length);
+        match content.kind {
+            "record_batch" => {
+                self.record_batches += 1;
+                let rows = content.rows.and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0);
+                self.rows = self.rows.saturating_add(rows);
+            }
+            "dictionary_batch" => {
+                self.dictionary_batches += 1;
+                self.deltas += u64::from(content.is_delta);
+            }
+            _ => {}
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({
+            "messages": self.messages,
+            "record_batches": self.record_batches,
+            "rows": self.rows,
+            "dictionary_batches": self.dictionary_batches,
+            "deltas": self.deltas,
+            "metadata_bytes": self.metadata_bytes,
+            "body_bytes": self.body_bytes,
+        })
+    }
+}
+
+/// A line of the table.
+fn row(cells: [&str; 8]) -> String {
+    let [number, kind, offset, metadata, body, rows, codec, dictionary] = cells;
+    format!("{number:>6}  {kind:<16}  {offset:>12}  {metadata:>8}  {body:>12}  {rows:>10}  {codec:<5}  {dictionary}")
+}

@@ -1,0 +1,304 @@
+//! `merge`: many inputs, one output, any number of threads.
+//!
+//! All inputs are opened before anything is written, so that one that is missing, no Arrow, or of another schema costs no
+//! time. Then one thread reads message after message, and workers decode, encode and compress:
+//!
+//! - in the order of the inputs, the reader reserves a [slot](ipc_shared::Slot) for each batch, and hands both to a
+//!   worker, which fills the slot whenever it is ready. Reserving waits while too many slots are out.
+//! - in the order of arrival, each worker has a [producer](ipc_shared::Producer), and the queue is what waits.
+//!
+//! Either way, at most a few batches for each thread are in memory.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use arrow_schema::SchemaRef;
+use ipc_core::{DictionaryHandling, StreamSchema};
+use ipc_shared::{Builder, Format, SharedWriter, Slot, Summary};
+
+use crate::args::Job;
+use crate::decode::Encoded;
+use crate::dictionaries::{Known, Rule};
+use crate::error::{Error, Result, warn};
+use crate::input::{Input, Kind};
+use crate::output::{Failure, Output, Sink, is_same_file};
+use crate::pipeline;
+use crate::progress::Progress;
+use crate::source::{display_name, is_standard};
+use crate::summary::Report;
+
+/// Merges.
+pub(crate) fn run(job: &Job) -> Result<()> {
+    let begin = Instant::now();
+    if let Some(input) = job.inputs.iter().find(|input| is_same_file(input, &job.output)) {
+        return Err(Error::input(&display_name(input), "is the output, too"));
+    }
+    let survey = Survey::of(job)?;
+    let (output, sink) = Output::create(&job.output)?;
+    let reading = Reading {
+        inputs: survey.inputs,
+        known: Known::new(rule(job)),
+        progress: Progress::new(survey.length, job.quiet),
+        failure: sink.failure().clone(),
+        read_bytes: Arc::default(),
+        quiet: job.quiet,
+    };
+    let (progress, read_bytes) = (reading.progress.clone(), Arc::clone(&reading.read_bytes));
+    let written = match job.format {
+        Kind::File => write(SharedWriter::file(sink), job, survey.schema, reading, output.name()),
+        Kind::Stream => write(SharedWriter::stream(sink), job, survey.schema, reading, output.name()),
+    };
+    progress.clear();
+    let stats = written?.stats;
+    output.complete()?;
+    let read_bytes = read_bytes.load(Ordering::Relaxed);
+    tell(&Report { job, stats, read_bytes, elapsed: begin.elapsed() })
+}
+
+/// What is known of the inputs before anything is written.
+struct Survey {
+    inputs: Vec<Pending>,
+    schema: SchemaRef,
+    /// How many bytes all inputs have together, if that is known.
+    length: Option<u64>,
+}
+
+/// An input that waits for its turn.
+enum Pending {
+    /// It cannot be opened twice.
+    Open(Box<Input>),
+    /// It is closed until then, so that there may be more inputs than files can be open.
+    Closed(PathBuf),
+}
+
+impl Survey {
+    fn of(job: &Job) -> Result<Self> {
+        let mut inputs = Vec::with_capacity(job.inputs.len());
+        let mut first: Option<(Arc<str>, StreamSchema)> = None;
+        let mut length = Some(0);
+        for path in &job.inputs {
+            let input = Input::open(path, job.quiet)?;
+            match &first {
+                None => {
+                    let schema = StreamSchema::try_new(Arc::clone(input.schema()), &job.options)
+                        .map_err(|refusal| Error::input(input.name(), refusal))?;
+                    first = Some((Arc::clone(input.name()), schema));
+                    warn_of_lost_metadata(job, &input);
+                }
+                Some((name, schema)) => check_schema(&input, schema, name)?,
+            }
+            length = length.zip(input.length()).map(|(sum, length)| sum + length);
+            let can_reopen = Input::can_reopen(path);
+            inputs.push(if can_reopen { Pending::Closed(path.clone()) } else { Pending::Open(Box::new(input)) });
+        }
+        let (_, schema) = first.expect("the arguments have at least one input");
+        Ok(Self { inputs, schema: Arc::clone(schema.schema()), length })
+    }
+}
+
+impl Pending {
+    fn open(self, quiet: bool) -> Result<Input> {
+        match self {
+            Self::Open(input) => Ok(*input),
+            Self::Closed(path) => Input::open(&path, quiet),
+        }
+    }
+}
+
+/// The work of the thread that reads.
+struct Reading {
+    inputs: Vec<Pending>,
+    known: Known,
+    progress: Progress,
+    read_bytes: Arc<AtomicU64>,
+    failure: Failure,
+    quiet: bool,
+}
+
+impl Reading {
+    /// Hands out all batches of all inputs, until `take` says that nobody wants more.
+    fn run(self, mut take: impl FnMut(Encoded) -> Result<bool>) -> Result<()> {
+        let Self { inputs, mut known, progress, read_bytes, quiet, .. } = self;
+        for pending in inputs {
+            let mut input = pending.open(quiet)?;
+            while let Some(encoded) = input.next_batch(&mut known)? {
+                let length = encoded.head.metadata_length + encoded.head.body_length;
+                if !take(encoded)? {
+                    return Ok(());
+                }
+                read_bytes.fetch_add(length, Ordering::Relaxed);
+                progress.advance(length);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes all batches to the writer that `builder` builds, and closes it.
+fn write<F: Format>(
+    builder: Builder<Sink, F>,
+    job: &Job,
+    schema: SchemaRef,
+    reading: Reading,
+    output: &str,
+) -> Result<Summary> {
+    let output: Arc<str> = output.into();
+    let builder = builder.options(job.options.clone()).schema(schema).window(WINDOW_PER_THREAD * job.threads);
+    let writer = builder.build().map_err(|failed| Error::writer(&output, &output, &failed.into_parts().0.into()))?;
+    if job.keeps_order {
+        write_in_order(&writer, job.threads, reading, &output)?;
+    } else {
+        write_on_arrival(&writer, job.threads, reading, &output)?;
+    }
+    writer.close().map_err(|error| Error::writer(&output, &output, &error))
+}
+
+fn write_in_order<F: Format>(
+    writer: &SharedWriter<Sink, F>,
+    threads: usize,
+    reading: Reading,
+    output: &Arc<str>,
+) -> Result<()> {
+    let (reserving, name, failure) = (writer.clone(), Arc::clone(output), reading.failure.clone());
+    let make = move |jobs: &pipeline::Jobs<(Slot<Sink, F>, Encoded)>| {
+        reading.run(|encoded| {
+            let slot = reserving.reserve().map_err(|error| Error::writer(&encoded.input, &name, &error))?;
+            Ok(jobs.put((slot, encoded)))
+        })
+    };
+    let worker = || {
+        let (output, failure) = (Arc::clone(output), failure.clone());
+        move |(slot, encoded): (Slot<Sink, F>, Encoded)| {
+            let (batch, metadata) = encoded.decode().map_err(|damage| Error::input(&encoded.input, damage))?;
+            let written = slot.write_with_metadata(&batch, &metadata);
+            written.map_err(|error| Error::writer(&encoded.input, &output, &error))?;
+            // What failed may be another's batch, which this thread was to append.
+            failure.check(&output)
+        }
+    };
+    pipeline::run(threads, threads, make, worker)
+}
+
+fn write_on_arrival<F: Format>(
+    writer: &SharedWriter<Sink, F>,
+    threads: usize,
+    reading: Reading,
+    output: &Arc<str>,
+) -> Result<()> {
+    let make = move |jobs: &pipeline::Jobs<Encoded>| reading.run(|encoded| Ok(jobs.put(encoded)));
+    let worker = || {
+        let (mut producer, output) = (writer.producer(), Arc::clone(output));
+        move |encoded: Encoded| {
+            let (batch, metadata) = encoded.decode().map_err(|damage| Error::input(&encoded.input, damage))?;
+            let written = producer.write_with_metadata(&batch, &metadata);
+            written.map(drop).map_err(|error| Error::writer(&encoded.input, &output, &error))
+        }
+    };
+    pipeline::run(threads, threads, make, worker)
+}
+
+/// Refuses an input whose columns are not those of the first.
+fn check_schema(input: &Input, schema: &StreamSchema, first: &str) -> Result<()> {
+    schema.check(input.schema()).map_err(|difference| match difference {
+        ipc_core::Error::SchemaMismatch { path, expected, found } => Error::input(
+            input.name(),
+            format!("its schema is not that of {first}: at column `{path}`, expected {expected}, found {found}"),
+        ),
+        other => Error::input(input.name(), other),
+    })
+}
+
+/// What the output allows its dictionaries.
+fn rule(job: &Job) -> Rule {
+    match (job.format, job.options.dictionaries()) {
+        (Kind::Stream, _) => Rule::Replace,
+        (Kind::File, DictionaryHandling::Delta) => Rule::Grow,
+        (Kind::File, _) => Rule::Keep,
+    }
+}
+
+/// The writer offers no way to carry a footer's metadata over yet.
+fn warn_of_lost_metadata(job: &Job, input: &Input) {
+    let pairs = input.footer_metadata().map_or(0, arrow_schema::Metadata::len);
+    if pairs > 0 && job.inputs.len() == 1 && !job.quiet {
+        warn(input.name(), format_args!("{pairs} key-value pairs in its footer are not carried over"));
+    }
+}
+
+fn tell(report: &Report<'_>) -> Result<()> {
+    let job = report.job;
+    if job.json && is_standard(&job.output) {
+        eprintln!("{}", report.json());
+    } else if job.json {
+        writeln!(io::stdout(), "{}", report.json()).map_err(|error| Error::write("standard output", &error))?;
+    } else if !job.quiet {
+        eprintln!("{}", report.text());
+    }
+    Ok(())
+}
+
+/// How many places may be reserved for each thread: one in work, one in the queue, and one that waits for its turn.
+const WINDOW_PER_THREAD: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use arrow_array::record_batch;
+
+    use super::*;
+
+    /// Takes two messages, and nothing more.
+    struct Full(u8);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+
+        fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+            self.write(&[])?;
+            Ok(slices.iter().map(|slice| slice.len()).sum())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The writer keeps what a sink refused while it appends the batches of others, and goes on. A merge does not.
+    #[test]
+    fn a_full_sink_ends_it_whoever_meets_it() {
+        let batch = record_batch!(("a", Int32, [1, 2, 3])).unwrap();
+        let mut encoder = ipc_core::Encoder::stream(Vec::new()).start(batch.schema()).unwrap();
+        (0..100).for_each(|_| assert!(encoder.write(&batch).is_ok()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in.arrows");
+        std::fs::write(&path, encoder.close().unwrap().into_inner()).unwrap();
+        let (outcomes, outcome) = mpsc::channel();
+        for _ in 0..100 {
+            let (path, schema, outcomes) = (path.clone(), batch.schema(), outcomes.clone());
+            thread::spawn(move || {
+                let sink = Sink::new(Box::new(Full(2)));
+                let reading = Reading {
+                    inputs: vec![Pending::Closed(path)],
+                    known: Known::new(Rule::Replace),
+                    progress: Progress::new(None, true),
+                    read_bytes: Arc::default(),
+                    failure: sink.failure().clone(),
+                    quiet: true,
+                };
+                let writer = SharedWriter::stream(sink).schema(schema).window(12).build().unwrap();
+                outcomes.send(write_in_order(&writer, 4, reading, &"out".into())).unwrap();
+            });
+            let outcome = outcome.recv_timeout(Duration::from_secs(20)).expect("it ends");
+            assert!(matches!(outcome, Err(Error::Output { .. })), "{outcome:?}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The output, which appears under its name only when it is complete.
+//!
+//! A regular file is written to a temporary file in the same folder, which [`Output::complete`] renames. An [`Output`]
+//! that is dropped before removes it. Anything else - the standard output, a device, a named pipe - is written directly.
+//!
+//! The rename survives the end of this program, however it comes; the end of the machine is left to the file system.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use tempfile::TempPath;
+
+use crate::error::{Error, Result};
+use crate::source::is_standard;
+
+/// Where the writer writes. It remembers its first failure.
+///
+/// The writer keeps a batch that a sink refused, to try it again. Here no sink gets better by waiting: who wrote looks at
+/// the [`Failure`] then, and gives up.
+pub(crate) struct Sink {
+    inner: Box<dyn Write + Send>,
+    failure: Failure,
+}
+
+/// The first failure of a sink, once there is one. Cheap to clone: all clones know.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Failure(Arc<OnceLock<io::Error>>);
+
+/// An output in the making.
+#[derive(Debug)]
+pub(crate) struct Output {
+    name: String,
+    /// The temporary file, and what it is to be called.
+    temporary: Option<(TempPath, PathBuf)>,
+}
+
+impl Output {
+    /// Creates the output and the sink that fills it.
+    pub(crate) fn create(path: &Path) -> Result<(Self, Sink)> {
+        let name = display_name(path);
+        let failed = |error: io::Error| Error::output(&name, plain(&error));
+        if is_standard(path) {
+            if io::stdout().is_terminal() {
+                return Err(Error::output(&name, "is a terminal; redirect it, or give --output a file"));
+            }
+            let sink = Sink::new(standard_output().map_err(failed)?);
+            return Ok((Self { name, temporary: None }, sink));
+        }
+        // Through a symbolic link, like any program that writes.
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        match fs::metadata(&target) {
+            Ok(metadata) if metadata.is_dir() => Err(Error::output(&name, "is a directory")),
+            Ok(metadata) if !metadata.is_file() => {
+                let sink = OpenOptions::new().write(true).open(&target).map_err(failed)?;
+                Ok((Self { name, temporary: None }, Sink::new(Box::new(sink))))
+            }
+            _ => {
+                let (file, temporary) = create_beside(&target).map_err(failed)?;
+                Ok((Self { name, temporary: Some((temporary, target)) }, Sink::new(Box::new(file))))
+            }
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Gives the output its name.
+    pub(crate) fn complete(self) -> Result<()> {
+        let Some((temporary, target)) = self.temporary else { return Ok(()) };
+        temporary.persist(target).map_err(|error| Error::output(&self.name, plain(&error.error)))
+    }
+}
+
+impl Sink {
+    pub(crate) fn new(inner: Box<dyn Write + Send>) -> Self {
+        Self { inner, failure: Failure::default() }
+    }
+
+    pub(crate) fn failure(&self) -> &Failure {
+        &self.failure
+    }
+
+    fn noting<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &result
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            // The first one counts: later ones follow from it.
+            let copy = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            let _ = self.failure.0.set(copy);
+        }
+        result
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes);
+        self.noting(written)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = self.inner.write_vectored(slices);
+        self.noting(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.inner.flush();
+        self.noting(flushed)
+    }
+}
+
+impl Failure {
+    /// Fails if the sink of the output called `name` has.
+    pub(crate) fn check(&self, name: &str) -> Result<()> {
+        self.0.get().map_or(Ok(()), |error| Err(Error::write(name, error)))
+    }
+}
+
+/// Whether the output would replace this input, by whichever name.
+pub(crate) fn is_same_file(input: &Path, output: &Path) -> bool {
+    if is_standard(output) {
+        return false;
+    }
+    let by_path = || Some(fs::canonicalize(input).ok()? == fs::canonicalize(output).ok()?);
+    let by_identity = || Some(identity_of_input(input)? == identity(&fs::metadata(output).ok()?)?);
+    by_identity().or_else(by_path).unwrap_or(false)
+}
+
+/// The name that errors call the output by.
+pub(crate) fn display_name(path: &Path) -> String {
+    if is_standard(path) { "standard output".to_owned() } else { path.display().to_string() }
+}
+
+fn create_beside(target: &Path) -> io::Result<(File, TempPath)> {
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".arrow-ipc-").suffix(".tmp");
+    // As of any new file: the umask takes its share.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder).map(tempfile::NamedTempFile::into_parts)
+}
+
+/// The standard output without the line buffer that the standard library puts before it.
+#[cfg(unix)]
+fn standard_output() -> io::Result<Box<dyn Write + Send>> {
+    use std::os::fd::AsFd;
+    Ok(Box::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+}
+
+#[cfg(not(unix))]
+fn standard_output() -> io::Result<Box<dyn Write + Send>> {
+    Ok(Box::new(io::stdout()))
+}
+
+/// What a file is, whatever it is called.
+#[cfg(unix)]
+fn identity(metadata: &fs::Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(unix)]
+fn identity_of_input(path: &Path) -> Option<(u64, u64)> {
+    use std::os::fd::AsFd;
+    if is_standard(path) {
+        let file = File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
+        return identity(&file.metadata().ok()?);
+    }
+    identity(&fs::metadata(path).ok()?)
+}
+
+#[cfg(not(unix))]
+fn identity(_: &fs::Metadata) -> Option<(u64, u64)> {
+    None
+}
+
+#[cfg(not(unix))]
+fn identity_of_input(_: &Path) -> Option<(u64, u64)> {
+    None
+}
+
+/// An error of the system without the temporary file's name, which says nothing to anybody.
+fn plain(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|wrapped| wrapped.source());
+    inner.map_or_else(|| error.to_string(), ToString::to_string)
+}

@@ -1,0 +1,81 @@
+//! What a merge has written, for people and for programs.
+
+use std::time::Duration;
+
+use indicatif::{HumanBytes, HumanCount};
+use ipc_core::{Compression, Stats};
+use serde_json::{Value, json};
+
+use crate::args::Job;
+use crate::input::Kind;
+
+/// The figures of a merge.
+pub(crate) struct Report<'j> {
+    pub(crate) job: &'j Job,
+    pub(crate) stats: Stats,
+    /// How many bytes of messages were read.
+    pub(crate) read_bytes: u64,
+    pub(crate) elapsed: Duration,
+}
+
+impl Report<'_> {
+    pub(crate) fn json(&self) -> Value {
+        let Self { job, stats, read_bytes, elapsed } = self;
+        json!({
+            "inputs": job.inputs.len(),
+            "output": job.output.to_string_lossy(),
+            "format": job.format.name(),
+            "compression": compression(job.options.compression()),
+            "threads": job.threads,
+            "order": if job.keeps_order { "input" } else { "arrival" },
+            "messages": stats.messages,
+            "record_batches": stats.record_batches,
+            "rows": stats.rows,
+            "dictionary_batches": stats.dictionary_batches,
+            "deltas": stats.deltas,
+            "replacements": stats.replacements,
+            "read_bytes": read_bytes,
+            "raw_bytes": stats.raw_bytes,
+            "written_bytes": stats.written_bytes,
+            "seconds": elapsed.as_secs_f64(),
+        })
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let Self { job, stats, read_bytes, elapsed } = self;
+        format!(
+            "{} rows in {} batches from {}: {} -> {} ({}), {:.2} s on {}",
+            HumanCount(stats.rows),
+            HumanCount(stats.record_batches),
+            counted(job.inputs.len(), "input"),
+            HumanBytes(*read_bytes),
+            HumanBytes(stats.written_bytes),
+            compression(job.options.compression()),
+            elapsed.as_secs_f64(),
+            counted(job.threads, "thread"),
+        )
+    }
+}
+
+impl Kind {
+    /// The format's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::File => "file",
+        }
+    }
+}
+
+fn compression(compression: Compression) -> String {
+    match compression {
+        Compression::None => "uncompressed".to_owned(),
+        Compression::Lz4 => "lz4".to_owned(),
+        Compression::Zstd(level) => format!("zstd:{level}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}

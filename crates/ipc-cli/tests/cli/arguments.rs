@@ -1,0 +1,54 @@
+//! Options do what they say, and the summary says what was done.
+
+use crate::support::{batch, file, folder, inspect, merge, put, run, text};
+
+#[test]
+fn the_codec_is_the_one_asked_for() {
+    let folder = folder();
+    let input = put(&folder, "a.arrow", &file(&[batch(1, 5_000)]));
+    let output = folder.path().join("out.arrow");
+    for (asked, found) in [("none", "none"), ("lz4", "lz4"), ("zstd", "zstd"), ("zstd:19", "zstd"), ("zstd:-3", "zstd")]
+    {
+        assert!(merge(&[&input], &output, &["--compression", asked]).status.success());
+        assert_eq!(inspect(&output).0["messages"][1]["codec"], found, "{asked}");
+    }
+}
+
+#[test]
+fn messages_stand_on_the_boundary_asked_for() {
+    let folder = folder();
+    let input = put(&folder, "a.arrow", &file(&[batch(1, 5), batch(2, 7)]));
+    for alignment in [8, 16, 32, 64] {
+        let output = folder.path().join("out.arrow");
+        assert!(merge(&[&input], &output, &["--alignment", &alignment.to_string()]).status.success());
+        let (said, _) = inspect(&output);
+        for message in &said["messages"].as_array().unwrap()[1..] {
+            assert_eq!(message["offset"].as_u64().unwrap() % alignment, 0, "{said}");
+        }
+    }
+}
+
+#[test]
+fn the_summary_counts_what_was_written() {
+    let folder = folder();
+    let input = put(&folder, "a.arrow", &file(&[batch(1, 5), batch(2, 7)]));
+    let output = folder.path().join("out.arrow");
+    let done = merge(&[&input, &input], &output, &["--json", "--threads", "2"]);
+    let said: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    for (key, expected) in [("inputs", 2), ("record_batches", 4), ("rows", 24), ("messages", 5), ("threads", 2)] {
+        assert_eq!(said[key], expected, "{key}: {said}");
+    }
+    assert_eq!(said["written_bytes"], std::fs::metadata(&output).unwrap().len());
+    assert!(done.stderr.is_empty(), "{}", text(&done.stderr));
+}
+
+#[test]
+fn help_shows_examples() {
+    for (arguments, part) in
+        [(&["--help"][..], "merge"), (&["merge", "--help"], "Examples:"), (&["inspect", "--help"], "Examples:")]
+    {
+        let help = run(arguments.iter().copied());
+        assert!(help.status.success() && text(&help.stdout).contains(part), "{arguments:?}");
+    }
+    assert!(text(&run(["--version"]).stdout).starts_with("arrow-ipc "));
+}

@@ -1,0 +1,148 @@
+//! A bad input or output is told in one line that names it, with status 1, and leaves nothing behind.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int32Array, RecordBatch};
+
+use crate::support::{batch, data, file, folder, inspect, merge, merge_badly, names, put, run, stream, text};
+
+#[test]
+fn what_is_no_arrow_is_refused() {
+    let folder = folder();
+    for (name, content) in
+        [("text.txt", &b"city,height\nLima,154\n"[..]), ("empty", b""), ("short", b"AR"), ("zeros", &[0; 100])]
+    {
+        let input = put(&folder, name, content);
+        let told = merge_badly(folder.path(), &[&input], &folder.path().join("out.arrow"), &[]);
+        assert!(told.contains(name), "{told}");
+        assert!(told.contains("neither an Arrow IPC file nor a stream") || told.contains("is empty"), "{told}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_refused() {
+    let folder = folder();
+    let output = folder.path().join("out.arrow");
+    let told = merge_badly(folder.path(), &[Path::new("nowhere.arrow")], &output, &[]);
+    assert!(told.contains("nowhere.arrow: No such file"), "{told}");
+    let told = merge_badly(folder.path(), &[folder.path()], &output, &[]);
+    assert!(told.contains("is a directory"), "{told}");
+}
+
+#[test]
+fn another_schema_is_refused_by_its_first_difference() {
+    let folder = folder();
+    let other = |name: &str, values: ArrayRef| {
+        RecordBatch::try_from_iter([("number", values), (name, batch(1, 2).column(1).clone())]).unwrap()
+    };
+    let first = put(&folder, "first.arrow", &file(&[batch(1, 2)]));
+    let of_type = put(&folder, "of_type.arrows", &stream(&[other("name", Arc::new(Int32Array::from(vec![1, 2])))]));
+    let of_name = put(&folder, "of_name.arrow", &file(&[other("title", batch(1, 2).column(0).clone())]));
+    let output = folder.path().join("out.arrow");
+    let told = merge_badly(folder.path(), &[&first, &of_type], &output, &[]);
+    for part in ["of_type.arrows: ", "first.arrow", "`number`", "Int64", "Int32"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let told = merge_badly(folder.path(), &[&first, &of_name], &output, &[]);
+    assert!(told.contains("name") && told.contains("title"), "{told}");
+}
+
+#[test]
+fn every_cut_of_a_stream_is_refused_or_between_messages() {
+    let folder = folder();
+    let whole = stream(&[batch(1, 4), batch(2, 5)]);
+    let input = folder.path().join("cut.arrows");
+    let output = folder.path().join("out.arrow");
+    let mut between = 0;
+    for length in (1..whole.len() - 8).step_by(7).chain(whole.len() - 8..whole.len() - 8 + 1) {
+        fs::write(&input, &whole[..length]).unwrap();
+        let done = merge(&[&input], &output, &["--threads", "2"]);
+        if done.status.success() {
+            between += 1;
+            fs::remove_file(&output).unwrap();
+        } else {
+            let told = text(&done.stderr);
+            assert_eq!(done.status.code(), Some(1), "{told}");
+            assert!(told.contains("truncated") || told.contains("neither"), "cut after {length}: {told}");
+            assert_eq!(names(folder.path()).len(), 1, "nothing is left behind");
+        }
+    }
+    assert!((1..=3).contains(&between), "{between} cuts were between messages");
+}
+
+#[test]
+fn a_file_without_footer_is_refused_with_a_hint() {
+    let folder = folder();
+    let whole = file(&[batch(1, 4), batch(2, 5)]);
+    for length in [whole.len() - 1, whole.len() - 20, whole.len() / 2, 30, 9] {
+        let input = put(&folder, "cut.arrow", &whole[..length]);
+        let told = merge_badly(folder.path(), &[&input], &folder.path().join("out.arrow"), &[]);
+        assert!(told.contains("truncated") && told.contains("no footer") && told.contains("inspect"), "{told}");
+    }
+}
+
+#[test]
+fn the_output_must_not_be_an_input_by_any_name() {
+    let folder = folder();
+    let input = put(&folder, "a.arrow", &file(&[batch(1, 4)]));
+    let before = fs::read(&input).unwrap();
+    let other = put(&folder, "b.arrow", &before);
+    let mut names =
+        vec![input.clone(), folder.path().join("../").join(folder.path().file_name().unwrap()).join("a.arrow")];
+    #[cfg(unix)]
+    {
+        let (hard, symbolic) = (folder.path().join("hard.arrow"), folder.path().join("symbolic.arrow"));
+        fs::hard_link(&input, &hard).unwrap();
+        std::os::unix::fs::symlink(&input, &symbolic).unwrap();
+        names.extend([hard, symbolic]);
+    }
+    for name in names {
+        let told = merge_badly(folder.path(), &[&other, &input], &name, &[]);
+        assert!(told.contains("is the output, too"), "{told}");
+        assert_eq!(fs::read(&input).unwrap(), before);
+    }
+}
+
+#[test]
+fn damage_in_one_batch_of_many_is_told_with_its_place() {
+    let folder = folder();
+    let mut bytes = stream(&(0..50).map(|n| batch(n, 100)).collect::<Vec<_>>());
+    let last = inspect(&put(&folder, "whole.arrows", &bytes)).0["messages"][50].clone();
+    let length = |key: &str| usize::try_from(last[key].as_u64().unwrap()).unwrap();
+    let body = length("offset") + length("metadata_length");
+    // Among it, offsets of strings that point far beyond their data.
+    bytes[body..body + length("body_length")].fill(0x7f);
+    let input = put(&folder, "damaged.arrows", &bytes);
+    let told = merge_badly(folder.path(), &[&input], &folder.path().join("out.arrow"), &["--threads", "4"]);
+    assert!(told.contains("damaged.arrows: damaged record batch") && told.contains("at byte"), "{told}");
+}
+
+#[test]
+fn no_damaged_input_makes_it_panic_or_hang() {
+    let Some(fuzz) = data("fuzz") else { return };
+    let folder = folder();
+    for kind in ["arrow-ipc-file", "arrow-ipc-stream"] {
+        for input in names(&fuzz.join(kind)) {
+            let output = folder.path().join("out.arrows");
+            let told = merge_badly(folder.path(), &[&input], &output, &["--threads", "2", "--quiet"]);
+            assert!(!told.contains("internal error"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_told() {
+    let folder = folder();
+    let input = put(&folder, "a.arrow", &file(&[batch(1, 4)]));
+    let told = merge_badly(folder.path(), &[&input], Path::new("/nowhere/at/all/out.arrow"), &[]);
+    assert!(told.contains("/nowhere/at/all/out.arrow: No such file"), "{told}");
+}
+
+#[test]
+fn bad_usage_has_status_2() {
+    for arguments in [&["merge"][..], &["merge", "a", "--output", "b.bin"], &["inspect"], &["frobnicate"]] {
+        assert_eq!(run(arguments.iter().copied()).status.code(), Some(2), "{arguments:?}");
+    }
+}

@@ -1,0 +1,160 @@
+//! Files and streams are told apart by content; what they say survives: dictionaries as of each batch's place, metadata
+//! of batches and schema, and no batches at all.
+
+use std::collections::HashMap;
+use std::fs;
+use std::sync::Arc;
+
+use arrow_ipc::writer::{DictionaryHandling, IpcWriteOptions, StreamWriter};
+use arrow_schema::{DataType, Field, Metadata, Schema};
+use ipc_core::{Encoder, MetadataVersion, Options};
+
+use crate::support::{
+    batch, dictionary_batch, file, folder, inspect, merge, merge_badly, merge_well, names, put, read, stream, text,
+};
+
+#[test]
+fn names_do_not_tell_the_format_of_an_input() {
+    let folder = folder();
+    let batches = [batch(1, 5), batch(2, 6)];
+    let inputs = [put(&folder, "file.arrows", &file(&batches)), put(&folder, "stream.arrow", &stream(&batches))];
+    let output = folder.path().join("out.feather");
+    merge_well(&[&inputs[0], &inputs[1]], &output, &[]);
+    assert_eq!(read(&output), [batches.clone(), batches].concat());
+    assert_eq!(inspect(&output).0["format"], "file");
+}
+
+#[test]
+fn no_batches_make_an_empty_output_with_the_schema() {
+    let folder = folder();
+    let mut writer = StreamWriter::try_new(Vec::new(), batch(1, 1).schema_ref()).unwrap();
+    writer.finish().unwrap();
+    let input = put(&folder, "empty.arrows", writer.get_ref());
+    for name in ["out.arrow", "out.arrows"] {
+        let output = folder.path().join(name);
+        merge_well(&[&input], &output, &[]);
+        let (said, complete) = inspect(&output);
+        assert!(complete);
+        assert_eq!(said["messages"].as_array().unwrap().len(), 1);
+        assert!(read(&output).is_empty());
+    }
+}
+
+#[test]
+fn each_batch_has_the_dictionary_of_its_place() {
+    let folder = folder();
+    let batches: Vec<_> =
+        (0..40).map(|n| dictionary_batch(&[&format!("old{n}"), &format!("new{n}")], &[n % 2, 0, 1])).collect();
+    let input = put(&folder, "replaced.arrows", &stream(&batches));
+    let output = folder.path().join("out.arrows");
+    for threads in ["1", "8"] {
+        merge_well(&[&input], &output, &["--threads", threads]);
+        assert_eq!(read(&output), batches);
+    }
+    let told = merge_badly(folder.path(), &[&input], &folder.path().join("out.arrow"), &[]);
+    assert!(told.contains("`city` is replaced") && told.contains("--format stream"), "{told}");
+}
+
+#[test]
+fn growing_dictionaries_fit_a_file_as_deltas_only() {
+    let folder = folder();
+    let all: Vec<String> = (0..32).map(|n| format!("city {n}")).collect();
+    let cities: Vec<&str> = all.iter().map(String::as_str).collect();
+    let batches: Vec<_> =
+        (1..=32).zip(1..).map(|(length, n)| dictionary_batch(&cities[..length], &[0, n - 1])).collect();
+    let options = IpcWriteOptions::default().with_dictionary_handling(DictionaryHandling::Delta);
+    let mut writer = StreamWriter::try_new_with_options(Vec::new(), batches[0].schema_ref(), options).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    let input = put(&folder, "growing.arrows", &writer.into_inner().unwrap());
+    let output = folder.path().join("out.arrow");
+    for _ in 0..5 {
+        let told = merge_badly(folder.path(), &[&input], &output, &["--threads", "8"]);
+        assert!(told.contains("`city` grows") && told.contains("--dictionaries delta"), "{told}");
+    }
+    for threads in ["1", "8"] {
+        merge_well(&[&input], &output, &["--dictionaries", "delta", "--threads", threads]);
+        assert_eq!(read(&output), batches);
+        fs::remove_file(&output).unwrap();
+    }
+    let streamed = folder.path().join("out.arrows");
+    merge_well(&[&input], &streamed, &["--dictionaries", "delta", "--threads", "8"]);
+    assert_eq!(inspect(&streamed).0["totals"]["deltas"], 31);
+}
+
+#[test]
+fn a_dictionary_that_inputs_share_is_sent_once() {
+    let folder = folder();
+    let batches = [dictionary_batch(&["a", "b"], &[0, 1]), dictionary_batch(&["a", "b"], &[1])];
+    let input = put(&folder, "a.arrow", &file(&batches));
+    let output = folder.path().join("out.arrow");
+    merge_well(&[&input, &input, &input], &output, &[]);
+    assert_eq!(inspect(&output).0["totals"]["dictionary_batches"], 1);
+}
+
+#[test]
+fn metadata_of_batches_and_schema_survives() {
+    let folder = folder();
+    let fields = vec![Field::new("a", DataType::Int64, false)];
+    let schema = Schema::new_with_metadata(fields, HashMap::from([("who".into(), "first".into())]));
+    let mut encoder = Encoder::stream(Vec::new()).start(Arc::new(schema.clone())).unwrap();
+    let columns = vec![Arc::new(arrow_array::Int64Array::from(vec![1])) as _];
+    let batch = arrow_array::RecordBatch::try_new(Arc::new(schema), columns).unwrap();
+    encoder.write_with_metadata(&batch, &Metadata::new().with("batch", "one")).unwrap();
+    encoder.write(&batch).unwrap();
+    let input = put(&folder, "a.arrows", &encoder.close().unwrap().into_inner());
+    for order in ["input", "arrival"] {
+        let output = folder.path().join("out.arrows");
+        merge_well(&[&input], &output, &["--order", order, "--threads", "1"]);
+        // With the same options, one thread writes what one thread wrote.
+        assert_eq!(fs::read(&output).unwrap(), fs::read(&input).unwrap());
+    }
+}
+
+#[test]
+fn the_oldest_framing_is_read() {
+    let folder = folder();
+    let options = Options::builder().metadata_version(MetadataVersion::V4Legacy).build().unwrap();
+    let batches = [batch(1, 4), batch(2, 5)];
+    let mut encoder = Encoder::file(Vec::new()).with_options(options.clone()).start(batches[0].schema()).unwrap();
+    for batch in &batches {
+        encoder.write(batch).unwrap();
+    }
+    let old_file = put(&folder, "old.arrow", &encoder.close().unwrap().into_inner());
+    let mut encoder = Encoder::stream(Vec::new()).with_options(options).start(batches[0].schema()).unwrap();
+    for batch in &batches {
+        encoder.write(batch).unwrap();
+    }
+    let old_stream = put(&folder, "old.arrows", &encoder.close().unwrap().into_inner());
+    let output = folder.path().join("out.arrow");
+    merge_well(&[&old_file, &old_stream], &output, &[]);
+    assert_eq!(read(&output), [batches.clone(), batches].concat());
+    for (path, format) in [(old_file, "file"), (old_stream, "stream")] {
+        let (said, complete) = inspect(&path);
+        assert!(complete && said["format"] == format && said["totals"]["record_batches"] == 2, "{said}");
+    }
+}
+
+#[test]
+fn a_stream_that_ends_between_messages_is_taken_with_a_warning() {
+    let folder = folder();
+    let whole = stream(&[batch(1, 4), batch(2, 5)]);
+    let input = put(&folder, "unmarked.arrows", &whole[..whole.len() - 8]);
+    let output = folder.path().join("out.arrow");
+    let done = merge(&[&input], &output, &[]);
+    assert!(done.status.success());
+    assert!(text(&done.stderr).contains("without an end-of-stream marker"), "{}", text(&done.stderr));
+    assert_eq!(read(&output).len(), 2);
+    let quiet = merge(&[&input], &output, &["--quiet"]);
+    assert!(quiet.status.success() && quiet.stderr.is_empty(), "quiet says nothing");
+}
+
+#[test]
+fn more_inputs_than_files_can_be_open_are_no_trouble() {
+    let folder = folder();
+    let input = put(&folder, "a.arrow", &file(&[batch(1, 1)]));
+    let many: Vec<_> = std::iter::repeat_n(input.as_path(), 2_000).collect();
+    let output = folder.path().join("out.arrow");
+    merge_well(&many, &output, &[]);
+    assert_eq!(read(&output).len(), 2_000);
+    assert_eq!(names(folder.path()).len(), 2);
+}

@@ -1,0 +1,141 @@
+//! `inspect` shows every message and what it is, reads no bodies, and stops where the input stops making sense.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::support::{
+    batch, data, dictionary_batch, file, folder, inspect, merge_well, names, program, put, stream, text,
+};
+
+fn kinds(said: &Value) -> Vec<&str> {
+    said["messages"].as_array().unwrap().iter().map(|message| message["kind"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn every_message_is_shown_where_it_stands() {
+    let folder = folder();
+    let batches = [dictionary_batch(&["a"], &[0]), dictionary_batch(&["a", "b"], &[0, 1, 1])];
+    let input = put(&folder, "in.arrows", &stream(&batches));
+    let output = folder.path().join("out.arrows");
+    merge_well(&[&input], &output, &["--dictionaries", "delta"]);
+    let (said, complete) = inspect(&output);
+    assert!(complete && said["complete"] == true && said["format"] == "stream");
+    assert_eq!(kinds(&said), ["schema", "dictionary_batch", "record_batch", "dictionary_batch", "record_batch"]);
+    let messages = said["messages"].as_array().unwrap();
+    let figure = |message: &Value, key: &str| message[key].as_u64().unwrap();
+    let mut end = 0;
+    for message in messages {
+        assert_eq!(figure(message, "offset"), end, "each starts where the last one ends");
+        end += figure(message, "metadata_length") + figure(message, "body_length");
+    }
+    assert_eq!(end + 8, fs::metadata(&output).unwrap().len());
+    assert_eq!(messages[4]["rows"], 3);
+    assert_eq!((&messages[1]["is_delta"], &messages[3]["is_delta"]), (&Value::Bool(false), &Value::Bool(true)));
+    assert_eq!(messages[1]["dictionary_id"], 0);
+    assert!(messages[4]["dictionary_id"].is_null() && messages[0]["rows"].is_null());
+    assert_eq!(said["totals"]["rows"], 4);
+}
+
+#[test]
+fn a_file_is_shown_as_its_footer_says() {
+    let folder = folder();
+    let input = put(&folder, "a.arrow", &file(&[batch(1, 5), batch(2, 7)]));
+    let (said, complete) = inspect(&input);
+    assert!(complete && said["format"] == "file");
+    assert_eq!(kinds(&said), ["schema", "record_batch", "record_batch"]);
+    assert_eq!(said["totals"]["rows"], 12);
+}
+
+#[test]
+fn what_stands_before_a_cut_is_shown() {
+    let folder = folder();
+    let batches: Vec<_> = (0..5).map(|n| batch(n, 100)).collect();
+    for (name, whole) in [("cut.arrow", file(&batches)), ("cut.arrows", stream(&batches))] {
+        let path = put(&folder, name, &whole);
+        let (said, _) = inspect(&path);
+        let third = said["messages"][3]["offset"].as_u64().unwrap();
+        fs::write(&path, &whole[..usize::try_from(third).unwrap() + 300]).unwrap();
+        let (said, complete) = inspect(&path);
+        assert!(!complete && said["complete"] == false, "{name}");
+        assert_eq!(kinds(&said), ["schema", "record_batch", "record_batch"], "{name}");
+        assert_eq!(said["stopped"]["offset"], third, "{name}");
+        let told = program().arg("inspect").arg(&path).output().unwrap();
+        assert_eq!(told.status.code(), Some(1));
+        assert!(text(&told.stderr).contains("truncated") && text(&told.stdout).contains("NOT complete"));
+    }
+}
+
+#[test]
+fn a_stream_without_its_marker_is_not_complete() {
+    let folder = folder();
+    let whole = stream(&[batch(1, 5)]);
+    let (said, complete) = inspect(&put(&folder, "a.arrows", &whole[..whole.len() - 8]));
+    assert!(!complete && said["complete"] == false && kinds(&said).len() == 2);
+}
+
+#[test]
+fn bodies_are_not_read() {
+    let folder = folder();
+    let path = folder.path().join("sparse.arrows");
+    let whole = stream(&[batch(1, 5)]);
+    fs::write(&path, &whole).unwrap();
+    let (said, _) = inspect(&path);
+    // A message whose body is a hole of 1 TiB.
+    let last = &said["messages"][1];
+    let start = usize::try_from(last["offset"].as_u64().unwrap()).unwrap();
+    let length = i64::try_from(last["body_length"].as_u64().unwrap()).unwrap();
+    let metadata = start + usize::try_from(last["metadata_length"].as_u64().unwrap()).unwrap();
+    let mut bytes = whole[..metadata].to_vec();
+    let field = (start..metadata).find(|&at| bytes[at..].starts_with(&length.to_le_bytes())).unwrap();
+    bytes[field..field + 8].copy_from_slice(&(1_i64 << 40).to_le_bytes());
+    fs::write(&path, &bytes).unwrap();
+    assert!(!inspect(&path).1, "a body that is not there is damage");
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    if file.set_len(metadata as u64 + (1 << 40)).is_err() {
+        return crate::support::skipped("the file system has no files of 1 TiB");
+    }
+    let begin = Instant::now();
+    let (said, _) = inspect(&path);
+    assert_eq!(said["messages"][1]["body_length"], 1_u64 << 40);
+    assert!(begin.elapsed().as_secs() < 5);
+}
+
+#[test]
+fn the_standard_input_is_inspected_as_it_comes() {
+    let folder = folder();
+    for bytes in [stream(&[batch(1, 5)]), file(&[batch(1, 5)])] {
+        let path = put(&folder, "a", &bytes);
+        let stdin = Stdio::from(fs::File::open(&path).unwrap());
+        let done = program().args(["inspect", "-", "--json"]).stdin(stdin).output().unwrap();
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!(said["messages"], inspect(&path).0["messages"]);
+    }
+}
+
+#[test]
+fn no_input_makes_it_panic_or_hang_or_take_much_memory() {
+    let Some(fuzz) = data("fuzz") else { return };
+    for kind in ["arrow-ipc-file", "arrow-ipc-stream"] {
+        for path in names(&fuzz.join(kind)) {
+            let begin = Instant::now();
+            // With 64 MiB of address space to take, a large allocation would abort.
+            let line = "ulimit -v 65536; exec \"$0\" inspect --json \"$1\"";
+            let shell = std::process::Command::new("sh")
+                .args(["-c", line, env!("CARGO_BIN_EXE_arrow-ipc")])
+                .arg(&path)
+                .output()
+                .unwrap();
+            let told = text(&shell.stderr);
+            assert!(matches!(shell.status.code(), Some(0 | 1)), "{path:?}: {:?} {told}", shell.status);
+            assert!(!told.contains("panicked") && told.lines().count() <= 1, "{path:?}: {told}");
+            if !shell.stdout.is_empty() {
+                let said: Value = serde_json::from_slice(&shell.stdout).unwrap();
+                assert_eq!(said["complete"] == true, shell.status.success(), "{path:?}");
+            }
+            assert!(begin.elapsed().as_secs() < 5, "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What `arrow-ipc` promises, shown by running it. One promise to a file.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod arguments;
+mod complete_or_absent;
+mod errors;
+mod inputs;
+mod inspect;
+mod memory;
+mod order;
+mod pipes;
+mod readers;
+mod real_data;
+mod support;

@@ -1,0 +1,48 @@
+//! What this program writes of real data, polars and nanoarrow read too.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::support::{data, folder, merge_well, names, python, text};
+
+#[test]
+fn polars_reads_what_we_write() {
+    // polars knows no run-end encoding, unions, list views and intervals; these data have none.
+    reads("polars", |_, _| true);
+}
+
+#[test]
+fn nanoarrow_reads_what_we_write() {
+    // A file is read as the stream that it is from byte 8 on. nanoarrow reads no compressed dictionary, and to compare 2,000 batches or 768 floats a row in Python takes long.
+    let readable = |input: &Path, codec: &str| {
+        let name = input.file_stem().unwrap().to_str().unwrap();
+        !["iot", "embeddings"].contains(&name) && (codec == "none" || !["trips", "logs"].contains(&name))
+    };
+    reads("nanoarrow", readable);
+}
+
+fn reads(reader: &str, readable: impl Fn(&Path, &str) -> bool) {
+    let Some(python) = python(&format!("pyarrow, {reader}")) else { return };
+    let folder = folder();
+    let mut lines = Vec::new();
+    for input in ["real", "data"].iter().filter_map(|name| data(name)).flat_map(|folder| names(&folder)) {
+        for (format, codec) in [("file", "none"), ("stream", "none"), ("file", "lz4"), ("stream", "zstd")] {
+            if readable(&input, codec) {
+                let written = folder.path().join(format!("{}.arrow", lines.len()));
+                merge_well(&[&input], &written, &["--format", format, "--compression", codec]);
+                lines.push(format!("{}\t{}", input.display(), written.display()));
+            }
+        }
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers.py");
+    let mut child =
+        Command::new(python).arg(script).arg(reader).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines.join("\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let verdicts = text(&output.stdout);
+    assert!(output.status.success() && verdicts.lines().count() == lines.len(), "{reader} failed: {verdicts}");
+    for (verdict, line) in verdicts.lines().zip(&lines) {
+        assert_eq!(verdict, "equal", "{reader}: {line}");
+    }
+}
