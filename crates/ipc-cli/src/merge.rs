@@ -15,9 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use arrow_schema::SchemaRef;
-use ipc_core::{DictionaryHandling, StreamSchema};
-use ipc_shared::{Builder, Format, SharedWriter, Slot, Summary};
+use arrow_schema::{Metadata, SchemaRef};
+use ipc_shared::{Builder, DictionaryHandling, Format, SharedWriter, Slot, StreamSchema, Summary};
 
 use crate::args::Job;
 use crate::decode::Encoded;
@@ -48,7 +47,11 @@ pub(crate) fn run(job: &Job) -> Result<()> {
     };
     let (progress, read_bytes) = (reading.progress.clone(), Arc::clone(&reading.read_bytes));
     let written = match job.format {
-        Kind::File => write(SharedWriter::file(sink), job, survey.schema, reading, output.name()),
+        Kind::File => {
+            let empty = SharedWriter::file(sink);
+            let builder = survey.metadata.iter().fold(empty, |builder, (key, value)| builder.metadata(key, value));
+            write(builder, job, survey.schema, reading, output.name())
+        }
         Kind::Stream => write(SharedWriter::stream(sink), job, survey.schema, reading, output.name()),
     };
     progress.clear();
@@ -62,6 +65,8 @@ pub(crate) fn run(job: &Job) -> Result<()> {
 struct Survey {
     inputs: Vec<Pending>,
     schema: SchemaRef,
+    /// What the footer of the output carries: what that of the only input does. Those of several inputs may differ.
+    metadata: Metadata,
     /// How many bytes all inputs have together, if that is known.
     length: Option<u64>,
 }
@@ -79,6 +84,7 @@ impl Survey {
         let mut inputs = Vec::with_capacity(job.inputs.len());
         let mut first: Option<(Arc<str>, StreamSchema)> = None;
         let mut length = Some(0);
+        let mut metadata = Metadata::new();
         for path in &job.inputs {
             let input = Input::open(path, job.quiet)?;
             match &first {
@@ -86,7 +92,9 @@ impl Survey {
                     let schema = StreamSchema::try_new(Arc::clone(input.schema()), &job.options)
                         .map_err(|refusal| Error::input(input.name(), refusal))?;
                     first = Some((Arc::clone(input.name()), schema));
-                    warn_of_lost_metadata(job, &input);
+                    if job.inputs.len() == 1 {
+                        metadata = input.footer_metadata().cloned().unwrap_or_default();
+                    }
                 }
                 Some((name, schema)) => check_schema(&input, schema, name)?,
             }
@@ -95,7 +103,11 @@ impl Survey {
             inputs.push(if can_reopen { Pending::Closed(path.clone()) } else { Pending::Open(Box::new(input)) });
         }
         let (_, schema) = first.expect("the arguments have at least one input");
-        Ok(Self { inputs, schema: Arc::clone(schema.schema()), length })
+        if job.format == Kind::Stream && !metadata.is_empty() && !job.quiet {
+            let lost = format_args!("{} key-value pairs in its footer are lost in a stream", metadata.len());
+            warn(&display_name(&job.inputs[0]), lost);
+        }
+        Ok(Self { inputs, schema: Arc::clone(schema.schema()), metadata, length })
     }
 }
 
@@ -217,14 +229,6 @@ fn rule(job: &Job) -> Rule {
         (Kind::Stream, _) => Rule::Replace,
         (Kind::File, DictionaryHandling::Delta) => Rule::Grow,
         (Kind::File, _) => Rule::Keep,
-    }
-}
-
-/// The writer offers no way to carry a footer's metadata over yet.
-fn warn_of_lost_metadata(job: &Job, input: &Input) {
-    let pairs = input.footer_metadata().map_or(0, arrow_schema::Metadata::len);
-    if pairs > 0 && job.inputs.len() == 1 && !job.quiet {
-        warn(input.name(), format_args!("{pairs} key-value pairs in its footer are not carried over"));
     }
 }
 

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
-use ipc_core::{Failed, Format, Ledger, Options, StreamSchema};
+use arrow_schema::{Metadata, SchemaRef};
+use ipc_core::{Failed, File, Format, Ledger, Options, StreamSchema};
 
-use crate::shared::Shared;
+use crate::shared::{Shared, open};
 use crate::sync::cores;
 use crate::writer::SharedWriter;
 
@@ -19,12 +19,20 @@ pub struct Builder<W, F> {
     options: Options,
     schema: Option<SchemaRef>,
     window: usize,
+    footer_metadata: Metadata,
     format: PhantomData<F>,
 }
 
 impl<W: Write + Send, F: Format> Builder<W, F> {
     pub(crate) fn new(sink: W) -> Self {
-        Self { sink, options: Options::default(), schema: None, window: 4 * cores(), format: PhantomData }
+        Self {
+            sink,
+            options: Options::default(),
+            schema: None,
+            window: 4 * cores(),
+            footer_metadata: Metadata::new(),
+            format: PhantomData,
+        }
     }
 
     /// Writes as `options` ask, instead of as the defaults do.
@@ -51,18 +59,32 @@ impl<W: Write + Send, F: Format> Builder<W, F> {
     ///
     /// Where a given schema cannot be written; the sink comes back. Without a schema, never.
     pub fn build(self) -> Result<SharedWriter<W, F>, Failed<W>> {
-        let Self { mut sink, options, schema, window, .. } = self;
-        let ledger = match schema.map(|schema| start::<F>(schema, &options, &mut sink)).transpose() {
+        let Self { mut sink, options, schema, window, footer_metadata, .. } = self;
+        let start = |schema| start::<F>(schema, &options, &footer_metadata, &mut sink);
+        let ledger = match schema.map(start).transpose() {
             Ok(ledger) => ledger,
             Err(error) => return Err(Failed::new(error, sink)),
         };
-        Ok(SharedWriter::new(Shared::new(sink, ledger, options, window)))
+        Ok(SharedWriter::new(Shared::new(sink, ledger, options, footer_metadata, window)))
     }
 }
 
-fn start<F: Format>(schema: SchemaRef, options: &Options, sink: &mut impl Write) -> ipc_core::Result<Ledger> {
+impl<W: Write + Send> Builder<W, File> {
+    /// Puts a key-value pair into the footer.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.footer_metadata.insert(key, value);
+        self
+    }
+}
+
+fn start<F: Format>(
+    schema: SchemaRef,
+    options: &Options,
+    footer_metadata: &Metadata,
+    sink: &mut impl Write,
+) -> ipc_core::Result<Ledger> {
     let schema = StreamSchema::try_new(schema, options)?;
-    let mut ledger = Ledger::new::<F>(Arc::new(schema), options)?;
+    let mut ledger = open::<F>(Arc::new(schema), options, footer_metadata)?;
     if !F::HAS_FOOTER {
         ledger.write_staged(sink)?;
     }

@@ -43,7 +43,7 @@ pub use builder::Builder;
 pub use error::{Error, Result, StillShared};
 pub use ipc_core::{
     Alignment, Compression, DictionaryHandling, Failed, File, Format, MetadataVersion, Options, OptionsBuilder,
-    Receipt, Stats, Stream,
+    Receipt, Stats, Stream, StreamSchema,
 };
 pub use producer::Producer;
 pub use slot::Slot;

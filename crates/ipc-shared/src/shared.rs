@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::lock::{Guard, Lock, Refused};
 use crate::slot::Deposit;
 use crate::sync::{Mutex, Snapshot};
-use crate::window::{Drain, Turn, Window};
+use crate::window::{Drain, Reserved, Turn, Window};
 use crate::writer::Summary;
 
 /// What all handles on a writer share.
@@ -31,6 +31,8 @@ pub(crate) struct Shared<W, F> {
     /// The first error, of a writer that is poisoned.
     fault: Mutex<Option<Fault>>,
     options: Options,
+    /// What the footer will carry, in a format that has one.
+    footer_metadata: Metadata,
     format: PhantomData<F>,
 }
 
@@ -69,7 +71,13 @@ struct Fault {
 }
 
 impl<W, F> Shared<W, F> {
-    pub(crate) fn new(sink: W, ledger: Option<Ledger>, options: Options, places: usize) -> Self {
+    pub(crate) fn new(
+        sink: W,
+        ledger: Option<Ledger>,
+        options: Options,
+        footer_metadata: Metadata,
+        places: usize,
+    ) -> Self {
         let counters = Counters::default();
         let mut view = View::default();
         if let Some(ledger) = &ledger {
@@ -84,6 +92,7 @@ impl<W, F> Shared<W, F> {
             counters,
             fault: Mutex::new(None),
             options,
+            footer_metadata,
             format: PhantomData,
         }
     }
@@ -107,6 +116,19 @@ impl<W, F> Shared<W, F> {
     pub(crate) fn into_sink(self) -> W {
         self.desk.into_inner().sink
     }
+}
+
+/// Opens the ledger of an output.
+pub(crate) fn open<F: Format>(
+    schema: Arc<StreamSchema>,
+    options: &Options,
+    footer_metadata: &Metadata,
+) -> ipc_core::Result<Ledger> {
+    let mut ledger = Ledger::new::<F>(schema, options)?;
+    if let Some(metadata) = ledger.footer_metadata_mut() {
+        metadata.clone_from(footer_metadata);
+    }
+    Ok(ledger)
 }
 
 /// Outside the lock.
@@ -140,7 +162,12 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 
     pub(crate) fn reserve(&self) -> Result<u64> {
         self.check()?;
-        self.window.reserve().map_err(|_| self.ended())
+        loop {
+            match self.window.reserve().map_err(|_| self.ended())? {
+                Reserved::Place(place) => return Ok(place),
+                Reserved::NotYet(drain) => self.append_ready(drain)?,
+            }
+        }
     }
 
     pub(crate) fn try_reserve(&self) -> Result<Option<u64>> {
@@ -304,7 +331,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 }
             }
             None => {
-                guard.ledger = Some(Ledger::new::<F>(plan.schema, &self.options)?);
+                guard.ledger = Some(open::<F>(plan.schema, &self.options, &self.footer_metadata)?);
                 opened = true;
             }
         }

@@ -19,6 +19,10 @@ use crate::window::Turn;
 /// Writing to one never waits for another, so slots may be written in any order, by any threads, also several by one.
 /// A slot that is dropped unwritten gives up its place.
 ///
+/// In a stream, dictionaries are sent when the turn of their batch comes. A file allows no replacement, so there the
+/// dictionaries of a batch that has to wait are sent ahead, when the batch is written to its slot, and what does not fit
+/// those already sent is refused then: which of two threads brings its dictionary first can make a difference.
+///
 /// ```
 /// # use arrow_array::record_batch;
 /// # use ipc_shared::SharedWriter;

@@ -54,18 +54,31 @@ pub(crate) enum Turn<'w, D> {
     Later,
 }
 
+/// What came of asking for a place.
+#[derive(Debug)]
+pub(crate) enum Reserved<'w, D> {
+    /// Its number.
+    Place(u64),
+    /// None: the window is full, and the front is ready, since an attempt to append it has failed.
+    NotYet(Drain<'w, D>),
+}
+
 impl<D> Window<D> {
     pub(crate) fn new(capacity: usize) -> Self {
         let places = Places { first: 0, queue: VecDeque::with_capacity(capacity), draining: false, closed: false };
         Self { places: Mutex::new(places), changed: Condvar::new(), capacity }
     }
 
-    /// Takes the next place; waits while the window is full.
-    pub(crate) fn reserve(&self) -> Result<u64, Closed> {
+    /// Takes the next place. Waits while the window is full, but not for something that nobody is about to append: then
+    /// the caller is to drain, and to ask again.
+    pub(crate) fn reserve(&self) -> Result<Reserved<'_, D>, Closed> {
         let mut places = self.places.lock();
         loop {
             if let Some(place) = places.take_place(self.capacity)? {
-                return Ok(place);
+                return Ok(Reserved::Place(place));
+            }
+            if let Some(drain) = self.drain_if_ready(&mut places) {
+                return Ok(Reserved::NotYet(drain));
             }
             places = self.changed.wait(places);
         }
@@ -249,10 +262,15 @@ mod tests {
         all
     }
 
+    fn reserve(window: &Window<char>) -> u64 {
+        let Ok(Reserved::Place(place)) = window.reserve() else { panic!("the window has room") };
+        place
+    }
+
     #[test]
     fn what_is_left_comes_out_in_order() {
         let window = Window::new(4);
-        let [a, b, c] = [(); 3].map(|()| window.reserve().unwrap());
+        let [a, b, c] = [(); 3].map(|()| reserve(&window));
         assert!(window.leave(c, 'c').unwrap().is_none());
         assert!(window.leave(b, 'b').unwrap().is_none());
         let Turn::Now(drain) = window.arrive(a).unwrap() else { panic!("a is at the front") };
@@ -263,7 +281,7 @@ mod tests {
     #[test]
     fn a_place_given_up_holds_nobody_up() {
         let window = Window::new(4);
-        let [a, b] = [(); 2].map(|()| window.reserve().unwrap());
+        let [a, b] = [(); 2].map(|()| reserve(&window));
         assert!(window.leave(b, 'b').unwrap().is_none());
         assert_eq!(drained(window.give_up(a).unwrap()), "b");
     }
@@ -271,16 +289,28 @@ mod tests {
     #[test]
     fn a_full_window_gives_no_place() {
         let window = Window::<char>::new(1);
-        let a = window.reserve().unwrap();
+        let a = reserve(&window);
         assert_eq!(window.try_reserve(), Ok(None));
         window.give_up(a).map(drained);
         assert_eq!(window.try_reserve(), Ok(Some(1)));
     }
 
     #[test]
+    fn what_could_not_be_appended_is_the_next_reservers_job() {
+        let window = Window::new(1);
+        let drain = window.leave(reserve(&window), 'a').unwrap().unwrap();
+        let (drain, content) = drain.next().unwrap();
+        drain.put_back(content);
+        drop(drain);
+        let Ok(Reserved::NotYet(drain)) = window.reserve() else { panic!("the window is full") };
+        assert_eq!(drained(drain), "a");
+        assert_eq!(reserve(&window), 1);
+    }
+
+    #[test]
     fn closing_gives_up_what_is_out_and_keeps_what_is_ready() {
         let window = Window::new(4);
-        let [a, b, c] = [(); 3].map(|()| window.reserve().unwrap());
+        let [a, b, c] = [(); 3].map(|()| reserve(&window));
         window.leave(b, 'b').unwrap();
         let drain = window.drain();
         drain.close();

@@ -8,6 +8,7 @@ mod errors;
 mod inputs;
 mod inspect;
 mod memory;
+mod metadata;
 mod order;
 mod pipes;
 mod readers;
