@@ -1,7 +1,7 @@
 //! One batch is one `write_vectored` call: with its dictionaries, whatever the number of its columns, up to the 1,024
 //! pieces that a system call takes. Small batches that are staged share a call.
 //!
-//! Fails where anything is written piece by piece, or where staging flushes too early or grows beyond its 64 KiB.
+//! Fails where anything is written piece by piece, or where staging flushes too early or grows beyond its 256 KiB.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
@@ -14,8 +14,8 @@ use ipc_tests::arrays::Sharing;
 use ipc_tests::batches::{Batches, Plan, every_kind};
 use ipc_tests::sink::Counting;
 
-const STAGE: u64 = 64 << 10;
-const STAGED_AT_MOST: u64 = 16 << 10;
+const STAGE: u64 = 256 << 10;
+const STAGED_AT_MOST: u64 = 64 << 10;
 
 fn unstaged() -> Options {
     Options::builder().staging(false).build().unwrap()

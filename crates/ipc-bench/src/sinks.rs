@@ -34,7 +34,7 @@ pub(crate) struct Rewinding {
 }
 
 impl Rewinding {
-    const LENGTH: usize = 64 << 20;
+    const LENGTH: usize = 4 << 20;
 
     pub(crate) fn new() -> Self {
         let mut file = tempfile::tempfile_in(".").expect("the current directory can be written to");

@@ -248,7 +248,7 @@ impl OptionsBuilder {
         self
     }
 
-    /// Whether small messages (at most 16 KiB) are gathered in memory until 64 KiB are full.
+    /// Whether small messages (at most 64 KiB) are gathered in memory until 256 KiB are full.
     ///
     /// By default on for files, which nobody can read before their footer, and off for streams, whose readers wait for
     /// every message. A staged message is *accepted*; `flush` and `close` confirm it.

@@ -19,9 +19,9 @@ use crate::error::{Error, Result};
 use crate::segment::recycle;
 
 /// Groups up to this length are staged, where staging is on.
-pub(crate) const STAGED_AT_MOST: u64 = 16 << 10;
+pub(crate) const STAGED_AT_MOST: u64 = 64 << 10;
 /// How much is staged before it is written.
-const STAGE_CAPACITY: usize = 64 << 10;
+const STAGE_CAPACITY: usize = 256 << 10;
 /// What a call to the sink may hold: the usual `IOV_MAX`.
 const SLICES_AT_MOST: usize = 1024;
 
