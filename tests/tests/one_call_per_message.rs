@@ -97,11 +97,11 @@ fn more_than_1024_pieces_are_as_few_calls_as_can_be() {
 }
 
 #[test]
-fn staged_batches_share_a_call_of_64_kib() {
+fn staged_batches_share_a_call_of_256_kib() {
     let batch = wide(4);
     let mut encoder = Encoder::file(Counting::default()).start(batch.schema()).unwrap();
     let (mut calls, mut staged) = (0, 0);
-    for i in 0..500 {
+    for i in 0..1000 {
         let receipt = encoder.write(&batch).unwrap();
         let length = receipt.metadata_length + receipt.body_length;
         assert!(length <= STAGED_AT_MOST);
@@ -121,7 +121,7 @@ fn staged_batches_share_a_call_of_64_kib() {
 
 #[test]
 fn a_large_batch_takes_the_staged_ones_along() {
-    let (small, large) = (wide(4), wide(40));
+    let (small, large) = (wide(4), wide(200));
     let small = RecordBatch::try_new(large.schema(), large.slice(0, small.num_columns()).columns().to_vec()).unwrap();
     let mut encoder = Encoder::file(Counting::default()).start(large.schema()).unwrap();
     encoder.write(&small).unwrap();

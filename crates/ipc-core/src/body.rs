@@ -43,57 +43,57 @@ impl<'a> Body<'_, 'a> {
     /// Describes an array of the walk: its length and its null count, which is no greater.
     #[inline(always)]
     pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Step {
-        let length = signed("field node length", length)?.to_le_bytes();
-        self.layout.nodes.push([length, (null_count as u64).to_le_bytes()]);
+        signed("field node length", length)?;
+        self.layout.nodes.push([length as u64, null_count as u64]);
         Ok(())
     }
 
     /// Says how many data buffers follow the views of a view array.
     pub(crate) fn variadic(&mut self, count: usize) {
-        self.layout.variadic_counts.push((count as u64).to_le_bytes());
+        self.layout.variadic_counts.push(count as u64);
     }
 
     /// A buffer without bytes; it stays without a length prefix when compressed.
     #[inline(always)]
     pub(crate) fn empty(&mut self) {
-        self.layout.buffers.push([self.length.to_le_bytes(), [0; 8]]);
+        self.layout.buffers.push([self.length, 0]);
     }
 
     /// The bytes from `start` to `start + length` of an array's buffer, as they are.
     #[inline(always)]
     pub(crate) fn array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Step {
-        let Some(slice) = start.checked_add(length).and_then(|end| Slice::new(buffer, start..end)) else {
+        if start.checked_add(length).is_none_or(|end| end > buffer.len()) {
             return Err(too_short(buffer.len(), start.saturating_add(length)));
-        };
+        }
         if length == 0 {
             self.empty();
         } else if self.codec.is_some() {
-            return self.compressed_array(slice);
+            return self.compressed_array(buffer, start, length);
         } else {
-            self.push_array(slice);
+            self.push_array(buffer, start, length);
             self.describe(length);
         }
         Ok(())
     }
 
     /// As [`array`](Self::array), with a codec.
-    fn compressed_array(&mut self, slice: Slice<'a>) -> Step {
-        if self.compress(slice.bytes())? {
+    fn compressed_array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Step {
+        if self.compress(Slice::new(buffer, start, length).bytes())? {
             return Ok(());
         }
         let prefix = self.arena.extend(&STORED_RAW.to_le_bytes());
         self.push_arena(prefix);
-        self.push_array(slice);
-        self.describe_instead_of(LENGTH_PREFIX + slice.len(), slice.len());
+        self.push_array(buffer, start, length);
+        self.describe_instead_of(LENGTH_PREFIX + length, length);
         Ok(())
     }
 
     #[inline(always)]
-    fn push_array(&mut self, slice: Slice<'a>) {
-        if slice.len() < COPY_BELOW {
-            self.push_copy(slice.bytes());
+    fn push_array(&mut self, buffer: &'a Buffer, start: usize, length: usize) {
+        if length < COPY_BELOW {
+            self.push_copy(Slice::new(buffer, start, length).bytes());
         } else {
-            self.segments.push(Segment::Array(slice));
+            self.segments.push(Segment::Array(Slice::new(buffer, start, length)));
         }
     }
 
@@ -155,7 +155,7 @@ impl<'a> Body<'_, 'a> {
     /// Adds a buffer of so many bytes to the layout, and pads the body behind it.
     #[inline(always)]
     fn describe(&mut self, length: usize) {
-        self.layout.buffers.push([self.length.to_le_bytes(), (length as u64).to_le_bytes()]);
+        self.layout.buffers.push([self.length, length as u64]);
         let padding = self.options.alignment.padding(length);
         self.length += (length + padding) as u64;
         if padding != 0 {

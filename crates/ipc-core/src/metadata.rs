@@ -10,6 +10,7 @@
 //! [FlatBuffers internals](https://flatbuffers.dev/internals/) and
 //! [`Message.fbs`](https://github.com/apache/arrow/blob/main/format/Message.fbs).
 
+use arrow_buffer::ToByteSlice;
 use arrow_ipc::{CompressionType, MessageHeader};
 use arrow_schema::Metadata;
 
@@ -17,8 +18,9 @@ use crate::error::{Error, Result};
 use crate::message::PREFIX;
 use crate::options::MetadataVersion;
 
-/// A pair of signed 64-bit numbers, as the format's structs `FieldNode` and `Buffer` are.
-pub(crate) type Pair = [[u8; 8]; 2];
+/// A pair of 64-bit numbers, as the format's structs `FieldNode` and `Buffer` are. The format's are signed; lengths that
+/// would not fit are refused before they come here.
+pub(crate) type Pair = [u64; 2];
 
 /// The lists that describe a body, kept from message to message.
 #[derive(Debug, Default)]
@@ -27,7 +29,7 @@ pub(crate) struct Layout {
     pub(crate) nodes: Vec<Pair>,
     /// `Buffer`s: offset in the body and length.
     pub(crate) buffers: Vec<Pair>,
-    pub(crate) variadic_counts: Vec<[u8; 8]>,
+    pub(crate) variadic_counts: Vec<u64>,
 }
 
 impl Layout {
@@ -123,12 +125,12 @@ impl Template {
             id_field.set(out, id.to_le_bytes());
             delta_field.set(out, [u8::from(is_delta)]);
         }
-        vector(out, self.nodes.at, layout.nodes.len(), layout.nodes.as_flattened().as_flattened());
-        vector(out, self.buffers.at, layout.buffers.len(), layout.buffers.as_flattened().as_flattened());
+        vector(out, self.nodes.at, layout.nodes.len(), layout.nodes.as_flattened().to_byte_slice());
+        vector(out, self.buffers.at, layout.buffers.len(), layout.buffers.as_flattened().to_byte_slice());
         if !layout.variadic_counts.is_empty() {
             self.variadic_counts.put_in(out);
             let counts = &layout.variadic_counts;
-            vector(out, self.variadic_counts.at, counts.len(), counts.as_flattened());
+            vector(out, self.variadic_counts.at, counts.len(), counts.to_byte_slice());
         }
         if !metadata.is_empty() {
             self.custom_metadata.put_in(out);
@@ -256,7 +258,7 @@ mod tests {
     use super::*;
 
     fn pair(a: i64, b: i64) -> Pair {
-        [a.to_le_bytes(), b.to_le_bytes()]
+        [a.cast_unsigned(), b.cast_unsigned()]
     }
 
     #[test]
@@ -273,7 +275,7 @@ mod tests {
             let layout = Layout {
                 nodes: list(3),
                 buffers: list(5),
-                variadic_counts: (0..length).map(i64::to_le_bytes).collect(),
+                variadic_counts: (0..length).map(i64::cast_unsigned).collect(),
             };
             let metadata: Metadata =
                 (0..length).map(|i| (format!("key {i}"), "x".repeat(usize::try_from(3 * i).unwrap()))).collect();
@@ -305,7 +307,7 @@ mod tests {
             assert_eq!(nodes.collect::<Vec<_>>(), layout.nodes);
             let buffers = batch.buffers().unwrap().iter().map(|b| pair(b.offset(), b.length()));
             assert_eq!(buffers.collect::<Vec<_>>(), layout.buffers);
-            let counts = batch.variadicBufferCounts().into_iter().flatten().map(i64::to_le_bytes);
+            let counts = batch.variadicBufferCounts().into_iter().flatten().map(i64::cast_unsigned);
             assert_eq!(counts.collect::<Vec<_>>(), layout.variadic_counts);
             assert_eq!(batch.variadicBufferCounts().is_some(), length > 0);
         }
