@@ -3,6 +3,7 @@
 //! A model that never meets the interleaving it exists for proves nothing. `explore` therefore runs a model over all
 //! interleavings within the bound and fails unless the model says, through `Coverage`, that it met what it is about.
 #![cfg(loom)]
+#![allow(clippy::unwrap_used, reason = "the code of tests")]
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +35,7 @@ impl Coverage {
 ///
 /// Where the model fails, or never met what it is about.
 pub fn explore(about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
-    run(loom::model::Builder::new(), about, model);
+    run(&loom::model::Builder::new(), about, model);
 }
 
 /// As [`explore`], but for a model with so much to explore that only a deep run goes beyond `bound` preemptions.
@@ -46,7 +47,7 @@ pub fn explore_within(bound: usize, about: &str, model: impl Fn(&Coverage) + Syn
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound =
         builder.preemption_bound.map(|given| if given > 3 { given - 2 } else { bound.min(given) });
-    run(builder, about, model);
+    run(&builder, about, model);
 }
 
 /// As [`explore`], without a bound on preemptions.
@@ -57,10 +58,10 @@ pub fn explore_within(bound: usize, about: &str, model: impl Fn(&Coverage) + Syn
 pub fn explore_unbounded(about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = None;
-    run(builder, about, model);
+    run(&builder, about, model);
 }
 
-fn run(builder: loom::model::Builder, about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
+fn run(builder: &loom::model::Builder, about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
     let coverage = Arc::new(Coverage::default());
     let seen = Arc::clone(&coverage);
     builder.check(move || model(&seen));

@@ -1,5 +1,6 @@
 //! Models of the lock alone.
 #![cfg(loom)]
+#![allow(clippy::unwrap_used, reason = "the code of tests")]
 
 use ipc_shared::lock::{Lock, Refused};
 use ipc_shared::model;

@@ -1,5 +1,6 @@
 //! Models of the shared writer, over the real lock.
 #![cfg(loom)]
+#![allow(clippy::unwrap_used, reason = "the code of tests")]
 
 use std::io::{self, Write};
 
