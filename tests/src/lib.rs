@@ -9,6 +9,9 @@
 //! - [`read`]: bytes to batches with `arrow-ipc`'s readers; [`framing`]: bytes to messages, by the format's text alone.
 //! - [`value`]: cell by cell comparison that is blind to layout and not to anything else.
 //! - [`sink`]: sinks that count or fail.
+//! - [`gate`]: a sink that a test can hold, watch and make fail while others write to it.
+//! - [`shared`]: both formats of a shared writer, batches that tell who wrote them, and the check of a whole output.
+//! - [`threads`]: threads that start together, at every width, under a watchdog.
 //! - [`allocations`]: a global allocator that counts, by thread.
 //! - [`outside`]: test data beside the workspace, and a Python with pyarrow.
 
@@ -19,9 +22,12 @@ pub mod arrays;
 pub mod batches;
 pub mod encode;
 pub mod framing;
+pub mod gate;
 pub mod options;
 pub mod outside;
 pub mod random;
 pub mod read;
+pub mod shared;
 pub mod sink;
+pub mod threads;
 pub mod value;

@@ -99,7 +99,8 @@ pub enum DictionaryHandling {
     /// The whole dictionary is sent again. A file allows no replacement: there such a batch is refused.
     #[default]
     Resend,
-    /// Where the new dictionary extends the old one, only the new values are sent, as a delta; else as `Resend`.
+    /// Where the new dictionary extends the old one, only the new values are sent, as a delta; else as `Resend`. A
+    /// stream that many threads write may send a dictionary in full where its values would have allowed a delta.
     Delta,
 }
 

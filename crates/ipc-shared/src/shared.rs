@@ -172,7 +172,13 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 
     pub(crate) fn try_reserve(&self) -> Result<Option<u64>> {
         self.check()?;
-        self.window.try_reserve().map_err(|_| self.ended())
+        loop {
+            match self.window.try_reserve().map_err(|_| self.ended())? {
+                None => return Ok(None),
+                Some(Reserved::Place(place)) => return Ok(Some(place)),
+                Some(Reserved::NotYet(drain)) => self.append_ready(drain)?,
+            }
+        }
     }
 
     /// Says whether it is the turn of a reserved place.
@@ -400,7 +406,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     }
 
     fn poisoned(&self) -> Error {
-        let waiting = self.window.ready();
+        let waiting = self.window.waiting();
         match &*self.fault.lock() {
             Some(Fault { offset, lost, source }) => {
                 Error::Poisoned { offset: *offset, lost: lost + waiting, source: Arc::clone(source) }

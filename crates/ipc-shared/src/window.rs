@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `Out` | reserved; its owner has not come back |
 //! | `Ready` | what it holds waits for its turn |
+//! | `Taken` | the drainer has what it held, and is about to append it |
 //! | `GivenUp` | its owner will not come back |
 
 use std::collections::VecDeque;
@@ -38,6 +39,7 @@ struct Places<D> {
 enum Place<D> {
     Out,
     Ready(D),
+    Taken,
     GivenUp,
 }
 
@@ -84,9 +86,13 @@ impl<D> Window<D> {
         }
     }
 
-    /// Takes the next place, unless the window is full.
-    pub(crate) fn try_reserve(&self) -> Result<Option<u64>, Closed> {
-        self.places.lock().take_place(self.capacity)
+    /// As [`reserve`](Self::reserve), but `None` instead of waiting.
+    pub(crate) fn try_reserve(&self) -> Result<Option<Reserved<'_, D>>, Closed> {
+        let mut places = self.places.lock();
+        match places.take_place(self.capacity)? {
+            Some(place) => Ok(Some(Reserved::Place(place))),
+            None => Ok(self.drain_if_ready(&mut places).map(Reserved::NotYet)),
+        }
     }
 
     /// Says whether it is the turn of `place`.
@@ -140,14 +146,14 @@ impl<D> Window<D> {
         self.places.lock().close(&self.changed);
     }
 
-    /// How many contents wait.
-    pub(crate) fn ready(&self) -> u64 {
+    /// How many contents were left and have not been appended.
+    pub(crate) fn waiting(&self) -> u64 {
         let places = self.places.lock();
-        places.queue.iter().filter(|place| matches!(place, Place::Ready(_))).count() as u64
+        places.queue.iter().filter(|place| matches!(place, Place::Ready(_) | Place::Taken)).count() as u64
     }
 
     fn drain_if_ready(&self, places: &mut Places<D>) -> Option<Drain<'_, D>> {
-        if places.draining || matches!(places.queue.front(), None | Some(Place::Out)) {
+        if places.draining || !matches!(places.queue.front(), Some(Place::Ready(_) | Place::GivenUp)) {
             return None;
         }
         places.draining = true;
@@ -213,11 +219,11 @@ impl<D> Drain<'_, D> {
                     self.window.changed.notify_all();
                 }
                 Some(place @ Place::Ready(_)) => {
-                    let Place::Ready(content) = std::mem::replace(place, Place::Out) else { return None };
+                    let Place::Ready(content) = std::mem::replace(place, Place::Taken) else { return None };
                     drop(places);
                     return Some((self, content));
                 }
-                None | Some(Place::Out) => {
+                None | Some(Place::Out | Place::Taken) => {
                     // Under the same lock as the look: nobody can make the front ready unseen.
                     places.stop_draining(&self.window.changed);
                     drop(places);
@@ -290,9 +296,9 @@ mod tests {
     fn a_full_window_gives_no_place() {
         let window = Window::<char>::new(1);
         let a = reserve(&window);
-        assert_eq!(window.try_reserve(), Ok(None));
+        assert!(matches!(window.try_reserve(), Ok(None)));
         window.give_up(a).map(drained);
-        assert_eq!(window.try_reserve(), Ok(Some(1)));
+        assert_eq!(reserve(&window), 1);
     }
 
     #[test]

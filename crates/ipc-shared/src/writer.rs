@@ -53,7 +53,8 @@ use crate::slot::Slot;
 /// 6. A panic in the sink poisons, and wakes everybody. A panic while encoding happens outside the lock and harms
 ///    nobody else.
 /// 7. A batch that does not fit is refused before any byte of it is written, with an error that names the column.
-/// 8. A writer that is dropped without `close` writes nothing more: a truncated output looks truncated.
+/// 8. A writer whose last handle, producers and slots among them, is dropped without `close` writes nothing more: a
+///    truncated output looks truncated.
 /// 9. A sink that calls back into its own writer gets [`Error::Reentrant`](crate::Error::Reentrant).
 pub struct SharedWriter<W, F> {
     shared: Arc<Shared<W, F>>,
@@ -143,8 +144,8 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
 
     /// Writes the end: what waits in slots, what is staged, the end-of-stream marker and, in a file, the footer.
     ///
-    /// Exactly one call succeeds. Places that are still reserved are given up. Where the sink failed without tearing a
-    /// message, `close` may be repeated, and writes nothing twice.
+    /// Exactly one call succeeds. Places that are still reserved are given up, and no more can be reserved. Where the sink
+    /// failed without tearing a message, `close` may be repeated, and writes nothing twice.
     ///
     /// # Errors
     ///

@@ -1,0 +1,201 @@
+//! A sink that a test can hold, watch and make fail while others write to it.
+//!
+//! A writer owns its sink, so there are two ends: the sink [`Gated`], and the [`Gate`] that the test keeps. While the
+//! gate is shut, whoever writes stays inside the sink, and so inside the writer's lock.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::panic;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// What the sink does with one call of `write_vectored`, instead of taking all bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Takes all bytes after all.
+    Take,
+    /// Fails before any byte.
+    Fail,
+    /// Takes half of the bytes, and fails when asked to go on.
+    Tear,
+    /// Takes the first slice, and fails when asked to go on: what was staged is taken, and what came with it is not.
+    Split,
+    /// Panics before any byte.
+    Panic,
+    /// Takes half of the bytes, and panics.
+    TearAndPanic,
+}
+
+/// The error of a sink that fails.
+pub const KIND: ErrorKind = ErrorKind::StorageFull;
+
+/// The end that the writer has.
+#[derive(Debug)]
+pub struct Gated {
+    gate: Gate,
+}
+
+/// The end that the test has.
+#[derive(Debug, Clone, Default)]
+pub struct Gate {
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    taken: Vec<u8>,
+    /// What is to be done with the next calls.
+    acts: VecDeque<Act>,
+    /// What is to be done with all calls after them.
+    then: Option<Act>,
+    failing_flushes: usize,
+    is_shut: bool,
+    /// Whether somebody waits inside.
+    is_occupied: bool,
+    hook: Hook,
+}
+
+#[derive(Clone, Default)]
+struct Hook(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hook").field(&self.0.is_some()).finish()
+    }
+}
+
+/// A sink, and the gate to it, which is open.
+#[must_use]
+pub fn gate() -> (Gated, Gate) {
+    let gate = Gate::default();
+    (Gated { gate: gate.clone() }, gate)
+}
+
+impl Gate {
+    /// Lets whoever writes next wait inside, until the gate is opened.
+    pub fn shut(&self) {
+        self.inner().is_shut = true;
+    }
+
+    /// Lets everybody pass.
+    pub fn open(&self) {
+        self.inner().is_shut = false;
+        self.state.changed.notify_all();
+    }
+
+    /// Waits until somebody waits inside.
+    pub fn wait_until_occupied(&self) {
+        let mut inner = self.inner();
+        while !inner.is_occupied {
+            inner = self.state.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets the sink do this with its next calls, after those already planned.
+    pub fn plan(&self, acts: impl IntoIterator<Item = Act>) {
+        self.inner().acts.extend(acts);
+    }
+
+    /// Lets the sink do this with every call that nothing else is planned for.
+    pub fn from_now_on(&self, act: Act) {
+        self.inner().then = Some(act);
+    }
+
+    /// Lets so many calls of `flush` fail.
+    pub fn fail_flushes(&self, calls: usize) {
+        self.inner().failing_flushes = calls;
+    }
+
+    /// Lets the sink call `hook` whenever it is written to or flushed. `None` ends that.
+    pub fn call_back(&self, hook: Option<Arc<dyn Fn() + Send + Sync>>) {
+        self.inner().hook = Hook(hook);
+    }
+
+    /// What the sink has taken.
+    #[must_use]
+    pub fn taken(&self) -> Vec<u8> {
+        self.inner().taken.clone()
+    }
+
+    /// How many bytes the sink has taken.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner().taken.len()
+    }
+
+    /// Whether the sink has taken nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.state.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes in, and waits there while the gate is shut.
+    fn pass(&self) -> MutexGuard<'_, Inner> {
+        let Hook(hook) = self.inner().hook.clone();
+        if let Some(hook) = hook {
+            hook();
+        }
+        let mut inner = self.inner();
+        inner.is_occupied = true;
+        self.state.changed.notify_all();
+        while inner.is_shut {
+            inner = self.state.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        inner.is_occupied = false;
+        inner
+    }
+}
+
+impl Write for Gated {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut inner = self.gate.pass();
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        let half = bytes.len().div_ceil(2);
+        let act = inner.acts.pop_front().or(inner.then).unwrap_or(Act::Take);
+        match act {
+            Act::Take => {
+                inner.taken.extend_from_slice(&bytes);
+                Ok(bytes.len())
+            }
+            Act::Fail => Err(KIND.into()),
+            Act::Tear => {
+                inner.taken.extend_from_slice(&bytes[..half]);
+                inner.acts.push_front(Act::Fail);
+                Ok(half)
+            }
+            Act::Split => {
+                inner.taken.extend_from_slice(&slices[0]);
+                inner.acts.push_front(Act::Fail);
+                Ok(slices[0].len())
+            }
+            Act::Panic | Act::TearAndPanic => {
+                if act == Act::TearAndPanic {
+                    inner.taken.extend_from_slice(&bytes[..half]);
+                }
+                drop(inner);
+                panic::resume_unwind(Box::new("the sink panics, as it was asked to"))
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut inner = self.gate.pass();
+        let fails = inner.failing_flushes > 0;
+        inner.failing_flushes = inner.failing_flushes.saturating_sub(1);
+        if fails { Err(KIND.into()) } else { Ok(()) }
+    }
+}
