@@ -101,7 +101,7 @@ fn staged_batches_share_a_call_of_256_kib() {
     let batch = wide(4);
     let mut encoder = Encoder::file(Counting::default()).start(batch.schema()).unwrap();
     let (mut calls, mut staged) = (0, 0);
-    for i in 0..1000 {
+    for i in 0..2000 {
         let receipt = encoder.write(&batch).unwrap();
         let length = receipt.metadata_length + receipt.body_length;
         assert!(length <= STAGED_AT_MOST);

@@ -19,7 +19,7 @@ use crate::message::{Message, frame};
 use crate::metadata::{Kind, Layout, Numbers, Template};
 use crate::options::Options;
 use crate::schema::StreamSchema;
-use crate::segment::{Arena, Segment, Slice, recycle};
+use crate::segment::{Arena, Slice, recycle};
 use crate::walk::walk;
 
 /// Turns record batches, and the dictionaries they need, into [`Message`]s.
@@ -44,15 +44,8 @@ pub struct BatchEncoder {
     dictionary_batch: Template,
     layout: Layout,
     scratch: Arena,
-    spare: Spare,
-}
-
-/// The memory of the next message.
-#[derive(Debug, Default)]
-struct Spare {
-    metadata: Vec<u8>,
-    segments: Vec<Segment<Slice<'static>>>,
-    arena: Arena,
+    /// The memory of the next message.
+    spare: Message<Slice<'static>>,
 }
 
 impl BatchEncoder {
@@ -70,7 +63,7 @@ impl BatchEncoder {
             dictionary_batch: Template::new(Kind::DictionaryBatch, dictionary_codec, version),
             layout: Layout::default(),
             scratch: Arena::default(),
-            spare: Spare::default(),
+            spare: Message::default(),
         }
     }
 
@@ -94,8 +87,32 @@ impl BatchEncoder {
         batch: &'a RecordBatch,
         metadata: &Metadata,
     ) -> Result<Message<Slice<'a>>> {
+        let mut message = self.blank();
+        match self.encode_into(&mut message, batch, metadata) {
+            Ok(()) => Ok(message),
+            Err(error) => {
+                self.recycle(message);
+                Err(error)
+            }
+        }
+    }
+
+    /// A message to encode into: what it holds is of no account, but its memory is used again.
+    pub(crate) fn blank<'a>(&mut self) -> Message<Slice<'a>> {
+        let Message { metadata, segments, arena, .. } = std::mem::take(&mut self.spare);
+        Message { metadata, segments: recycle(segments), arena, ..Message::default() }
+    }
+
+    /// Encodes a record batch over `message`.
+    #[inline]
+    pub(crate) fn encode_into<'a>(
+        &mut self,
+        message: &mut Message<Slice<'a>>,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+    ) -> Result<()> {
         let rows = batch.num_rows();
-        self.message(rows, None, metadata, |body| {
+        self.fill(message, rows, None, metadata, |body| {
             for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
                 walk(body, column.as_ref(), 0..rows).map_err(|e| e.within(field.name()))?;
                 if !field.is_nullable()
@@ -114,6 +131,7 @@ impl BatchEncoder {
     ///
     /// [`Error::DictionaryReplacement`] where `F` allows no replacement but the batch needs one; else as
     /// [`encode`](Self::encode).
+    #[inline]
     pub fn encode_dictionaries<F: Format>(
         &mut self,
         schema: &StreamSchema,
@@ -122,6 +140,9 @@ impl BatchEncoder {
         sending: Sending,
     ) -> Result<Updates> {
         let mut updates = Updates::new(sent, sending);
+        if schema.dictionary_count() == 0 {
+            return Ok(updates);
+        }
         dictionary::visit(schema, batch, &mut |id, values| {
             let decision =
                 dictionary::decide::<F>(schema, id, values, sent, &updates, sending, self.options.dictionaries)
@@ -137,7 +158,8 @@ impl BatchEncoder {
 
     /// Takes a message's memory back for the next one.
     pub fn recycle(&mut self, message: Message<Slice<'_>>) {
-        self.spare = Spare { metadata: message.metadata, segments: recycle(message.segments), arena: message.arena };
+        let Message { metadata, segments, arena, .. } = message;
+        self.spare = Message { metadata, segments: recycle(segments), arena, ..Message::default() };
     }
 
     /// Takes back what an owned message can give back: all but the segments that shared a batch's memory.
@@ -149,51 +171,37 @@ impl BatchEncoder {
     fn encode_dictionary(&mut self, id: usize, values: &ArrayRef, due: Due) -> Result<Update> {
         let Due { rows, is_delta } = due;
         let dictionary = Some((signed("dictionary id", id)?, is_delta));
-        let message =
-            self.message(rows.len(), dictionary, &Metadata::new(), |body| walk(body, values.as_ref(), rows))?;
+        let mut message = self.blank();
+        self.fill(&mut message, rows.len(), dictionary, &Metadata::new(), |body| walk(body, values.as_ref(), rows))?;
         Ok(Update::new(id, is_delta, values.clone(), message.into_owned()))
     }
 
-    /// A message whose body is what `write` writes.
-    fn message<'a>(
+    /// Makes `message` one whose body is what `write` writes.
+    #[inline(always)]
+    fn fill<'a>(
         &mut self,
+        message: &mut Message<Slice<'a>>,
         rows: usize,
         dictionary: Option<(i64, bool)>,
         metadata: &Metadata,
         write: impl FnOnce(&mut Body<'_, 'a>) -> Step,
-    ) -> Result<Message<Slice<'a>>> {
-        let spare = std::mem::take(&mut self.spare);
+    ) -> Result<()> {
+        message.clear();
+        message.rows = rows as u64;
         self.layout.clear();
         let compressed = dictionary.is_none() || self.options.compress_dictionaries;
         let mut body = Body {
             options: &self.options,
             layout: &mut self.layout,
-            segments: recycle(spare.segments),
-            arena: spare.arena,
+            message,
             scratch: &mut self.scratch,
             codec: self.codec.as_mut().filter(|_| compressed),
-            length: 0,
             saved: 0,
         };
-        body.arena.clear();
-        let written = write(&mut body);
-        let mut message = Message {
-            metadata: spare.metadata,
-            rows: rows as u64,
-            body_length: body.length,
-            raw_body_length: body.length.saturating_add_signed(body.saved),
-            segments: body.segments,
-            arena: body.arena,
-        };
-        let framed =
-            written.map_err(Error::from).and_then(|()| self.frame_metadata(&mut message, dictionary, metadata));
-        match framed {
-            Ok(()) => Ok(message),
-            Err(error) => {
-                self.recycle(message);
-                Err(error)
-            }
-        }
+        write(&mut body)?;
+        let saved = body.saved;
+        message.raw_body_length = message.body_length.saturating_add_signed(saved);
+        self.frame_metadata(message, dictionary, metadata)
     }
 
     /// Writes the flatbuffer that describes the layout, and frames it.

@@ -11,6 +11,7 @@ use arrow_buffer::Buffer;
 
 use crate::compress::Codec;
 use crate::error::{Error, Step};
+use crate::message::Message;
 use crate::metadata::Layout;
 use crate::options::Options;
 use crate::segment::{Arena, Segment, Slice};
@@ -27,14 +28,12 @@ const COPY_BELOW: usize = 128;
 pub(crate) struct Body<'s, 'a> {
     pub(crate) options: &'s Options,
     pub(crate) layout: &'s mut Layout,
-    pub(crate) segments: Vec<Segment<Slice<'a>>>,
-    pub(crate) arena: Arena,
+    /// The message that the body is part of. Its length is always aligned between buffers. Offsets never exceed it, so
+    /// that it fits the format's signed numbers need be checked only once, for the whole body.
+    pub(crate) message: &'s mut Message<Slice<'a>>,
     /// Where a buffer is made before it is compressed; unused without a codec.
     pub(crate) scratch: &'s mut Arena,
     pub(crate) codec: Option<&'s mut Codec>,
-    /// The body's length so far; always aligned between buffers. Offsets never exceed it, so that it fits the format's
-    /// signed numbers need be checked only once, for the whole body.
-    pub(crate) length: u64,
     /// How many bytes compression has saved.
     pub(crate) saved: i64,
 }
@@ -56,7 +55,7 @@ impl<'a> Body<'_, 'a> {
     /// A buffer without bytes; it stays without a length prefix when compressed.
     #[inline(always)]
     pub(crate) fn empty(&mut self) {
-        self.layout.buffers.push([self.length, 0]);
+        self.layout.buffers.push([self.message.body_length, 0]);
     }
 
     /// The bytes from `start` to `start + length` of an array's buffer, as they are.
@@ -81,7 +80,7 @@ impl<'a> Body<'_, 'a> {
         if self.compress(Slice::new(buffer, start, length).bytes())? {
             return Ok(());
         }
-        let prefix = self.arena.extend(&STORED_RAW.to_le_bytes());
+        let prefix = self.message.arena.extend(&STORED_RAW.to_le_bytes());
         self.push_arena(prefix);
         self.push_array(buffer, start, length);
         self.describe_instead_of(LENGTH_PREFIX + length, length);
@@ -93,12 +92,12 @@ impl<'a> Body<'_, 'a> {
         if length < COPY_BELOW {
             self.push_copy(Slice::new(buffer, start, length).bytes());
         } else {
-            self.segments.push(Segment::Array(Slice::new(buffer, start, length)));
+            self.message.segments.push(Segment::Array(Slice::new(buffer, start, length)));
         }
     }
 
     fn push_copy(&mut self, bytes: &[u8]) {
-        let copy = self.arena.extend(bytes);
+        let copy = self.message.arena.extend(bytes);
         self.push_arena(copy);
     }
 
@@ -110,7 +109,7 @@ impl<'a> Body<'_, 'a> {
         }
         let mut stored = length;
         if self.codec.is_none() {
-            write(self.arena.reserve(length));
+            write(self.message.arena.reserve(length));
         } else {
             self.scratch.clear();
             write(self.scratch.reserve(length));
@@ -121,12 +120,12 @@ impl<'a> Body<'_, 'a> {
             if compressed? {
                 return Ok(());
             }
-            let prefix = self.arena.extend(&STORED_RAW.to_le_bytes());
+            let prefix = self.message.arena.extend(&STORED_RAW.to_le_bytes());
             self.push_arena(prefix);
-            self.arena.reserve(length).copy_from_slice(self.scratch.as_slice());
+            self.message.arena.reserve(length).copy_from_slice(self.scratch.as_slice());
             stored += LENGTH_PREFIX;
         }
-        let made = self.arena.advance(length);
+        let made = self.message.arena.advance(length);
         self.push_arena(made);
         self.describe_instead_of(stored, length);
         Ok(())
@@ -140,13 +139,13 @@ impl<'a> Body<'_, 'a> {
         if self.options.raw_buffers && codec.is_hopeless(bytes.len()) {
             return Ok(false);
         }
-        let frame = codec.compress(bytes, &mut self.arena, LENGTH_PREFIX)?;
+        let frame = codec.compress(bytes, &mut self.message.arena, LENGTH_PREFIX)?;
         if self.options.raw_buffers && !saves_enough(frame, bytes.len(), self.options.min_space_saving) {
             return Ok(false);
         }
         let prefix = signed("buffer length", bytes.len())?.to_le_bytes();
-        self.arena.reserve(LENGTH_PREFIX).copy_from_slice(&prefix);
-        let stored = self.arena.advance(LENGTH_PREFIX + frame);
+        self.message.arena.reserve(LENGTH_PREFIX).copy_from_slice(&prefix);
+        let stored = self.message.arena.advance(LENGTH_PREFIX + frame);
         self.push_arena(stored);
         self.describe_instead_of(LENGTH_PREFIX + frame, bytes.len());
         Ok(true)
@@ -155,9 +154,9 @@ impl<'a> Body<'_, 'a> {
     /// Adds a buffer of so many bytes to the layout, and pads the body behind it.
     #[inline(always)]
     fn describe(&mut self, length: usize) {
-        self.layout.buffers.push([self.length, length as u64]);
+        self.layout.buffers.push([self.message.body_length, length as u64]);
         let padding = self.options.alignment.padding(length);
-        self.length += (length + padding) as u64;
+        self.message.body_length += (length + padding) as u64;
         if padding != 0 {
             self.pad(padding);
         }
@@ -171,19 +170,19 @@ impl<'a> Body<'_, 'a> {
     }
 
     fn pad(&mut self, padding: usize) {
-        if let Some(Segment::Arena(last)) = self.segments.last_mut() {
-            self.arena.reserve(padding).fill(0);
-            last.end = self.arena.advance(padding).end;
+        if let Some(Segment::Arena(last)) = self.message.segments.last_mut() {
+            self.message.arena.reserve(padding).fill(0);
+            last.end = self.message.arena.advance(padding).end;
         } else {
-            self.segments.push(Segment::Padding(padding));
+            self.message.segments.push(Segment::Padding(padding));
         }
     }
 
     /// Appends bytes of the arena, as part of the segment before where they adjoin it.
     fn push_arena(&mut self, range: std::ops::Range<usize>) {
-        match self.segments.last_mut() {
+        match self.message.segments.last_mut() {
             Some(Segment::Arena(last)) if last.end == range.start => last.end = range.end,
-            _ => self.segments.push(Segment::Arena(range)),
+            _ => self.message.segments.push(Segment::Arena(range)),
         }
     }
 }

@@ -164,8 +164,10 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
         ledger.schema().check(batch.schema_ref())?;
         let sent = ledger.dictionaries();
         let updates = batches.encode_dictionaries::<F>(ledger.schema(), batch, sent, Sending::Changes)?;
-        let message = batches.encode_with_metadata(batch, metadata)?;
-        let receipt = ledger.append(&mut self.sink, updates, &message);
+        let mut message = batches.blank();
+        let receipt = batches
+            .encode_into(&mut message, batch, metadata)
+            .and_then(|()| ledger.append(&mut self.sink, updates, &message));
         batches.recycle(message);
         receipt
     }

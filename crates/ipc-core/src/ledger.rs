@@ -221,6 +221,7 @@ impl Ledger {
     }
 
     /// Records a record batch that has been accepted.
+    #[inline]
     fn commit_batch<B>(&mut self, offset: u64, batch: &Message<B>) -> Receipt {
         if let Some(footer) = &mut self.footer {
             footer.record_batches.push(block(offset, batch));

@@ -28,7 +28,29 @@ pub struct Message<B> {
     pub(crate) raw_body_length: u64,
 }
 
+impl<B> Default for Message<B> {
+    /// No message: the memory for one.
+    fn default() -> Self {
+        Self {
+            metadata: Vec::new(),
+            segments: Vec::new(),
+            arena: Arena::default(),
+            rows: 0,
+            body_length: 0,
+            raw_body_length: 0,
+        }
+    }
+}
+
 impl<B> Message<B> {
+    /// Forgets what it holds, but not the memory. The metadata is written over as a whole.
+    pub(crate) fn clear(&mut self) {
+        self.segments.clear();
+        self.arena.clear();
+        self.body_length = 0;
+        self.raw_body_length = 0;
+    }
+
     /// The length of the metadata in bytes, with prefix and padding.
     #[must_use]
     pub fn metadata_length(&self) -> u64 {

@@ -80,7 +80,13 @@ impl Outlet {
     }
 
     /// Why nothing more may be written, if so.
+    #[inline]
     pub(crate) fn check(&self) -> Result<()> {
+        if matches!(self.condition, Condition::Sound) { Ok(()) } else { self.refuse() }
+    }
+
+    #[cold]
+    fn refuse(&self) -> Result<()> {
         match &self.condition {
             Condition::Sound => Ok(()),
             Condition::Writing => Err(Error::Poisoned {
@@ -148,17 +154,23 @@ impl Outlet {
     }
 
     /// Draws the conclusions from a write that took all, or so many bytes before it failed.
+    #[inline]
     fn settle(&mut self, written: Result<u64, Interrupted>) -> Result<()> {
-        let Interrupted { taken: known, source } = match written {
+        match written {
             Ok(taken) => {
                 self.taken += taken;
                 self.stage.clear();
                 self.staged.clear();
                 self.condition = Condition::Sound;
-                return Ok(());
+                Ok(())
             }
-            Err(interrupted) => interrupted,
-        };
+            Err(interrupted) => self.interrupted(interrupted),
+        }
+    }
+
+    #[cold]
+    fn interrupted(&mut self, interrupted: Interrupted) -> Result<()> {
+        let Interrupted { taken: known, source } = interrupted;
         let taken = known.unwrap_or(0);
         let is_whole = |group: &&StagedGroup| group.end as u64 <= taken;
         let whole = self.staged.iter().take_while(is_whole).count();
