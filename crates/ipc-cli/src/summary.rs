@@ -69,7 +69,7 @@ impl Kind {
 
 fn compression(compression: Compression) -> String {
     match compression {
-        Compression::None => "uncompressed".to_owned(),
+        Compression::None => "none".to_owned(),
         Compression::Lz4 => "lz4".to_owned(),
         Compression::Zstd(level) => format!("zstd:{level}"),
         other => format!("{other:?}"),

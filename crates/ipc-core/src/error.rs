@@ -96,16 +96,17 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// The sink failed before it took any byte of this message. Nothing is torn: the call may be repeated.
-    #[error("the sink failed; nothing of the message was written")]
+    /// The sink failed before it took any byte of this message, or in its `flush`. Nothing is torn: the call may be
+    /// repeated.
+    #[error("the sink failed between messages; nothing is torn")]
     Io(#[from] io::Error),
 
     /// The sink failed inside a message. Nothing may follow torn bytes, so the stream takes no more.
-    #[error("the output is torn after byte {offset}: {source}")]
+    #[error("the output is torn after byte {offset}")]
     Poisoned {
         /// The offset of the last byte that belongs to a whole message; what stands behind it is torn.
         offset: u64,
-        /// How many accepted (staged) messages did not reach the sink whole.
+        /// How many accepted (staged) record batches did not reach the sink whole.
         lost: u64,
         /// The first error.
         source: Arc<io::Error>,

@@ -43,6 +43,9 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(target_endian = "big")]
+compile_error!("ipc-core writes arrays as they lie in memory, and its schemas say little-endian");
+
 mod batch;
 mod body;
 mod compress;

@@ -2,7 +2,7 @@
 //!
 //! Each function borrows the array's buffer where it already has that form and makes a new one in the arena where not.
 //! Those that narrow a child return the rows of the child that the given rows use. All of them check what they index
-//! with, so an array that contradicts itself is an error and not a panic.
+//! with, so an array that contradicts itself is an error, or garbage for the reader to refuse, and not a panic.
 
 use std::ops::Range;
 
@@ -55,7 +55,9 @@ pub(crate) fn offsets<'a, O: OffsetSizeTrait>(
     if first == O::zero() {
         body.array(offsets.inner(), rows.start * size_of::<O>(), size_of_val(window))?;
     } else {
-        body.made(size_of_val(window), |out| fill(out, window.iter().map(|&offset| offset - first)))?;
+        // Wraps where an offset in between is out of order, which is not looked for.
+        let rebased = |offset: &O| O::usize_as(offset.as_usize().wrapping_sub(first.as_usize()));
+        body.made(size_of_val(window), |out| fill(out, window.iter().map(rebased)))?;
     }
     Ok(span)
 }
@@ -168,7 +170,7 @@ pub(crate) fn run_ends<'a, E: ArrowNativeType>(
     if start == 0 && window.last().is_none_or(|last| last.as_usize() == end) {
         body.array(run_ends.inner().inner(), runs.start * size_of::<E>(), size_of_val(window))?;
     } else {
-        let rebased = window.iter().map(|e| E::usize_as(e.as_usize().min(end) - start));
+        let rebased = window.iter().map(|e| E::usize_as(e.as_usize().min(end).saturating_sub(start)));
         body.made(size_of_val(window), |out| fill(out, rebased))?;
     }
     Ok(runs)
@@ -179,7 +181,7 @@ const INLINE_VIEW: u32 = 12;
 
 /// How many bytes the views of `rows` use of their data buffers, if that is less than these hold and one buffer can
 /// hold it.
-pub(crate) fn unused_view_bytes(
+pub(crate) fn used_view_bytes(
     views: &ScalarBuffer<u128>,
     nulls: Option<&NullBuffer>,
     buffers: &[Buffer],

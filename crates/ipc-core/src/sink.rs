@@ -205,10 +205,11 @@ fn write_all_vectored(sink: &mut impl Write, slices: &mut [IoSlice<'_>], length:
         };
         let source = match sink.write_vectored(call) {
             Ok(0) => io::Error::new(ErrorKind::WriteZero, "the sink took no bytes"),
-            Ok(n) if n as u64 == left => return Ok(()),
             Ok(n) if n as u64 <= offered => {
                 left -= n as u64;
-                IoSlice::advance_slices(&mut rest, n);
+                if left > 0 {
+                    IoSlice::advance_slices(&mut rest, n);
+                }
                 continue;
             }
             Ok(n) => {

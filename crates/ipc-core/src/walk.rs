@@ -149,7 +149,7 @@ fn bytes<'a, T: ByteArrayType>(body: &mut Body<'_, 'a>, array: &'a GenericByteAr
 fn views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a GenericByteViewArray<T>, rows: Range<usize>) -> Step {
     validity(body, array, &rows)?;
     if body.options.compact_views
-        && let Some(used) = rewrite::unused_view_bytes(array.views(), array.nulls(), array.data_buffers(), &rows)?
+        && let Some(used) = rewrite::used_view_bytes(array.views(), array.nulls(), array.data_buffers(), &rows)?
     {
         return rewrite::compact_views(body, array.views(), array.nulls(), array.data_buffers(), &rows, used);
     }

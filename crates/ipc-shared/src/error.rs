@@ -24,8 +24,8 @@ pub enum Error {
     #[error("the writer was closed before any schema was known; nothing was written")]
     NoSchema,
 
-    /// The output is torn, or the sink panicked: nothing may follow.
-    #[error("the output is torn after byte {offset}, {lost} accepted batches are lost: {source}")]
+    /// The output is torn, or a thread panicked while it wrote: nothing may follow.
+    #[error("the output can be trusted up to byte {offset} only; accepted batches that are lost: {lost}")]
     Poisoned {
         /// The offset of the last byte that belongs to a whole message.
         offset: u64,

@@ -41,6 +41,7 @@ mod writer;
 
 pub use builder::Builder;
 pub use error::{Error, Result, StillShared};
+pub use ipc_core::Error as CoreError;
 pub use ipc_core::{
     Alignment, Compression, DictionaryHandling, Failed, File, Format, MetadataVersion, Options, OptionsBuilder,
     Receipt, Stats, Stream, StreamSchema,

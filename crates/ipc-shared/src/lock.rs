@@ -16,7 +16,7 @@
 //!     0        0      0     0       0       1      held; nobody sleeps (some may spin)
 //!     0        0      0     0       1       1      held; the queue is not empty: unlock wakes its head
 //!     0        0      0     1       x       x      a waiter has been woken and has not tried yet: unlock wakes no other
-//!     0        0      1     x       1       1      the head has waited too long: the next unlock hands it the lock
+//!     0        0      1     0       1       1      the head has waited too long: the next unlock hands it the lock
 //!     0        1      0     0       0       0      closed, for ever
 //!     1        0      0     0       0       0      poisoned, for ever
 //! ```
@@ -37,8 +37,8 @@
 //! What the last holder wrote before it ended the lock is seen by those who find it ended through the `Release` on the
 //! word, or on the waiter's signal, and the `Acquire` with which either is read.
 //!
-//! All else is `Relaxed`: bits that guide waiters are changed under the queue's mutex, and `owner` is only ever compared
-//! with what the comparing thread itself has stored.
+//! All else is `Relaxed`: `PARKED` and `DUE` are changed under the queue's mutex, `WAKING` is set under it and cleared by
+//! the one thread that was woken, and `owner` is only ever compared with what the comparing thread itself has stored.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;

@@ -17,7 +17,7 @@ use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::lock::{Guard, Lock, Refused};
 use crate::slot::Deposit;
-use crate::sync::{Mutex, Snapshot};
+use crate::sync::{Mutex, Snapshot, note_replan, panicking};
 use crate::window::{Drain, Reserved, Turn, Window};
 use crate::writer::Summary;
 
@@ -268,12 +268,14 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         message: &Message<B>,
         mut plan: Plan,
     ) -> Result<Receipt> {
-        // After the second time, everything is sent: that holds whatever others do, so nobody is overtaken for ever.
+        // After the second time, everything is sent. In a stream that holds whatever others do, so nobody is overtaken for
+        // ever; in a file, whose dictionaries only grow, a writer is overtaken only by another's progress.
         let mut next = Sending::Changes;
         loop {
             if let Some(receipt) = self.try_append(plan, message)? {
                 return Ok(receipt);
             }
+            note_replan();
             plan = self.plan(encoder, batch, next)?;
             next = Sending::Everything;
         }
@@ -298,20 +300,16 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     /// Appends what is ready at the front of the window. What fails stays there, to be tried again.
     pub(crate) fn append_ready(&self, drain: Drain<'_, Deposit>) -> Result<()> {
         let mut drain = Some(drain);
-        while let Some((front, mut deposit)) = drain.take().and_then(Drain::next) {
-            let appended = self.with_encoder(|encoder| {
+        while let Some(mut front) = drain.take().and_then(Drain::next) {
+            let deposit = front.content();
+            self.with_encoder(|encoder| {
                 let plan = match deposit.plan.take() {
                     Some(plan) => plan,
                     None => self.plan(encoder, &deposit.batch, Sending::Changes)?,
                 };
                 self.append(encoder, &deposit.batch, &deposit.message, plan)
-            });
-            if let Err(error) = appended {
-                front.put_back(deposit);
-                return Err(error);
-            }
-            front.pass_front();
-            drain = Some(front);
+            })?;
+            drain = Some(front.pass());
         }
         Ok(())
     }
@@ -328,6 +326,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         work: impl FnOnce(&mut W, &mut Ledger, Updates) -> ipc_core::Result<R>,
     ) -> Result<Option<R>> {
         let mut guard = self.lock()?;
+        let fuse = self.fuse(&guard);
         let mut opened = false;
         match &guard.ledger {
             Some(ledger) => {
@@ -341,6 +340,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 opened = true;
             }
         }
+        drop(fuse);
         let worked = self.use_desk(guard, |Desk { sink, ledger }| {
             let open = ledger.as_mut().expect("a ledger was there, or has just been put there");
             let before = open.dictionaries().version();
@@ -371,10 +371,9 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         mut guard: Guard<'l, Desk<W>>,
         work: impl FnOnce(&mut Desk<W>) -> ipc_core::Result<R>,
     ) -> Result<(Guard<'l, Desk<W>>, R)> {
-        let (offset, lost) = guard.ledger.as_ref().map_or((0, 0), |l| (l.confirmed_bytes(), l.staged_batches()));
-        let fuse = Fuse { shared: self, offset, lost };
+        let fuse = self.fuse(&guard);
         let result = work(&mut guard);
-        std::mem::forget(fuse);
+        drop(fuse);
         match result {
             Ok(result) => Ok((guard, result)),
             Err(ipc_core::Error::Poisoned { offset, lost, source }) => {
@@ -384,6 +383,12 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What poisons the writer if the thread panics while it holds the lock.
+    fn fuse(&self, desk: &Desk<W>) -> Fuse<'_, W, F> {
+        let (offset, lost) = desk.ledger.as_ref().map_or((0, 0), |l| (l.confirmed_bytes(), l.staged_batches()));
+        Fuse { shared: self, offset, lost, was_panicking: panicking() }
     }
 
     /// Records why the writer is poisoned, and wakes those who wait for a place.
@@ -424,11 +429,15 @@ struct Fuse<'l, W: Write + Send, F: Format> {
     shared: &'l Shared<W, F>,
     offset: u64,
     lost: u64,
+    was_panicking: bool,
 }
 
 impl<W: Write + Send, F: Format> Drop for Fuse<'_, W, F> {
     fn drop(&mut self) {
-        let source = Arc::new(io::Error::other("the sink panicked"));
+        if !panicking() || self.was_panicking {
+            return;
+        }
+        let source = Arc::new(io::Error::other("the sink, or what prepared its bytes, panicked"));
         self.shared.blow(Fault { offset: self.offset, lost: self.lost, source });
     }
 }

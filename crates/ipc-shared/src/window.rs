@@ -67,7 +67,7 @@ pub(crate) enum Reserved<'w, D> {
 
 impl<D> Window<D> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let places = Places { first: 0, queue: VecDeque::with_capacity(capacity), draining: false, closed: false };
+        let places = Places { first: 0, queue: VecDeque::new(), draining: false, closed: false };
         Self { places: Mutex::new(places), changed: Condvar::new(), capacity }
     }
 
@@ -198,7 +198,7 @@ pub(crate) struct Drain<'w, D> {
     window: &'w Window<D>,
 }
 
-impl<D> Drain<'_, D> {
+impl<'w, D> Drain<'w, D> {
     /// The front place, whose content the drainer brings along, has been appended, or will never be.
     pub(crate) fn pass_front(&self) {
         let mut places = self.window.places.lock();
@@ -207,9 +207,9 @@ impl<D> Drain<'_, D> {
         self.window.changed.notify_all();
     }
 
-    /// Takes what is ready at the front. It keeps its place until [`pass_front`](Self::pass_front), or until it is
-    /// [`put_back`](Self::put_back). Without anything ready, the drainer stops being one.
-    pub(crate) fn next(self) -> Option<(Self, D)> {
+    /// Takes what is ready at the front. It keeps its place until it has been [passed](Taken::pass); dropped before, also
+    /// by a panic, it goes back there. Without anything ready, the drainer stops being one.
+    pub(crate) fn next(self) -> Option<Taken<'w, D>> {
         let mut places = self.window.places.lock();
         loop {
             match places.queue.front_mut() {
@@ -221,8 +221,9 @@ impl<D> Drain<'_, D> {
                 Some(place @ Place::Ready(_)) => {
                     let Place::Ready(content) = std::mem::replace(place, Place::Taken) else { return None };
                     drop(places);
-                    return Some((self, content));
+                    return Some(Taken { content: Some(content), drain: Some(self) });
                 }
+                // Nobody else drains, so nothing is taken.
                 None | Some(Place::Out | Place::Taken) => {
                     // Under the same lock as the look: nobody can make the front ready unseen.
                     places.stop_draining(&self.window.changed);
@@ -240,10 +241,36 @@ impl<D> Drain<'_, D> {
     pub(crate) fn close(&self) {
         self.window.places.lock().close(&self.window.changed);
     }
+}
 
-    /// Puts what [`next`](Self::next) gave back to its place.
-    pub(crate) fn put_back(&self, content: D) {
-        self.window.places.lock().queue[0] = Place::Ready(content);
+/// What the drainer has taken from the front.
+#[derive(Debug)]
+pub(crate) struct Taken<'w, D> {
+    /// There until it has been passed, or goes back.
+    content: Option<D>,
+    drain: Option<Drain<'w, D>>,
+}
+
+impl<'w, D> Taken<'w, D> {
+    pub(crate) fn content(&mut self) -> &mut D {
+        self.content.as_mut().expect("it is there until it is passed, which consumes this")
+    }
+
+    /// It has been appended: its place leaves the window.
+    pub(crate) fn pass(mut self) -> Drain<'w, D> {
+        self.content = None;
+        let drain = self.drain.take().expect("it is there until it is passed, which consumes this");
+        drain.pass_front();
+        drain
+    }
+}
+
+impl<D> Drop for Taken<'_, D> {
+    fn drop(&mut self) {
+        // Before the drain is dropped, which lets others drain.
+        if let (Some(content), Some(drain)) = (self.content.take(), &self.drain) {
+            drain.window.places.lock().queue[0] = Place::Ready(content);
+        }
     }
 }
 
@@ -260,10 +287,9 @@ mod tests {
     fn drained(drain: Drain<'_, char>) -> String {
         let mut all = String::new();
         let mut drain = Some(drain);
-        while let Some((d, content)) = drain.and_then(Drain::next) {
-            all.push(content);
-            d.pass_front();
-            drain = Some(d);
+        while let Some(mut taken) = drain.and_then(Drain::next) {
+            all.push(*taken.content());
+            drain = Some(taken.pass());
         }
         all
     }
@@ -305,9 +331,7 @@ mod tests {
     fn what_could_not_be_appended_is_the_next_reservers_job() {
         let window = Window::new(1);
         let drain = window.leave(reserve(&window), 'a').unwrap().unwrap();
-        let (drain, content) = drain.next().unwrap();
-        drain.put_back(content);
-        drop(drain);
+        drop(drain.next().unwrap());
         let Ok(Reserved::NotYet(drain)) = window.reserve() else { panic!("the window is full") };
         assert_eq!(drained(drain), "a");
         assert_eq!(reserve(&window), 1);

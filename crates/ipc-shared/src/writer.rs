@@ -116,7 +116,9 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`](crate::Error::Closed), [`Error::Poisoned`](crate::Error::Poisoned) or [`Error::Reentrant`](crate::Error::Reentrant).
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::Poisoned`](crate::Error::Poisoned) or
+    /// [`Error::Reentrant`](crate::Error::Reentrant); and [`Error::Core`](crate::Error::Core) where the window is full of
+    /// accepted batches that the sink refuses. They stay accepted.
     pub fn reserve(&self) -> Result<Slot<W, F>> {
         let place = self.shared.reserve()?;
         Ok(Slot::new(Arc::clone(&self.shared), place))

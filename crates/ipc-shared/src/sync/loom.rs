@@ -15,7 +15,7 @@ use super::{Acquire, Release};
 
 /// What a model may set and ask.
 pub mod model {
-    use super::{COIN, Cell, PARKS, SLEEPS};
+    use super::{COIN, Cell, PARKS, REPLANS, SLEEPS};
 
     /// Makes one park of this thread return early, as a real one may.
     pub fn wake_spuriously_once() {
@@ -34,6 +34,12 @@ pub mod model {
         SLEEPS.with(Cell::get)
     }
 
+    /// How often a plan had gone stale when it was to be carried out, over all executions so far.
+    #[must_use]
+    pub fn replans() -> usize {
+        REPLANS.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     pub(super) fn take_coin() -> bool {
         COIN.with(|coin: &Cell<bool>| coin.replace(false))
     }
@@ -47,6 +53,13 @@ loom::thread_local! {
 
 /// Outside loom's sight, since tokens are never used twice.
 static LAST_TOKEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// Counts for the models what the interface does not show.
+pub(crate) fn note_replan() {
+    REPLANS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+}
+
+static REPLANS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 /// Outside loom's sight, since it counts over all executions.
 static PARKS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);

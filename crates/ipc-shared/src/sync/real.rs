@@ -151,6 +151,9 @@ pub(crate) fn thread_token() -> usize {
     })
 }
 
+/// Counts for the models what the interface does not show.
+pub(crate) fn note_replan() {}
+
 /// How often a thread looks again before it sleeps.
 pub(crate) const SPINS: u32 = 100;
 

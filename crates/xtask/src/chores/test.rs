@@ -90,6 +90,8 @@ fn codecs(workspace: &Workspace) -> Result<()> {
         let selection = format!("--package ipc-core --no-default-features{features}");
         Cargo::new(workspace, &format!("clippy {selection} --all-targets -- -D warnings")).run()?;
         Cargo::new(workspace, &format!("test {selection} --lib")).run()?;
+        let shared = format!("clippy --package ipc-shared --no-default-features{features} --lib -- -D warnings");
+        Cargo::new(workspace, &shared).run()?;
     }
     Ok(())
 }
