@@ -14,6 +14,7 @@ use crate::footer::Footer;
 use crate::input::{Kind, recognize, seek_first_message};
 use crate::scan::{self, Content, Damage, Head, Next};
 use crate::source::{Source, display_name};
+use crate::summary::counted;
 
 /// Inspects.
 pub(crate) fn run(arguments: &InspectArguments) -> Result<()> {
@@ -197,16 +198,16 @@ impl<W: Write> Listing<W> {
         }
         writeln!(
             self.out,
-            "\n{} rows in {} record batches; {} dictionary batches, {} of them deltas",
-            HumanCount(totals.rows),
-            HumanCount(totals.record_batches),
-            HumanCount(totals.dictionary_batches),
+            "\n{} in {}; {}, {} of them deltas",
+            counted(totals.rows, "row", "rows"),
+            counted(totals.record_batches, "record batch", "record batches"),
+            counted(totals.dictionary_batches, "dictionary batch", "dictionary batches"),
             HumanCount(totals.deltas),
         )?;
         writeln!(
             self.out,
-            "{} messages: {} of metadata, {} of bodies; {}",
-            HumanCount(totals.messages),
+            "{}: {} of metadata, {} of bodies; {}",
+            counted(totals.messages, "message", "messages"),
             HumanBytes(totals.metadata_bytes),
             HumanBytes(totals.body_bytes),
             if stopped.is_none() { "complete" } else { "NOT complete" },

@@ -136,6 +136,8 @@ pub(crate) fn display_name(path: &Path) -> String {
 
 fn create_beside(target: &Path) -> io::Result<(File, TempPath)> {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Asked first, since the error of the temporary file would speak of a name that nobody gave.
+    fs::metadata(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".arrow-ipc-").suffix(".tmp");
     // As of any new file: the umask takes its share.

@@ -44,15 +44,15 @@ impl Report<'_> {
     pub(crate) fn text(&self) -> String {
         let Self { job, stats, read_bytes, elapsed } = self;
         format!(
-            "{} rows in {} batches from {}: {} -> {} ({}), {:.2} s on {}",
-            HumanCount(stats.rows),
-            HumanCount(stats.record_batches),
-            counted(job.inputs.len(), "input"),
+            "{} in {} from {}: {} -> {} ({}), {:.2} s on {}",
+            counted(stats.rows, "row", "rows"),
+            counted(stats.record_batches, "batch", "batches"),
+            counted(job.inputs.len() as u64, "input", "inputs"),
             HumanBytes(*read_bytes),
             HumanBytes(stats.written_bytes),
             compression(job.options.compression()),
             elapsed.as_secs_f64(),
-            counted(job.threads, "thread"),
+            counted(job.threads as u64, "thread", "threads"),
         )
     }
 }
@@ -76,6 +76,7 @@ fn compression(compression: Compression) -> String {
     }
 }
 
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+/// So many of something.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
 }
