@@ -238,6 +238,28 @@ fn io_error_poisons() {
     });
 }
 
+#[test]
+fn close_without_schema() {
+    explore("a write that lost the race against a close without schema", |coverage| {
+        let sink = Shared::default();
+        let writer = SharedWriter::stream(sink.clone()).build().unwrap();
+        let other = {
+            let writer = writer.clone();
+            thread::spawn(move || writer.write(&batch(1)))
+        };
+        let closed = writer.close();
+        match (closed, other.join().unwrap()) {
+            (Ok(_), Ok(_)) => assert_eq!(sink.numbers(), [1]),
+            (Err(Error::NoSchema), Err(Error::Closed)) => {
+                assert!(sink.bytes().is_empty(), "nothing is written");
+                coverage.met();
+            }
+            (closed, written) => panic!("{closed:?}, {written:?}"),
+        }
+        assert!(matches!(writer.close(), Err(Error::Closed)));
+    });
+}
+
 /// Writes to the writer that it is the sink of.
 #[derive(Default)]
 struct Calling {

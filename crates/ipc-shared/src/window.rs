@@ -338,6 +338,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_goes_back_when_its_drainer_panics() {
+        let window = Window::new(1);
+        let drain = window.leave(reserve(&window), 'a').unwrap();
+        let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _taken = drain.and_then(Drain::next);
+            panic!("on purpose");
+        }));
+        assert!(died.is_err());
+        assert_eq!(window.waiting(), 1);
+        assert_eq!(drained(window.drain()), "a");
+    }
+
+    #[test]
     fn closing_gives_up_what_is_out_and_keeps_what_is_ready() {
         let window = Window::new(4);
         let [a, b, c] = [(); 3].map(|()| reserve(&window));
