@@ -2,8 +2,8 @@
 //!
 //! A batch's metadata always has the same tables; only the lists and four numbers differ from message to message. So
 //! the tables are laid out once, as a template, and a message is a copy of it with the numbers patched in and the lists
-//! appended. That costs a tenth of what building the flatbuffer anew does. Schema and footer, written once, are built
-//! with the generated code.
+//! appended. That takes a quarter of the instructions of building the flatbuffer anew. Schema and footer, written once,
+//! are built with the generated code.
 //!
 //! Offsets in a flatbuffer point forward, to what stands behind them, except a table's to its vtable, which points back;
 //! numbers are little-endian and aligned to their size, counted from the start of the buffer. See the
