@@ -56,6 +56,24 @@ fn mutex_3() {
 }
 
 #[test]
+fn parked_without_signal() {
+    explore_unbounded("a waiter asleep when the only unlock comes", |coverage| {
+        let lock = Arc::new(Lock::new(0));
+        let guard = lock.lock().unwrap();
+        let waiter = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || {
+                add(&lock, 1);
+                model::parks_of_this_thread()
+            })
+        };
+        // Nobody comes by later to mend it: a waiter that sleeps behind this unlock's back sleeps for ever.
+        drop(guard);
+        coverage.met_if(waiter.join().unwrap() > 0);
+    });
+}
+
+#[test]
 fn spurious_wakeup() {
     explore("a park that returns early", |coverage| {
         let lock = Arc::new(Lock::new(0));
@@ -128,6 +146,59 @@ fn what_was_written_before_the_end_is_seen_after_it() {
         written.with_mut(|value| unsafe { *value = 7 });
         guard.close();
         coverage.met_if(reader.join().unwrap());
+    });
+}
+
+#[test]
+fn panic_poisons() {
+    explore("a waiter that is asleep when the holder panics", |coverage| {
+        let lock = Arc::new(Lock::new(0));
+        let before = model::parks();
+        let waiter = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || lock.lock().map(|mut value| *value += 1))
+        };
+        let died = model::catch(|| {
+            let _guard = lock.lock().unwrap();
+            thread::yield_now();
+            model::panic()
+        });
+        assert!(died.is_none());
+        let asleep = model::parks() > before;
+        let waited = waiter.join().unwrap();
+        assert_eq!(lock.lock().err(), Some(Refused::Poisoned));
+        coverage.met_if(asleep && waited == Err(Refused::Poisoned));
+    });
+}
+
+#[test]
+fn dropped_by_the_last() {
+    explore("a waiter that outlived the one that woke it", |coverage| {
+        /// Counts its ends.
+        struct Value(Arc<loom::sync::atomic::AtomicUsize>);
+        impl Drop for Value {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+
+        let before = model::parkers();
+        let drops = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
+        let lock = Arc::new(Lock::new(Value(Arc::clone(&drops))));
+        let others = [(); 2].map(|()| {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || {
+                drop(lock.lock().unwrap());
+                drop(lock);
+                model::parks_of_this_thread()
+            })
+        });
+        // loom itself reports a lock that nobody drops, or that somebody uses behind its end.
+        drop(lock);
+        let slept = others.into_iter().map(|other| other.join().unwrap()).sum::<usize>();
+        assert_eq!(drops.load(std::sync::atomic::Ordering::Relaxed), 1, "the value is dropped, once");
+        assert_eq!(model::parkers(), before, "nobody keeps a waiter that has gone");
+        coverage.met_if(slept > 0);
     });
 }
 

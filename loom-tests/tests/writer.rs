@@ -238,6 +238,94 @@ fn io_error_poisons() {
     });
 }
 
+/// Panics when it is given a batch.
+struct Panicking {
+    sink: Shared,
+    writes: usize,
+}
+
+impl Write for Panicking {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        if self.writes > 1 {
+            model::panic();
+        }
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn panic_in_sink_poisons() {
+    explore("a writer that finds that another has panicked in the sink", |coverage| {
+        let sink = Shared::default();
+        let panicking = Panicking { sink: sink.clone(), writes: 0 };
+        let writer = SharedWriter::stream(panicking).schema(batch(0).schema()).build().unwrap();
+        let header = sink.bytes().len() as u64;
+        let other = {
+            let writer = writer.clone();
+            thread::spawn(move || model::catch(|| writer.write(&batch(1))))
+        };
+        let results = [model::catch(|| writer.write(&batch(2))), other.join().unwrap()];
+        assert_eq!(results.iter().filter(|result| result.is_none()).count(), 1, "one panics, the other comes too late");
+        for result in results.into_iter().flatten() {
+            let Err(Error::Poisoned { offset, .. }) = result else { panic!("{result:?}") };
+            assert_eq!(offset, header, "whoever is refused is told why");
+            coverage.met();
+        }
+        assert!(matches!(writer.close(), Err(Error::Poisoned { .. })));
+        assert_eq!(sink.bytes().len() as u64, header, "nothing follows");
+    });
+}
+
+/// Says when it is dropped.
+struct Mortal {
+    sink: Shared,
+    drops: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl Write for Mortal {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        self.drops.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn last_handle_dropped() {
+    explore("a last handle that was not the first one's", |coverage| {
+        let before = model::parkers();
+        let sink = Shared::default();
+        let drops = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let mortal = Mortal { sink: sink.clone(), drops: std::sync::Arc::clone(&drops) };
+        let writer = SharedWriter::stream(mortal).schema(batch(0).schema()).build().unwrap();
+        let header = sink.bytes().len();
+        let mut producer = writer.producer();
+        let slot = writer.reserve().unwrap();
+        let others =
+            [thread::spawn(move || producer.write(&batch(1)).map(drop)), thread::spawn(move || slot.write(&batch(2)))];
+        drop(writer);
+        let dropped_early = drops.load(std::sync::atomic::Ordering::Relaxed) == 1;
+        coverage.met_if(!dropped_early);
+        others.into_iter().for_each(|other| other.join().unwrap().unwrap());
+        assert_eq!(drops.load(std::sync::atomic::Ordering::Relaxed), 1, "the sink is dropped, once");
+        assert_eq!(model::parkers(), before, "nobody keeps a waiter that has gone");
+        assert!(sink.bytes().len() > header, "what was accepted is there, without an end");
+    });
+}
+
 #[test]
 fn close_without_schema() {
     explore("a write that lost the race against a close without schema", |coverage| {

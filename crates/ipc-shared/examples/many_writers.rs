@@ -4,6 +4,8 @@
 //! through a mutex around arrow-rs's `FileWriter`. Reads what the shared writer wrote back with arrow-rs's reader, and
 //! says what it has checked and how fast each was.
 
+#![expect(clippy::disallowed_types, reason = "what the library must not name, a program may")]
+
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs::File;

@@ -51,7 +51,7 @@ pub use slot::Slot;
 pub use writer::{SharedWriter, Summary};
 
 /// What models may set and ask.
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 pub use sync::model;
 
 /// The examples of the README, which must compile.

@@ -363,7 +363,8 @@ const HANDED_OVER: u8 = 2;
 /// The lock has ended.
 const SENT_AWAY: u8 = 3;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "what the lock is tested with")]
 mod tests {
     use std::sync::atomic::AtomicBool;
     use std::thread;

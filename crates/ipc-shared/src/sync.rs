@@ -1,25 +1,33 @@
-//! The one place that names the primitives of concurrency: `std`, `crossbeam` and `arc-swap`, or `loom` under
-//! `cfg(loom)`.
+//! The one place that names the primitives of concurrency: `std`, `crossbeam` and `arc-swap`, or those of a model
+//! checker, `loom` under `cfg(loom)` and `shuttle` under `cfg(shuttle)`.
 //!
 //! Everything else in this crate reaches atomics, cells, parkers, the published snapshot, the clock and the spin hint
-//! through here, so that the models explore the very code that ships. Where loom has no counterpart, or one that would
-//! hide faults, its side has a stand-in that allows *more* than the real thing: parks that return early, snapshots that
-//! are stale.
+//! through here, so that the models explore the very code that ships; clippy's lists of disallowed types and methods see
+//! to it. Where a checker has no counterpart, or one that would hide faults, [`modelled`](self) has a stand-in that
+//! allows *more* than the real thing: parks that return early, snapshots that are stale.
 
-#[cfg(loom)]
-mod loom;
 #[cfg(not(loom))]
+mod cell;
+#[cfg(any(loom, shuttle))]
+#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "counts for the models, out of their sight")]
+mod modelled;
+#[cfg(not(any(loom, shuttle)))]
+#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is the place that names them")]
 mod real;
 
-#[cfg(loom)]
-pub(crate) use self::loom::*;
-#[cfg(not(loom))]
+#[cfg(any(loom, shuttle))]
+pub(crate) use self::modelled::*;
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::real::*;
 
-#[cfg(loom)]
-pub use self::loom::model;
+#[cfg(not(loom))]
+pub(crate) use self::cell::UnsafeCell;
+
+#[cfg(any(loom, shuttle))]
+pub use self::modelled::model;
 
 pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// A figure that anybody may read. It takes part in no protocol, so the models need not see it.
+#[expect(clippy::disallowed_types, reason = "this is the place that names them")]
 pub(crate) type Figure = std::sync::atomic::AtomicU64;

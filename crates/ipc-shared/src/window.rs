@@ -280,7 +280,7 @@ impl<D> Drop for Drain<'_, D> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -7,32 +7,23 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-pub(crate) use std::hint::spin_loop;
-pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
-pub(crate) use std::thread::panicking;
-
 use super::Relaxed;
 
-/// A cell whose accesses loom can see.
-#[derive(Debug)]
-pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+// Aliases, not imports: clippy sees through imports, and would find the types behind them wherever they are used.
+pub(crate) type AtomicU8 = std::sync::atomic::AtomicU8;
+pub(crate) type AtomicU32 = std::sync::atomic::AtomicU32;
+pub(crate) type AtomicUsize = std::sync::atomic::AtomicUsize;
 
-impl<T> UnsafeCell<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Self(std::cell::UnsafeCell::new(value))
-    }
+/// Tells the processor that this thread is about to look again.
+#[inline]
+pub(crate) fn spin_loop() {
+    std::hint::spin_loop();
+}
 
-    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
-        f(self.0.get())
-    }
-
-    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
-        f(self.0.get())
-    }
-
-    pub(crate) fn into_inner(self) -> T {
-        self.0.into_inner()
-    }
+/// Whether this thread is unwinding from a panic.
+#[inline]
+pub(crate) fn panicking() -> bool {
+    std::thread::panicking()
 }
 
 /// A mutex for what is rare and short. It does not care for panics: nothing that panics runs under it.

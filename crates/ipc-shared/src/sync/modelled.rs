@@ -1,0 +1,297 @@
+//! The primitives as the models explore them, with whichever checker this is built for.
+
+use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, LockResult, PoisonError};
+
+#[cfg(loom)]
+use loom as checker;
+#[cfg(all(shuttle, not(loom)))]
+use shuttle as checker;
+
+#[cfg(loom)]
+pub(crate) use checker::cell::UnsafeCell;
+
+use super::{Acquire, Release};
+
+pub(crate) type AtomicU8 = checker::sync::atomic::AtomicU8;
+pub(crate) type AtomicU32 = checker::sync::atomic::AtomicU32;
+pub(crate) type AtomicUsize = checker::sync::atomic::AtomicUsize;
+
+/// Never called, since nothing spins in a model.
+pub(crate) fn spin_loop() {
+    checker::hint::spin_loop();
+}
+
+/// What a model may set and ask.
+pub mod model {
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    use super::{ALIVE, COIN, Cell, GUARDS, PARKS, REPLANS, SLEEPS, UNWINDING, checker};
+
+    /// Panics, in a thread that will [`catch`] it, without a word on standard error.
+    ///
+    /// Waits until nobody holds a mutex. All threads of a model run on one thread of the system, so that `std` would take
+    /// a mutex for poisoned that another one gives back meanwhile. That takes nothing from what is explored: where a
+    /// panic begins nobody sees, only what is done while it passes.
+    ///
+    /// # Panics
+    ///
+    /// Always.
+    pub fn panic() -> ! {
+        while GUARDS.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+            checker::thread::yield_now();
+        }
+        UNWINDING.with(|unwinding| unwinding.set(true));
+        resume_unwind(Box::new("a panic of the model's own"))
+    }
+
+    /// Runs `f`, and says whether it came through without a [`panic`].
+    pub fn catch<R>(f: impl FnOnce() -> R) -> Option<R> {
+        match catch_unwind(AssertUnwindSafe(f)) {
+            Ok(result) => Some(result),
+            Err(_) if UNWINDING.with(|unwinding| unwinding.replace(false)) => None,
+            // Any other panic is the model's failure.
+            Err(failure) => resume_unwind(failure),
+        }
+    }
+
+    /// How many parkers there are, over all threads: none, once nobody waits and nobody is being woken.
+    #[must_use]
+    pub fn parkers() -> usize {
+        ALIVE.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Makes one park of this thread return early, as a real one may.
+    pub fn wake_spuriously_once() {
+        COIN.with(|coin| coin.set(true));
+    }
+
+    /// How often threads really went to sleep, over all executions so far.
+    #[must_use]
+    pub fn parks() -> usize {
+        PARKS.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// How often this thread really went to sleep in this execution.
+    #[must_use]
+    pub fn parks_of_this_thread() -> usize {
+        SLEEPS.with(Cell::get)
+    }
+
+    /// How often a plan had gone stale when it was to be carried out, over all executions so far.
+    #[must_use]
+    pub fn replans() -> usize {
+        REPLANS.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    pub(super) fn take_coin() -> bool {
+        COIN.with(|coin: &Cell<bool>| coin.replace(false))
+    }
+}
+
+checker::thread_local! {
+    static UNWINDING: Cell<bool> = Cell::new(false);
+    static COIN: Cell<bool> = Cell::new(false);
+    static SLEEPS: Cell<usize> = Cell::new(0);
+    static TOKEN: usize = LAST_TOKEN.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+}
+
+/// Whether this thread is unwinding. The threads of a model share one thread of the system, and so does `std`'s answer.
+pub(crate) fn panicking() -> bool {
+    UNWINDING.with(Cell::get)
+}
+
+/// Outside the checker's sight, since tokens are never used twice.
+static LAST_TOKEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// Counts for the models what the interface does not show.
+pub(crate) fn note_replan() {
+    REPLANS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+}
+
+static REPLANS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// How many guards of mutexes there are.
+static GUARDS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// How many parkers there are.
+static ALIVE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// Outside the checker's sight, since it counts over all executions.
+static PARKS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// A mutex for what is rare and short. Nothing panics under it.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);
+
+/// The right to use what is under a [`Mutex`]. Counted: see [`model::panic`].
+#[derive(Debug)]
+pub(crate) struct MutexGuard<'m, T>(Option<checker::sync::MutexGuard<'m, T>>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(checker::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        MutexGuard::new(self.0.lock())
+    }
+}
+
+impl<'m, T> MutexGuard<'m, T> {
+    fn new(locked: LockResult<checker::sync::MutexGuard<'m, T>>) -> Self {
+        GUARDS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self(Some(locked.expect("nothing panics under it")))
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is there until this is dropped")
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("it is there until this is dropped")
+    }
+}
+
+impl<T> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        GUARDS.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// A condition variable for [`Mutex`].
+#[derive(Debug)]
+pub(crate) struct Condvar(checker::sync::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self(checker::sync::Condvar::new())
+    }
+
+    pub(crate) fn wait<'m, T>(&self, mut guard: MutexGuard<'m, T>) -> MutexGuard<'m, T> {
+        let inner = guard.0.take().expect("it is there until this is dropped");
+        drop(guard);
+        MutexGuard::new(self.0.wait(inner))
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// A token under a mutex. loom's own park loses tokens and never wakes early; this one does neither.
+#[derive(Debug)]
+pub(crate) struct Parker(Arc<Token>);
+
+/// Wakes the thread of a [`Parker`].
+#[derive(Debug)]
+pub(crate) struct Waker(Arc<Token>);
+
+#[derive(Debug)]
+struct Token {
+    given: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        ALIVE.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl Parker {
+    pub(crate) fn new() -> Self {
+        ALIVE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self(Arc::new(Token { given: Mutex::new(false), changed: Condvar::new() }))
+    }
+
+    pub(crate) fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.0))
+    }
+
+    pub(crate) fn park(&self) {
+        if model::take_coin() {
+            return;
+        }
+        let mut given = self.0.given.lock();
+        while !*given {
+            PARKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            SLEEPS.with(|sleeps| sleeps.set(sleeps.get() + 1));
+            given = self.0.changed.wait(given);
+        }
+        *given = false;
+    }
+}
+
+impl Waker {
+    pub(crate) fn wake(&self) {
+        *self.0.given.lock() = true;
+        self.0.changed.notify_all();
+    }
+}
+
+/// Versions that are only added to, and the number of the newest, which a reader may see late.
+#[derive(Debug)]
+pub(crate) struct Snapshot<T> {
+    versions: std::sync::Mutex<Vec<Arc<T>>>,
+    newest: AtomicUsize,
+}
+
+impl<T> Snapshot<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { versions: std::sync::Mutex::new(vec![Arc::new(value)]), newest: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn load(&self) -> impl Deref<Target = Arc<T>> {
+        let newest = self.newest.load(Acquire);
+        Box::new(Arc::clone(&self.versions.lock().unwrap_or_else(PoisonError::into_inner)[newest]))
+    }
+
+    pub(crate) fn store(&self, value: T) {
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.push(Arc::new(value));
+        let newest = versions.len() - 1;
+        drop(versions);
+        self.newest.store(newest, Release);
+    }
+}
+
+/// Ends at every second look, so that models see both answers.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    looks: Cell<u32>,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self { looks: Cell::new(0) }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.looks.set(self.looks.get() + 1);
+        self.looks.get().is_multiple_of(2)
+    }
+
+    #[expect(clippy::unused_self, reason = "looks go on being counted")]
+    pub(crate) fn renew(&mut self) {}
+}
+
+/// A number that no other thread has or ever had, and never 0.
+pub(crate) fn thread_token() -> usize {
+    TOKEN.with(|token| *token)
+}
+
+/// Each spin is a branch to explore: none.
+pub(crate) const SPINS: u32 = 0;
+
+/// How many cores there are.
+pub(crate) fn cores() -> usize {
+    1
+}
