@@ -9,7 +9,7 @@
 #[cfg(not(loom))]
 mod cell;
 #[cfg(any(loom, shuttle))]
-#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "counts for the models, out of their sight")]
+#[expect(clippy::disallowed_types, reason = "counts for the models, out of their sight")]
 mod modelled;
 #[cfg(not(any(loom, shuttle)))]
 #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is the place that names them")]

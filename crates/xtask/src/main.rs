@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::chores::{loom, test};
+use crate::chores::{loom, shuttle, test};
 use crate::error::Result;
 use crate::workspace::Workspace;
 
@@ -36,6 +36,8 @@ struct Arguments {
 enum Chore {
     Test(test::Arguments),
     Loom(loom::Arguments),
+    /// Tries the shared writer under random schedules.
+    Shuttle,
 }
 
 fn main() -> ExitCode {
@@ -53,5 +55,6 @@ fn run(chore: Chore) -> Result<()> {
     match chore {
         Chore::Test(arguments) => test::run(&workspace, &arguments),
         Chore::Loom(arguments) => loom::run(&workspace, &arguments),
+        Chore::Shuttle => shuttle::run(&workspace),
     }
 }

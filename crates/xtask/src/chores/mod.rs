@@ -5,4 +5,5 @@
 //! is a chore of its own.
 
 pub(crate) mod loom;
+pub(crate) mod shuttle;
 pub(crate) mod test;

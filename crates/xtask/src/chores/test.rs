@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::cargo::Cargo;
 use crate::checks::{lz4_flex, msrv};
-use crate::chores::loom;
+use crate::chores::{loom, shuttle};
 use crate::error::{Error, Result};
 use crate::steps::Report;
 use crate::workspace::Workspace;
@@ -34,7 +34,7 @@ enum Step {
     Lz4Flex,
     /// Formatting.
     Fmt,
-    /// Lints, warnings denied, with and without `--cfg loom`.
+    /// Lints, warnings denied, with and without `--cfg loom` or `--cfg shuttle`.
     Clippy,
     /// Unit, integration, compile-fail and documentation tests.
     Tests,
@@ -42,6 +42,8 @@ enum Step {
     Codecs,
     /// Concurrency models, up to 3 preemptions.
     Loom,
+    /// Random schedules of more threads.
+    Shuttle,
     /// Documentation, warnings denied, with and without private items.
     Docs,
     /// Every example, built for release and run.
@@ -66,6 +68,7 @@ impl Step {
             Self::Tests => Cargo::new(workspace, "test --workspace --no-fail-fast").run(),
             Self::Codecs => codecs(workspace),
             Self::Loom => loom::run(workspace, &loom::Arguments::default()),
+            Self::Shuttle => shuttle::run(workspace),
             Self::Docs => docs(workspace),
             Self::Examples => examples(workspace),
         }
@@ -82,7 +85,9 @@ impl fmt::Display for Step {
 fn clippy(workspace: &Workspace) -> Result<()> {
     Cargo::new(workspace, "clippy --workspace --all-targets --keep-going -- -D warnings").run()?;
     let models = Cargo::new(workspace, "clippy --package loom-tests --profile loom --all-targets --keep-going");
-    loom::cfg_loom(workspace, models).args(["--", "-D", "warnings"]).run()
+    loom::cfg_loom(workspace, models).args(["--", "-D", "warnings"]).run()?;
+    let schedules = Cargo::new(workspace, "clippy --package loom-tests --profile loom --all-targets --keep-going");
+    shuttle::cfg_shuttle(workspace, schedules).args(["--", "-D", "warnings"]).run()
 }
 
 fn codecs(workspace: &Workspace) -> Result<()> {

@@ -1,0 +1,66 @@
+//! Exploring with loom, with a claim to have met something.
+//!
+//! A model that never meets the interleaving it exists for proves nothing. [`explore`] therefore runs a model over all
+//! interleavings within the bound and fails unless the model says, through [`Coverage`], that it met what it is about.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How often a model met what it is about, over all interleavings. Outside loom's sight.
+#[derive(Debug, Default)]
+pub struct Coverage(AtomicUsize);
+
+impl Coverage {
+    /// The model has met it.
+    pub fn met(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The model has met it if `condition` holds.
+    pub fn met_if(&self, condition: bool) {
+        if condition {
+            self.met();
+        }
+    }
+}
+
+/// Explores `model` within `LOOM_MAX_PREEMPTIONS`, and fails unless it met what `about` names.
+///
+/// # Panics
+///
+/// Where the model fails, or never met what it is about.
+pub fn explore(about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
+    run(&loom::model::Builder::new(), about, model);
+}
+
+/// As [`explore`], but for a model with so much to explore that only a deep run goes beyond `bound` preemptions.
+///
+/// # Panics
+///
+/// As [`explore`].
+pub fn explore_within(bound: usize, about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound =
+        builder.preemption_bound.map(|given| if given > 3 { given - 2 } else { bound.min(given) });
+    run(&builder, about, model);
+}
+
+/// As [`explore`], without a bound on preemptions.
+///
+/// # Panics
+///
+/// As [`explore`].
+pub fn explore_unbounded(about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = None;
+    run(&builder, about, model);
+}
+
+fn run(builder: &loom::model::Builder, about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
+    let coverage = Arc::new(Coverage::default());
+    let seen = Arc::clone(&coverage);
+    builder.check(move || model(&seen));
+    let met = coverage.0.load(Ordering::Relaxed);
+    assert!(met > 0, "no interleaving met what the model is about: {about}");
+    eprintln!("met {met} times: {about}");
+}
