@@ -33,18 +33,6 @@ pub fn explore(about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
     run(&loom::model::Builder::new(), about, model);
 }
 
-/// As [`explore`], but for a model with so much to explore that only a deep run goes beyond `bound` preemptions.
-///
-/// # Panics
-///
-/// As [`explore`].
-pub fn explore_within(bound: usize, about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound =
-        builder.preemption_bound.map(|given| if given > 3 { given - 2 } else { bound.min(given) });
-    run(&builder, about, model);
-}
-
 /// As [`explore`], without a bound on preemptions.
 ///
 /// # Panics

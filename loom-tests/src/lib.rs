@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, types::Int8Type};
 
 #[cfg(loom)]
-pub use self::explore::{Coverage, explore, explore_unbounded, explore_within};
+pub use self::explore::{Coverage, explore, explore_unbounded};
 
 /// One row, one column.
 ///

@@ -36,7 +36,7 @@ fn mutex_2x1() {
 
 #[test]
 fn mutex_2x2() {
-    explore("a park", |coverage| two_threads(coverage, 2));
+    explore_unbounded("a park", |coverage| two_threads(coverage, 2));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use ipc_shared::{Error, SharedWriter, model};
 use loom::thread;
-use loom_tests::{Coverage, Shared, batch, dictionary_batch, explore, explore_within, values};
+use loom_tests::{Coverage, Shared, batch, dictionary_batch, explore, values};
 
 /// A close against writers of one batch each: what was accepted is there, and nothing else.
 fn close_against<const WRITERS: usize>(coverage: &Coverage) {
@@ -41,7 +41,7 @@ fn close_vs_write() {
 
 #[test]
 fn close_vs_write_x2() {
-    explore_within(2, "a write that lost the race", close_against::<2>);
+    explore("a write that lost the race", close_against::<2>);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn different_dictionaries() {
 
 #[test]
 fn reserved_order() {
-    explore_within(2, "a slot that was left for another thread to append", |coverage| {
+    explore("a slot that was left for another thread to append", |coverage| {
         let sink = Shared::default();
         let writer = SharedWriter::stream(sink.clone()).schema(batch(0).schema()).window(2).build().unwrap();
         let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];

@@ -7,26 +7,27 @@
 //!
 //! # States
 //!
-//! One word holds what must change together; the queue behind it has a mutex of its own, touched only by threads that
-//! are about to sleep or to wake somebody.
+//! One word holds what must change together: the owner, as a number that no other thread has, and the flags below its
+//! bits. The queue has a mutex of its own, touched only by threads that are about to sleep or to wake somebody.
 //!
 //! ```text
-//!  POISONED  CLOSED  DUE  WAKING  PARKED  LOCKED
-//!     0        0      0     0       0       0      free; nobody waits
-//!     0        0      0     0       0       1      held; nobody sleeps (some may spin)
-//!     0        0      0     0       1       1      held; the queue is not empty: unlock wakes its head
-//!     0        0      0     1       x       x      a waiter has been woken and has not tried yet: unlock wakes no other
-//!     0        0      1     0       1       1      the head has waited too long: the next unlock hands it the lock
-//!     0        1      0     0       0       0      closed, for ever
-//!     1        0      0     0       0       0      poisoned, for ever
+//!  owner  POISONED  CLOSED  DUE  WAKING  PARKED
+//!    0       0        0      0     0       0     free; nobody waits
+//!    t       0        0      0     0       0     held; nobody sleeps (some may spin)
+//!    t       0        0      0     0       1     held; the queue is not empty: unlock wakes its head
+//!   0/t      0        0      0     1      0/1    a waiter has been woken and has not tried yet: unlock wakes no other
+//!    t       0        0      1     0       1     the head has waited too long: the next unlock hands it the lock
+//!    0       0        1      0     0       0     closed, for ever
+//!    0       1        0      0     0       0     poisoned, for ever
 //! ```
 //!
 //! Invariants:
 //! - `PARKED` is set exactly while the queue is not empty, seen under the queue's mutex. Only threads that hold that
 //!   mutex change it.
-//! - `PARKED` without `WAKING` implies `LOCKED`: somebody will unlock and see the queue. A waiter enters the queue only
+//! - `PARKED` without `WAKING` implies an owner: somebody will unlock and see the queue. A waiter enters the queue only
 //!   while it sees the lock held, and a woken one clears `WAKING` by taking the lock or by going back to the queue.
-//! - A hand-off never clears `LOCKED`: nobody can barge between the old holder and the new one.
+//! - While there is an owner, the word changes only under the queue's mutex, or by the owner's unlock.
+//! - A hand-off puts the new owner in the old one's place: the lock is never free between the two, and nobody can barge.
 //!
 //! # Notes about memory ordering
 //!
@@ -38,7 +39,7 @@
 //! word, or on the waiter's signal, and the `Acquire` with which either is read.
 //!
 //! All else is `Relaxed`: `PARKED` and `DUE` are changed under the queue's mutex, `WAKING` is set under it and cleared by
-//! the one thread that was woken, and `owner` is only ever compared with what the comparing thread itself has stored.
+//! the one thread that was woken, and the owner is only ever compared with what the comparing thread itself has stored.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -48,31 +49,31 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use crate::sync::{
-    Acquire, AtomicU8, AtomicU32, AtomicUsize, Mutex, Parker, Patience, Relaxed, Release, SPINS, UnsafeCell, Waker,
+    Acquire, AtomicU8, AtomicUsize, Mutex, Parker, Patience, Relaxed, Release, SPINS, TOKEN_UNIT, UnsafeCell, Waker,
     panicking, spin_loop, thread_token,
 };
 
-/// Somebody holds the lock, or is being handed it.
-const LOCKED: u32 = 1;
 /// The queue is not empty.
-const PARKED: u32 = 1 << 1;
+const PARKED: usize = 1;
 /// A waiter has been woken and has not tried yet.
-const WAKING: u32 = 1 << 2;
+const WAKING: usize = 1 << 1;
 /// The head of the queue gets the lock next.
-const DUE: u32 = 1 << 3;
+const DUE: usize = 1 << 2;
 /// The holder has closed the lock.
-const CLOSED: u32 = 1 << 4;
+const CLOSED: usize = 1 << 3;
 /// A holder has panicked.
-const POISONED: u32 = 1 << 5;
+const POISONED: usize = 1 << 4;
 
 /// Nobody gets the lock again.
-const ENDED: u32 = CLOSED | POISONED;
+const ENDED: usize = CLOSED | POISONED;
+/// The token of the thread that holds the lock, or is being handed it.
+const OWNER: usize = !(PARKED | WAKING | DUE | ENDED);
+
+const _: () = assert!((TOKEN_UNIT - 1) & OWNER == 0, "tokens leave the flags' bits alone");
 
 /// A value that one thread at a time may use, until one of them ends it.
 pub struct Lock<T> {
-    state: CachePadded<AtomicU32>,
-    /// The token of the thread that holds the lock, or 0.
-    owner: AtomicUsize,
+    state: CachePadded<AtomicUsize>,
     queue: Mutex<Queue>,
     value: UnsafeCell<T>,
 }
@@ -97,8 +98,7 @@ impl<T> Lock<T> {
     /// An open, unlocked lock.
     pub fn new(value: T) -> Self {
         Self {
-            state: CachePadded::new(AtomicU32::new(0)),
-            owner: AtomicUsize::new(0),
+            state: CachePadded::new(AtomicUsize::new(0)),
             queue: Mutex::new(Queue { waiters: VecDeque::new(), patience: Patience::new() }),
             value: UnsafeCell::new(value),
         }
@@ -112,7 +112,7 @@ impl<T> Lock<T> {
     #[inline]
     pub fn lock(&self) -> Result<Guard<'_, T>, Refused> {
         // Acquire: pairs with the Release of the unlock before.
-        if self.state.compare_exchange(0, LOCKED, Acquire, Relaxed).is_err() {
+        if self.state.compare_exchange(0, thread_token(), Acquire, Relaxed).is_err() {
             self.lock_slow()?;
         }
         Ok(self.guard())
@@ -127,7 +127,7 @@ impl<T> Lock<T> {
 
     /// Whether this thread holds the lock.
     pub fn is_held_by_current_thread(&self) -> bool {
-        self.owner.load(Relaxed) == thread_token()
+        self.state.load(Relaxed) & OWNER == thread_token()
     }
 
     /// The value.
@@ -137,7 +137,6 @@ impl<T> Lock<T> {
 
     /// The guard of a lock that this thread has just taken or been handed.
     fn guard(&self) -> Guard<'_, T> {
-        self.owner.store(thread_token(), Relaxed);
         Guard { lock: self, was_panicking: panicking(), not_send: PhantomData }
     }
 
@@ -155,7 +154,7 @@ impl<T> Lock<T> {
             }
             let (parker, waiter) = waiter.get_or_insert_with(|| {
                 let parker = Parker::new();
-                let waiter = Waiter { signal: AtomicU8::new(WAITING), waker: parker.waker() };
+                let waiter = Waiter { token: thread_token(), signal: AtomicU8::new(WAITING), waker: parker.waker() };
                 (parker, Arc::new(waiter))
             });
             if !self.enqueue(waiter, woken)? {
@@ -176,15 +175,15 @@ impl<T> Lock<T> {
     }
 
     /// Tries to take the lock for a while. Gives up early where others sleep already.
-    fn spin(&self, woken: u32) -> Result<bool, Refused> {
+    fn spin(&self, woken: usize) -> Result<bool, Refused> {
         let mut spins = SPINS;
         loop {
             let state = self.state.load(Relaxed);
             if state & ENDED != 0 {
                 return Err(self.end_seen());
             }
-            if state & LOCKED == 0 {
-                let taken = (state | LOCKED) & !woken;
+            if state & OWNER == 0 {
+                let taken = (state | thread_token()) & !woken;
                 // Acquire: pairs with the Release of the unlock before.
                 if self.state.compare_exchange_weak(state, taken, Acquire, Relaxed).is_ok() {
                     return Ok(true);
@@ -199,7 +198,7 @@ impl<T> Lock<T> {
     }
 
     /// Enters the queue, unless the lock is free by now. A waiter that was woken in vain goes back to its head.
-    fn enqueue(&self, waiter: &Arc<Waiter>, woken: u32) -> Result<bool, Refused> {
+    fn enqueue(&self, waiter: &Arc<Waiter>, woken: usize) -> Result<bool, Refused> {
         let mut queue = self.queue.lock();
         let due = if woken != 0 && queue.patience.has_ended() { DUE } else { 0 };
         let mut state = self.state.load(Relaxed);
@@ -208,7 +207,7 @@ impl<T> Lock<T> {
                 drop(queue);
                 return Err(self.end_seen());
             }
-            if state & LOCKED == 0 {
+            if state & OWNER == 0 {
                 return Ok(false);
             }
             match self.state.compare_exchange_weak(state, (state | PARKED | due) & !woken, Relaxed, Relaxed) {
@@ -227,9 +226,8 @@ impl<T> Lock<T> {
 
     #[inline]
     fn unlock(&self) {
-        self.owner.store(0, Relaxed);
         // Release: pairs with the Acquire of whoever takes the lock next.
-        if self.state.compare_exchange(LOCKED, 0, Release, Relaxed).is_err() {
+        if self.state.compare_exchange(thread_token(), 0, Release, Relaxed).is_err() {
             self.unlock_slow();
         }
     }
@@ -240,25 +238,24 @@ impl<T> Lock<T> {
         while state & PARKED == 0 || state & (WAKING | DUE) == WAKING {
             // Nobody to wake, or somebody is awake already.
             // Release: pairs with the Acquire of whoever takes the lock next.
-            match self.state.compare_exchange_weak(state, state & !LOCKED, Release, Relaxed) {
+            match self.state.compare_exchange_weak(state, state & !OWNER, Release, Relaxed) {
                 Ok(_) => return,
                 Err(now) => state = now,
             }
         }
         let mut queue = self.queue.lock();
         let head = queue.waiters.pop_front().expect("PARKED is set only while the queue is not empty");
-        let emptied = if queue.waiters.is_empty() { PARKED } else { 0 };
-        // DUE is set and cleared under the queue's mutex, so it cannot change here.
-        if self.state.load(Relaxed) & DUE != 0 || queue.patience.has_ended() {
+        let parked = if queue.waiters.is_empty() { 0 } else { PARKED };
+        // Nobody but this thread can change the word now: it holds the lock, and the queue's mutex.
+        let state = self.state.load(Relaxed);
+        if state & DUE != 0 || queue.patience.has_ended() {
             queue.patience.renew();
-            self.state.fetch_and(!(DUE | emptied), Relaxed);
+            self.state.store(head.token | state & WAKING | parked, Relaxed);
             drop(queue);
             head.signal(HANDED_OVER);
         } else {
-            let wake = |state: u32| Some((state & !(LOCKED | emptied)) | WAKING);
             // Release: pairs with the Acquire of whoever takes the lock next.
-            let updated = self.state.fetch_update(Release, Relaxed, wake);
-            debug_assert!(updated.is_ok(), "the update always has a value");
+            self.state.store(WAKING | parked, Release);
             drop(queue);
             head.signal(WOKEN);
         }
@@ -272,12 +269,11 @@ impl<T> Lock<T> {
 
     /// Ends the lock and sends every waiter away.
     #[cold]
-    fn end(&self, bit: u32) {
-        self.owner.store(0, Relaxed);
+    fn end(&self, bit: usize) {
         let mut queue = self.queue.lock();
         let waiters = std::mem::take(&mut queue.waiters);
         // Release: pairs with the Acquire of those who find the lock ended.
-        self.state.swap(bit, Release);
+        self.state.store(bit, Release);
         drop(queue);
         waiters.iter().for_each(|waiter| waiter.signal(SENT_AWAY));
     }
@@ -342,6 +338,8 @@ struct Queue {
 /// be at it when the sleeper has long gone on.
 #[derive(Debug)]
 struct Waiter {
+    /// The number of the thread, for the one that hands it the lock.
+    token: usize,
     signal: AtomicU8,
     waker: Waker,
 }

@@ -15,7 +15,6 @@ pub(crate) use checker::cell::UnsafeCell;
 use super::{Acquire, Release};
 
 pub(crate) type AtomicU8 = checker::sync::atomic::AtomicU8;
-pub(crate) type AtomicU32 = checker::sync::atomic::AtomicU32;
 pub(crate) type AtomicUsize = checker::sync::atomic::AtomicUsize;
 
 /// Never called, since nothing spins in a model.
@@ -94,7 +93,7 @@ checker::thread_local! {
     static UNWINDING: Cell<bool> = Cell::new(false);
     static COIN: Cell<bool> = Cell::new(false);
     static SLEEPS: Cell<usize> = Cell::new(0);
-    static TOKEN: usize = LAST_TOKEN.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+    static TOKEN: usize = LAST_TOKEN.fetch_add(TOKEN_UNIT, std::sync::atomic::Ordering::Relaxed) + TOKEN_UNIT;
 }
 
 /// Whether this thread is unwinding. The threads of a model share one thread of the system, and so does `std`'s answer.
@@ -282,6 +281,9 @@ impl Patience {
     #[expect(clippy::unused_self, reason = "looks go on being counted")]
     pub(crate) fn renew(&mut self) {}
 }
+
+/// What the tokens of threads are multiples of.
+pub(crate) const TOKEN_UNIT: usize = 32;
 
 /// A number that no other thread has or ever had, and never 0.
 pub(crate) fn thread_token() -> usize {

@@ -1,17 +1,13 @@
 //! The primitives as they ship.
 
-use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::Relaxed;
-
 // Aliases, not imports: clippy sees through imports, and would find the types behind them wherever they are used.
 pub(crate) type AtomicU8 = std::sync::atomic::AtomicU8;
-pub(crate) type AtomicU32 = std::sync::atomic::AtomicU32;
 pub(crate) type AtomicUsize = std::sync::atomic::AtomicUsize;
 
 /// Tells the processor that this thread is about to look again.
@@ -130,16 +126,15 @@ impl Patience {
     }
 }
 
-/// A number that no other thread has or ever had, and never 0.
+/// What the tokens of threads are multiples of.
+pub(crate) const TOKEN_UNIT: usize = 32;
+
+/// A number that no other living thread has, never 0: the address of something that is the thread's own.
+#[inline]
 pub(crate) fn thread_token() -> usize {
-    static LAST: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static TOKEN: Cell<usize> = const { Cell::new(0) });
-    TOKEN.with(|token| {
-        if token.get() == 0 {
-            token.set(LAST.fetch_add(1, Relaxed) + 1);
-        }
-        token.get()
-    })
+    // So long that a multiple of the unit lies within, wherever it is put.
+    thread_local!(static OWN: [u8; 2 * TOKEN_UNIT] = const { [0; 2 * TOKEN_UNIT] });
+    OWN.with(|own| own.as_ptr().addr().next_multiple_of(TOKEN_UNIT))
 }
 
 /// Counts for the models what the interface does not show.
