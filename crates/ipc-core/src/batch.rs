@@ -10,12 +10,12 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_schema::Metadata;
 
-use crate::body::{Body, signed};
+use crate::body::{Body, signed, too_large};
 use crate::compress::Codec;
 use crate::dictionary::{self, Dictionaries, Due, Sending, Update, Updates};
 use crate::error::{Error, Result, Step};
 use crate::format::Format;
-use crate::message::{Message, frame};
+use crate::message::{Made, Message};
 use crate::metadata::{Kind, Layout, Numbers, Template};
 use crate::options::Options;
 use crate::schema::StreamSchema;
@@ -45,7 +45,7 @@ pub struct BatchEncoder {
     layout: Layout,
     scratch: Arena,
     /// The memory of the next message.
-    spare: Message<Slice<'static>>,
+    spare: Option<Message<Slice<'static>>>,
 }
 
 impl BatchEncoder {
@@ -55,15 +55,14 @@ impl BatchEncoder {
         let codec = Codec::new(options.compression);
         let codec_kind = codec.as_ref().map(Codec::kind);
         let dictionary_codec = codec_kind.filter(|_| options.compress_dictionaries);
-        let version = options.metadata_version;
         Self {
             options: options.clone(),
             codec,
-            record_batch: Template::new(Kind::RecordBatch, codec_kind, version),
-            dictionary_batch: Template::new(Kind::DictionaryBatch, dictionary_codec, version),
+            record_batch: Template::new(Kind::RecordBatch, codec_kind, options),
+            dictionary_batch: Template::new(Kind::DictionaryBatch, dictionary_codec, options),
             layout: Layout::default(),
             scratch: Arena::default(),
-            spare: Message::default(),
+            spare: None,
         }
     }
 
@@ -99,8 +98,10 @@ impl BatchEncoder {
 
     /// A message to encode into: what it holds is of no account, but its memory is used again.
     pub(crate) fn blank<'a>(&mut self) -> Message<Slice<'a>> {
-        let Message { metadata, segments, arena, .. } = std::mem::take(&mut self.spare);
-        Message { metadata, segments: recycle(segments), arena, ..Message::default() }
+        match self.spare.take() {
+            Some(Message { made, segments }) => Message { made, segments: recycle(segments) },
+            None => Message::default(),
+        }
     }
 
     /// Encodes a record batch over `message`.
@@ -114,11 +115,10 @@ impl BatchEncoder {
         let rows = batch.num_rows();
         self.fill(message, rows, None, metadata, |body| {
             for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+                let node = body.nodes();
                 walk(body, column.as_ref(), 0..rows).map_err(|e| e.within(field.name()))?;
-                if !field.is_nullable()
-                    && let Some(nulls) = column.nulls().filter(|nulls| nulls.null_count() > 0)
-                {
-                    return Err(Error::invalid("no nulls", nulls.null_count().to_string()).within(field.name()));
+                if !field.is_nullable() && body.null_count(node) > 0 {
+                    denied_nulls(column.as_ref()).map_err(|e| e.within(field.name()))?;
                 }
             }
             Ok(())
@@ -158,14 +158,13 @@ impl BatchEncoder {
 
     /// Takes a message's memory back for the next one.
     pub fn recycle(&mut self, message: Message<Slice<'_>>) {
-        let Message { metadata, segments, arena, .. } = message;
-        self.spare = Message { metadata, segments: recycle(segments), arena, ..Message::default() };
+        self.spare = Some(Message { made: message.made, segments: recycle(message.segments) });
     }
 
     /// Takes back what an owned message can give back: all but the segments that shared a batch's memory.
     pub fn recycle_owned(&mut self, message: Message<Buffer>) {
-        self.spare.metadata = message.metadata;
-        self.spare.arena = message.arena;
+        let segments = self.spare.take().map(|spare| spare.segments).unwrap_or_default();
+        self.spare = Some(Message { made: message.made, segments });
     }
 
     fn encode_dictionary(&mut self, id: usize, values: &ArrayRef, due: Due) -> Result<Update> {
@@ -186,43 +185,30 @@ impl BatchEncoder {
         metadata: &Metadata,
         write: impl FnOnce(&mut Body<'_, 'a>) -> Step,
     ) -> Result<()> {
-        message.clear();
-        message.rows = rows as u64;
-        self.layout.clear();
         let compressed = dictionary.is_none() || self.options.compress_dictionaries;
-        let mut body = Body {
-            options: &self.options,
-            layout: &mut self.layout,
-            message,
-            scratch: &mut self.scratch,
-            codec: self.codec.as_mut().filter(|_| compressed),
-            saved: 0,
-        };
+        let codec = self.codec.as_mut().filter(|_| compressed);
+        let Message { made, segments } = message;
+        let Made { arena, .. } = &mut **made;
+        let mut body = Body::new(&self.options, &mut self.layout, segments, arena, &mut self.scratch, codec);
         write(&mut body)?;
-        let saved = body.saved;
-        message.raw_body_length = message.body_length.saturating_add_signed(saved);
-        self.frame_metadata(message, dictionary, metadata)
-    }
-
-    /// Writes the flatbuffer that describes the layout, and frames it.
-    fn frame_metadata(
-        &mut self,
-        message: &mut Message<Slice<'_>>,
-        dictionary: Option<(i64, bool)>,
-        metadata: &Metadata,
-    ) -> Result<()> {
-        let signed = |what, length| {
-            i64::try_from(length).map_err(|_| Error::TooLarge { what, length, limit: i64::MAX.unsigned_abs() })
-        };
+        (made.body_length, made.raw_body_length) = body.lengths();
+        made.rows = rows as u64;
         let numbers = Numbers {
-            rows: signed("record batch length", message.rows)?,
-            body_length: signed("message body", message.body_length)?,
+            rows: signed("record batch length", rows)?,
+            body_length: i64::try_from(made.body_length).map_err(|_| too_large("message body", made.body_length))?,
             dictionary,
         };
-        let template = if dictionary.is_some() { &self.dictionary_batch } else { &self.record_batch };
-        template.write(&mut message.metadata, &numbers, &self.layout, metadata)?;
-        let Options { metadata_version, alignment, .. } = self.options;
-        frame(&mut message.metadata, 0, metadata_version, alignment)
+        let template = if dictionary.is_some() { &mut self.dictionary_batch } else { &mut self.record_batch };
+        template.write(&mut made.metadata, &numbers, &self.layout, metadata)
+    }
+}
+
+/// Refuses a column whose field denies nulls, where it has any of its own.
+#[cold]
+fn denied_nulls(column: &dyn Array) -> Step {
+    match column.nulls().filter(|nulls| nulls.null_count() > 0) {
+        Some(nulls) => Err(Error::invalid("no nulls", nulls.null_count().to_string())),
+        None => Ok(()),
     }
 }
 

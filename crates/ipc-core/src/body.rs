@@ -11,7 +11,6 @@ use arrow_buffer::Buffer;
 
 use crate::compress::Codec;
 use crate::error::{Error, Step};
-use crate::message::Message;
 use crate::metadata::Layout;
 use crate::options::Options;
 use crate::segment::{Arena, Segment, Slice};
@@ -27,18 +26,57 @@ const COPY_BELOW: usize = 128;
 /// A body in the making.
 pub(crate) struct Body<'s, 'a> {
     pub(crate) options: &'s Options,
-    pub(crate) layout: &'s mut Layout,
-    /// The message that the body is part of. Its length is always aligned between buffers. Offsets never exceed it, so
-    /// that it fits the format's signed numbers need be checked only once, for the whole body.
-    pub(crate) message: &'s mut Message<Slice<'a>>,
+    layout: &'s mut Layout,
+    segments: &'s mut Vec<Segment<Slice<'a>>>,
+    arena: &'s mut Arena,
     /// Where a buffer is made before it is compressed; unused without a codec.
-    pub(crate) scratch: &'s mut Arena,
-    pub(crate) codec: Option<&'s mut Codec>,
+    scratch: &'s mut Arena,
+    codec: Option<&'s mut Codec>,
+    /// Array buffers of at least this length are borrowed as they are: none with a codec.
+    borrowed_from: usize,
+    /// So many bytes so far; always aligned between buffers. Offsets never exceed it, so that it fits the format's signed
+    /// numbers need be checked only once, for the whole body.
+    length: u64,
     /// How many bytes compression has saved.
-    pub(crate) saved: i64,
+    saved: i64,
 }
 
-impl<'a> Body<'_, 'a> {
+impl<'s, 'a> Body<'s, 'a> {
+    /// An empty body, over the memory of a message and of a batch encoder.
+    #[inline(always)]
+    pub(crate) fn new(
+        options: &'s Options,
+        layout: &'s mut Layout,
+        segments: &'s mut Vec<Segment<Slice<'a>>>,
+        arena: &'s mut Arena,
+        scratch: &'s mut Arena,
+        codec: Option<&'s mut Codec>,
+    ) -> Self {
+        layout.clear();
+        segments.clear();
+        arena.clear();
+        let borrowed_from = if codec.is_some() { usize::MAX } else { COPY_BELOW };
+        Self { options, layout, segments, arena, scratch, codec, borrowed_from, length: 0, saved: 0 }
+    }
+
+    /// The body's length, and what it would be without compression.
+    #[inline(always)]
+    pub(crate) fn lengths(&self) -> (u64, u64) {
+        (self.length, self.length.saturating_add_signed(self.saved))
+    }
+
+    /// How many arrays have been described.
+    #[inline(always)]
+    pub(crate) fn nodes(&self) -> usize {
+        self.layout.nodes.len()
+    }
+
+    /// How many nulls the array has that was described `node`th.
+    #[inline(always)]
+    pub(crate) fn null_count(&self, node: usize) -> u64 {
+        self.layout.nodes.get(node).map_or(0, |[_, null_count]| *null_count)
+    }
+
     /// Describes an array of the walk: its length and its null count, which is no greater.
     #[inline(always)]
     pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Step {
@@ -55,49 +93,48 @@ impl<'a> Body<'_, 'a> {
     /// A buffer without bytes; it stays without a length prefix when compressed.
     #[inline(always)]
     pub(crate) fn empty(&mut self) {
-        self.layout.buffers.push([self.message.body_length, 0]);
+        self.layout.buffers.push([self.length, 0]);
     }
 
     /// The bytes from `start` to `start + length` of an array's buffer, as they are.
     #[inline(always)]
     pub(crate) fn array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Step {
-        if start.checked_add(length).is_none_or(|end| end > buffer.len()) {
+        if length < self.borrowed_from {
+            return self.copied_or_compressed(buffer, start, length);
+        }
+        match Slice::of(buffer, start, length) {
+            Some(slice) => self.segments.push(Segment::Array(slice)),
+            None => return Err(too_short(buffer.len(), start.saturating_add(length))),
+        }
+        self.describe(length);
+        Ok(())
+    }
+
+    /// As [`array`](Self::array), for what is not borrowed as it is.
+    fn copied_or_compressed(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Step {
+        let Some(slice) = Slice::of(buffer, start, length) else {
             return Err(too_short(buffer.len(), start.saturating_add(length)));
-        }
-        if length == 0 {
+        };
+        let bytes = slice.bytes();
+        if bytes.is_empty() {
             self.empty();
-        } else if self.codec.is_some() {
-            return self.compressed_array(buffer, start, length);
-        } else {
-            self.push_array(buffer, start, length);
-            self.describe(length);
+        } else if self.codec.is_none() {
+            self.push_copy(bytes);
+            self.describe(bytes.len());
+        } else if !self.compress(bytes)? {
+            self.push_copy(&STORED_RAW.to_le_bytes());
+            if bytes.len() < COPY_BELOW {
+                self.push_copy(bytes);
+            } else {
+                self.segments.push(Segment::Array(slice));
+            }
+            self.describe_instead_of(LENGTH_PREFIX + bytes.len(), bytes.len());
         }
         Ok(())
-    }
-
-    /// As [`array`](Self::array), with a codec.
-    fn compressed_array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Step {
-        if self.compress(Slice::new(buffer, start, length).bytes())? {
-            return Ok(());
-        }
-        let prefix = self.message.arena.extend(&STORED_RAW.to_le_bytes());
-        self.push_arena(prefix);
-        self.push_array(buffer, start, length);
-        self.describe_instead_of(LENGTH_PREFIX + length, length);
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn push_array(&mut self, buffer: &'a Buffer, start: usize, length: usize) {
-        if length < COPY_BELOW {
-            self.push_copy(Slice::new(buffer, start, length).bytes());
-        } else {
-            self.message.segments.push(Segment::Array(Slice::new(buffer, start, length)));
-        }
     }
 
     fn push_copy(&mut self, bytes: &[u8]) {
-        let copy = self.message.arena.extend(bytes);
+        let copy = self.arena.extend(bytes);
         self.push_arena(copy);
     }
 
@@ -109,7 +146,7 @@ impl<'a> Body<'_, 'a> {
         }
         let mut stored = length;
         if self.codec.is_none() {
-            write(self.message.arena.reserve(length));
+            write(self.arena.reserve(length));
         } else {
             self.scratch.clear();
             write(self.scratch.reserve(length));
@@ -120,12 +157,11 @@ impl<'a> Body<'_, 'a> {
             if compressed? {
                 return Ok(());
             }
-            let prefix = self.message.arena.extend(&STORED_RAW.to_le_bytes());
-            self.push_arena(prefix);
-            self.message.arena.reserve(length).copy_from_slice(self.scratch.as_slice());
+            self.push_copy(&STORED_RAW.to_le_bytes());
+            self.arena.reserve(length).copy_from_slice(self.scratch.as_slice());
             stored += LENGTH_PREFIX;
         }
-        let made = self.message.arena.advance(length);
+        let made = self.arena.advance(length);
         self.push_arena(made);
         self.describe_instead_of(stored, length);
         Ok(())
@@ -139,13 +175,13 @@ impl<'a> Body<'_, 'a> {
         if self.options.raw_buffers && codec.is_hopeless(bytes.len()) {
             return Ok(false);
         }
-        let frame = codec.compress(bytes, &mut self.message.arena, LENGTH_PREFIX)?;
+        let frame = codec.compress(bytes, self.arena, LENGTH_PREFIX)?;
         if self.options.raw_buffers && !saves_enough(frame, bytes.len(), self.options.min_space_saving) {
             return Ok(false);
         }
         let prefix = signed("buffer length", bytes.len())?.to_le_bytes();
-        self.message.arena.reserve(LENGTH_PREFIX).copy_from_slice(&prefix);
-        let stored = self.message.arena.advance(LENGTH_PREFIX + frame);
+        self.arena.reserve(LENGTH_PREFIX).copy_from_slice(&prefix);
+        let stored = self.arena.advance(LENGTH_PREFIX + frame);
         self.push_arena(stored);
         self.describe_instead_of(LENGTH_PREFIX + frame, bytes.len());
         Ok(true)
@@ -154,9 +190,9 @@ impl<'a> Body<'_, 'a> {
     /// Adds a buffer of so many bytes to the layout, and pads the body behind it.
     #[inline(always)]
     fn describe(&mut self, length: usize) {
-        self.layout.buffers.push([self.message.body_length, length as u64]);
+        self.layout.buffers.push([self.length, length as u64]);
         let padding = self.options.alignment.padding(length);
-        self.message.body_length += (length + padding) as u64;
+        self.length += (length + padding) as u64;
         if padding != 0 {
             self.pad(padding);
         }
@@ -169,20 +205,21 @@ impl<'a> Body<'_, 'a> {
         self.describe(stored);
     }
 
+    #[inline]
     fn pad(&mut self, padding: usize) {
-        if let Some(Segment::Arena(last)) = self.message.segments.last_mut() {
-            self.message.arena.reserve(padding).fill(0);
-            last.end = self.message.arena.advance(padding).end;
+        if let Some(Segment::Arena(last)) = self.segments.last_mut() {
+            self.arena.reserve(padding).fill(0);
+            last.end = self.arena.advance(padding).end;
         } else {
-            self.message.segments.push(Segment::Padding(padding));
+            self.segments.push(Segment::Padding(padding));
         }
     }
 
     /// Appends bytes of the arena, as part of the segment before where they adjoin it.
     fn push_arena(&mut self, range: std::ops::Range<usize>) {
-        match self.message.segments.last_mut() {
+        match self.segments.last_mut() {
             Some(Segment::Arena(last)) if last.end == range.start => last.end = range.end,
-            _ => self.message.segments.push(Segment::Arena(range)),
+            _ => self.segments.push(Segment::Arena(range)),
         }
     }
 }
@@ -208,7 +245,7 @@ fn too_short(found: usize, expected: usize) -> Box<Error> {
 }
 
 #[cold]
-fn too_large(what: &'static str, length: u64) -> Box<Error> {
+pub(crate) fn too_large(what: &'static str, length: u64) -> Box<Error> {
     Box::new(Error::TooLarge { what, length, limit: i64::MAX.unsigned_abs() })
 }
 

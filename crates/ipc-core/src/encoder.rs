@@ -9,7 +9,7 @@ use arrow_array::{RecordBatch, RecordBatchWriter};
 use arrow_schema::{ArrowError, Metadata, SchemaRef};
 
 use crate::batch::BatchEncoder;
-use crate::dictionary::Sending;
+use crate::dictionary::{Sending, Updates};
 use crate::error::{Error, Failed, Result};
 use crate::format::{File, Format, Stream};
 use crate::ledger::Ledger;
@@ -162,14 +162,20 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
         let Started { batches, ledger } = &mut self.state;
         ledger.check()?;
         ledger.schema().check(batch.schema_ref())?;
-        let sent = ledger.dictionaries();
-        let updates = batches.encode_dictionaries::<F>(ledger.schema(), batch, sent, Sending::Changes)?;
+        let updates = match ledger.schema().dictionary_count() {
+            0 => Updates::none(),
+            _ => {
+                let sent = ledger.dictionaries();
+                batches.encode_dictionaries::<F>(ledger.schema(), batch, sent, Sending::Changes)?
+            }
+        };
         let mut message = batches.blank();
-        let receipt = batches
-            .encode_into(&mut message, batch, metadata)
-            .and_then(|()| ledger.append(&mut self.sink, updates, &message));
+        let written = match batches.encode_into(&mut message, batch, metadata) {
+            Ok(()) => ledger.append(&mut self.sink, updates, &message),
+            Err(error) => Err(error),
+        };
         batches.recycle(message);
-        receipt
+        written
     }
 
     /// Writes what is staged and flushes the sink.

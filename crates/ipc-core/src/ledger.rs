@@ -129,7 +129,8 @@ impl Ledger {
             if let Some(footer) = &self.footer {
                 footer.write(&mut tail, &self.schema, &self.options)?;
             }
-            self.outlet.write(sink, [tail.as_slice()].into_iter())?;
+            let length = tail.len() as u64;
+            self.outlet.write(sink, [tail.as_slice()].into_iter(), length)?;
             self.outlet.end();
             self.stats.written_bytes = self.outlet.position();
         }
@@ -187,6 +188,7 @@ impl Ledger {
     }
 
     /// Stages or writes a group of `length` bytes, and returns where it starts.
+    #[inline]
     fn accept<'s>(
         &mut self,
         sink: &mut impl Write,
@@ -198,7 +200,7 @@ impl Ledger {
         if self.stages && length <= STAGED_AT_MOST {
             self.outlet.stage_within_capacity(sink, pieces, length, batches)?;
         } else {
-            self.outlet.write(sink, pieces)?;
+            self.outlet.write(sink, pieces, length)?;
         }
         debug_assert_eq!(self.outlet.position(), start + length, "messages are as long as they say");
         Ok(start)
@@ -221,7 +223,7 @@ impl Ledger {
     }
 
     /// Records a record batch that has been accepted.
-    #[inline]
+    #[inline(always)]
     fn commit_batch<B>(&mut self, offset: u64, batch: &Message<B>) -> Receipt {
         if let Some(footer) = &mut self.footer {
             footer.record_batches.push(block(offset, batch));
@@ -231,17 +233,17 @@ impl Ledger {
             sequence: self.stats.record_batches,
             offset,
             metadata_length: batch.metadata_length(),
-            body_length: batch.body_length,
-            raw_body_length: batch.raw_body_length,
+            body_length: batch.made.body_length,
+            raw_body_length: batch.made.raw_body_length,
         };
         self.stats.record_batches += 1;
-        self.stats.rows += batch.rows;
+        self.stats.rows += batch.made.rows;
         receipt
     }
 
     fn count<B>(&mut self, message: &Message<B>) {
         self.stats.messages += 1;
-        self.stats.raw_bytes += message.raw_body_length;
+        self.stats.raw_bytes += message.made.raw_body_length;
         self.stats.written_bytes += message.length();
     }
 }
@@ -292,5 +294,5 @@ impl Footer {
 fn block<B>(offset: u64, message: &Message<B>) -> Block {
     let signed = |length: u64| i64::try_from(length).expect("an output is shorter than 2^63 bytes");
     let metadata = i32::try_from(message.metadata_length()).expect("the metadata's length fits its own 32-bit field");
-    Block::new(signed(offset), metadata, signed(message.body_length))
+    Block::new(signed(offset), metadata, signed(message.body_length()))
 }

@@ -20,8 +20,14 @@ use crate::segment::{Arena, Segment, Slice};
 /// Its bytes do not depend on where it will stand in the output, nor on what was written before.
 #[derive(Debug)]
 pub struct Message<B> {
-    pub(crate) metadata: Vec<u8>,
+    pub(crate) made: Box<Made>,
     pub(crate) segments: Vec<Segment<B>>,
+}
+
+/// What has been made for a message. Boxed, since messages move from hand to hand.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    pub(crate) metadata: Vec<u8>,
     pub(crate) arena: Arena,
     pub(crate) rows: u64,
     pub(crate) body_length: u64,
@@ -31,49 +37,35 @@ pub struct Message<B> {
 impl<B> Default for Message<B> {
     /// No message: the memory for one.
     fn default() -> Self {
-        Self {
-            metadata: Vec::new(),
-            segments: Vec::new(),
-            arena: Arena::default(),
-            rows: 0,
-            body_length: 0,
-            raw_body_length: 0,
-        }
+        Self { made: Box::default(), segments: Vec::new() }
     }
 }
 
 impl<B> Message<B> {
-    /// Forgets what it holds, but not the memory. The metadata is written over as a whole.
-    pub(crate) fn clear(&mut self) {
-        self.segments.clear();
-        self.arena.clear();
-        self.body_length = 0;
-        self.raw_body_length = 0;
-    }
-
     /// The length of the metadata in bytes, with prefix and padding.
     #[must_use]
     pub fn metadata_length(&self) -> u64 {
-        self.metadata.len() as u64
+        self.made.metadata.len() as u64
     }
 
     /// The length of the body in bytes, with padding.
     #[must_use]
     pub fn body_length(&self) -> u64 {
-        self.body_length
+        self.made.body_length
     }
 
     /// The length of the whole message in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
-        self.metadata_length() + self.body_length
+        self.metadata_length() + self.made.body_length
     }
 }
 
 impl<B: AsRef<[u8]>> Message<B> {
     /// The message's bytes, piece by piece: the metadata, then the body.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        iter::once(self.metadata.as_slice()).chain(self.segments.iter().map(|segment| segment.bytes(&self.arena)))
+        let Made { metadata, arena, .. } = &*self.made;
+        iter::once(metadata.as_slice()).chain(self.segments.iter().map(|segment| segment.bytes(arena)))
     }
 }
 
@@ -86,14 +78,7 @@ impl Message<Slice<'_>> {
             Segment::Arena(range) => Segment::Arena(range),
             Segment::Padding(length) => Segment::Padding(length),
         });
-        Message {
-            segments: segments.collect(),
-            metadata: self.metadata,
-            arena: self.arena,
-            rows: self.rows,
-            body_length: self.body_length,
-            raw_body_length: self.raw_body_length,
-        }
+        Message { segments: segments.collect(), made: self.made }
     }
 }
 
@@ -101,14 +86,15 @@ impl Message<Buffer> {
     /// The message as buffers, in order, for those that write elsewhere than to an [`io::Write`](std::io::Write).
     #[must_use]
     pub fn into_buffers(self) -> Vec<Buffer> {
-        let arena = self.arena.into_buffer();
+        let Made { metadata, arena, .. } = *self.made;
+        let arena = arena.into_buffer();
         let zeros = Buffer::from_slice_ref(crate::segment::ZEROS);
         let body = self.segments.into_iter().map(|segment| match segment {
             Segment::Array(buffer) => buffer,
             Segment::Arena(range) => arena.slice_with_length(range.start, range.len()),
             Segment::Padding(length) => zeros.slice_with_length(0, length),
         });
-        iter::once(Buffer::from_vec(self.metadata)).chain(body).collect()
+        iter::once(Buffer::from_vec(metadata)).chain(body).collect()
     }
 }
 

@@ -14,15 +14,20 @@ use crate::body::Body;
 use crate::error::{Error, Step};
 
 /// The bits `rows` of `bits`, from bit 0 of the first byte on.
+#[inline]
 pub(crate) fn bits<'a>(body: &mut Body<'_, 'a>, bits: &'a BooleanBuffer, rows: Range<usize>) -> Step {
     let start = bits.offset() + rows.start;
-    let bytes = rows.len().div_ceil(8);
     if start.is_multiple_of(8) {
-        return body.array(bits.inner(), start / 8, bytes);
+        body.array(bits.inner(), start / 8, rows.len().div_ceil(8))
+    } else {
+        shifted_bits(body, bits, start, rows.len())
     }
-    body.made(bytes, |out| {
-        let chunks = BitChunks::new(bits.values(), start, rows.len());
-        let (whole, rest) = out.split_at_mut(rows.len() / 64 * 8);
+}
+
+fn shifted_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer, start: usize, length: usize) -> Step {
+    body.made(length.div_ceil(8), |out| {
+        let chunks = BitChunks::new(bits.values(), start, length);
+        let (whole, rest) = out.split_at_mut(length / 64 * 8);
         for (out, chunk) in whole.chunks_exact_mut(8).zip(chunks.iter()) {
             out.copy_from_slice(&chunk.to_le_bytes());
         }

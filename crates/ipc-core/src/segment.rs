@@ -10,34 +10,36 @@ use arrow_buffer::Buffer;
 
 /// Bytes borrowed from an array: a range of one of its buffers.
 ///
-/// It keeps the buffer at hand, rather than only its bytes, so that an owned message can share the memory.
+/// It keeps the buffer at hand, beside its bytes, so that an owned message can share the memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Slice<'a> {
+    bytes: &'a [u8],
+    /// The buffer that `bytes` are a range of.
     buffer: &'a Buffer,
-    start: usize,
-    length: usize,
 }
 
 impl<'a> Slice<'a> {
-    /// The bytes from `start` to `start + length` of `buffer`, which has them.
+    /// The bytes from `start` to `start + length` of `buffer`, if it has them.
     #[inline(always)]
-    pub(crate) fn new(buffer: &'a Buffer, start: usize, length: usize) -> Self {
-        Self { buffer, start, length }
+    pub(crate) fn of(buffer: &'a Buffer, start: usize, length: usize) -> Option<Self> {
+        let bytes = buffer.as_slice().get(start..)?.get(..length)?;
+        Some(Self { bytes, buffer })
     }
 
     /// The same bytes, sharing the memory.
     pub(crate) fn to_buffer(self) -> Buffer {
-        self.buffer.slice_with_length(self.start, self.length)
+        let start = self.bytes.as_ptr().addr() - self.buffer.as_ptr().addr();
+        self.buffer.slice_with_length(start, self.bytes.len())
     }
 
     pub(crate) fn bytes(&self) -> &'a [u8] {
-        &self.buffer.as_slice()[self.start..][..self.length]
+        self.bytes
     }
 }
 
 impl AsRef<[u8]> for Slice<'_> {
     fn as_ref(&self) -> &[u8] {
-        self.bytes()
+        self.bytes
     }
 }
 

@@ -123,18 +123,21 @@ impl Outlet {
         Ok(())
     }
 
-    /// Writes what is staged and `pieces`, in one call as far as the sink takes it.
-    pub(crate) fn write<'s>(&mut self, sink: &mut impl Write, pieces: impl Iterator<Item = &'s [u8]>) -> Result<()> {
+    /// Writes what is staged and `pieces`, which hold `length` bytes, in one call as far as the sink takes it.
+    #[inline]
+    pub(crate) fn write<'s>(
+        &mut self,
+        sink: &mut impl Write,
+        pieces: impl Iterator<Item = &'s [u8]>,
+        length: u64,
+    ) -> Result<()> {
         self.check()?;
         let mut slices: Vec<IoSlice<'_>> = recycle(std::mem::take(&mut self.slices));
-        let mut length = self.stage.len() as u64;
-        if length > 0 {
+        let length = self.stage.len() as u64 + length;
+        if !self.stage.is_empty() {
             slices.push(IoSlice::new(&self.stage));
         }
-        pieces.for_each(|piece| {
-            length += piece.len() as u64;
-            slices.push(IoSlice::new(piece));
-        });
+        pieces.for_each(|piece| slices.push(IoSlice::new(piece)));
         self.condition = Condition::Writing;
         let written = write_all_vectored(sink, &mut slices, length);
         self.slices = recycle(slices);
@@ -144,7 +147,7 @@ impl Outlet {
     /// Writes what is staged.
     pub(crate) fn write_staged(&mut self, sink: &mut impl Write) -> Result<()> {
         self.check()?;
-        if self.stage.is_empty() { Ok(()) } else { self.write(sink, std::iter::empty()) }
+        if self.stage.is_empty() { Ok(()) } else { self.write(sink, std::iter::empty(), 0) }
     }
 
     /// Nothing may follow what has been written.
@@ -257,7 +260,7 @@ mod tests {
         outlet.stage([[2; 10].as_slice()].into_iter(), 1);
         outlet.stage([[3; 10].as_slice()].into_iter(), 1);
         let mut sink = Full { room, taken: Vec::new() };
-        let result = outlet.write(&mut sink, [[4; 10].as_slice()].into_iter());
+        let result = outlet.write(&mut sink, [[4; 10].as_slice()].into_iter(), 10);
         (outlet, sink, result)
     }
 
@@ -268,7 +271,7 @@ mod tests {
             assert!(matches!(result, Err(Error::Io(_))), "{room}: {result:?}");
             assert_eq!(outlet.position(), 30, "the staged groups stay accepted");
             sink.room = usize::MAX;
-            outlet.write(&mut sink, [[4; 10].as_slice()].into_iter()).unwrap();
+            outlet.write(&mut sink, [[4; 10].as_slice()].into_iter(), 10).unwrap();
             let expected: Vec<u8> = [1, 2, 3, 4].into_iter().flat_map(|i| [i; 10]).collect();
             assert_eq!(sink.taken, expected, "{room}");
         }
@@ -287,7 +290,7 @@ mod tests {
             }
         }
         let mut outlet = Outlet::new();
-        let result = outlet.write(&mut Liar, [[4; 10].as_slice()].into_iter());
+        let result = outlet.write(&mut Liar, [[4; 10].as_slice()].into_iter(), 10);
         assert!(matches!(result, Err(Error::Poisoned { offset: 0, .. })), "{result:?}");
         assert!(matches!(outlet.check(), Err(Error::Poisoned { .. })));
     }

@@ -11,70 +11,58 @@ use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ByteArrayType, ByteViewType, RunEndIndexType};
-use arrow_array::{Array, GenericByteArray, GenericByteViewArray, GenericListArray, GenericListViewArray};
-use arrow_array::{OffsetSizeTrait, RunArray, UnionArray, downcast_primitive_array, types};
-use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
-use arrow_schema::{DataType, Field};
+use arrow_array::{Array, ArrowPrimitiveType, OffsetSizeTrait, downcast_primitive, types};
+use arrow_buffer::{Buffer, NullBuffer};
+use arrow_schema::{DataType, Field, Fields};
 
 use crate::body::Body;
 use crate::error::{Error, Step};
 use crate::rewrite;
 
 /// Appends the rows `rows` of `array` to `body`. Errors carry the path below the array.
+///
+/// It is inlined where it is called, and primitive arrays, which most columns are, into it: so that a column costs no
+/// call of its own. All others have a function each, which is not.
+#[inline(always)]
 pub(crate) fn walk<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
-    if rows.end > array.len() {
-        return Err(Error::invalid(format!("at least {} rows", rows.end), format!("{} rows", array.len())));
+    macro_rules! primitive_array {
+        ($type:ty) => {
+            primitive::<$type>(body, array, rows)
+        };
     }
-    match array.data_type() {
-        DataType::Null => body.node(rows.len(), rows.len()),
-        DataType::Boolean => {
-            validity(body, array, &rows)?;
-            rewrite::bits(body, array.as_boolean().values(), rows)
-        }
-        DataType::Utf8 => bytes(body, array.as_bytes::<types::Utf8Type>(), rows),
-        DataType::Binary => bytes(body, array.as_bytes::<types::BinaryType>(), rows),
-        DataType::LargeUtf8 => bytes(body, array.as_bytes::<types::LargeUtf8Type>(), rows),
-        DataType::LargeBinary => bytes(body, array.as_bytes::<types::LargeBinaryType>(), rows),
-        DataType::Utf8View => views(body, array.as_byte_view::<types::StringViewType>(), rows),
-        DataType::BinaryView => views(body, array.as_byte_view::<types::BinaryViewType>(), rows),
-        DataType::FixedSizeBinary(_) => {
-            let array = array.as_fixed_size_binary();
-            validity(body, array, &rows)?;
-            fixed_width(body, array.values(), array.value_size(), rows)
-        }
-        DataType::List(field) => list(body, array.as_list::<i32>(), field, rows),
-        DataType::LargeList(field) => list(body, array.as_list::<i64>(), field, rows),
-        DataType::ListView(field) => list_view(body, array.as_list_view::<i32>(), field, rows),
-        DataType::LargeListView(field) => list_view(body, array.as_list_view::<i64>(), field, rows),
-        DataType::FixedSizeList(field, _) => {
-            let array = array.as_fixed_size_list();
-            validity(body, array, &rows)?;
-            let size = usize::try_from(array.value_length())
-                .map_err(|_| Error::invalid("a list size of at least 0", array.value_length().to_string()))?;
-            child(body, field, array.values().as_ref(), scaled(&rows, size)?)
-        }
-        DataType::Map(field, _) => {
-            let array = array.as_map();
-            validity(body, array, &rows)?;
-            let entries = rewrite::offsets(body, array.offsets().inner(), &rows)?;
-            child(body, field, array.entries(), entries)
-        }
-        DataType::Struct(fields) => {
-            validity(body, array, &rows)?;
-            for (field, column) in fields.iter().zip(array.as_struct().columns()) {
-                child(body, field, column.as_ref(), rows.clone())?;
-            }
-            Ok(())
-        }
-        DataType::Union(..) => union(body, array.as_union(), rows),
-        DataType::Dictionary(..) => walk(body, array.as_any_dictionary().keys(), rows),
+    downcast_primitive! {
+        array.data_type() => (primitive_array),
+        DataType::Null => null(body, array, rows),
+        DataType::Boolean => boolean(body, array, rows),
+        DataType::Utf8 => bytes::<types::Utf8Type>(body, array, rows),
+        DataType::Binary => bytes::<types::BinaryType>(body, array, rows),
+        DataType::LargeUtf8 => bytes::<types::LargeUtf8Type>(body, array, rows),
+        DataType::LargeBinary => bytes::<types::LargeBinaryType>(body, array, rows),
+        DataType::Utf8View => views::<types::StringViewType>(body, array, rows),
+        DataType::BinaryView => views::<types::BinaryViewType>(body, array, rows),
+        DataType::FixedSizeBinary(_) => fixed_size_binary(body, array, rows),
+        DataType::List(field) => list::<i32>(body, array, field, rows),
+        DataType::LargeList(field) => list::<i64>(body, array, field, rows),
+        DataType::ListView(field) => list_view::<i32>(body, array, field, rows),
+        DataType::LargeListView(field) => list_view::<i64>(body, array, field, rows),
+        DataType::FixedSizeList(field, _) => fixed_size_list(body, array, field, rows),
+        DataType::Map(entries, _) => map(body, array, entries, rows),
+        DataType::Struct(fields) => structs(body, array, fields, rows),
+        DataType::Union(..) => union(body, array, rows),
+        DataType::Dictionary(..) => dictionary(body, array, rows),
         DataType::RunEndEncoded(run_ends, _) => match run_ends.data_type() {
-            DataType::Int16 => run_end_encoded(body, array.as_run::<types::Int16Type>(), rows),
-            DataType::Int32 => run_end_encoded(body, array.as_run::<types::Int32Type>(), rows),
-            _ => run_end_encoded(body, array.as_run::<types::Int64Type>(), rows),
+            DataType::Int16 => run_end_encoded::<types::Int16Type>(body, array, rows),
+            DataType::Int32 => run_end_encoded::<types::Int32Type>(body, array, rows),
+            _ => run_end_encoded::<types::Int64Type>(body, array, rows),
         },
-        _ => primitive(body, array, rows),
+        other => Err(no_such_array(other))
     }
+}
+
+/// There are types, such as 32-bit times of nanoseconds, that no array has.
+#[cold]
+fn no_such_array(data_type: &DataType) -> Box<Error> {
+    Error::invalid("a type that arrays have", data_type.to_string())
 }
 
 /// A child array; errors below it are told its field's name.
@@ -84,26 +72,24 @@ fn child<'a>(body: &mut Body<'_, 'a>, field: &Field, array: &'a dyn Array, rows:
 
 /// The field node and the validity bitmap, which is left empty where no row is null.
 #[inline(always)]
-fn validity<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>) -> Step {
-    match array.nulls() {
+fn validity<'a>(body: &mut Body<'_, 'a>, length: usize, nulls: Option<&'a NullBuffer>, rows: &Range<usize>) -> Step {
+    within(length, rows)?;
+    match nulls {
         None => {
             body.node(rows.len(), 0)?;
             body.empty();
             Ok(())
         }
-        Some(nulls) => bitmap(body, array, nulls, rows),
+        Some(nulls) => bitmap(body, length, nulls, rows),
     }
 }
 
-fn bitmap<'a>(body: &mut Body<'_, 'a>, array: &dyn Array, nulls: &'a NullBuffer, rows: &Range<usize>) -> Step {
-    if nulls.len() != array.len() {
-        return Err(Error::invalid(format!("validity for {} rows", array.len()), format!("for {}", nulls.len())));
+fn bitmap<'a>(body: &mut Body<'_, 'a>, length: usize, nulls: &'a NullBuffer, rows: &Range<usize>) -> Step {
+    if nulls.len() != length {
+        return Err(Error::invalid(format!("validity for {length} rows"), format!("for {}", nulls.len())));
     }
-    let null_count = if rows.len() == nulls.len() {
-        nulls.null_count()
-    } else {
-        rows.len() - rewrite::count_ones(nulls.inner(), rows)
-    };
+    let null_count =
+        if rows.len() == length { nulls.null_count() } else { rows.len() - rewrite::count_ones(nulls.inner(), rows) };
     body.node(rows.len(), null_count)?;
     if null_count == 0 {
         body.empty();
@@ -112,22 +98,20 @@ fn bitmap<'a>(body: &mut Body<'_, 'a>, array: &dyn Array, nulls: &'a NullBuffer,
     rewrite::bits(body, nulls.inner(), rows.clone())
 }
 
-fn primitive<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
-    validity(body, array, &rows)?;
-    let (values, width) = downcast_primitive_array!(
-        array => (array.values().inner(), width_of(array.values())),
-        other => unreachable!("every type but the primitive ones has an arm of its own: {other}")
-    );
-    fixed_width(body, values, width, rows)
+/// Checks that an array of so many rows has `rows`.
+#[inline(always)]
+fn within(length: usize, rows: &Range<usize>) -> Step {
+    if rows.end > length { Err(too_few_rows(length, rows)) } else { Ok(()) }
 }
 
-const fn width_of<T: arrow_buffer::ArrowNativeType>(_: &ScalarBuffer<T>) -> usize {
-    size_of::<T>()
+#[cold]
+fn too_few_rows(length: usize, rows: &Range<usize>) -> Box<Error> {
+    Error::invalid(format!("at least {} rows", rows.end), format!("{length} rows"))
 }
 
 #[inline(always)]
-fn fixed_width<'a>(body: &mut Body<'_, 'a>, values: &'a Buffer, width: usize, rows: Range<usize>) -> Step {
-    let bytes = scaled(&rows, width)?;
+fn fixed_width<'a>(body: &mut Body<'_, 'a>, values: &'a Buffer, width: usize, rows: &Range<usize>) -> Step {
+    let bytes = scaled(rows, width)?;
     body.array(values, bytes.start, bytes.len())
 }
 
@@ -140,54 +124,117 @@ fn scaled(rows: &Range<usize>, factor: usize) -> Step<Range<usize>> {
     }
 }
 
-fn bytes<'a, T: ByteArrayType>(body: &mut Body<'_, 'a>, array: &'a GenericByteArray<T>, rows: Range<usize>) -> Step {
-    validity(body, array, &rows)?;
+#[inline(always)]
+fn primitive<'a, T: ArrowPrimitiveType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+    let array = array.as_primitive::<T>();
+    validity(body, array.len(), array.nulls(), &rows)?;
+    fixed_width(body, array.values().inner(), size_of::<T::Native>(), &rows)
+}
+
+#[inline(never)]
+fn null(body: &mut Body<'_, '_>, array: &dyn Array, rows: Range<usize>) -> Step {
+    within(array.len(), &rows)?;
+    body.node(rows.len(), rows.len())
+}
+
+#[inline(never)]
+fn boolean<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+    let array = array.as_boolean();
+    validity(body, array.len(), array.nulls(), &rows)?;
+    rewrite::bits(body, array.values(), rows)
+}
+
+#[inline(never)]
+fn bytes<'a, T: ByteArrayType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+    let array = array.as_bytes::<T>();
+    validity(body, array.len(), array.nulls(), &rows)?;
     let values = rewrite::offsets(body, array.offsets().inner(), &rows)?;
     body.array(array.values(), values.start, values.len())
 }
 
-fn views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a GenericByteViewArray<T>, rows: Range<usize>) -> Step {
-    validity(body, array, &rows)?;
+#[inline(never)]
+fn views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+    let array = array.as_byte_view::<T>();
+    validity(body, array.len(), array.nulls(), &rows)?;
     if body.options.compact_views
         && let Some(used) = rewrite::used_view_bytes(array.views(), array.nulls(), array.data_buffers(), &rows)?
     {
         return rewrite::compact_views(body, array.views(), array.nulls(), array.data_buffers(), &rows, used);
     }
     body.variadic(array.data_buffers().len());
-    fixed_width(body, array.views().inner(), size_of::<u128>(), rows)?;
+    fixed_width(body, array.views().inner(), size_of::<u128>(), &rows)?;
     array.data_buffers().iter().try_for_each(|buffer| body.array(buffer, 0, buffer.len()))
 }
 
+#[inline(never)]
+fn fixed_size_binary<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+    let array = array.as_fixed_size_binary();
+    validity(body, array.len(), array.nulls(), &rows)?;
+    fixed_width(body, array.values(), array.value_size(), &rows)
+}
+
+#[inline(never)]
 fn list<'a, O: OffsetSizeTrait>(
     body: &mut Body<'_, 'a>,
-    array: &'a GenericListArray<O>,
+    array: &'a dyn Array,
     field: &Field,
     rows: Range<usize>,
 ) -> Step {
-    validity(body, array, &rows)?;
+    let array = array.as_list::<O>();
+    validity(body, array.len(), array.nulls(), &rows)?;
     let values = rewrite::offsets(body, array.offsets().inner(), &rows)?;
     child(body, field, array.values().as_ref(), values)
 }
 
+#[inline(never)]
 fn list_view<'a, O: OffsetSizeTrait>(
     body: &mut Body<'_, 'a>,
-    array: &'a GenericListViewArray<O>,
+    array: &'a dyn Array,
     field: &Field,
     rows: Range<usize>,
 ) -> Step {
-    validity(body, array, &rows)?;
+    let array = array.as_list_view::<O>();
+    validity(body, array.len(), array.nulls(), &rows)?;
     let values = rewrite::list_view_offsets(body, array.offsets(), array.sizes(), &rows)?;
-    fixed_width(body, array.sizes().inner(), size_of::<O>(), rows)?;
+    fixed_width(body, array.sizes().inner(), size_of::<O>(), &rows)?;
     child(body, field, array.values().as_ref(), values)
 }
 
-fn union<'a>(body: &mut Body<'_, 'a>, array: &'a UnionArray, rows: Range<usize>) -> Step {
+#[inline(never)]
+fn fixed_size_list<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, field: &Field, rows: Range<usize>) -> Step {
+    let array = array.as_fixed_size_list();
+    validity(body, array.len(), array.nulls(), &rows)?;
+    let size = usize::try_from(array.value_length())
+        .map_err(|_| Error::invalid("a list size of at least 0", array.value_length().to_string()))?;
+    child(body, field, array.values().as_ref(), scaled(&rows, size)?)
+}
+
+#[inline(never)]
+fn map<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, field: &Field, rows: Range<usize>) -> Step {
+    let array = array.as_map();
+    validity(body, array.len(), array.nulls(), &rows)?;
+    let entries = rewrite::offsets(body, array.offsets().inner(), &rows)?;
+    child(body, field, array.entries(), entries)
+}
+
+#[inline(never)]
+fn structs<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, fields: &Fields, rows: Range<usize>) -> Step {
+    let array = array.as_struct();
+    validity(body, array.len(), array.nulls(), &rows)?;
+    let mut children = fields.iter().zip(array.columns());
+    children.try_for_each(|(field, column)| child(body, field, column.as_ref(), rows.clone()))
+}
+
+#[inline(never)]
+fn union<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+    let array = array.as_union();
+    within(array.len(), &rows)?;
     body.node(rows.len(), 0)?;
     if body.options.metadata_version.unions_have_validity() {
         body.empty();
     }
     let type_ids = array.type_ids();
-    fixed_width(body, type_ids.inner(), size_of::<i8>(), rows.clone())?;
+    fixed_width(body, type_ids.inner(), size_of::<i8>(), &rows)?;
     let used = match array.offsets() {
         Some(offsets) => Some(rewrite::union_offsets(body, type_ids, offsets, &rows)?),
         None => None,
@@ -199,11 +246,16 @@ fn union<'a>(body: &mut Body<'_, 'a>, array: &'a UnionArray, rows: Range<usize>)
     Ok(())
 }
 
-fn run_end_encoded<'a, R: RunEndIndexType>(
-    body: &mut Body<'_, 'a>,
-    array: &'a RunArray<R>,
-    rows: Range<usize>,
-) -> Step {
+/// The keys, which are what a dictionary array has in a record batch; its values go into a message of their own.
+#[inline(never)]
+fn dictionary<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+    walk(body, array.as_any_dictionary().keys(), rows)
+}
+
+#[inline(never)]
+fn run_end_encoded<'a, R: RunEndIndexType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+    let array = array.as_run::<R>();
+    within(array.len(), &rows)?;
     body.node(rows.len(), 0)?;
     let runs = rewrite::run_ends(body, array.run_ends(), &rows)?;
     walk(body, array.values().as_ref(), runs).map_err(|e| e.within("values"))
