@@ -19,7 +19,7 @@ use crate::message::{Made, Message};
 use crate::metadata::{Kind, Layout, Numbers, Template};
 use crate::options::Options;
 use crate::schema::StreamSchema;
-use crate::segment::{Arena, Slice, recycle};
+use crate::segment::{Slice, recycle};
 use crate::walk::walk;
 
 /// Turns record batches, and the dictionaries they need, into [`Message`]s.
@@ -43,7 +43,7 @@ pub struct BatchEncoder {
     record_batch: Template,
     dictionary_batch: Template,
     layout: Layout,
-    scratch: Arena,
+    scratch: Vec<u8>,
     /// The memory of the next message.
     spare: Option<Message<Slice<'static>>>,
 }
@@ -61,7 +61,7 @@ impl BatchEncoder {
             record_batch: Template::new(Kind::RecordBatch, codec_kind, options),
             dictionary_batch: Template::new(Kind::DictionaryBatch, dictionary_codec, options),
             layout: Layout::default(),
-            scratch: Arena::default(),
+            scratch: Vec::new(),
             spare: None,
         }
     }

@@ -30,7 +30,7 @@ pub(crate) struct Body<'s, 'a> {
     segments: &'s mut Vec<Segment<Slice<'a>>>,
     arena: &'s mut Arena,
     /// Where a buffer is made before it is compressed; unused without a codec.
-    scratch: &'s mut Arena,
+    scratch: &'s mut Vec<u8>,
     codec: Option<&'s mut Codec>,
     /// Array buffers of at least this length are borrowed as they are: none with a codec.
     borrowed_from: usize,
@@ -49,7 +49,7 @@ impl<'s, 'a> Body<'s, 'a> {
         layout: &'s mut Layout,
         segments: &'s mut Vec<Segment<Slice<'a>>>,
         arena: &'s mut Arena,
-        scratch: &'s mut Arena,
+        scratch: &'s mut Vec<u8>,
         codec: Option<&'s mut Codec>,
     ) -> Self {
         layout.clear();
@@ -106,7 +106,10 @@ impl<'s, 'a> Body<'s, 'a> {
             Some(slice) => self.segments.push(Segment::Array(slice)),
             None => return Err(too_short(buffer.len(), start.saturating_add(length))),
         }
-        self.describe(length);
+        let padding = self.describe(length);
+        if padding != 0 {
+            self.segments.push(Segment::padding(padding));
+        }
         Ok(())
     }
 
@@ -120,7 +123,8 @@ impl<'s, 'a> Body<'s, 'a> {
             self.empty();
         } else if self.codec.is_none() {
             self.push_copy(bytes);
-            self.describe(bytes.len());
+            let padding = self.describe(bytes.len());
+            self.pad(padding);
         } else if !self.compress(bytes)? {
             self.push_copy(&STORED_RAW.to_le_bytes());
             if bytes.len() < COPY_BELOW {
@@ -148,18 +152,21 @@ impl<'s, 'a> Body<'s, 'a> {
         if self.codec.is_none() {
             write(self.arena.reserve(length));
         } else {
-            self.scratch.clear();
-            write(self.scratch.reserve(length));
-            self.scratch.advance(length);
-            let scratch = std::mem::take(self.scratch);
-            let compressed = self.compress(scratch.as_slice());
+            let mut scratch = std::mem::take(self.scratch);
+            if scratch.len() < length {
+                scratch.resize(length, 0);
+            }
+            write(&mut scratch[..length]);
+            let compressed = self.compress(&scratch[..length]);
+            if matches!(compressed, Ok(false)) {
+                self.push_copy(&STORED_RAW.to_le_bytes());
+                self.arena.reserve(length).copy_from_slice(&scratch[..length]);
+                stored += LENGTH_PREFIX;
+            }
             *self.scratch = scratch;
             if compressed? {
                 return Ok(());
             }
-            self.push_copy(&STORED_RAW.to_le_bytes());
-            self.arena.reserve(length).copy_from_slice(self.scratch.as_slice());
-            stored += LENGTH_PREFIX;
         }
         let made = self.arena.advance(length);
         self.push_arena(made);
@@ -187,31 +194,32 @@ impl<'s, 'a> Body<'s, 'a> {
         Ok(true)
     }
 
-    /// Adds a buffer of so many bytes to the layout, and pads the body behind it.
+    /// Adds a buffer of so many bytes to the layout, and returns how many bytes of padding are due behind it.
     #[inline(always)]
-    fn describe(&mut self, length: usize) {
+    fn describe(&mut self, length: usize) -> usize {
         self.layout.buffers.push([self.length, length as u64]);
         let padding = self.options.alignment.padding(length);
         self.length += (length + padding) as u64;
-        if padding != 0 {
-            self.pad(padding);
-        }
+        padding
     }
 
     /// As [`describe`](Self::describe), for a buffer of `stored` bytes that stands for one of `raw`.
     fn describe_instead_of(&mut self, stored: usize, raw: usize) {
         let padded = |length: usize| (length + self.options.alignment.padding(length)) as u64;
         self.saved += padded(raw).cast_signed() - padded(stored).cast_signed();
-        self.describe(stored);
+        let padding = self.describe(stored);
+        self.pad(padding);
     }
 
-    #[inline]
     fn pad(&mut self, padding: usize) {
+        if padding == 0 {
+            return;
+        }
         if let Some(Segment::Arena(last)) = self.segments.last_mut() {
             self.arena.reserve(padding).fill(0);
             last.end = self.arena.advance(padding).end;
         } else {
-            self.segments.push(Segment::Padding(padding));
+            self.segments.push(Segment::padding(padding));
         }
     }
 

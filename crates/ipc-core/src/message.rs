@@ -76,7 +76,6 @@ impl Message<Slice<'_>> {
         let segments = self.segments.into_iter().map(|segment| match segment {
             Segment::Array(slice) => Segment::Array(slice.to_buffer()),
             Segment::Arena(range) => Segment::Arena(range),
-            Segment::Padding(length) => Segment::Padding(length),
         });
         Message { segments: segments.collect(), made: self.made }
     }
@@ -88,11 +87,9 @@ impl Message<Buffer> {
     pub fn into_buffers(self) -> Vec<Buffer> {
         let Made { metadata, arena, .. } = *self.made;
         let arena = arena.into_buffer();
-        let zeros = Buffer::from_slice_ref(crate::segment::ZEROS);
         let body = self.segments.into_iter().map(|segment| match segment {
             Segment::Array(buffer) => buffer,
             Segment::Arena(range) => arena.slice_with_length(range.start, range.len()),
-            Segment::Padding(length) => zeros.slice_with_length(0, length),
         });
         iter::once(Buffer::from_vec(metadata)).chain(body).collect()
     }

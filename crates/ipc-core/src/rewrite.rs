@@ -14,7 +14,7 @@ use crate::body::Body;
 use crate::error::{Error, Step};
 
 /// The bits `rows` of `bits`, from bit 0 of the first byte on.
-#[inline]
+#[inline(always)]
 pub(crate) fn bits<'a>(body: &mut Body<'_, 'a>, bits: &'a BooleanBuffer, rows: Range<usize>) -> Step {
     let start = bits.offset() + rows.start;
     if start.is_multiple_of(8) {
@@ -42,6 +42,7 @@ pub(crate) fn count_ones(bits: &BooleanBuffer, rows: &Range<usize>) -> usize {
 }
 
 /// The offsets of `rows`, from 0 on, one more than rows. Returns the values they span.
+#[inline(always)]
 pub(crate) fn offsets<'a, O: OffsetSizeTrait>(
     body: &mut Body<'_, 'a>,
     offsets: &'a ScalarBuffer<O>,
@@ -51,20 +52,29 @@ pub(crate) fn offsets<'a, O: OffsetSizeTrait>(
         return Err(Error::invalid(format!("{} offsets", rows.end + 1), format!("{} offsets", offsets.len())));
     };
     let (first, last) = (window[0], window[window.len() - 1]);
-    let span = match (first.to_usize(), last.to_usize()) {
-        (Some(start), Some(end)) if start <= end => start..end,
-        _ => {
-            return Err(Error::invalid("offsets that rise from 0", format!("{first:?} to {last:?}")));
-        }
+    let (Some(start), Some(end)) = (first.to_usize(), last.to_usize()) else {
+        return Err(falling(first, last));
     };
-    if first == O::zero() {
+    if start > end {
+        return Err(falling(first, last));
+    }
+    if start == 0 {
         body.array(offsets.inner(), rows.start * size_of::<O>(), size_of_val(window))?;
     } else {
-        // Wraps where an offset in between is out of order, which is not looked for.
-        let rebased = |offset: &O| O::usize_as(offset.as_usize().wrapping_sub(first.as_usize()));
-        body.made(size_of_val(window), |out| fill(out, window.iter().map(rebased)))?;
+        rebased(body, window, start)?;
     }
-    Ok(span)
+    Ok(start..end)
+}
+
+fn rebased<O: OffsetSizeTrait>(body: &mut Body<'_, '_>, offsets: &[O], start: usize) -> Step {
+    // Wraps where an offset in between is out of order, which is not looked for.
+    let rebased = |offset: &O| O::usize_as(offset.as_usize().wrapping_sub(start));
+    body.made(size_of_val(offsets), |out| fill(out, offsets.iter().map(rebased)))
+}
+
+#[cold]
+fn falling<O: OffsetSizeTrait>(first: O, last: O) -> Box<Error> {
+    Error::invalid("offsets that rise from 0", format!("{first:?} to {last:?}"))
 }
 
 /// The offsets of list views, rebased to the values that some row uses, which are returned. Sizes are not touched.

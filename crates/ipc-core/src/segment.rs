@@ -50,8 +50,15 @@ pub(crate) enum Segment<B> {
     Array(B),
     /// Bytes of the arena.
     Arena(Range<usize>),
+}
+
+impl<B> Segment<B> {
     /// So many zero bytes, at most 64.
-    Padding(usize),
+    #[inline(always)]
+    pub(crate) fn padding(length: usize) -> Self {
+        debug_assert!(length <= ZEROS, "no padding is longer");
+        Self::Arena(0..length)
+    }
 }
 
 impl<B: AsRef<[u8]>> Segment<B> {
@@ -59,27 +66,32 @@ impl<B: AsRef<[u8]>> Segment<B> {
         match self {
             Self::Array(bytes) => bytes.as_ref(),
             Self::Arena(range) => &arena.bytes[range.clone()],
-            Self::Padding(length) => &ZEROS[..*length],
         }
     }
 }
 
-/// What padding is made of.
-pub(crate) static ZEROS: [u8; 64] = [0; 64];
-
-/// Memory for bytes that had to be made, kept from message to message.
+/// Memory for bytes that had to be made, kept from message to message. It begins with zeros, which serve as padding.
 ///
 /// Memory that was used before is not cleared before it is used again: whoever takes a piece writes all of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Arena {
-    /// All of it is initialised; `used` says how much the current message has.
+    /// All of it is initialised; `used` says how much the current message has, the zeros included.
     bytes: Vec<u8>,
     used: usize,
 }
 
+/// How many zeros an arena begins with: as many as the longest padding.
+const ZEROS: usize = 64;
+
+impl Default for Arena {
+    fn default() -> Self {
+        Self { bytes: vec![0; ZEROS], used: ZEROS }
+    }
+}
+
 impl Arena {
     pub(crate) fn clear(&mut self) {
-        self.used = 0;
+        self.used = ZEROS;
     }
 
     /// Makes room for `length` more bytes and returns it, with whatever it held before.
@@ -110,10 +122,6 @@ impl Arena {
     pub(crate) fn into_buffer(mut self) -> Buffer {
         self.bytes.truncate(self.used);
         Buffer::from_vec(self.bytes)
-    }
-
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.used]
     }
 }
 
