@@ -31,8 +31,15 @@ def with_nanoarrow(path, table):
         source.seek(8 if is_file(path) else 0)
         with na.ArrayStream.from_readable(source) as stream:
             found = pa.RecordBatchReader.from_stream(stream).read_all()
-    # Dictionaries may be cut into other chunks; values and types are what counts.
-    return found.schema.equals(table.schema) and found.to_pylist() == table.to_pylist()
+    return found.schema.equals(table.schema) and plain(found).equals(plain(table))
+
+
+def plain(table):
+    """The table without dictionaries at the top: they may be cut into other chunks, and values are what counts."""
+    for i, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(i, field.name, table.column(i).cast(field.type.value_type))
+    return table
 
 
 reader = {"polars": with_polars, "nanoarrow": with_nanoarrow}[sys.argv[1]]

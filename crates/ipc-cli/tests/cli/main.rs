@@ -11,6 +11,7 @@ mod memory;
 mod metadata;
 mod order;
 mod pipes;
+mod progress;
 mod readers;
 mod real_data;
 mod support;
