@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_schema::Metadata;
 
@@ -17,9 +17,10 @@ use crate::error::{Error, Result, Step};
 use crate::format::Format;
 use crate::message::{Made, Message};
 use crate::metadata::{Kind, Layout, Numbers, Template};
-use crate::options::Options;
+use crate::options::{Options, Validation};
 use crate::schema::StreamSchema;
 use crate::segment::{Slice, recycle};
+use crate::validate::{self, Checks};
 use crate::walk::walk;
 
 /// Turns record batches, and the dictionaries they need, into [`Message`]s.
@@ -112,16 +113,18 @@ impl BatchEncoder {
         batch: &'a RecordBatch,
         metadata: &Metadata,
     ) -> Result<()> {
+        same_width(batch)?;
         let rows = batch.num_rows();
         self.fill(message, rows, None, metadata, |body| {
+            if body.options.validation == Validation::Full {
+                validate::columns(batch, Checks::All)?;
+            }
             for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
                 let node = body.nodes();
                 walk(body, column.as_ref(), 0..rows).map_err(|e| e.within(field.name()))?;
-                if !field.is_nullable() && body.null_count(node) > 0 {
-                    denied_nulls(column.as_ref()).map_err(|e| e.within(field.name()))?;
-                }
+                body.suspect(field, node);
             }
-            Ok(())
+            if body.has_suspects() { validate::columns(batch, Checks::Nulls) } else { Ok(()) }
         })
     }
 
@@ -143,7 +146,11 @@ impl BatchEncoder {
         if schema.dictionary_count() == 0 {
             return Ok(updates);
         }
+        same_width(batch)?;
         dictionary::visit(schema, batch, &mut |id, values| {
+            if id >= schema.dictionary_count() {
+                return Err(more_dictionaries(schema.dictionary_count()).into());
+            }
             let decision =
                 dictionary::decide::<F>(schema, id, values, sent, &updates, sending, self.options.dictionaries)
                     .map_err(|e| e.within(schema.dictionary(id).path()))?;
@@ -171,7 +178,15 @@ impl BatchEncoder {
         let Due { rows, is_delta } = due;
         let dictionary = Some((signed("dictionary id", id)?, is_delta));
         let mut message = self.blank();
-        self.fill(&mut message, rows.len(), dictionary, &Metadata::new(), |body| walk(body, values.as_ref(), rows))?;
+        self.fill(&mut message, rows.len(), dictionary, &Metadata::new(), |body| {
+            let checks = match body.options.validation {
+                Validation::Layout => Checks::Indices,
+                Validation::Full => Checks::All,
+            };
+            validate::dictionary(values.as_ref(), &rows, checks)?;
+            walk(body, values.as_ref(), rows.clone())?;
+            if body.has_suspects() { validate::dictionary(values.as_ref(), &rows, Checks::Nulls) } else { Ok(()) }
+        })?;
         Ok(Update::new(id, is_delta, values.clone(), message.into_owned()))
     }
 
@@ -203,13 +218,23 @@ impl BatchEncoder {
     }
 }
 
-/// Refuses a column whose field denies nulls, where it has any of its own.
+/// Refuses a batch with more or fewer columns than its schema has fields.
+#[inline(always)]
+fn same_width(batch: &RecordBatch) -> Step {
+    if batch.num_columns() == batch.schema_ref().fields().len() { Ok(()) } else { Err(other_width(batch)) }
+}
+
 #[cold]
-fn denied_nulls(column: &dyn Array) -> Step {
-    match column.nulls().filter(|nulls| nulls.null_count() > 0) {
-        Some(nulls) => Err(Error::invalid("no nulls", nulls.null_count().to_string())),
-        None => Ok(()),
-    }
+fn other_width(batch: &RecordBatch) -> Box<Error> {
+    let (fields, columns) = (batch.schema_ref().fields(), batch.num_columns());
+    let first = fields.get(columns).map_or("columns", |field| field.name());
+    Error::invalid(format!("{} columns", fields.len()), columns.to_string()).within(first)
+}
+
+/// Columns of other types than their batch's schema says: only unsafe code can build such a batch.
+#[cold]
+fn more_dictionaries(expected: usize) -> Box<Error> {
+    Error::invalid(format!("{expected} dictionaries"), "more").within("columns")
 }
 
 impl fmt::Debug for BatchEncoder {

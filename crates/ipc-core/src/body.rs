@@ -8,6 +8,7 @@
 //! is borrowed as it is, is inlined into the walk.
 
 use arrow_buffer::Buffer;
+use arrow_schema::Field;
 
 use crate::compress::Codec;
 use crate::error::{Error, Step};
@@ -39,6 +40,8 @@ pub(crate) struct Body<'s, 'a> {
     length: u64,
     /// How many bytes compression has saved.
     saved: i64,
+    /// How many arrays have nulls that their fields deny, unless nulls of their parents hide them.
+    suspects: usize,
 }
 
 impl<'s, 'a> Body<'s, 'a> {
@@ -56,7 +59,7 @@ impl<'s, 'a> Body<'s, 'a> {
         segments.clear();
         arena.clear();
         let borrowed_from = if codec.is_some() { usize::MAX } else { COPY_BELOW };
-        Self { options, layout, segments, arena, scratch, codec, borrowed_from, length: 0, saved: 0 }
+        Self { options, layout, segments, arena, scratch, codec, borrowed_from, length: 0, saved: 0, suspects: 0 }
     }
 
     /// The body's length, and what it would be without compression.
@@ -71,10 +74,19 @@ impl<'s, 'a> Body<'s, 'a> {
         self.layout.nodes.len()
     }
 
-    /// How many nulls the array has that was described `node`th.
+    /// Looks whether the array that was described `node`th has nulls that its field denies. Whether nobody can see them
+    /// is for others to find out.
     #[inline(always)]
-    pub(crate) fn null_count(&self, node: usize) -> u64 {
-        self.layout.nodes.get(node).map_or(0, |[_, null_count]| *null_count)
+    pub(crate) fn suspect(&mut self, field: &Field, node: usize) {
+        if !field.is_nullable() && self.layout.nodes.get(node).is_some_and(|[_, null_count]| *null_count > 0) {
+            self.suspects += 1;
+        }
+    }
+
+    /// Whether there are nulls that a field denies, unless nobody can see them.
+    #[inline(always)]
+    pub(crate) fn has_suspects(&self) -> bool {
+        self.suspects > 0
     }
 
     /// Describes an array of the walk: its length and its null count, which is no greater.

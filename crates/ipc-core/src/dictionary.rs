@@ -25,6 +25,7 @@ use crate::format::Format;
 use crate::message::Message;
 use crate::options::DictionaryHandling;
 use crate::schema::StreamSchema;
+use crate::validate::{self, Checks};
 
 /// The dictionaries that a stream's readers have, by dictionary id. Cheap to clone: values are shared.
 #[derive(Debug, Clone, Default)]
@@ -241,7 +242,7 @@ pub(crate) fn decide<F: Format>(
         return replace(all);
     }
     let grows_only = handling == DictionaryHandling::Delta;
-    match compare(old, values) {
+    match compare(old, values)? {
         Comparison::Same => Ok(None),
         // Readers have more values than the batch knows of; its keys mean the same to them.
         Comparison::Within if grows_only || F::HAS_FOOTER => Ok(None),
@@ -264,23 +265,25 @@ enum Comparison {
     Different,
 }
 
-fn compare(old: &ArrayRef, new: &ArrayRef) -> Comparison {
+fn compare(old: &ArrayRef, new: &ArrayRef) -> Step<Comparison> {
     if Arc::ptr_eq(old, new) || has_same_buffers(old.as_ref(), new.as_ref()) {
-        return Comparison::Same;
+        return Ok(Comparison::Same);
     }
+    // Comparing follows the indices of both. Those of the old one were checked before it was sent.
+    validate::dictionary(new.as_ref(), &(0..new.len()), Checks::Indices)?;
     let (old, new) = (old.to_data(), new.to_data());
     if old.ptr_eq(&new) {
-        return Comparison::Same;
+        return Ok(Comparison::Same);
     }
     let common = old.len().min(new.len());
     if old.slice(0, common) != new.slice(0, common) {
-        return Comparison::Different;
+        return Ok(Comparison::Different);
     }
-    match old.len().cmp(&new.len()) {
+    Ok(match old.len().cmp(&new.len()) {
         std::cmp::Ordering::Equal => Comparison::Same,
         std::cmp::Ordering::Less => Comparison::Extends,
         std::cmp::Ordering::Greater => Comparison::Within,
-    }
+    })
 }
 
 /// Whether two arrays of the same type are different wrappings, as readers make them for each batch, of the same
@@ -319,6 +322,7 @@ mod tests {
 
     #[test]
     fn comparison_tells_growth_from_change() {
+        let compare = |old: &ArrayRef, new: &ArrayRef| compare(old, new).unwrap();
         let old = strings(&["a", "b"]);
         assert_eq!(compare(&old, &old), Comparison::Same);
         assert_eq!(compare(&old, &old.slice(0, 2)), Comparison::Same);

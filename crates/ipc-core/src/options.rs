@@ -104,6 +104,24 @@ pub enum DictionaryHandling {
     Delta,
 }
 
+/// How much of an array is looked at before it is written.
+///
+/// What `arrow-rs` builds by its safe constructors is valid. What came through a foreign interface, or out of an unsafe
+/// constructor, may contradict itself. Neither choice panics on such an array or lets it be followed out of its buffers;
+/// they differ in what may get into the output. The table of [`Error`](crate::Error) says which choice refuses what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Validation {
+    /// Lengths, the first and the last of offsets, and all that is read anyway because it has to be rewritten: work that
+    /// does not grow with the rows. An array that is wrong in between is written as it is, for its readers to refuse.
+    #[default]
+    Layout,
+    /// Every row: offsets in order, keys and type ids of what is there, rising run ends, views inside their buffers,
+    /// UTF-8, null counts, and the types that the schema says. What a reader that validates in full would refuse is
+    /// refused. What values mean (the digits of a decimal, the order of a sorted map) is not looked at.
+    Full,
+}
+
 /// How a stream or a file is written. Built by [`Options::builder`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
@@ -117,6 +135,7 @@ pub struct Options {
     pub(crate) max_nesting: usize,
     pub(crate) compact_views: bool,
     pub(crate) staging: Option<bool>,
+    pub(crate) validation: Validation,
 }
 
 impl Options {
@@ -149,6 +168,12 @@ impl Options {
         self.dictionaries
     }
 
+    /// How much of an array is looked at.
+    #[must_use]
+    pub fn validation(&self) -> Validation {
+        self.validation
+    }
+
     /// How many levels deep types may nest.
     #[must_use]
     pub fn max_nesting(&self) -> usize {
@@ -169,6 +194,7 @@ impl Default for Options {
             max_nesting: 60,
             compact_views: false,
             staging: None,
+            validation: Validation::Layout,
         }
     }
 }
@@ -239,6 +265,12 @@ impl OptionsBuilder {
     /// How many levels deep types may nest; 60 by default, since many readers stop at 64.
     pub fn max_nesting(mut self, levels: usize) -> Self {
         self.options.max_nesting = levels;
+        self
+    }
+
+    /// How much of an array is looked at before it is written; [`Validation::Layout`] by default.
+    pub fn validation(mut self, validation: Validation) -> Self {
+        self.options.validation = validation;
         self
     }
 

@@ -18,6 +18,10 @@ use arrow_schema::{DataType, Field, Fields};
 use crate::body::Body;
 use crate::error::{Error, Step};
 use crate::rewrite;
+use crate::spans;
+use crate::validate::{children_fit, validity_fits};
+use crate::views;
+use crate::visible::Visible;
 
 /// Appends the rows `rows` of `array` to `body`. Errors carry the path below the array.
 ///
@@ -38,8 +42,8 @@ pub(crate) fn walk<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Rang
         DataType::Binary => bytes::<types::BinaryType>(body, array, rows),
         DataType::LargeUtf8 => bytes::<types::LargeUtf8Type>(body, array, rows),
         DataType::LargeBinary => bytes::<types::LargeBinaryType>(body, array, rows),
-        DataType::Utf8View => views::<types::StringViewType>(body, array, rows),
-        DataType::BinaryView => views::<types::BinaryViewType>(body, array, rows),
+        DataType::Utf8View => byte_views::<types::StringViewType>(body, array, rows),
+        DataType::BinaryView => byte_views::<types::BinaryViewType>(body, array, rows),
         DataType::FixedSizeBinary(_) => fixed_size_binary(body, array, rows),
         DataType::List(field) => list::<i32>(body, array, field, rows),
         DataType::LargeList(field) => list::<i64>(body, array, field, rows),
@@ -50,10 +54,10 @@ pub(crate) fn walk<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Rang
         DataType::Struct(fields) => structs(body, array, fields, rows),
         DataType::Union(..) => union(body, array, rows),
         DataType::Dictionary(..) => dictionary(body, array, rows),
-        DataType::RunEndEncoded(run_ends, _) => match run_ends.data_type() {
-            DataType::Int16 => run_end_encoded::<types::Int16Type>(body, array, rows),
-            DataType::Int32 => run_end_encoded::<types::Int32Type>(body, array, rows),
-            _ => run_end_encoded::<types::Int64Type>(body, array, rows),
+        DataType::RunEndEncoded(run_ends, field) => match run_ends.data_type() {
+            DataType::Int16 => run_end_encoded::<types::Int16Type>(body, array, field, rows),
+            DataType::Int32 => run_end_encoded::<types::Int32Type>(body, array, field, rows),
+            _ => run_end_encoded::<types::Int64Type>(body, array, field, rows),
         },
         other => Err(no_such_array(other))
     }
@@ -67,7 +71,10 @@ fn no_such_array(data_type: &DataType) -> Box<Error> {
 
 /// A child array; errors below it are told its field's name.
 fn child<'a>(body: &mut Body<'_, 'a>, field: &Field, array: &'a dyn Array, rows: Range<usize>) -> Step {
-    walk(body, array, rows).map_err(|e| e.within(field.name()))
+    let node = body.nodes();
+    walk(body, array, rows).map_err(|e| e.within(field.name()))?;
+    body.suspect(field, node);
+    Ok(())
 }
 
 /// The field node and the validity bitmap, which is left empty where no row is null.
@@ -85,9 +92,7 @@ fn validity<'a>(body: &mut Body<'_, 'a>, length: usize, nulls: Option<&'a NullBu
 }
 
 fn bitmap<'a>(body: &mut Body<'_, 'a>, length: usize, nulls: &'a NullBuffer, rows: &Range<usize>) -> Step {
-    if nulls.len() != length {
-        return Err(Error::invalid(format!("validity for {length} rows"), format!("for {}", nulls.len())));
-    }
+    validity_fits(nulls, length)?;
     let null_count =
         if rows.len() == length { nulls.null_count() } else { rows.len() - rewrite::count_ones(nulls.inner(), rows) };
     body.node(rows.len(), null_count)?;
@@ -111,17 +116,8 @@ fn too_few_rows(length: usize, rows: &Range<usize>) -> Box<Error> {
 
 #[inline(always)]
 fn fixed_width<'a>(body: &mut Body<'_, 'a>, values: &'a Buffer, width: usize, rows: &Range<usize>) -> Step {
-    let bytes = scaled(rows, width)?;
+    let bytes = spans::scaled(rows, width)?;
     body.array(values, bytes.start, bytes.len())
-}
-
-/// `rows` where each row is `factor` units long.
-#[inline(always)]
-fn scaled(rows: &Range<usize>, factor: usize) -> Step<Range<usize>> {
-    match (rows.start.checked_mul(factor), rows.end.checked_mul(factor)) {
-        (Some(start), Some(end)) => Ok(start..end),
-        _ => Err(Error::invalid("rows that fit memory", format!("{} rows of {factor}", rows.end))),
-    }
 }
 
 #[inline(always)]
@@ -153,13 +149,14 @@ fn bytes<'a, T: ByteArrayType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, ro
 }
 
 #[inline(never)]
-fn views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+fn byte_views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
     let array = array.as_byte_view::<T>();
     validity(body, array.len(), array.nulls(), &rows)?;
-    if body.options.compact_views
-        && let Some(used) = rewrite::used_view_bytes(array.views(), array.nulls(), array.data_buffers(), &rows)?
-    {
-        return rewrite::compact_views(body, array.views(), array.nulls(), array.data_buffers(), &rows, used);
+    if body.options.compact_views {
+        let (window, visible) = (views::window(array.views(), &rows)?, Visible::ALL.but_nulls(array.nulls(), &rows));
+        if let Some(used) = views::worth_compacting(window, &visible, array.data_buffers())? {
+            return views::compact(body, window, &visible, array.data_buffers(), used);
+        }
     }
     body.variadic(array.data_buffers().len());
     fixed_width(body, array.views().inner(), size_of::<u128>(), &rows)?;
@@ -206,7 +203,7 @@ fn fixed_size_list<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, field: &Fi
     validity(body, array.len(), array.nulls(), &rows)?;
     let size = usize::try_from(array.value_length())
         .map_err(|_| Error::invalid("a list size of at least 0", array.value_length().to_string()))?;
-    child(body, field, array.values().as_ref(), scaled(&rows, size)?)
+    child(body, field, array.values().as_ref(), spans::scaled(&rows, size)?)
 }
 
 #[inline(never)]
@@ -221,6 +218,7 @@ fn map<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, field: &Field, rows: R
 fn structs<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, fields: &Fields, rows: Range<usize>) -> Step {
     let array = array.as_struct();
     validity(body, array.len(), array.nulls(), &rows)?;
+    children_fit(fields, array.columns())?;
     let mut children = fields.iter().zip(array.columns());
     children.try_for_each(|(field, column)| child(body, field, column.as_ref(), rows.clone()))
 }
@@ -240,7 +238,7 @@ fn union<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) 
         None => None,
     };
     for (type_id, field) in array.fields().iter() {
-        let rows = used.as_ref().map_or_else(|| rows.clone(), |used| used.rows_of(type_id));
+        let rows = used.as_ref().map_or_else(|| rows.clone(), |used| used.of(type_id));
         child(body, field, array.child(type_id).as_ref(), rows)?;
     }
     Ok(())
@@ -253,10 +251,18 @@ fn dictionary<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usi
 }
 
 #[inline(never)]
-fn run_end_encoded<'a, R: RunEndIndexType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+fn run_end_encoded<'a, R: RunEndIndexType>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    field: &Field,
+    rows: Range<usize>,
+) -> Step {
     let array = array.as_run::<R>();
     within(array.len(), &rows)?;
     body.node(rows.len(), 0)?;
     let runs = rewrite::run_ends(body, array.run_ends(), &rows)?;
-    walk(body, array.values().as_ref(), runs).map_err(|e| e.within("values"))
+    let node = body.nodes();
+    walk(body, array.values().as_ref(), runs).map_err(|e| e.within("values"))?;
+    body.suspect(field, node);
+    Ok(())
 }
