@@ -50,7 +50,13 @@ fn types_that_the_format_cannot_express_are_refused() {
     let inside = field("list", DataType::List(Arc::new(twice.clone())));
     let entries = |data_type| field("map", DataType::Map(Arc::new(Field::new("entries", data_type, false)), false));
     let three = Fields::from(vec![field("k", DataType::Utf8), field("v", DataType::Utf8), field("w", DataType::Utf8)]);
+    let keyed = DataType::Dictionary(Box::new(DataType::Utf8), Box::new(DataType::Utf8));
+    let run_ends = Arc::new(Field::new("run_ends", DataType::Int8, false));
     let cases = [
+        ("binary", field("binary", DataType::FixedSizeBinary(-1))),
+        ("fixed", field("fixed", DataType::FixedSizeList(Arc::new(field("item", DataType::Int8)), -1))),
+        ("keyed", field("keyed", keyed)),
+        ("runs", field("runs", DataType::RunEndEncoded(run_ends, Arc::new(field("values", DataType::Int8))))),
         ("twice", twice),
         ("list.twice", inside),
         ("map", entries(DataType::Utf8)),

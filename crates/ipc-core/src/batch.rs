@@ -71,8 +71,9 @@ impl BatchEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArray`] where an array contradicts itself or has nulls that its field denies,
-    /// [`Error::TooLarge`] where a length does not fit the format, [`Error::Compression`] where a codec fails.
+    /// [`Error::InvalidArray`] where an array contradicts itself or has nulls that its field denies, as the table of
+    /// [`Error`] says; [`Error::TooLarge`] where a length does not fit the format; [`Error::Compression`] where a codec
+    /// fails.
     pub fn encode<'a>(&mut self, batch: &'a RecordBatch) -> Result<Message<Slice<'a>>> {
         self.encode_with_metadata(batch, &Metadata::new())
     }

@@ -128,6 +128,10 @@ impl Updates {
         self.list.iter().map(|update| &update.message)
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.list.len()
+    }
+
     pub(crate) fn length(&self) -> u64 {
         self.messages().map(Message::length).sum()
     }

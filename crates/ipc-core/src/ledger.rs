@@ -17,6 +17,7 @@ use flatbuffers::FlatBufferBuilder;
 use crate::dictionary::{Dictionaries, Updates};
 use crate::error::{Error, Result};
 use crate::format::{FOOTER_MAGIC, Format, end_of_stream};
+use crate::limits;
 use crate::message::{Message, PREFIX, frame};
 use crate::options::Options;
 use crate::receipt::{Receipt, Stats};
@@ -55,7 +56,7 @@ impl Ledger {
             stages: options.staging.unwrap_or(F::HAS_FOOTER),
             dictionaries: Dictionaries::new(schema.dictionary_count()),
             stats: Stats { messages: 1, written_bytes: outlet.position(), ..Stats::default() },
-            footer: F::HAS_FOOTER.then(Footer::default),
+            footer: F::HAS_FOOTER.then(|| Footer::new(&schema)),
             options: options.clone(),
             schema,
             outlet,
@@ -66,14 +67,17 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the sink failed before it took any byte of the group: nothing has changed. From
-    /// [`Error::Poisoned`] and [`Error::Closed`] there is no way back.
+    /// [`Error::Io`] where the sink failed before it took any byte of the group, [`Error::TooLarge`] where a footer cannot
+    /// list as many messages: nothing has changed. From [`Error::Poisoned`] and [`Error::Closed`] there is no way back.
     pub fn append<B: AsRef<[u8]>>(
         &mut self,
         sink: &mut impl Write,
         updates: Updates,
         batch: &Message<B>,
     ) -> Result<Receipt> {
+        if let Some(footer) = &self.footer {
+            footer.check_room(1 + updates.count())?;
+        }
         if updates.is_empty() {
             let start = self.accept(sink, batch.slices(), batch.length(), 1)?;
             return Ok(self.commit_batch(start, batch));
@@ -91,6 +95,9 @@ impl Ledger {
     ///
     /// As [`append`](Self::append).
     pub fn append_dictionaries(&mut self, sink: &mut impl Write, updates: Updates) -> Result<()> {
+        if let Some(footer) = &self.footer {
+            footer.check_room(updates.count())?;
+        }
         let pieces = updates.messages().flat_map(Message::slices);
         let start = self.accept(sink, pieces, updates.length(), 0)?;
         self.commit_dictionaries(start, updates);
@@ -249,16 +256,32 @@ impl Ledger {
 }
 
 /// The footer in the making.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Footer {
+    /// The bytes that its schema takes, at most.
+    schema: u64,
     dictionaries: Vec<Block>,
     record_batches: Vec<Block>,
     metadata: Metadata,
 }
 
 impl Footer {
+    fn new(schema: &StreamSchema) -> Self {
+        let schema = limits::schema(schema.schema());
+        Self { schema, dictionaries: Vec::new(), record_batches: Vec::new(), metadata: Metadata::new() }
+    }
+
+    /// Refuses more messages than a footer can list, which is some 89 million. What is in the metadata is left for the
+    /// end, when it is known.
+    fn check_room(&self, messages: usize) -> Result<()> {
+        let blocks = self.dictionaries.len() + self.record_batches.len() + messages;
+        limits::check("footer", limits::footer(self.schema, blocks, &Metadata::new()))
+    }
+
     /// Appends the footer, its length and the closing magic to `tail`.
     fn write(&self, tail: &mut Vec<u8>, schema: &StreamSchema, options: &Options) -> Result<()> {
+        let blocks = self.dictionaries.len() + self.record_batches.len();
+        limits::check("footer", limits::footer(self.schema, blocks, &self.metadata))?;
         let mut fbb = FlatBufferBuilder::new();
         let dictionaries = fbb.create_vector(&self.dictionaries);
         let record_batches = fbb.create_vector(&self.record_batches);
@@ -295,4 +318,39 @@ fn block<B>(offset: u64, message: &Message<B>) -> Block {
     let signed = |length: u64| i64::try_from(length).expect("an output is shorter than 2^63 bytes");
     let metadata = i32::try_from(message.metadata_length()).expect("the metadata's length fits its own 32-bit field");
     Block::new(signed(offset), metadata, signed(message.body_length()))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::record_batch;
+
+    use super::*;
+    use crate::batch::BatchEncoder;
+    use crate::dictionary::Sending;
+    use crate::format::File;
+
+    #[test]
+    fn a_message_that_the_footer_has_no_room_for_is_refused() {
+        let batch = record_batch!(("a", Int32, [1, 2, 3])).expect("one column");
+        let options = Options::default();
+        let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
+        let mut ledger = Ledger::new::<File>(Arc::clone(&schema), &options).unwrap();
+        let mut encoder = BatchEncoder::new(&options);
+        let message = encoder.encode(&batch).unwrap();
+        let mut sink = Vec::new();
+        let updates = |ledger: &Ledger| Updates::new(ledger.dictionaries(), Sending::Changes);
+
+        // As much as if the schema left room for two blocks.
+        let two = limits::footer(0, 2, &Metadata::new());
+        ledger.footer.as_mut().unwrap().schema = u64::from(i32::MAX.unsigned_abs()) - two;
+        for _ in 0..2 {
+            ledger.append(&mut sink, updates(&ledger), &message).unwrap();
+        }
+        let stats = ledger.stats();
+        let error = ledger.append(&mut sink, updates(&ledger), &message).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { what: "footer", .. }), "{error:?}");
+        assert_eq!(ledger.stats(), stats);
+        ledger.end(&mut sink).unwrap();
+        assert!(sink.ends_with(FOOTER_MAGIC), "the file can be closed");
+    }
 }

@@ -54,6 +54,7 @@ mod encoder;
 mod error;
 mod format;
 mod ledger;
+mod limits;
 mod message;
 mod metadata;
 mod options;

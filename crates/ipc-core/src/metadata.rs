@@ -15,7 +15,8 @@ use arrow_buffer::ToByteSlice;
 use arrow_ipc::{CompressionType, MessageHeader};
 use arrow_schema::Metadata;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::limits;
 use crate::message::{PREFIX, frame};
 use crate::options::{Alignment, MetadataVersion, Options};
 
@@ -323,11 +324,8 @@ fn put_u16(bytes: &mut [u8], at: usize, number: usize) -> u16 {
 
 /// Refuses what would not fit the format's 32-bit offsets; generously, so that nothing else need be checked.
 fn check_size(layout: &Layout, metadata: &Metadata) -> Result<()> {
-    let limit = i32::MAX.unsigned_abs().into();
-    let strings = metadata.iter().map(|(key, value)| 64 + key.len() as u64 + value.len() as u64).sum::<u64>();
     let structs = (layout.nodes.len() + layout.buffers.len() + layout.variadic_counts.len()) as u64 * 16;
-    let length = 1024 + structs + strings;
-    if length > limit { Err(Error::TooLarge { what: "message metadata", length, limit }) } else { Ok(()) }
+    limits::check("message metadata", limits::batch(structs, metadata))
 }
 
 #[cfg(test)]

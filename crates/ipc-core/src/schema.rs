@@ -10,6 +10,7 @@ use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use flatbuffers::FlatBufferBuilder;
 
 use crate::error::{Error, Result, Step};
+use crate::limits;
 use crate::options::Options;
 
 /// A schema that has been found fit to be written, with all that a writer must know of it.
@@ -47,8 +48,9 @@ impl StreamSchema {
     ///
     /// # Errors
     ///
-    /// [`Error::NestingTooDeep`], or [`Error::Unsupported`] for a dictionary directly inside a dictionary, or a map
-    /// whose entries are no struct of two fields.
+    /// [`Error::NestingTooDeep`]; [`Error::TooLarge`] where names and metadata do not fit a message; or
+    /// [`Error::Unsupported`] for a dictionary directly inside a dictionary, a map whose entries are no struct of two
+    /// fields, keys or run ends of another type than the format's, or a size below 0.
     pub fn try_new(schema: SchemaRef, options: &Options) -> Result<Self> {
         let mut dictionaries = Vec::new();
         let mut dictionary_columns = Vec::new();
@@ -59,6 +61,7 @@ impl StreamSchema {
                 dictionary_columns.push((column, first));
             }
         }
+        limits::check("schema", limits::schema(&schema))?;
         let flatbuffer = schema_message(&schema, options);
         Ok(Self { schema, flatbuffer, dictionaries, dictionary_columns })
     }
@@ -141,6 +144,15 @@ fn survey_type(
 ) -> Result<()> {
     let unsupported = |reason| Err(Error::Unsupported { path: path.to_owned(), reason });
     match data_type {
+        DataType::FixedSizeBinary(size) | DataType::FixedSizeList(_, size) if *size < 0 => {
+            unsupported("a size is at least 0")
+        }
+        DataType::RunEndEncoded(run_ends, _) if !run_ends.data_type().is_run_ends_type() => {
+            unsupported("run ends are signed integers of 16, 32 or 64 bits")
+        }
+        DataType::Dictionary(keys, _) if !keys.is_dictionary_key_type() => {
+            unsupported("the keys of a dictionary are integers")
+        }
         DataType::Dictionary(_, values) => {
             if matches!(**values, DataType::Dictionary(..)) {
                 return unsupported("a schema cannot express a dictionary whose values are directly a dictionary");
@@ -240,6 +252,8 @@ fn mismatch(expected: impl Into<String>, found: impl Into<String>) -> Box<Error>
 mod tests {
     use std::sync::Arc;
 
+    use arrow_schema::{Metadata, UnionFields, UnionMode};
+
     use super::*;
 
     fn nested(levels: usize) -> SchemaRef {
@@ -300,6 +314,35 @@ mod tests {
         for ((expected, found), message) in cases.into_iter().zip(messages) {
             let stream = StreamSchema::try_new(expected, &Options::default()).unwrap();
             assert_eq!(stream.check(&found).unwrap_err().to_string(), message);
+        }
+    }
+    #[test]
+    fn a_schema_is_no_longer_than_it_is_taken_for() {
+        let field = |data_type| Field::new("field", data_type, true);
+        let child = |data_type| Arc::new(field(data_type));
+        let dictionary = DataType::Dictionary(Box::new(DataType::Int64), Box::new(DataType::LargeUtf8));
+        let entries = DataType::Struct(vec![field(DataType::Utf8), field(DataType::Utf8)].into());
+        let union = UnionFields::try_new([5, 7], [field(DataType::Null), field(DataType::Null)]).unwrap();
+        let types = [
+            DataType::Null,
+            DataType::Timestamp(arrow_schema::TimeUnit::Second, Some("a zone that is rather long".into())),
+            DataType::Decimal256(76, 0),
+            dictionary.clone(),
+            DataType::FixedSizeList(child(dictionary.clone()), 3),
+            DataType::Map(child(entries.clone()), false),
+            entries,
+            DataType::Union(union, UnionMode::Dense),
+            DataType::RunEndEncoded(child(DataType::Int16), child(dictionary)),
+        ];
+        let metadata = Metadata::from([("key", "value"), ("", "")]);
+        for fields in [vec![], types.clone().map(field).to_vec(), vec![field(types[0].clone()); 100]] {
+            let with = |field: Field| field.with_metadata(metadata.clone());
+            for fields in [fields.clone(), fields.into_iter().map(with).collect()] {
+                let schema = Arc::new(Schema::new(fields).with_metadata(metadata.clone()));
+                let at_most = limits::schema(&schema);
+                let schema = StreamSchema::try_new(schema, &Options::default()).unwrap();
+                assert!(schema.flatbuffer().len() as u64 <= at_most);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod broken;
 mod harmless;
+mod large;
 mod nulls;
 mod schemas;
 mod wraps;
