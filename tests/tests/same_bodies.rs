@@ -2,9 +2,10 @@
 //!
 //! Fails where a buffer is longer than its rows need, padded otherwise, in another order or in another place.
 //!
-//! Three layouts are left out, and only where they differ:
+//! Four layouts are left out, and only where they differ:
 //! - `arrow-rs` writes the children of list views and of dense unions whole. An array is compared as long as each list
 //!   view and each dense union in it uses its children from the first row to the last.
+//! - `arrow-rs` leaves the bits behind the last row of a bitmap as they are in the array, where a slice has cut off rows.
 //! - `arrow-rs` announces the data buffers of views inside a run-end encoded array without rows, but does not write
 //!   them.
 
@@ -110,6 +111,24 @@ fn body<'b>(bytes: &'b [u8], message: &Framed) -> &'b [u8] {
     &bytes[message.body.clone()]
 }
 
+/// `theirs`, without the bits at the end of a buffer's last byte that only `theirs` has set. That such bits are those
+/// behind the last row of a bitmap, whoever reads `ours` back finds out.
+fn without_bits_behind(message: &Framed, ours: &[u8], theirs: &[u8]) -> Vec<u8> {
+    let mut cleared = theirs.to_vec();
+    for (offset, length) in &message.buffers {
+        let end = usize::try_from(offset + length).unwrap();
+        if *length > 0 && theirs[end - 1] & lowest(ours[end - 1]) == ours[end - 1] {
+            cleared[end - 1] = ours[end - 1];
+        }
+    }
+    cleared
+}
+
+/// The bits up to the highest that is set in `byte`.
+fn lowest(byte: u8) -> u8 {
+    u8::MAX.checked_shr(byte.leading_zeros()).unwrap_or(0)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
@@ -128,7 +147,7 @@ proptest! {
         assert_eq!(our_batches.len(), their_batches.len());
         for (our, their) in our_batches.into_iter().zip(their_batches) {
             assert_eq!(our.buffers, their.buffers);
-            assert_eq!(body(&ours, our), body(&theirs, their));
+            assert_eq!(body(&ours, our), without_bits_behind(our, body(&ours, our), body(&theirs, their)));
         }
     }
 }

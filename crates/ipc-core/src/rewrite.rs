@@ -14,15 +14,22 @@ use crate::body::Body;
 use crate::error::Step;
 use crate::spans::{self, ListViews, UnionRows};
 
-/// The bits `rows` of `bits`, from bit 0 of the first byte on.
+/// The bits `rows` of `bits`, from bit 0 of the first byte on. Those behind the last row are 0: where rows have been cut
+/// off there, their bits are nobody's business.
 #[inline(always)]
 pub(crate) fn bits<'a>(body: &mut Body<'_, 'a>, bits: &'a BooleanBuffer, rows: Range<usize>) -> Step {
     let start = bits.offset() + rows.start;
-    if start.is_multiple_of(8) {
+    if start.is_multiple_of(8) && !has_bits_behind(bits, start + rows.len()) {
         body.array(bits.inner(), start / 8, rows.len().div_ceil(8))
     } else {
         shifted_bits(body, bits, start, rows.len())
     }
+}
+
+/// Whether a bit is set between `end` and the end of its byte.
+#[inline]
+fn has_bits_behind(bits: &BooleanBuffer, end: usize) -> bool {
+    !end.is_multiple_of(8) && bits.values()[end / 8] >> (end % 8) != 0
 }
 
 fn shifted_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer, start: usize, length: usize) -> Step {
