@@ -20,9 +20,9 @@ pub fn arb_alignment() -> impl Strategy<Value = Alignment> {
 
 /// Any valid options with this handling of dictionaries. Compression asks for metadata V5.
 pub fn arb_options(dictionaries: DictionaryHandling) -> impl Strategy<Value = Options> {
-    let switches = any::<(bool, bool, bool, bool)>();
+    let switches = any::<(bool, bool, bool, bool, bool)>();
     (arb_compression(), arb_alignment(), switches, 0.0..0.9f64).prop_map(
-        move |(compression, alignment, (staging, old, compact, raw), saving)| {
+        move |(compression, alignment, (staging, old, compact, raw, clear), saving)| {
             let version =
                 if old && compression == Compression::None { MetadataVersion::V4 } else { MetadataVersion::V5 };
             Options::builder()
@@ -32,6 +32,7 @@ pub fn arb_options(dictionaries: DictionaryHandling) -> impl Strategy<Value = Op
                 .metadata_version(version)
                 .compact_views(compact)
                 .raw_buffers(raw)
+                .clear_nulls(clear)
                 .compress_dictionaries(old)
                 .min_space_saving(if raw { saving } else { 0.0 })
                 .dictionaries(dictionaries)

@@ -11,6 +11,7 @@ use arrow_buffer::Buffer;
 use arrow_schema::Metadata;
 
 use crate::body::{Body, signed, too_large};
+use crate::clear;
 use crate::compress::Codec;
 use crate::dictionary::{self, Dictionaries, Due, Sending, Update, Updates};
 use crate::error::{Error, Result, Step};
@@ -21,6 +22,7 @@ use crate::options::{Options, Validation};
 use crate::schema::StreamSchema;
 use crate::segment::{Slice, recycle};
 use crate::validate::{self, Checks};
+use crate::visible::Visible;
 use crate::walk::walk;
 
 /// Turns record batches, and the dictionaries they need, into [`Message`]s.
@@ -120,10 +122,14 @@ impl BatchEncoder {
             if body.options.validation == Validation::Full {
                 validate::columns(batch, Checks::All)?;
             }
-            for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-                let node = body.nodes();
-                walk(body, column.as_ref(), 0..rows).map_err(|e| e.within(field.name()))?;
-                body.suspect(field, node);
+            if body.options.clear_nulls {
+                clear::columns(body, batch)?;
+            } else {
+                for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+                    let node = body.nodes();
+                    walk(body, column.as_ref(), 0..rows).map_err(|e| e.within(field.name()))?;
+                    body.suspect(field, node);
+                }
             }
             if body.has_suspects() { validate::columns(batch, Checks::Nulls) } else { Ok(()) }
         })
@@ -185,7 +191,11 @@ impl BatchEncoder {
                 Validation::Full => Checks::All,
             };
             validate::dictionary(values.as_ref(), &rows, checks)?;
-            walk(body, values.as_ref(), rows.clone())?;
+            if body.options.clear_nulls {
+                clear::array(body, values.as_ref(), rows.clone(), &Visible::ALL)?;
+            } else {
+                walk(body, values.as_ref(), rows.clone())?;
+            }
             if body.has_suspects() { validate::dictionary(values.as_ref(), &rows, Checks::Nulls) } else { Ok(()) }
         })?;
         Ok(Update::new(id, is_delta, values.clone(), message.into_owned()))

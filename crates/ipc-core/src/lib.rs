@@ -48,6 +48,7 @@ compile_error!("ipc-core writes arrays as they lie in memory, and its schemas sa
 
 mod batch;
 mod body;
+mod clear;
 mod compress;
 mod dictionary;
 mod encoder;

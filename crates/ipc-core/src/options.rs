@@ -136,6 +136,7 @@ pub struct Options {
     pub(crate) compact_views: bool,
     pub(crate) staging: Option<bool>,
     pub(crate) validation: Validation,
+    pub(crate) clear_nulls: bool,
 }
 
 impl Options {
@@ -195,6 +196,7 @@ impl Default for Options {
             compact_views: false,
             staging: None,
             validation: Validation::Layout,
+            clear_nulls: false,
         }
     }
 }
@@ -271,6 +273,18 @@ impl OptionsBuilder {
     /// How much of an array is looked at before it is written; [`Validation::Layout`] by default.
     pub fn validation(mut self, validation: Validation) -> Self {
         self.options.validation = validation;
+        self
+    }
+
+    /// Whether values that no reader can see, because they or their parents are null, are left out of the output; off by
+    /// default, when they are written as they lie in memory.
+    ///
+    /// Numbers become zeros and strings empty; the data buffers of views keep only bytes that some view uses, zeros in
+    /// between. Items between list views, and members of a union in rows of another type, are treated so too. Readers see
+    /// the same values. How many items a null list has, and which values of a dictionary no key uses, still shows.
+    /// Costs a copy of what has nulls and of all views, and some allocations.
+    pub fn clear_nulls(mut self, yes: bool) -> Self {
+        self.options.clear_nulls = yes;
         self
     }
 

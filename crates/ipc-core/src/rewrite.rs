@@ -44,6 +44,11 @@ fn shifted_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer, start: usize, len
     })
 }
 
+/// Bits that are not an array's own.
+pub(crate) fn made_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer) -> Step {
+    shifted_bits(body, bits, bits.offset(), bits.len())
+}
+
 /// How many of the bits `rows` are set.
 pub(crate) fn count_ones(bits: &BooleanBuffer, rows: &Range<usize>) -> usize {
     UnalignedBitChunk::new(bits.values(), bits.offset() + rows.start, rows.len()).count_ones()

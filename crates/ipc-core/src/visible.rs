@@ -41,6 +41,21 @@ impl Visible {
         (0..length).filter(|row| self.sees(*row))
     }
 
+    /// How many of `length` rows can be seen.
+    pub(crate) fn count(&self, length: usize) -> usize {
+        self.0.as_ref().map_or(length, BooleanBuffer::count_set_bits)
+    }
+
+    /// A bit for each of `length` rows: whether it can be seen.
+    pub(crate) fn bits(&self, length: usize) -> BooleanBuffer {
+        self.0.clone().unwrap_or_else(|| BooleanBuffer::new_set(length))
+    }
+
+    /// Of `bits`, one for each row, those of rows that can be seen.
+    pub(crate) fn mask(&self, bits: &BooleanBuffer) -> BooleanBuffer {
+        self.0.as_ref().map_or_else(|| bits.clone(), |mask| mask & bits)
+    }
+
     /// The same but for rows that are null. `nulls` are those of the whole array, of which `rows` is the range.
     pub(crate) fn but_nulls(&self, nulls: Option<&NullBuffer>, rows: &Range<usize>) -> Self {
         let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {

@@ -11,14 +11,14 @@ use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ByteArrayType, ByteViewType, RunEndIndexType};
-use arrow_array::{Array, ArrowPrimitiveType, OffsetSizeTrait, downcast_primitive, types};
+use arrow_array::{Array, ArrowPrimitiveType, OffsetSizeTrait, RunArray, UnionArray, downcast_primitive, types};
 use arrow_buffer::{Buffer, NullBuffer};
 use arrow_schema::{DataType, Field, Fields};
 
 use crate::body::Body;
 use crate::error::{Error, Step};
 use crate::rewrite;
-use crate::spans;
+use crate::spans::{self, UnionRows};
 use crate::validate::{children_fit, validity_fits};
 use crate::views;
 use crate::visible::Visible;
@@ -105,7 +105,7 @@ fn bitmap<'a>(body: &mut Body<'_, 'a>, length: usize, nulls: &'a NullBuffer, row
 
 /// Checks that an array of so many rows has `rows`.
 #[inline(always)]
-fn within(length: usize, rows: &Range<usize>) -> Step {
+pub(crate) fn within(length: usize, rows: &Range<usize>) -> Step {
     if rows.end > length { Err(too_few_rows(length, rows)) } else { Ok(()) }
 }
 
@@ -227,21 +227,27 @@ fn structs<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, fields: &Fields, r
 fn union<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
     let array = array.as_union();
     within(array.len(), &rows)?;
-    body.node(rows.len(), 0)?;
-    if body.options.metadata_version.unions_have_validity() {
-        body.empty();
-    }
-    let type_ids = array.type_ids();
-    fixed_width(body, type_ids.inner(), size_of::<i8>(), &rows)?;
-    let used = match array.offsets() {
-        Some(offsets) => Some(rewrite::union_offsets(body, type_ids, offsets, &rows)?),
-        None => None,
-    };
+    let used = union_ids(body, array, &rows)?;
     for (type_id, field) in array.fields().iter() {
         let rows = used.as_ref().map_or_else(|| rows.clone(), |used| used.of(type_id));
         child(body, field, array.child(type_id).as_ref(), rows)?;
     }
     Ok(())
+}
+
+/// What a union has before its children, and the rows that each of them is asked for, if not the same.
+pub(crate) fn union_ids<'a>(
+    body: &mut Body<'_, 'a>,
+    array: &'a UnionArray,
+    rows: &Range<usize>,
+) -> Step<Option<UnionRows>> {
+    body.node(rows.len(), 0)?;
+    if body.options.metadata_version.unions_have_validity() {
+        body.empty();
+    }
+    let type_ids = array.type_ids();
+    fixed_width(body, type_ids.inner(), size_of::<i8>(), rows)?;
+    array.offsets().map(|offsets| rewrite::union_offsets(body, type_ids, offsets, rows)).transpose()
 }
 
 /// The keys, which are what a dictionary array has in a record batch; its values go into a message of their own.
@@ -259,10 +265,19 @@ fn run_end_encoded<'a, R: RunEndIndexType>(
 ) -> Step {
     let array = array.as_run::<R>();
     within(array.len(), &rows)?;
-    body.node(rows.len(), 0)?;
-    let runs = rewrite::run_ends(body, array.run_ends(), &rows)?;
+    let runs = run_ends(body, array, &rows)?;
     let node = body.nodes();
     walk(body, array.values().as_ref(), runs).map_err(|e| e.within("values"))?;
     body.suspect(field, node);
     Ok(())
+}
+
+/// What a run-end encoded array has before its values, and the runs that its rows are in.
+pub(crate) fn run_ends<'a, R: RunEndIndexType>(
+    body: &mut Body<'_, 'a>,
+    array: &'a RunArray<R>,
+    rows: &Range<usize>,
+) -> Step<Range<usize>> {
+    body.node(rows.len(), 0)?;
+    rewrite::run_ends(body, array.run_ends(), rows)
 }

@@ -14,7 +14,7 @@ use arrow_schema::{DataType, Field, FieldRef, Fields, UnionFields};
 use ipc_core::{Error, Validation};
 
 use crate::wraps::{WRAPS, batch, in_dictionary};
-use crate::writers::{options, refusal};
+use crate::writers::{clearing, options, refusal};
 
 /// How far one has to look to see a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -65,9 +65,14 @@ fn an_array_that_contradicts_itself_is_refused_by_its_path() {
                 case.judge(refusal, wrap.path, looks);
                 tried += 1;
             }
+            // What this reads on top of it, it may refuse too.
+            let refusal = refusal(&wrapped(&case.good), 1, &bad, &clearing());
+            let looks = if refusal.is_some() { Content } else { Layout };
+            case.judge(refusal, wrap.path, looks);
+            tried += 1;
         }
     }
-    assert!(tried > 900, "{tried} faults tried");
+    assert!(tried > 1400, "{tried} faults tried");
 }
 
 /// Dictionaries are compared with those already sent, which follows their offsets and keys.

@@ -10,6 +10,11 @@ pub(crate) fn options(validation: Validation) -> Options {
     Options::builder().validation(validation).staging(false).build().unwrap()
 }
 
+/// The same without full validation, but clearing what is below nulls, which follows offsets and views.
+pub(crate) fn clearing() -> Options {
+    Options::builder().clear_nulls(true).staging(false).build().unwrap()
+}
+
 /// Lets every kind of writer write a `good` batch so many times, a `bad` one, and the good one again. Returns why the
 /// bad one was refused, which is the same for all, after checking that they left no trace of it; `None` where all took
 /// it.
