@@ -17,6 +17,7 @@ use crate::options::Options;
 use crate::receipt::{Receipt, Stats};
 use crate::schema::StreamSchema;
 use crate::state::{Closed, Started, State, Unstarted};
+use crate::storage::{Durable, Truncate};
 
 /// Writes record batches to a sink as an Arrow IPC [`Stream`] or [`File`].
 ///
@@ -89,8 +90,8 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     /// # Errors
     ///
     /// [`Error::NestingTooDeep`] or [`Error::Unsupported`] where the schema cannot be written, [`Error::Io`] where the
-    /// sink fails. The encoder comes back. It may be started again unless the error is [`Error::Poisoned`]; with the
-    /// same schema, if the header was already written.
+    /// sink fails. The encoder comes back. It may be started again, after a [rollback](Self::rollback) if the error is
+    /// [`Error::Poisoned`]; with the same schema, if the header was already written.
     pub fn start(self, schema: impl Into<SchemaRef>) -> Result<Encoder<W, F, Started>, Failed<Self>> {
         let mut started = self.open(schema.into())?;
         if !F::HAS_FOOTER
@@ -148,7 +149,8 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     ///
     /// [`Error::SchemaMismatch`], [`Error::DictionaryReplacement`], [`Error::InvalidArray`], [`Error::TooLarge`] and
     /// [`Error::Compression`] refuse the batch: nothing was written and the encoder goes on. So it does after
-    /// [`Error::Io`], where the sink failed before it took a byte of the batch. [`Error::Poisoned`] is final.
+    /// [`Error::Io`], where the sink failed before it took a byte of the batch. After [`Error::Poisoned`] nothing more is
+    /// written, unless the sink can [take bytes back](Self::rollback).
     pub fn write(&mut self, batch: &RecordBatch) -> Result<Receipt> {
         self.write_with_metadata(batch, &Metadata::new())
     }
@@ -231,9 +233,55 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     /// The encoder as it was before it was started, but for what the sink has taken.
     fn back(self) -> Encoder<W, F, Unstarted> {
         let Self { sink, options, state: Started { ledger, .. }, format } = self;
-        let untouched = ledger.confirmed_bytes() == 0 && ledger.check().is_ok();
-        let begun = if untouched { None } else { Some(ledger) };
+        let begun = if is_untouched(&ledger) { None } else { Some(ledger) };
         Encoder { sink, options, state: Unstarted { begun }, format }
+    }
+}
+
+impl<W: Truncate, F: Format> Encoder<W, F, Unstarted> {
+    /// Takes back the torn header of a [`start`](Self::start) that failed, so that the encoder may be started again. If
+    /// the sink holds nothing else, any schema will do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rollback`], after which it may be repeated.
+    pub fn rollback(&mut self) -> Result<()> {
+        if let Some(begun) = &mut self.state.begun {
+            begun.rollback(&mut self.sink)?;
+            self.state.begun.take_if(|begun| is_untouched(begun));
+        }
+        Ok(())
+    }
+}
+
+impl<W: Truncate, F: Format> Encoder<W, F, Started> {
+    /// Takes back what a call that tore the output has left behind, so that the encoder can go on.
+    ///
+    /// Nothing that was accepted is lost: what was staged is still staged, and so are its places in the output. The call
+    /// that got [`Error::Poisoned`] has left nothing, and may be repeated. So may a call during which the sink panicked.
+    /// An output that is whole stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rollback`] where the sink failed to: it may be repeated. [`Error::Poisoned`] after a failed
+    /// [`sync`](Self::sync).
+    pub fn rollback(&mut self) -> Result<()> {
+        self.state.ledger.rollback(&mut self.sink)
+    }
+}
+
+impl<W: Durable, F: Format> Encoder<W, F, Started> {
+    /// Writes what is staged, and returns once the storage device has all that was written so far.
+    ///
+    /// The end is written later: to have that on the device too, [`close`](Self::close), and sync the sink.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the sink failed before the sync: it may be repeated. [`Error::Poisoned`] where the output was torn,
+    /// or where the sync failed. The second is final, since what is on the device is unknown then: no other sync is
+    /// tried, and [`rollback`](Self::rollback) is refused.
+    pub fn sync(&mut self) -> Result<()> {
+        self.state.ledger.sync(&mut self.sink)
     }
 }
 
@@ -260,6 +308,11 @@ impl<W, F> Encoder<W, F, Closed> {
     pub fn stats(&self) -> Stats {
         self.state.stats
     }
+}
+
+/// Whether the sink holds no byte of the output, so that a header may still be another one.
+fn is_untouched(ledger: &Ledger) -> bool {
+    ledger.confirmed_bytes() == 0 && ledger.check().is_ok()
 }
 
 /// Lets code that is generic over arrow's writers use an encoder; errors become [`ArrowError`]s.

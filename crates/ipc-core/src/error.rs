@@ -2,7 +2,8 @@
 //!
 //! One enum for the crate. Every refusal of a batch names the column by its path (`orders.item.price`), what the
 //! stream expects and what came. Errors about the sink say whether the stream is still whole: [`Error::Io`] left no
-//! byte of the message behind and may be retried, [`Error::Poisoned`] is the end of the stream.
+//! byte of the message behind and may be retried, [`Error::Poisoned`] is the end of the stream, unless its sink can take
+//! bytes back.
 
 use std::fmt;
 use std::io;
@@ -139,16 +140,22 @@ pub enum Error {
     #[error("the sink failed between messages; nothing is torn")]
     Io(#[from] io::Error),
 
-    /// The sink failed inside a message. Nothing may follow torn bytes, so the stream takes no more.
-    #[error("the output is torn after byte {offset}")]
+    /// The sink failed inside a message: nothing may follow torn bytes, so the stream takes no more until they have been
+    /// [taken back](crate::Encoder::rollback). Or a [sync](crate::Encoder::sync) failed, and it takes no more at all.
+    #[error("the output can be trusted up to byte {offset} only")]
     Poisoned {
-        /// The offset of the last byte that belongs to a whole message; what stands behind it is torn.
+        /// Where the last whole message ends, and what stands behind it is torn; after a failed sync, what the sync before
+        /// it has made durable.
         offset: u64,
-        /// How many accepted (staged) record batches did not reach the sink whole.
+        /// How many accepted record batches are not in those bytes. A rollback loses none of them.
         lost: u64,
         /// The first error.
         source: Arc<io::Error>,
     },
+
+    /// The sink could not take the torn bytes back. The output is as it was, and the rollback may be repeated.
+    #[error("the output could not be cut back to its last whole message")]
+    Rollback(#[source] io::Error),
 
     /// The end of the stream has been written; no message may follow it.
     #[error("the stream has been closed")]

@@ -23,6 +23,7 @@ use crate::options::Options;
 use crate::receipt::{Receipt, Stats};
 use crate::schema::StreamSchema;
 use crate::sink::{Outlet, STAGED_AT_MOST};
+use crate::storage::{Durable, Truncate};
 
 /// The state of one output between its header and its end.
 ///
@@ -68,7 +69,8 @@ impl Ledger {
     /// # Errors
     ///
     /// [`Error::Io`] where the sink failed before it took any byte of the group, [`Error::TooLarge`] where a footer cannot
-    /// list as many messages: nothing has changed. From [`Error::Poisoned`] and [`Error::Closed`] there is no way back.
+    /// list as many messages: nothing has changed. From [`Error::Poisoned`] there is no way but
+    /// [`rollback`](Self::rollback), and from [`Error::Closed`] none.
     pub fn append<B: AsRef<[u8]>>(
         &mut self,
         sink: &mut impl Write,
@@ -123,6 +125,29 @@ impl Ledger {
         Ok(sink.flush()?)
     }
 
+    /// Writes what is staged, flushes the sink, and makes all of it durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append); [`Error::Poisoned`] also where the sync failed, and then for good: what is on the device
+    /// is unknown, so there is nothing to roll back to and no point in another sync.
+    pub fn sync(&mut self, sink: &mut impl Durable) -> Result<()> {
+        self.outlet.sync(sink, self.stats.record_batches)
+    }
+
+    /// Takes torn bytes back, so that messages may follow again. What was accepted is kept, or written again; the batch
+    /// whose call tore the output is not.
+    ///
+    /// Does nothing to an output that is whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rollback`] where the sink failed to: it may be repeated. [`Error::Poisoned`] after a failed sync, and
+    /// [`Error::Closed`] behind the end.
+    pub fn rollback(&mut self, sink: &mut impl Truncate) -> Result<()> {
+        self.outlet.roll_back(sink)
+    }
+
     /// Writes what is staged, the end-of-stream marker and the footer, and flushes the sink.
     ///
     /// May be repeated after [`Error::Io`]: what has been written is never written again.
@@ -153,13 +178,13 @@ impl Ledger {
         self.outlet.check()
     }
 
-    /// How many bytes of whole groups the sink has taken: what stands when the sink fails for good in its next call.
+    /// How many bytes of whole groups the sink has taken: what stands if it stops inside its next call.
     #[must_use]
     pub fn confirmed_bytes(&self) -> u64 {
         self.outlet.taken()
     }
 
-    /// How many record batches are staged: what is lost when the sink fails for good in its next call.
+    /// How many record batches are staged: what has not reached the sink if it stops inside its next call.
     #[must_use]
     pub fn staged_batches(&self) -> u64 {
         self.outlet.staged_batches()

@@ -31,8 +31,8 @@
 //! # Guarantees
 //!
 //! - Nothing is recorded before it is written: a batch that failed leaves no trace, not even a dictionary thought sent.
-//! - A sink that fails between messages may be tried again; one that fails inside a message is the end, and neither
-//!   marker nor footer ever follows torn bytes.
+//! - A sink that fails between messages may be tried again. One that fails inside a message is the end, and neither
+//!   marker nor footer ever follows torn bytes, unless the sink can [take them back](Encoder::rollback).
 //! - A batch is refused before any byte of it is written, with the path of the column at fault.
 //! - A file is also a stream, from byte 8 to its end-of-stream marker, and every body starts at an aligned offset.
 //! - No unsafe code, no locks, no threads.
@@ -66,6 +66,7 @@ mod segment;
 mod sink;
 mod spans;
 mod state;
+mod storage;
 mod validate;
 mod views;
 mod visible;
@@ -83,3 +84,4 @@ pub use receipt::{Receipt, Stats};
 pub use schema::StreamSchema;
 pub use segment::Slice;
 pub use state::{Closed, Started, State, Unstarted};
+pub use storage::{Durable, FileTail, Truncate};

@@ -3,20 +3,23 @@
 //! [`Outlet`] takes a *group* (a record batch with the dictionaries it needs, or the header) and hands it to the sink in
 //! one vectored write, or keeps it staged until there is enough to write. It counts what the sink takes, so that after
 //! an error it knows whether the output still ends with a whole group. If it does, the error is the caller's to handle
-//! and the outlet goes on; if not, the output is torn and nothing may follow.
+//! and the outlet goes on; if not, the output is torn and nothing may follow, unless the sink takes the torn bytes back.
 //!
-//! | condition | means | next |
-//! |---|---|---|
-//! | `Sound` | the output ends with a whole group | anything |
-//! | `Writing` | a call into the sink is under way; seen from outside, it never returned: the sink panicked | `Poisoned` |
-//! | `Torn` | the sink stopped inside a group | `Poisoned` |
-//! | `Ended` | the end-of-stream marker has been written | `Closed` |
+//! | condition | means | a call gets | rolled back |
+//! |---|---|---|---|
+//! | `Sound` | the output ends with a whole group | what it asks for | is `Sound` |
+//! | `Writing` | the sink never returned from a write: it panicked | `Poisoned` | is `Sound` |
+//! | `Torn` | the sink stopped inside a group | `Poisoned` | is `Sound` |
+//! | `Syncing` | the sink never returned from a sync: it panicked | `Poisoned` | stays so |
+//! | `Unsynced` | a sync failed, so nobody knows which bytes the device has | `Poisoned` | stays so |
+//! | `Ended` | the end-of-stream marker has been written | `Closed` | stays so |
 
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::segment::recycle;
+use crate::storage::{Durable, Truncate};
 
 /// Groups up to this length are staged, where staging is on.
 pub(crate) const STAGED_AT_MOST: u64 = 64 << 10;
@@ -34,6 +37,8 @@ pub(crate) struct Outlet {
     staged: Vec<StagedGroup>,
     /// Bytes that the sink has taken.
     taken: u64,
+    /// What the last sync has made durable.
+    synced: Synced,
     condition: Condition,
     /// Memory for the slices of a write.
     slices: Vec<IoSlice<'static>>,
@@ -46,17 +51,32 @@ struct StagedGroup {
     batches: u64,
 }
 
+#[derive(Debug, Clone, Copy, Default)]
+struct Synced {
+    bytes: u64,
+    batches: u64,
+}
+
 #[derive(Debug)]
 enum Condition {
     Sound,
     Writing,
     Torn { offset: u64, lost: u64, source: Arc<io::Error> },
+    Syncing { lost: u64 },
+    Unsynced { lost: u64, source: Arc<io::Error> },
     Ended,
 }
 
 impl Outlet {
     pub(crate) fn new() -> Self {
-        Self { stage: Vec::new(), staged: Vec::new(), taken: 0, condition: Condition::Sound, slices: Vec::new() }
+        Self {
+            stage: Vec::new(),
+            staged: Vec::new(),
+            taken: 0,
+            synced: Synced::default(),
+            condition: Condition::Sound,
+            slices: Vec::new(),
+        }
     }
 
     /// How many bytes have been accepted: taken by the sink, or staged.
@@ -87,18 +107,15 @@ impl Outlet {
 
     #[cold]
     fn refuse(&self) -> Result<()> {
-        match &self.condition {
-            Condition::Sound => Ok(()),
-            Condition::Writing => Err(Error::Poisoned {
-                offset: self.taken,
-                lost: self.staged_batches(),
-                source: Arc::new(io::Error::other("the sink panicked")),
-            }),
-            Condition::Torn { offset, lost, source } => {
-                Err(Error::Poisoned { offset: *offset, lost: *lost, source: Arc::clone(source) })
-            }
-            Condition::Ended => Err(Error::Closed),
-        }
+        let (offset, lost, source) = match &self.condition {
+            Condition::Sound => return Ok(()),
+            Condition::Ended => return Err(Error::Closed),
+            Condition::Writing => (self.taken, self.staged_batches(), panicked()),
+            Condition::Torn { offset, lost, source } => (*offset, *lost, Arc::clone(source)),
+            Condition::Syncing { lost } => (self.synced.bytes, *lost, panicked()),
+            Condition::Unsynced { lost, source } => (self.synced.bytes, *lost, Arc::clone(source)),
+        };
+        Err(Error::Poisoned { offset, lost, source })
     }
 
     /// Accepts a group without writing it.
@@ -150,6 +167,32 @@ impl Outlet {
         if self.stage.is_empty() { Ok(()) } else { self.write(sink, std::iter::empty(), 0) }
     }
 
+    /// Writes what is staged and makes all of it durable: `batches` record batches so far.
+    pub(crate) fn sync(&mut self, sink: &mut impl Durable, batches: u64) -> Result<()> {
+        self.write_staged(sink)?;
+        sink.flush()?;
+        let lost = batches - self.synced.batches;
+        self.condition = Condition::Syncing { lost };
+        match sink.sync() {
+            Ok(()) => {
+                self.synced = Synced { bytes: self.taken, batches };
+                self.condition = Condition::Sound;
+            }
+            Err(source) => self.condition = Condition::Unsynced { lost, source: Arc::new(source) },
+        }
+        self.check()
+    }
+
+    /// Takes back what the sink has taken beyond whole groups. What is staged stays so.
+    pub(crate) fn roll_back(&mut self, sink: &mut impl Truncate) -> Result<()> {
+        if !matches!(self.condition, Condition::Writing | Condition::Torn { .. }) {
+            return self.check();
+        }
+        sink.truncate(self.taken).map_err(Error::Rollback)?;
+        self.condition = Condition::Sound;
+        Ok(())
+    }
+
     /// Nothing may follow what has been written.
     pub(crate) fn end(&mut self) {
         debug_assert!(self.stage.is_empty(), "the end is written behind everything else");
@@ -189,6 +232,11 @@ impl Outlet {
         self.condition = Condition::Torn { offset: self.taken, lost: self.staged_batches(), source: Arc::new(source) };
         self.check()
     }
+}
+
+#[cold]
+fn panicked() -> Arc<io::Error> {
+    Arc::new(io::Error::other("the sink panicked"))
 }
 
 /// A write that failed, and how many bytes the sink had taken by then, unless its word cannot be trusted.
@@ -253,6 +301,22 @@ mod tests {
         }
     }
 
+    impl Truncate for Full {
+        fn truncate(&mut self, length: u64) -> io::Result<()> {
+            if self.room == 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            self.taken.truncate(usize::try_from(length).unwrap());
+            Ok(())
+        }
+    }
+
+    impl Durable for Full {
+        fn sync(&mut self) -> io::Result<()> {
+            if self.room == 0 { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+    }
+
     /// Three staged groups of 10 bytes, the first of them a header, and one more of 10 that is written with them.
     fn write_into(room: usize) -> (Outlet, Full, Result<()>) {
         let mut outlet = Outlet::new();
@@ -304,6 +368,37 @@ mod tests {
                 assert_eq!((offset, lost, source.kind()), (good, lost_batches, ErrorKind::StorageFull), "{room}");
             }
             assert_eq!(sink.taken.len(), room, "nothing follows torn bytes");
+        }
+    }
+
+    #[test]
+    fn what_was_accepted_is_written_after_a_rollback() {
+        for room in [1, 11, 25, 31, 39] {
+            let (mut outlet, mut sink, result) = write_into(room);
+            assert!(matches!(result, Err(Error::Poisoned { .. })), "{room}: {result:?}");
+            let failed = outlet.roll_back(&mut sink);
+            assert!(matches!(failed, Err(Error::Rollback(_))), "{room}: {failed:?}");
+            assert!(matches!(outlet.check(), Err(Error::Poisoned { .. })), "it is as it was");
+            sink.room = usize::MAX;
+            outlet.roll_back(&mut sink).unwrap();
+            outlet.write(&mut sink, [[5; 10].as_slice()].into_iter(), 10).unwrap();
+            let expected: Vec<u8> = [1, 2, 3, 5].into_iter().flat_map(|i| [i; 10]).collect();
+            assert_eq!(sink.taken, expected, "{room}");
+        }
+    }
+
+    #[test]
+    fn a_failed_sync_is_the_end() {
+        let (mut outlet, mut sink, _) = write_into(usize::MAX);
+        outlet.sync(&mut sink, 3).unwrap();
+        outlet.stage([[5; 10].as_slice()].into_iter(), 1);
+        // Room for the write, none for the sync.
+        sink.room = 10;
+        let failed = outlet.sync(&mut sink, 4);
+        sink.room = usize::MAX;
+        for result in [failed, outlet.check(), outlet.sync(&mut sink, 4), outlet.roll_back(&mut sink)] {
+            let Err(Error::Poisoned { offset, lost, source }) = result else { panic!("{result:?}") };
+            assert_eq!((offset, lost, source.kind()), (40, 1, ErrorKind::StorageFull), "what the first sync confirmed");
         }
     }
 }

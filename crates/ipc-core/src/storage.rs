@@ -1,0 +1,191 @@
+//! What some sinks can do beyond taking bytes: be cut back, and be made to last.
+//!
+//! Any [`Write`] is sink enough. A sink that also implements [`Truncate`] lets an encoder go on after its output was
+//! torn, and one that implements [`Durable`] lets it say that what it has written survives a loss of power. Neither is
+//! used unless it is asked for.
+//!
+//! A plain [`File`] is durable but cannot be cut back: an encoder counts from where its output starts, and a file that
+//! held something else before would be cut in the wrong place. [`FileTail`] knows where that is.
+
+use std::fs::File;
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+
+/// A sink that can take bytes back.
+pub trait Truncate: Write {
+    /// Cuts off all but the first `length` bytes of the output; what is written next follows them.
+    ///
+    /// `length` counts from where the output starts in the sink, which is not the place for what stood there before.
+    /// It may be called again after an error.
+    ///
+    /// # Errors
+    ///
+    /// Where the output could not be cut, or is shorter than that.
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
+}
+
+/// A sink that can make what it has taken survive a loss of power.
+pub trait Durable: Write {
+    /// Returns once the storage device has everything that was written.
+    ///
+    /// An encoder never repeats a call that failed. Many systems drop what they could not write and report it once, so
+    /// that a second call succeeds with the bytes gone: see
+    /// [Fsync Errors](https://wiki.postgresql.org/wiki/Fsync_Errors), and Rebello et al., [*Can Applications Recover
+    /// from fsync Failures?*](https://www.usenix.org/conference/atc20/presentation/rebello), 2020.
+    ///
+    /// # Errors
+    ///
+    /// Where some of it may not have arrived; nobody can tell which.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Syncs the data, and of the metadata what is needed to find it, such as the length: `fdatasync`, where there is one.
+impl Durable for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// The end of a file, behind whatever it held before: a sink that is cut back to where the output started at most.
+///
+/// ```
+/// # use arrow_array::record_batch;
+/// use ipc_core::{Encoder, Error, FileTail};
+///
+/// # let folder = std::env::temp_dir().join(format!("ipc-core-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("heights.arrow");
+/// let batch = record_batch!(("height", Int32, [154, 23])).unwrap();
+/// let sink = FileTail::new(std::fs::File::create(&path)?)?;
+/// let mut encoder = Encoder::file(sink).start(batch.schema())?;
+/// if let Err(Error::Poisoned { .. }) = encoder.write(&batch) {
+///     // The disk was full, say, and somebody has made room.
+///     encoder.rollback()?;
+///     encoder.write(&batch)?;
+/// }
+/// encoder.close()?;
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct FileTail {
+    file: File,
+    start: u64,
+}
+
+impl FileTail {
+    /// The end of `file`, where it is now. The file must be open for writing.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot seek: pipes and terminals cannot be cut back.
+    pub fn new(mut file: File) -> io::Result<Self> {
+        // A file that is opened to append stands at its start until it is written to, so its position says nothing.
+        let start = file.seek(SeekFrom::End(0))?;
+        Ok(Self { file, start })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn get_ref(&self) -> &File {
+        &self.file
+    }
+
+    /// The file, which stands behind what was written last.
+    #[must_use]
+    pub fn into_inner(self) -> File {
+        self.file
+    }
+}
+
+impl Write for FileTail {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.file.write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Truncate for FileTail {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        let end = self.start.checked_add(length).ok_or(io::ErrorKind::InvalidInput)?;
+        let found = self.file.metadata()?.len();
+        // Setting a length beyond the end would fill the gap with zeros.
+        if found < end {
+            return Err(io::Error::other(format!("the file should hold {end} bytes, and holds {found}")));
+        }
+        self.file.set_len(end)?;
+        self.file.seek(SeekFrom::Start(end))?;
+        Ok(())
+    }
+}
+
+impl Durable for FileTail {
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()
+    }
+}
+
+impl<W: Truncate + ?Sized> Truncate for &mut W {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        W::truncate(self, length)
+    }
+}
+
+impl<W: Durable + ?Sized> Durable for &mut W {
+    fn sync(&mut self) -> io::Result<()> {
+        W::sync(self)
+    }
+}
+
+impl<W: Truncate + ?Sized> Truncate for Box<W> {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        W::truncate(self, length)
+    }
+}
+
+impl<W: Durable + ?Sized> Durable for Box<W> {
+    fn sync(&mut self) -> io::Result<()> {
+        W::sync(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    /// However the file was opened, what it held before stays, and what is written next follows the cut.
+    #[test]
+    fn a_tail_is_cut_back_to_its_own_start_at_most() {
+        let folder = tempfile::tempdir().unwrap();
+        for append in [false, true] {
+            let path = folder.path().join(format!("append-{append}"));
+            std::fs::write(&path, "before").unwrap();
+            let file = OpenOptions::new().append(append).write(!append).open(&path).unwrap();
+            let mut tail = FileTail::new(file).unwrap();
+            tail.write_all(b"good torn").unwrap();
+            tail.truncate(5).unwrap();
+            tail.write_all(b"again").unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"beforegood again");
+            tail.truncate(0).unwrap();
+            tail.sync().unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"before");
+        }
+    }
+
+    #[test]
+    fn a_tail_that_others_have_shortened_is_not_filled_with_zeros() {
+        let mut tail = FileTail::new(tempfile::tempfile().unwrap()).unwrap();
+        tail.write_all(b"good").unwrap();
+        tail.get_ref().set_len(2).unwrap();
+        assert!(tail.truncate(4).is_err());
+        assert_eq!(tail.get_ref().metadata().unwrap().len(), 2);
+    }
+}
