@@ -12,7 +12,7 @@ use ipc_core::{Encoder, Error, Format, Options, Receipt, Unstarted};
 ///
 /// The encoder's first.
 pub fn stream(schema: &SchemaRef, batches: &[RecordBatch], options: &Options) -> Result<Vec<u8>, Error> {
-    Ok(whole(Encoder::stream(Vec::new()).with_options(options.clone()), schema, batches)?.0)
+    Ok(looked_at(whole(Encoder::stream(Vec::new()).with_options(options.clone()), schema, batches)?.0))
 }
 
 /// Writes a whole file.
@@ -21,7 +21,15 @@ pub fn stream(schema: &SchemaRef, batches: &[RecordBatch], options: &Options) ->
 ///
 /// The encoder's first.
 pub fn file(schema: &SchemaRef, batches: &[RecordBatch], options: &Options) -> Result<Vec<u8>, Error> {
-    Ok(whole(Encoder::file(Vec::new()).with_options(options.clone()), schema, batches)?.0)
+    Ok(looked_at(whole(Encoder::file(Vec::new()).with_options(options.clone()), schema, batches)?.0))
+}
+
+/// The same bytes, after a decision that depends on each of them: valgrind speaks up at one that was never written.
+#[must_use]
+pub fn looked_at(bytes: Vec<u8>) -> Vec<u8> {
+    let zeros = bytes.iter().filter(|byte| **byte == 0).count();
+    assert!(std::hint::black_box(zeros) <= bytes.len());
+    bytes
 }
 
 /// Starts `encoder`, writes all of `batches`, closes it, and returns the sink with the receipts.

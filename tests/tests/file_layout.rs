@@ -50,15 +50,6 @@ fn assert_receipts_are_true(receipts: &[Receipt], messages: &[&Framed]) {
     }
 }
 
-/// Bytes of the body that belong to no buffer.
-fn gaps<'b>(bytes: &'b [u8], message: &Framed) -> Vec<&'b [u8]> {
-    let body = &bytes[message.body.clone()];
-    let at = |position: i64| usize::try_from(position).unwrap();
-    let ends = message.buffers.iter().map(|(offset, length)| at(offset + length));
-    let starts = message.buffers.iter().skip(1).map(|(offset, _)| at(*offset)).chain([body.len()]);
-    ends.zip(starts).map(|(end, start)| &body[end..start]).collect()
-}
-
 #[test]
 fn every_body_stands_on_an_aligned_offset() {
     let Batches { schema, batches, .. } = batches();
@@ -73,17 +64,6 @@ fn every_body_stands_on_an_aligned_offset() {
                 let starts = message.buffers.iter().map(|(offset, _)| offset % i64::try_from(alignment).unwrap());
                 assert!(starts.into_iter().all(|start| start == 0), "{:?}", message.buffers);
             }
-        }
-    }
-}
-
-#[test]
-fn padding_is_zeros() {
-    let Batches { schema, batches, .. } = batches();
-    for (options, _) in layouts() {
-        let file = encode::file(&schema, &batches, &options).unwrap();
-        for message in messages(&file, 8).messages {
-            assert!(gaps(&file, &message).concat().iter().all(|byte| *byte == 0), "{options:?}");
         }
     }
 }

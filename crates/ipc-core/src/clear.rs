@@ -11,7 +11,8 @@
 //! - rows of a child are treated so where its parent's row cannot be seen; so are items between list views and members
 //!   of a union in rows of another type.
 //!
-//! What stays to be seen is how many items a list has that is null, and the values of a dictionary that no key uses.
+//! What stays to be seen is shape - how many items a null list has, of which type a hidden member of a union is, where
+//! hidden runs end - and the values of a dictionary that no key uses.
 //!
 //! Cleared buffers lie in the arena, and masks are allocated: this costs a copy of what has nulls, and of all views.
 
@@ -20,7 +21,7 @@ use std::ops::Range;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{self, ByteArrayType, ByteViewType};
 use arrow_array::{Array, ArrowPrimitiveType, OffsetSizeTrait, RecordBatch, downcast_primitive};
-use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer};
+use arrow_buffer::{ArrowNativeType, Buffer};
 use arrow_schema::DataType;
 
 use crate::body::Body;
@@ -49,8 +50,18 @@ pub(crate) fn array<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Ran
         validity_fits(nulls, array.len())?;
     }
     let seen = visible.but_nulls(array.nulls(), &rows);
-    if seen.is_all() && !array.data_type().is_nested() && !is_view(array.data_type()) {
-        return walk::walk(body, array, rows);
+    match array.data_type() {
+        DataType::Null => return walk::walk(body, array, rows),
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_any_dictionary();
+            // Where there are no values, rows are null, and have to stay so even if nobody can see them.
+            let visible = if dictionary.values().is_empty() { &Visible::ALL } else { visible };
+            return self::array(body, dictionary.keys(), rows, visible);
+        }
+        // These have no validity of their own.
+        DataType::Union(..) | DataType::RunEndEncoded(..) => {}
+        flat if seen.is_all() && !flat.is_nested() && !is_view(flat) => return walk::walk(body, array, rows),
+        _ => validity(body, &rows, visible, &seen)?,
     }
     own(body, array, &rows, &seen)?;
     children(array, &rows, &seen, &mut |child| {
@@ -65,7 +76,7 @@ fn is_view(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8View | DataType::BinaryView)
 }
 
-/// What an array has before its children: its node and its buffers.
+/// What an array has between its validity and its children.
 fn own<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>, seen: &Visible) -> Step {
     macro_rules! primitive_array {
         ($type:ty) => {
@@ -75,9 +86,8 @@ fn own<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>, s
     downcast_primitive! {
         array.data_type() => (primitive_array),
         DataType::Boolean => {
-            let array = array.as_boolean();
-            validity(body, array.nulls(), rows, seen)?;
-            rewrite::made_bits(body, &seen.mask(&array.values().slice(rows.start, rows.len())))
+            let values = array.as_boolean().values().slice(rows.start, rows.len());
+            rewrite::made_bits(body, &seen.mask(&values))
         },
         DataType::Utf8 => bytes::<types::Utf8Type>(body, array, rows, seen),
         DataType::Binary => bytes::<types::BinaryType>(body, array, rows, seen),
@@ -87,52 +97,36 @@ fn own<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>, s
         DataType::BinaryView => byte_views::<types::BinaryViewType>(body, array, rows, seen),
         DataType::FixedSizeBinary(_) => {
             let array = array.as_fixed_size_binary();
-            validity(body, array.nulls(), rows, seen)?;
             fixed_width(body, array.values(), array.value_size(), rows, seen)
         },
-        DataType::List(_) => {
-            validity(body, array.nulls(), rows, seen)?;
-            rewrite::offsets(body, array.as_list::<i32>().offsets().inner(), rows).map(drop)
-        },
-        DataType::LargeList(_) => {
-            validity(body, array.nulls(), rows, seen)?;
-            rewrite::offsets(body, array.as_list::<i64>().offsets().inner(), rows).map(drop)
-        },
-        DataType::Map(..) => {
-            validity(body, array.nulls(), rows, seen)?;
-            rewrite::offsets(body, array.as_map().offsets().inner(), rows).map(drop)
-        },
-        DataType::ListView(_) => list_views::<i32>(body, array, rows, seen),
-        DataType::LargeListView(_) => list_views::<i64>(body, array, rows, seen),
-        DataType::FixedSizeList(..) => validity(body, array.nulls(), rows, seen),
-        DataType::Struct(fields) => {
-            children_fit(fields, array.as_struct().columns())?;
-            validity(body, array.nulls(), rows, seen)
-        },
+        DataType::List(_) => rewrite::offsets(body, array.as_list::<i32>().offsets().inner(), rows).map(drop),
+        DataType::LargeList(_) => rewrite::offsets(body, array.as_list::<i64>().offsets().inner(), rows).map(drop),
+        DataType::Map(..) => rewrite::offsets(body, array.as_map().offsets().inner(), rows).map(drop),
+        DataType::ListView(_) => list_views::<i32>(body, array, rows),
+        DataType::LargeListView(_) => list_views::<i64>(body, array, rows),
+        DataType::FixedSizeList(..) => Ok(()),
+        DataType::Struct(fields) => children_fit(fields, array.as_struct().columns()),
         DataType::Union(..) => walk::union_ids(body, array.as_union(), rows).map(drop),
-        DataType::Dictionary(..) => self::array(body, array.as_any_dictionary().keys(), rows.clone(), seen),
         DataType::RunEndEncoded(run_ends, _) => match run_ends.data_type() {
             DataType::Int16 => walk::run_ends(body, array.as_run::<types::Int16Type>(), rows).map(drop),
             DataType::Int32 => walk::run_ends(body, array.as_run::<types::Int32Type>(), rows).map(drop),
             _ => walk::run_ends(body, array.as_run::<types::Int64Type>(), rows).map(drop),
         },
-        _ => walk::walk(body, array, rows.clone())
+        other => Err(walk::no_such_array(other))
     }
 }
 
-/// The node and the validity bitmap. An array that has nulls has them also where nobody can see its rows, so that its
-/// bitmap says nothing of those.
-fn validity(body: &mut Body<'_, '_>, nulls: Option<&NullBuffer>, rows: &Range<usize>, seen: &Visible) -> Step {
-    let null_count = match nulls.filter(|nulls| nulls.null_count() > 0) {
-        Some(_) => rows.len() - seen.count(rows.len()),
-        None => 0,
-    };
-    body.node(rows.len(), null_count)?;
+/// The node and the validity bitmap. An array with a null that can be seen has nulls also where nobody can see its rows;
+/// one without has none, so that validity tells nothing of those either.
+fn validity(body: &mut Body<'_, '_>, rows: &Range<usize>, visible: &Visible, seen: &Visible) -> Step {
+    let (length, count) = (rows.len(), seen.count(rows.len()));
+    let null_count = if count == visible.count(length) { 0 } else { length - count };
+    body.node(length, null_count)?;
     if null_count == 0 {
         body.empty();
         return Ok(());
     }
-    rewrite::made_bits(body, &seen.bits(rows.len()))
+    rewrite::made_bits(body, &seen.bits(length))
 }
 
 fn primitive<'a, T: ArrowPrimitiveType>(
@@ -142,7 +136,6 @@ fn primitive<'a, T: ArrowPrimitiveType>(
     seen: &Visible,
 ) -> Step {
     let array = array.as_primitive::<T>();
-    validity(body, array.nulls(), rows, seen)?;
     fixed_width(body, array.values().inner(), size_of::<T::Native>(), rows, seen)
 }
 
@@ -166,7 +159,6 @@ fn fixed_width<'a>(
 
 fn bytes<T: ByteArrayType>(body: &mut Body<'_, '_>, array: &dyn Array, rows: &Range<usize>, seen: &Visible) -> Step {
     let array = array.as_bytes::<T>();
-    validity(body, array.nulls(), rows, seen)?;
     let (window, _) = spans::of_offsets(array.offsets(), rows)?;
     let values = array.values().as_slice();
     let text = |row: usize| match values.get(window[row].as_usize()..window[row + 1].as_usize()) {
@@ -206,7 +198,6 @@ fn byte_views<T: ByteViewType>(
     seen: &Visible,
 ) -> Step {
     let array = array.as_byte_view::<T>();
-    validity(body, array.nulls(), rows, seen)?;
     let (window, buffers) = (views::window(array.views(), rows)?, array.data_buffers());
     let compacted = views::worth_compacting(window, seen, buffers)?.filter(|_| body.options.compact_views);
     if let Some(used) = compacted {
@@ -226,14 +217,8 @@ fn byte_views<T: ByteViewType>(
     })
 }
 
-fn list_views<'a, O: OffsetSizeTrait>(
-    body: &mut Body<'_, 'a>,
-    array: &'a dyn Array,
-    rows: &Range<usize>,
-    seen: &Visible,
-) -> Step {
+fn list_views<'a, O: OffsetSizeTrait>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>) -> Step {
     let array = array.as_list_view::<O>();
-    validity(body, array.nulls(), rows, seen)?;
     rewrite::list_view_offsets(body, array.offsets(), array.sizes(), rows)?;
     let sizes = spans::scaled(rows, size_of::<O>())?;
     body.array(array.sizes().inner(), sizes.start, sizes.len())

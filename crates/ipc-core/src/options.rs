@@ -281,7 +281,8 @@ impl OptionsBuilder {
     ///
     /// Numbers become zeros and strings empty; the data buffers of views keep only bytes that some view uses, zeros in
     /// between. Items between list views, and members of a union in rows of another type, are treated so too. Readers see
-    /// the same values. How many items a null list has, and which values of a dictionary no key uses, still shows.
+    /// the same values. Shape still shows - how many items a null list has, which type a hidden member of a union is of,
+    /// where hidden runs end -, and so do values of a dictionary that no key uses.
     /// Costs a copy of what has nulls and of all views, and some allocations.
     pub fn clear_nulls(mut self, yes: bool) -> Self {
         self.options.clear_nulls = yes;

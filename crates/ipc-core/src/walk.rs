@@ -65,7 +65,7 @@ pub(crate) fn walk<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Rang
 
 /// There are types, such as 32-bit times of nanoseconds, that no array has.
 #[cold]
-fn no_such_array(data_type: &DataType) -> Box<Error> {
+pub(crate) fn no_such_array(data_type: &DataType) -> Box<Error> {
     Error::invalid("a type that arrays have", data_type.to_string())
 }
 
