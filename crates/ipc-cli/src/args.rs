@@ -9,8 +9,8 @@ use std::thread;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use ipc_core::{Alignment, Compression, DictionaryHandling, Options};
+use ipc_recover::Kind;
 
-use crate::input::Kind;
 use crate::source::is_standard;
 
 /// Merge and inspect Arrow IPC files and streams.

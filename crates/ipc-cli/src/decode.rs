@@ -15,12 +15,13 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
+use arrow_ipc::KeyValue;
+use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
-use arrow_ipc::{CompressionType, KeyValue};
 use arrow_schema::{Metadata, Schema, SchemaRef};
 use flatbuffers::{ForwardsUOffset, Vector};
-
-use crate::scan::{Damage, Head};
+use ipc_recover::scan::Head;
+use ipc_recover::{Damage, Fault, claimed_length};
 
 /// The dictionaries of an input, by id.
 pub(crate) type Values = HashMap<i64, ArrayRef>;
@@ -40,8 +41,8 @@ impl Encoded {
     /// The record batch, and the metadata that its message carries.
     pub(crate) fn decode(&self) -> Result<(RecordBatch, Metadata), Damage> {
         let Self { head, body, schema, dictionaries, .. } = self;
-        let message = head.message.as_ref();
-        let damaged = |reason: &str| Damage::new(head.offset, format!("damaged record batch: {reason}"));
+        let message = head.message();
+        let damaged = |reason: &str| damaged(head, "record batch", reason);
         let batch = message.header_as_record_batch().ok_or_else(|| damaged("the metadata is of another kind"))?;
         check(&batch, body).map_err(damaged)?;
         let decoded = contained(|| {
@@ -54,13 +55,22 @@ impl Encoded {
 
 /// Reads a dictionary batch into `values`.
 pub(crate) fn dictionary(head: &Head, body: &Buffer, schema: &Schema, values: &mut Values) -> Result<(), Damage> {
-    let message = head.message.as_ref();
-    let damaged = |reason: &str| Damage::new(head.offset, format!("damaged dictionary batch: {reason}"));
+    let message = head.message();
+    let damaged = |reason: &str| damaged(head, "dictionary batch", reason);
     let dictionary = message.header_as_dictionary_batch().ok_or_else(|| damaged("the metadata is of another kind"))?;
     let batch = dictionary.data().ok_or_else(|| damaged("it has no values"))?;
     check(&batch, body).map_err(damaged)?;
     contained(|| read_dictionary(body, dictionary, schema, values, &message.version()))
         .map_err(|reason| damaged(&reason))
+}
+
+/// A schema as a message or a footer holds it, if this machine can read the data.
+pub(crate) fn schema(schema: arrow_ipc::Schema<'_>) -> Result<SchemaRef, Fault> {
+    if !schema.endianness().equals_to_target_endianness() {
+        return Err(Fault::OtherByteOrder);
+    }
+    let decoded = contained(|| try_fb_to_schema(schema));
+    decoded.map(Arc::new).map_err(|reason| Fault::Undecodable { what: "schema", reason })
 }
 
 /// The key-value pairs of a message or a footer.
@@ -121,7 +131,7 @@ fn check(batch: &arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<(), &'static
             .ok_or("a buffer beyond the end of the body")?;
         if let Some(codec) = codec
             && !bytes.is_empty()
-            && !is_plausible(codec, bytes)
+            && claimed_length(codec, bytes, bytes.len() as u64).is_none()
         {
             return Err("a buffer that cannot decompress to what it claims");
         }
@@ -129,31 +139,19 @@ fn check(batch: &arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<(), &'static
     Ok(())
 }
 
-/// Whether a compressed buffer can hold what its length prefix claims, or says that it is raw.
-fn is_plausible(codec: CompressionType, buffer: &[u8]) -> bool {
-    let Some((prefix, frame)) = buffer.split_first_chunk() else { return false };
-    let claimed = i64::from_le_bytes(*prefix);
-    let at_most = if codec == CompressionType::LZ4_FRAME { LZ4_AT_MOST } else { ZSTD_AT_MOST };
-    claimed == RAW || u64::try_from(claimed).is_ok_and(|claimed| claimed / at_most <= frame.len() as u64)
+fn damaged(head: &Head, what: &'static str, reason: &str) -> Damage {
+    Damage::new(head.place().offset, Fault::Undecodable { what, reason: reason.to_owned() })
 }
-
-/// The length prefix of a buffer that is not compressed.
-const RAW: i64 = -1;
-
-/// How many bytes one byte of an LZ4 block can stand for: a match grows by 255 with each byte of its length.
-const LZ4_AT_MOST: u64 = 255;
-
-/// How many bytes one byte of a Zstandard frame can stand for: a run of 128 KiB takes a block of 4 bytes.
-const ZSTD_AT_MOST: u64 = 128 * 1024 / 4;
 
 #[cfg(test)]
 mod tests {
-    use arrow_ipc::convert::MessageBuffer;
     use arrow_ipc::{
         BodyCompressionBuilder, FieldNode, MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder,
     };
     use arrow_schema::{DataType, Field, UnionFields, UnionMode};
     use flatbuffers::FlatBufferBuilder;
+    use ipc_recover::Source;
+    use ipc_recover::scan::{self, Next};
 
     use super::*;
 
@@ -182,10 +180,14 @@ mod tests {
         message.add_header(header);
         let root = message.finish();
         fbb.finish(root, None);
-        let message = MessageBuffer::try_new(Buffer::from(fbb.finished_data())).unwrap();
+        let length = u32::try_from(fbb.finished_data().len()).unwrap();
+        let framed = [&length.to_le_bytes()[..], fbb.finished_data()].concat();
+        let Next::Message(head) = scan::next(&mut Source::sequential(framed.as_slice())).unwrap() else {
+            panic!("a message was framed")
+        };
         Encoded {
             input: "input".into(),
-            head: Head { offset: 0, metadata_length: 0, body_length: 0, message },
+            head,
             body: Buffer::from(body),
             schema: Arc::new(Schema::new(vec![Field::new("a", data_type, true)])),
             dictionaries: Arc::default(),
@@ -198,29 +200,18 @@ mod tests {
         let union = DataType::Union(children, UnionMode::Sparse);
         let batch = encoded(union, &[FieldNode::new(5, 0), FieldNode::new(5, 5)], &[arrow_ipc::Buffer::new(0, 0)], &[]);
         let damage = batch.decode().unwrap_err();
-        assert!(damage.reason.starts_with("damaged record batch"), "{damage}");
+        assert!(damage.to_string().starts_with("damaged record batch"), "{damage}");
     }
 
     #[test]
     fn what_a_message_claims_is_checked_first() {
         let reason = |nodes: &[FieldNode], buffers: &[arrow_ipc::Buffer], body: &[u8]| {
-            encoded(DataType::Int64, nodes, buffers, body).decode().unwrap_err().reason
+            encoded(DataType::Int64, nodes, buffers, body).decode().unwrap_err().to_string()
         };
         let (node, none) = (FieldNode::new(5, 0), arrow_ipc::Buffer::new(0, 0));
         assert!(reason(&[FieldNode::new(5, 6)], &[none, none], &[]).contains("impossible number"));
         assert!(reason(&[node], &[none, arrow_ipc::Buffer::new(8, 40)], &[0; 40]).contains("beyond the end"));
         let petabyte = [&(1_i64 << 50).to_le_bytes()[..], &[0; 8]].concat();
         assert!(reason(&[node], &[none, arrow_ipc::Buffer::new(0, 16)], &petabyte).contains("cannot decompress"));
-    }
-
-    #[test]
-    fn claims_beyond_a_codec_are_not_plausible() {
-        let buffer = |claimed: i64| [&claimed.to_le_bytes()[..], &[0; 10]].concat();
-        assert!(is_plausible(CompressionType::ZSTD, &buffer(-1)));
-        assert!(is_plausible(CompressionType::LZ4_FRAME, &buffer(2_550)));
-        assert!(!is_plausible(CompressionType::LZ4_FRAME, &buffer(1 << 20)));
-        assert!(!is_plausible(CompressionType::ZSTD, &buffer(1 << 40)));
-        assert!(!is_plausible(CompressionType::ZSTD, &buffer(-2)));
-        assert!(!is_plausible(CompressionType::ZSTD, &[0; 7]));
     }
 }

@@ -1,25 +1,24 @@
 //! An input: a file or a stream, told apart by what it holds, read as a sequence of encoded batches.
 //!
-//! A stream is read from the front, a file as its [footer](crate::footer) says. Dictionaries are read here, since each
+//! A stream is read from the front, a file as its [footer](ipc_recover::Footer) says. Dictionaries are read here, since each
 //! batch must see them as of its own place; a batch shares them, so this costs nothing while they do not change.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_ipc::MessageHeader;
 use arrow_schema::{Metadata, SchemaRef};
+use ipc_recover::scan::{self, Head, MessageKind, Next, Place};
+use ipc_recover::{Damage, Fault, Footer, Kind, Source};
 
 use crate::decode::{self, Encoded, Values};
 use crate::dictionaries::{self, DictionaryField, Known};
 use crate::error::{Error, Result, warn};
-use crate::footer::{Footer, LEADING_MAGIC, MAGIC, Place, parse_schema};
-use crate::scan::{self, CONTINUATION, Damage, Head, Next};
-use crate::source::{Source, display_name, is_standard};
+use crate::source::{display_name, into_seekable, is_standard, open};
 
 /// An input that is open, and whose schema has been read.
 pub(crate) struct Input {
     name: Arc<str>,
-    source: Source,
+    source: Source<'static>,
     schema: SchemaRef,
     dictionary_fields: Vec<DictionaryField>,
     /// The dictionaries as the input has sent them so far.
@@ -36,35 +35,26 @@ enum Order {
     File { places: std::vec::IntoIter<Place>, metadata: Metadata },
 }
 
-/// The two formats, as content tells them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Stream,
-    File,
-}
-
 impl Input {
     /// Opens an input and reads its schema.
     pub(crate) fn open(path: &Path, quiet: bool) -> Result<Self> {
-        let mut source = Source::open(path)?;
+        let mut source = open(path)?;
         let name: Arc<str> = display_name(path).into();
-        let kind = recognize(&name, &mut source)?;
-        let of_input = |damage: Damage| match damage.reason.as_str() {
-            NOT_ARROW => Error::input(&name, NOT_ARROW),
-            _ => Error::input(&name, damage),
-        };
-        let (source, schema, order) = match kind {
+        let refused = |damage: Damage| refused(&name, &damage);
+        let (source, schema, order) = match scan::recognize(&mut source).map_err(refused)? {
             Kind::Stream => {
-                let schema = read_schema(&mut source).map_err(of_input)?;
+                let schema = read_schema(&mut source).map_err(refused)?;
                 (source, schema, Order::Stream)
             }
             Kind::File => {
-                let mut source = source.into_seekable().map_err(|error| Error::input(&name, error))?;
-                let footer = Footer::read(&mut source).map_err(of_input)?;
+                let mut source = into_seekable(source).map_err(|error| Error::input(&name, error))?;
+                let footer = Footer::read(&mut source).map_err(refused)?;
+                let schema = decode::schema(footer.schema());
+                let schema = schema.map_err(|fault| refused(Damage::new(footer.offset(), fault)))?;
                 // Dictionaries come first, wherever they stand: each batch may need any of them.
-                let mut places = footer.dictionaries;
-                places.extend(footer.record_batches);
-                (source, footer.schema, Order::File { places: places.into_iter(), metadata: footer.metadata })
+                let places: Vec<_> = footer.dictionaries().chain(footer.record_batches()).collect();
+                let metadata = decode::metadata(footer.flatbuffer().custom_metadata());
+                (source, schema, Order::File { places: places.into_iter(), metadata })
             }
         };
         Ok(Self {
@@ -112,23 +102,21 @@ impl Input {
                 return Ok(None);
             };
             let body = head.read_body(&mut self.source).map_err(|damage| Error::input(&self.name, damage))?;
-            match head.header_type() {
-                MessageHeader::RecordBatch => {
+            let kind = head.kind().map_err(|damage| Error::input(&self.name, damage))?;
+            match kind {
+                MessageKind::RecordBatch => {
                     let dictionaries = self.settle(known)?;
                     let (input, schema) = (Arc::clone(&self.name), Arc::clone(&self.schema));
                     return Ok(Some(Encoded { input, head, body, schema, dictionaries }));
                 }
-                MessageHeader::DictionaryBatch => {
+                MessageKind::DictionaryBatch => {
                     decode::dictionary(&head, &body, &self.schema, &mut self.values)
                         .map_err(|damage| Error::input(&self.name, damage))?;
                     self.settled = None;
                 }
-                MessageHeader::Schema => {
-                    return Err(Error::input(&self.name, Damage::new(head.offset, "damaged: a second schema")));
-                }
-                other => {
-                    let reason = format!("a message of kind {other:?} cannot be merged");
-                    return Err(Error::input(&self.name, Damage::new(head.offset, reason)));
+                found => {
+                    let fault = Fault::Misplaced { expected: "a record batch or a dictionary batch", found };
+                    return Err(Error::input(&self.name, Damage::new(head.place().offset, fault)));
                 }
             }
         }
@@ -179,60 +167,34 @@ impl Input {
     }
 }
 
-/// Tells a file from a stream by its first bytes, which stay to be read.
-pub(crate) fn recognize(name: &str, source: &mut Source) -> Result<Kind> {
-    let first = source.peek::<8>().map_err(|error| Error::input(name, error))?;
-    if first.starts_with(MAGIC) {
-        return Ok(Kind::File);
-    }
-    let Some(&word) = first.first_chunk::<4>() else {
-        let reason = if first.is_empty() { "is empty" } else { NOT_ARROW };
-        return Err(Error::input(name, reason));
-    };
-    // Before Arrow 0.15, a stream started with a length; no schema is as long as most texts would make it.
-    let is_legacy = (1..LEGACY_SCHEMA_AT_MOST).contains(&i32::from_le_bytes(word));
-    if word == CONTINUATION || is_legacy { Ok(Kind::Stream) } else { Err(Error::input(name, NOT_ARROW)) }
-}
-
-/// Goes to the first message of a file: the zeros that pad the magic are passed over.
-pub(crate) fn seek_first_message(source: &mut Source) -> std::io::Result<()> {
-    let mut at = LEADING_MAGIC;
-    loop {
-        source.seek(at)?;
-        let mut word = [0; 8];
-        if source.read_up_to(&mut word)? < word.len() || word != [0; 8] || at >= PADDED_AT_MOST {
-            return source.seek(at);
-        }
-        at += 8;
-    }
-}
-
 /// Reads the schema message that a stream starts with.
-fn read_schema(source: &mut Source) -> Result<SchemaRef, Damage> {
-    let not_arrow = || Damage::new(0, NOT_ARROW);
-    match scan::next(source) {
-        Ok(Next::Message(head)) => {
-            let message = head.message.as_ref();
-            let schema = message.header_as_schema().ok_or_else(|| {
-                Damage::new(
-                    0,
-                    format!("damaged: starts with a message of kind {:?}, not a schema", message.header_type()),
-                )
-            })?;
-            let schema = parse_schema(schema, head.offset)?;
-            head.skip_body(source)?;
-            Ok(schema)
+fn read_schema(source: &mut Source<'_>) -> Result<SchemaRef, Damage> {
+    let head = match scan::next(source) {
+        Ok(Next::Message(head)) => head,
+        Ok(_) => return Err(Damage::new(0, Fault::NotArrow)),
+        Err(Damage { fault: fault @ (Fault::Truncated { .. } | Fault::Unreadable(_)), offset }) => {
+            return Err(Damage::new(offset, fault));
         }
-        Ok(_) => Err(not_arrow()),
-        Err(damage) if damage.reason.starts_with("damaged") => Err(not_arrow()),
-        Err(damage) => Err(damage),
-    }
+        // What starts like a stream by chance is no damaged one.
+        Err(_) => return Err(Damage::new(0, Fault::NotArrow)),
+    };
+    let found = head.kind()?;
+    let Some(schema) = head.message().header_as_schema() else {
+        return Err(Damage::new(0, Fault::Misplaced { expected: "a schema", found }));
+    };
+    let schema = decode::schema(schema).map_err(|fault| Damage::new(head.place().offset, fault))?;
+    head.skip_body(source)?;
+    Ok(schema)
 }
 
-const NOT_ARROW: &str = "is neither an Arrow IPC file nor a stream";
-
-/// One byte more than the longest schema message that a stream without continuation markers is believed to start with.
-const LEGACY_SCHEMA_AT_MOST: i32 = 16 * 1024 * 1024;
-
-/// No writer pads the magic further than this.
-const PADDED_AT_MOST: u64 = 64;
+/// Damage that keeps an input from being opened.
+pub(crate) fn refused(name: &str, damage: &Damage) -> Error {
+    match &damage.fault {
+        fault @ (Fault::Empty | Fault::NotArrow) => Error::input(name, fault),
+        Fault::NoFooter => {
+            let hint = "`arrow-ipc inspect` shows which of its messages are whole, `arrow-ipc recover` keeps them";
+            Error::input(name, format!("{damage}; {hint}"))
+        }
+        _ => Error::input(name, damage),
+    }
+}

@@ -6,23 +6,23 @@
 use std::io::{self, BufWriter, Write};
 
 use indicatif::{HumanBytes, HumanCount};
+use ipc_recover::scan::{self, Content, Head, MessageKind, Next, Place};
+use ipc_recover::{Damage, Fault, Footer, Kind, Source};
 use serde_json::json;
 
 use crate::args::InspectArguments;
 use crate::error::{Error, Result, warn};
-use crate::footer::Footer;
-use crate::input::{Kind, recognize, seek_first_message};
-use crate::scan::{self, Content, Damage, Head, Next};
-use crate::source::{Source, display_name};
+use crate::input::refused;
+use crate::source::{display_name, into_seekable, open};
 use crate::summary::counted;
 
 /// Inspects.
 pub(crate) fn run(arguments: &InspectArguments) -> Result<()> {
     let name = display_name(&arguments.path);
-    let mut source = Source::open(&arguments.path)?;
-    let kind = recognize(&name, &mut source)?;
+    let mut source = open(&arguments.path)?;
+    let kind = scan::recognize(&mut source).map_err(|damage| refused(&name, &damage))?;
     if kind == Kind::File {
-        source = source.into_seekable().map_err(|error| Error::input(&name, error))?;
+        source = into_seekable(source).map_err(|error| Error::input(&name, error))?;
     }
     let mut listing =
         Listing { out: BufWriter::new(io::stdout().lock()), json: arguments.json, totals: Totals::default() };
@@ -53,7 +53,7 @@ struct Totals {
 
 impl<W: Write> Listing<W> {
     /// Prints the list, and returns where and why it stops before its end, if it does.
-    fn print(&mut self, name: &str, kind: Kind, mut source: Source) -> io::Result<Option<Damage>> {
+    fn print(&mut self, name: &str, kind: Kind, mut source: Source<'_>) -> io::Result<Option<Damage>> {
         self.begin(name, kind, source.length())?;
         let walked = match kind {
             Kind::Stream => self.walk(&mut source)?,
@@ -71,13 +71,13 @@ impl<W: Write> Listing<W> {
     }
 
     /// Lists what the footer says; without a footer, what stands there.
-    fn walk_file(&mut self, source: &mut Source) -> io::Result<Option<Damage>> {
+    fn walk_file(&mut self, source: &mut Source<'_>) -> io::Result<Option<Damage>> {
         let footer = Footer::read(source);
-        if let Err(error) = seek_first_message(source) {
-            return Ok(Some(Damage::unreadable(0, &error)));
+        if let Err(damage) = scan::seek_first_message(source) {
+            return Ok(Some(damage));
         }
         match footer {
-            Ok(footer) => self.walk_footer(source, footer),
+            Ok(footer) => self.walk_footer(source, &footer),
             Err(damage) => {
                 let stopped = self.walk(source)?;
                 Ok(Some(stopped.unwrap_or(damage)))
@@ -85,21 +85,20 @@ impl<W: Write> Listing<W> {
         }
     }
 
-    fn walk_footer(&mut self, source: &mut Source, footer: Footer) -> io::Result<Option<Damage>> {
+    fn walk_footer(&mut self, source: &mut Source<'_>, footer: &Footer) -> io::Result<Option<Damage>> {
         let schema = match scan::next(source) {
             Ok(Next::Message(head)) => self.list(&head, source)?,
-            Ok(_) => Some(Damage::new(source.position(), "damaged: the file does not start with a schema message")),
+            Ok(_) => Some(Damage::new(source.position(), Fault::InvalidMetadata)),
             Err(damage) => Some(damage),
         };
         if schema.is_some() {
             return Ok(schema);
         }
-        let mut places = footer.dictionaries;
-        places.extend(footer.record_batches);
+        let mut places: Vec<Place> = footer.dictionaries().chain(footer.record_batches()).collect();
         places.sort_unstable();
         for place in places {
             if place.offset < source.position() {
-                return Ok(Some(Damage::new(place.offset, "damaged: the footer names messages that overlap")));
+                return Ok(Some(Damage::new(place.offset, Fault::PlacesOverlap)));
             }
             let stopped = match place.head(source) {
                 Ok(head) => self.list(&head, source)?,
@@ -113,14 +112,12 @@ impl<W: Write> Listing<W> {
     }
 
     /// Lists messages up to the end-of-stream marker.
-    fn walk(&mut self, source: &mut Source) -> io::Result<Option<Damage>> {
+    fn walk(&mut self, source: &mut Source<'_>) -> io::Result<Option<Damage>> {
         loop {
             let stopped = match scan::next(source) {
                 Ok(Next::Message(head)) => self.list(&head, source)?,
                 Ok(Next::EndOfStream) => return Ok(None),
-                Ok(Next::EndOfInput) => {
-                    Some(Damage::new(source.position(), "ends between two messages, without an end-of-stream marker"))
-                }
+                Ok(Next::EndOfInput) => Some(Damage::new(source.position(), Fault::NoMarker)),
                 Err(damage) => Some(damage),
             };
             if stopped.is_some() {
@@ -130,7 +127,7 @@ impl<W: Write> Listing<W> {
     }
 
     /// Lists a message whose body is all there.
-    fn list(&mut self, head: &Head, source: &mut Source) -> io::Result<Option<Damage>> {
+    fn list(&mut self, head: &Head, source: &mut Source<'_>) -> io::Result<Option<Damage>> {
         match head.content().and_then(|content| head.skip_body(source).map(|()| content)) {
             Ok(content) => {
                 self.message(head, &content)?;
@@ -154,7 +151,7 @@ impl<W: Write> Listing<W> {
     }
 
     fn message(&mut self, head: &Head, content: &Content) -> io::Result<()> {
-        let number = self.totals.messages;
+        let (number, place) = (self.totals.messages, head.place());
         self.totals.add(head, content);
         if self.json {
             let separator = if number == 0 { "" } else { "," };
@@ -162,10 +159,10 @@ impl<W: Write> Listing<W> {
                 self.out,
                 "{separator}\n{}",
                 json!({
-                    "kind": content.kind,
-                    "offset": head.offset,
-                    "metadata_length": head.metadata_length,
-                    "body_length": head.body_length,
+                    "kind": content.kind.name(),
+                    "offset": place.offset,
+                    "metadata_length": place.metadata_length,
+                    "body_length": place.body_length,
                     "rows": content.rows,
                     "dictionary_id": content.dictionary_id,
                     "is_delta": content.is_delta,
@@ -176,12 +173,12 @@ impl<W: Write> Listing<W> {
         let delta = if content.is_delta { " delta" } else { "" };
         let cells = [
             number.to_string(),
-            content.kind.replace('_', " "),
-            head.offset.to_string(),
-            head.metadata_length.to_string(),
-            head.body_length.to_string(),
+            content.kind.name().replace('_', " "),
+            place.offset.to_string(),
+            place.metadata_length.to_string(),
+            place.body_length.to_string(),
             content.rows.map_or_else(String::new, |rows| rows.to_string()),
-            if head.body_length > 0 { content.codec.to_owned() } else { String::new() },
+            if place.body_length > 0 { content.codec.to_owned() } else { String::new() },
             content.dictionary_id.map_or_else(String::new, |id| format!("{id}{delta}")),
         ];
         writeln!(self.out, "{}", row(cells.each_ref().map(String::as_str)).trim_end())
@@ -190,7 +187,7 @@ impl<W: Write> Listing<W> {
     fn end(&mut self, stopped: Option<&Damage>) -> io::Result<()> {
         let totals = &self.totals;
         if self.json {
-            let stopped = stopped.map(|damage| json!({ "offset": damage.offset, "reason": damage.reason }));
+            let stopped = stopped.map(|damage| json!({ "offset": damage.offset, "reason": damage.fault.to_string() }));
             let tail =
                 json!({ "complete": stopped.is_none(), "stopped": stopped, "totals": totals.json() }).to_string();
             // The rest of the object that `begin` opened.
@@ -217,16 +214,17 @@ impl<W: Write> Listing<W> {
 
 impl Totals {
     fn add(&mut self, head: &Head, content: &Content) {
+        let place = head.place();
         self.messages += 1;
-        self.metadata_bytes += head.metadata_length;
-        self.body_bytes = self.body_bytes.saturating_add(head.body_length);
+        self.metadata_bytes += place.metadata_length;
+        self.body_bytes = self.body_bytes.saturating_add(place.body_length);
         match content.kind {
-            "record_batch" => {
+            MessageKind::RecordBatch => {
                 self.record_batches += 1;
                 let rows = content.rows.and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0);
                 self.rows = self.rows.saturating_add(rows);
             }
-            "dictionary_batch" => {
+            MessageKind::DictionaryBatch => {
                 self.dictionary_batches += 1;
                 self.deltas += u64::from(content.is_delta);
             }

@@ -6,9 +6,9 @@
 //!
 //! # Parts
 //!
-//! Data flows one way: source, scan, input, decode, pipeline, output.
+//! Data flows one way: source, input, decode, pipeline, output.
 //!
-//! - [`source`] is where bytes come from; [`scan`] finds the messages in them, and [`footer`] those of a file.
+//! - [`source`] opens what the command line names; [`ipc_recover`] finds the messages in it, and trusts none of them.
 //! - [`input`] is a file or a stream as a sequence of encoded batches, each with the [`dictionaries`] as of its place.
 //! - [`decode`] makes a record batch of an encoded one, and lets no damaged input panic.
 //! - [`pipeline`] runs one reading thread and many workers, with bounded memory, until the first error.
@@ -25,14 +25,12 @@ mod args;
 mod decode;
 mod dictionaries;
 mod error;
-mod footer;
 mod input;
 mod inspect;
 mod merge;
 mod output;
 mod pipeline;
 mod progress;
-mod scan;
 mod source;
 mod summary;
 

@@ -16,13 +16,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use arrow_schema::{Metadata, SchemaRef};
+use ipc_recover::Kind;
 use ipc_shared::{Builder, DictionaryHandling, Format, SharedWriter, Slot, StreamSchema, Summary};
 
 use crate::args::Job;
 use crate::decode::Encoded;
 use crate::dictionaries::{Known, Rule};
 use crate::error::{Error, Result, warn};
-use crate::input::{Input, Kind};
+use crate::input::Input;
 use crate::output::{Failure, Output, Sink, is_same_file};
 use crate::pipeline;
 use crate::progress::Progress;
@@ -137,7 +138,7 @@ impl Reading {
         for pending in inputs {
             let mut input = pending.open(quiet)?;
             while let Some(encoded) = input.next_batch(&mut known)? {
-                let length = encoded.head.metadata_length + encoded.head.body_length;
+                let length = encoded.head.place().length();
                 if !take(encoded)? {
                     return Ok(());
                 }

@@ -7,7 +7,6 @@ use ipc_core::{Compression, Stats};
 use serde_json::{Value, json};
 
 use crate::args::Job;
-use crate::input::Kind;
 
 /// The figures of a merge.
 pub(crate) struct Report<'j> {
@@ -54,16 +53,6 @@ impl Report<'_> {
             elapsed.as_secs_f64(),
             counted(job.threads as u64, "thread", "threads"),
         )
-    }
-}
-
-impl Kind {
-    /// The format's name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Stream => "stream",
-            Self::File => "file",
-        }
     }
 }
 

@@ -5,6 +5,8 @@
 //!
 //! See [Encapsulated message format](https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format) and
 //! [IPC file format](https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format).
+//!
+//! The bytes that frame an output are public for those that read or repair what an encoder wrote.
 
 use crate::options::MetadataVersion;
 
@@ -38,11 +40,11 @@ impl Format for File {
     const HAS_FOOTER: bool = true;
 }
 
-/// The last bytes of a file.
-pub(crate) const FOOTER_MAGIC: &[u8] = b"ARROW1";
+/// The last bytes of a file. Padded with zeros, they are its first bytes, too.
+pub const FOOTER_MAGIC: &[u8] = b"ARROW1";
 
 /// What a message starts with, unless framed as before Arrow 0.15: its length follows.
-pub(crate) const CONTINUATION: [u8; 4] = [0xff; 4];
+pub const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// How many bytes stand before a message's flatbuffer.
 pub(crate) const fn prefix_length(version: MetadataVersion) -> usize {
@@ -50,7 +52,8 @@ pub(crate) const fn prefix_length(version: MetadataVersion) -> usize {
 }
 
 /// The end-of-stream marker: a message of length 0.
-pub(crate) const fn end_of_stream(version: MetadataVersion) -> &'static [u8] {
+#[must_use]
+pub const fn end_of_stream(version: MetadataVersion) -> &'static [u8] {
     if version.is_legacy_framing() { &[0; 4] } else { &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0] }
 }
 

@@ -53,7 +53,7 @@ mod compress;
 mod dictionary;
 mod encoder;
 mod error;
-mod format;
+pub mod format;
 mod ledger;
 mod limits;
 mod message;

@@ -1,0 +1,255 @@
+//! What is wrong with an input, where, and what that means for its recovery.
+
+use std::fmt;
+use std::io;
+
+use crate::scan::MessageKind;
+
+/// Where an input stops making sense, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault} (at byte {offset})")]
+pub struct Damage {
+    /// Where the message, or the footer, starts that makes none.
+    pub offset: u64,
+    /// Why it makes none.
+    #[source]
+    pub fault: Fault,
+}
+
+/// What can be wrong with an input.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The system cannot read it.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[source] io::Error),
+
+    /// There is nothing.
+    #[error("is empty")]
+    Empty,
+
+    /// It starts like neither a file nor a stream.
+    #[error("is neither an Arrow IPC file nor a stream")]
+    NotArrow,
+
+    /// A message, or the footer, is only begun.
+    #[error("truncated: the input ends inside the {part} of a message{}", Length(.length))]
+    Truncated {
+        /// In which part of the message it ends.
+        part: Part,
+        /// How long that part is said to be, in bytes.
+        length: Option<u64>,
+    },
+
+    /// Nothing says that this is the end.
+    #[error("ends between two messages, without an end-of-stream marker")]
+    NoMarker,
+
+    /// A file that was cut or never closed.
+    #[error("truncated: the file has no footer at its end, so it was cut or never closed")]
+    NoFooter,
+
+    /// Zeros stand where a message should, as they do where a file system made room that was never written to.
+    #[error("truncated: zeros stand where a message should, to the end of the input")]
+    Zeros,
+
+    /// More bytes follow after the end.
+    #[error("bytes stand behind the end-of-stream marker")]
+    BehindTheEnd,
+
+    /// A length below 0.
+    #[error("damaged: the {0} of a message has a negative length")]
+    NegativeLength(Part),
+
+    /// The flatbuffer is none.
+    #[error("damaged: the metadata is no valid message")]
+    InvalidMetadata,
+
+    /// A message whose header is not what it says, or none that we know.
+    #[error("damaged: a message of no known kind")]
+    UnknownKind,
+
+    /// A message of a kind that has no place here.
+    #[error("damaged: expected {expected}, found a message of kind {}", found.name())]
+    Misplaced {
+        /// What has its place here.
+        expected: &'static str,
+        /// What stands here.
+        found: MessageKind,
+    },
+
+    /// The footer is none.
+    #[error("damaged: the footer is not valid")]
+    InvalidFooter,
+
+    /// A footer without a schema.
+    #[error("damaged: the footer has no schema")]
+    FooterWithoutSchema,
+
+    /// The footer names a place that is none.
+    #[error("damaged: the footer names a message beyond the file")]
+    PlaceBeyondFile,
+
+    /// The footer names two places that are not apart.
+    #[error("damaged: the footer names messages that overlap")]
+    PlacesOverlap,
+
+    /// The footer names a place at which something else stands.
+    #[error("damaged: no message stands where the footer says")]
+    PlaceWithoutMessage,
+
+    /// A schema that no reader takes.
+    #[error("damaged: the schema is not valid at column `{path}`: {reason}")]
+    InvalidSchema {
+        /// The column's path.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+
+    /// A batch that is not of the schema, or does not fit its own body.
+    #[error("damaged: at column `{path}`, expected {expected}, found {found}")]
+    Contradiction {
+        /// The column's path.
+        path: String,
+        /// What the schema asks for.
+        expected: String,
+        /// What the batch says.
+        found: String,
+    },
+
+    /// A batch that is not of the schema as a whole.
+    #[error("damaged: expected {expected}, found {found}")]
+    Mismatch {
+        /// What the schema asks for.
+        expected: String,
+        /// What the message says.
+        found: String,
+    },
+
+    /// A schema of values that this machine cannot read.
+    #[error("is of the other byte order than this machine, which is not supported")]
+    OtherByteOrder,
+
+    /// What a reader of values found, which is more than is looked at here.
+    #[error("damaged {what}: {reason}")]
+    Undecodable {
+        /// What could not be decoded.
+        what: &'static str,
+        /// What the reader said.
+        reason: String,
+    },
+
+    /// Its dictionary is nowhere, or nobody can tell whether it is the right one.
+    #[error("the dictionary {id} that it needs is missing")]
+    DictionaryMissing {
+        /// The dictionary's id.
+        id: i64,
+    },
+
+    /// A file has one dictionary for each field.
+    #[error("damaged: the dictionary {id} replaces another, which a file does not allow")]
+    DictionaryReplaced {
+        /// The dictionary's id.
+        id: i64,
+    },
+
+    /// No batch that was kept needs it.
+    #[error("no batch that is kept needs this dictionary")]
+    DictionaryUnused,
+}
+
+/// A part of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// The marker and the length before the metadata.
+    Prefix,
+    /// The flatbuffer.
+    Metadata,
+    /// The buffers.
+    Body,
+}
+
+/// Why nothing was recovered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not even a schema is there, so there is nothing to recover.
+    #[error("nothing can be recovered: {0}")]
+    Hopeless(#[source] Damage),
+
+    /// Something whole stands behind the damage: a message, or the footer. Cutting there would lose it.
+    #[error("{damage}; what stands behind, from byte {behind} on, is whole: damaged before its tail, not torn at it")]
+    DamagedBeforeTail {
+        /// The damage that comes first.
+        #[source]
+        damage: Damage,
+        /// Where the first whole message behind it starts, or the footer.
+        behind: u64,
+    },
+
+    /// The input has what the format of the output does not allow.
+    #[error("cannot be written as a file: {0}")]
+    NoFile(#[source] Damage),
+
+    /// The system cannot read the input.
+    #[error("cannot be read: {0}")]
+    Read(#[source] io::Error),
+
+    /// The output cannot be written.
+    #[error("cannot be written: {0}")]
+    Write(#[source] io::Error),
+
+    /// The output would not fit the format.
+    #[error("the {what} would be longer than the format allows")]
+    TooLarge {
+        /// What would be too long.
+        what: &'static str,
+    },
+}
+
+impl Damage {
+    /// This fault at this offset.
+    #[must_use]
+    pub fn new(offset: u64, fault: Fault) -> Self {
+        Self { offset, fault }
+    }
+
+    /// For `map_err`: the system cannot read what stands at `offset`.
+    pub(crate) fn unreadable(offset: u64) -> impl Fn(io::Error) -> Self {
+        move |error| Self::new(offset, Fault::Unreadable(error))
+    }
+
+    /// Whether it is the system that fails, not the input.
+    pub(crate) fn is_of_system(&self) -> bool {
+        matches!(self.fault, Fault::Unreadable(_))
+    }
+
+    /// This damage, unless it is the system's: then there is no telling what is damaged and what is not.
+    pub(crate) fn of_input(self) -> Result<Self, Error> {
+        match self.fault {
+            Fault::Unreadable(error) => Err(Error::Read(error)),
+            fault => Ok(Self { offset: self.offset, fault }),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Prefix => "prefix",
+            Self::Metadata => "metadata",
+            Self::Body => "body",
+        })
+    }
+}
+
+/// A length, if it is known, as part of a sentence.
+struct Length<'l>(&'l Option<u64>);
+
+impl fmt::Display for Length<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |length| write!(f, ", {length} bytes long"))
+    }
+}

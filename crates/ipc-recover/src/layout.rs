@@ -1,0 +1,201 @@
+//! What a schema asks of the batches: which arrays they have, in which order, and which buffers each of them has.
+//!
+//! A [`Layout`] is made of a verified flatbuffer, once. It knows widths and counts and no names, so that it takes little
+//! memory whatever the schema says; who needs a name looks it up in the flatbuffer.
+//!
+//! See [Physical memory layout](https://arrow.apache.org/docs/format/Columnar.html#physical-memory-layout).
+
+use std::collections::BTreeMap;
+
+use arrow_ipc::{DateUnit, Field, IntervalUnit, Precision, Schema, Type, UnionMode};
+
+use crate::error::Fault;
+
+/// The arrays of a record batch, and those of its dictionaries.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    columns: Vec<Array>,
+    /// The values of each dictionary, by its id.
+    dictionaries: BTreeMap<i64, Array>,
+}
+
+/// An array: what buffers it has of its own, and its children.
+#[derive(Debug)]
+pub(crate) struct Array {
+    pub(crate) kind: ArrayKind,
+    pub(crate) children: Box<[Array]>,
+}
+
+/// The physical layouts. Widths are in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ArrayKind {
+    /// No buffers.
+    Null,
+    /// Validity, and one bit for each value.
+    Bits,
+    /// Validity, and values of this width.
+    Fixed(u32),
+    /// Validity, offsets of this width, and bytes.
+    Bytes(u32),
+    /// Validity, views, and as many data buffers as the message says.
+    Views,
+    /// Validity, offsets of this width; one child.
+    List(u32),
+    /// Validity, offsets and sizes of this width; one child.
+    ListView(u32),
+    /// Validity; one child with so many values for each list.
+    FixedSizeList(u32),
+    /// Validity; children of the same length.
+    Struct,
+    /// Type ids; children of the same length. Validity first, before metadata version 5.
+    SparseUnion,
+    /// Type ids and offsets; children. Validity first, before metadata version 5.
+    DenseUnion,
+    /// No buffers; run ends and values.
+    RunEndEncoded,
+    /// Validity, and keys of this width into the dictionary of this id.
+    Dictionary { id: i64, width: u32 },
+}
+
+impl Layout {
+    /// What `schema` asks for.
+    pub(crate) fn new(schema: &Schema<'_>) -> Result<Self, Fault> {
+        let mut dictionaries = BTreeMap::new();
+        let fields = schema.fields().into_iter().flatten();
+        let columns = fields.map(|field| array(&field, &mut dictionaries)).collect::<Result<_, _>>()?;
+        Ok(Self { columns, dictionaries })
+    }
+
+    pub(crate) fn columns(&self) -> &[Array] {
+        &self.columns
+    }
+
+    /// The values of the dictionary with this id.
+    pub(crate) fn dictionary(&self, id: i64) -> Option<&Array> {
+        self.dictionaries.get(&id)
+    }
+}
+
+/// The field whose dictionary has this id, at any depth.
+pub(crate) fn dictionary_field<'f>(schema: &Schema<'f>, id: i64) -> Option<Field<'f>> {
+    fn find<'f>(field: Field<'f>, id: i64) -> Option<Field<'f>> {
+        if field.dictionary().is_some_and(|dictionary| dictionary.id() == id) {
+            return Some(field);
+        }
+        field.children().into_iter().flatten().find_map(|child| find(child, id))
+    }
+    schema.fields().into_iter().flatten().find_map(|field| find(field, id))
+}
+
+/// Puts a field's name before the path of what is below it. Long names are cut: a schema may repeat them without end.
+pub(crate) fn below(field: &Field<'_>, path: &str) -> String {
+    let name: String = field.name().unwrap_or_default().chars().take(NAME_AT_MOST).collect();
+    if path.is_empty() { name } else { format!("{name}.{path}") }
+}
+
+fn array(field: &Field<'_>, dictionaries: &mut BTreeMap<i64, Array>) -> Result<Array, Fault> {
+    let values = plain(field, dictionaries).map_err(|fault| match fault {
+        Fault::InvalidSchema { path, reason } => Fault::InvalidSchema { path: below(field, &path), reason },
+        other => other,
+    })?;
+    let Some(encoding) = field.dictionary() else { return Ok(values) };
+    let bits = encoding.indexType().map_or(DEFAULT_KEY_BITS, |index| index.bitWidth());
+    let Some(width) = whole_bytes(bits, &[1, 2, 4, 8]) else {
+        return Err(Fault::InvalidSchema { path: below(field, ""), reason: "keys of an impossible width" });
+    };
+    let id = encoding.id();
+    dictionaries.entry(id).or_insert(values);
+    Ok(Array { kind: ArrayKind::Dictionary { id, width }, children: Box::default() })
+}
+
+/// The array of a field that is not dictionary-encoded, or of its dictionary's values.
+fn plain(field: &Field<'_>, dictionaries: &mut BTreeMap<i64, Array>) -> Result<Array, Fault> {
+    let kind = array_kind(field).map_err(invalid)?;
+    let fields = field.children();
+    let count = fields.as_ref().map_or(0, flatbuffers::Vector::len);
+    let is_possible = match kind {
+        ArrayKind::List(_) | ArrayKind::ListView(_) | ArrayKind::FixedSizeList(_) => count == 1,
+        ArrayKind::RunEndEncoded => count == 2,
+        ArrayKind::Struct => true,
+        ArrayKind::SparseUnion | ArrayKind::DenseUnion => count <= UNION_FIELDS_AT_MOST,
+        _ => count == 0,
+    };
+    if !is_possible {
+        return Err(invalid("an impossible number of children"));
+    }
+    let children = fields.into_iter().flatten().map(|child| array(&child, dictionaries)).collect::<Result<_, _>>()?;
+    Ok(Array { kind, children })
+}
+
+fn array_kind(field: &Field<'_>) -> Result<ArrayKind, &'static str> {
+    let fixed = |width: Option<u32>| width.map(ArrayKind::Fixed).ok_or(WIDTH);
+    match field.type_type() {
+        Type::Null => Ok(ArrayKind::Null),
+        Type::Bool => Ok(ArrayKind::Bits),
+        Type::Int => fixed(whole_bytes(field.type_as_int().ok_or(TYPE)?.bitWidth(), &[1, 2, 4, 8])),
+        Type::FloatingPoint => match field.type_as_floating_point().ok_or(TYPE)?.precision() {
+            Precision::HALF => Ok(ArrayKind::Fixed(2)),
+            Precision::SINGLE => Ok(ArrayKind::Fixed(4)),
+            Precision::DOUBLE => Ok(ArrayKind::Fixed(8)),
+            _ => Err(WIDTH),
+        },
+        Type::Decimal => fixed(whole_bytes(field.type_as_decimal().ok_or(TYPE)?.bitWidth(), &[4, 8, 16, 32])),
+        Type::Date => match field.type_as_date().ok_or(TYPE)?.unit() {
+            DateUnit::DAY => Ok(ArrayKind::Fixed(4)),
+            _ => Ok(ArrayKind::Fixed(8)),
+        },
+        Type::Time => fixed(whole_bytes(field.type_as_time().ok_or(TYPE)?.bitWidth(), &[4, 8])),
+        Type::Timestamp | Type::Duration => Ok(ArrayKind::Fixed(8)),
+        Type::Interval => match field.type_as_interval().ok_or(TYPE)?.unit() {
+            IntervalUnit::YEAR_MONTH => Ok(ArrayKind::Fixed(4)),
+            IntervalUnit::DAY_TIME => Ok(ArrayKind::Fixed(8)),
+            IntervalUnit::MONTH_DAY_NANO => Ok(ArrayKind::Fixed(16)),
+            _ => Err(WIDTH),
+        },
+        Type::FixedSizeBinary => fixed(u32::try_from(field.type_as_fixed_size_binary().ok_or(TYPE)?.byteWidth()).ok()),
+        Type::Binary | Type::Utf8 => Ok(ArrayKind::Bytes(4)),
+        Type::LargeBinary | Type::LargeUtf8 => Ok(ArrayKind::Bytes(8)),
+        Type::BinaryView | Type::Utf8View => Ok(ArrayKind::Views),
+        Type::List | Type::Map => Ok(ArrayKind::List(4)),
+        Type::LargeList => Ok(ArrayKind::List(8)),
+        Type::ListView => Ok(ArrayKind::ListView(4)),
+        Type::LargeListView => Ok(ArrayKind::ListView(8)),
+        Type::FixedSizeList => {
+            let size = field.type_as_fixed_size_list().ok_or(TYPE)?.listSize();
+            u32::try_from(size).map(ArrayKind::FixedSizeList).map_err(|_| WIDTH)
+        }
+        Type::Struct_ => Ok(ArrayKind::Struct),
+        Type::RunEndEncoded => Ok(ArrayKind::RunEndEncoded),
+        Type::Union => {
+            let union = field.type_as_union().ok_or(TYPE)?;
+            let children = field.children().map_or(0, |children| children.len());
+            if union.typeIds().is_some_and(|ids| ids.len() != children) {
+                return Err("another number of type ids than of children");
+            }
+            Ok(if union.mode() == UnionMode::Dense { ArrayKind::DenseUnion } else { ArrayKind::SparseUnion })
+        }
+        _ => Err(TYPE),
+    }
+}
+
+/// So many bits in bytes, if that is one of `widths`.
+fn whole_bytes(bits: i32, widths: &[u32]) -> Option<u32> {
+    let bits = u32::try_from(bits).ok()?;
+    widths.iter().copied().find(|width| width * 8 == bits)
+}
+
+fn invalid(reason: &'static str) -> Fault {
+    Fault::InvalidSchema { path: String::new(), reason }
+}
+
+/// What the format says where a schema says nothing.
+const DEFAULT_KEY_BITS: i32 = 32;
+
+/// A type id has 8 bits, and is not negative.
+const UNION_FIELDS_AT_MOST: usize = 128;
+
+/// How many characters of a name an error repeats.
+const NAME_AT_MOST: usize = 64;
+
+const TYPE: &str = "no type, or one that is not known";
+const WIDTH: &str = "values of an impossible width";

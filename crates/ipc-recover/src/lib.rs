@@ -1,0 +1,77 @@
+//! Finds the whole messages of damaged Arrow IPC files and streams, and makes a sound file or stream of them.
+//!
+//! A program that is killed, or a disk that is full, leaves a file without a footer, or a stream that ends inside a
+//! message. What was whole before is still there, but many readers refuse all of it. [`recover`] keeps the longest prefix
+//! of whole messages, byte for byte, and ends it as it should.
+//!
+//! ```
+//! use std::io::Cursor;
+//! use ipc_recover::{Condition, RecoverOptions, Source, recover};
+//!
+//! # use arrow_ipc::{MessageHeader, MetadataVersion};
+//! # let mut fbb = flatbuffers::FlatBufferBuilder::new();
+//! # let fields = fbb.create_vector::<flatbuffers::ForwardsUOffset<arrow_ipc::Field<'_>>>(&[]);
+//! # let mut schema = arrow_ipc::SchemaBuilder::new(&mut fbb);
+//! # schema.add_fields(fields);
+//! # let schema = schema.finish().as_union_value();
+//! # let mut message = arrow_ipc::MessageBuilder::new(&mut fbb);
+//! # message.add_version(MetadataVersion::V5);
+//! # message.add_header_type(MessageHeader::Schema);
+//! # message.add_header(schema);
+//! # let message = message.finish();
+//! # fbb.finish(message, None);
+//! # let length = fbb.finished_data().len().next_multiple_of(8);
+//! # let mut torn = [[0xff; 4], u32::try_from(length).unwrap().to_le_bytes()].concat();
+//! # torn.extend_from_slice(fbb.finished_data());
+//! # torn.resize(8 + length, 0);
+//! let mut input = Source::seekable(Cursor::new(&torn))?; // a stream that was cut
+//! let mut output = Vec::new();
+//! let report = recover(&mut input, &mut output, &RecoverOptions::default())?;
+//! assert_eq!(report.condition, Condition::Torn);
+//! assert_eq!(report.kept.messages, 1);
+//! assert!(output.ends_with(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Parts
+//!
+//! Data flows one way: source, scan, survey, recovery.
+//!
+//! - [`Source`] is where bytes come from. [`scan`] finds the messages in them, and [`Footer`] those of a file; both can be
+//!   used alone, to list or read what is there.
+//! - The survey decides what is kept: each message is checked against its schema, each batch has its dictionaries, and
+//!   what is damaged elsewhere than at its end is refused.
+//! - [`Plan`] is what comes of it. [`Plan::write`] copies, and [`Report`] tells.
+//!
+//! # What is checked, and what is not
+//!
+//! Every flatbuffer is verified. Every length is checked against what is there, before memory is taken for it. A batch has
+//! the arrays and buffers that its schema asks for, as long as they have to be, inside its own body. Compressed buffers
+//! start as their codec has it. Values are not looked at: the format has no checksums, and a flipped bit among them is
+//! not noticed.
+//!
+//! Bodies are never held in memory, and all that is takes no more than twice the input and a few MiB.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod collect;
+mod error;
+mod footer;
+mod layout;
+mod recover;
+mod report;
+pub mod scan;
+mod schema;
+mod search;
+mod source;
+mod survey;
+mod wrap;
+
+pub use check::claimed_length;
+pub use error::{Damage, Error, Fault, Part};
+pub use footer::Footer;
+pub use recover::{Plan, RecoverOptions, recover};
+pub use report::{Condition, Cut, Report, Tally};
+pub use scan::Kind;
+pub use source::Source;

@@ -1,0 +1,237 @@
+//! Recovery: what [`Plan`] found whole is copied, byte for byte, and ends as it should.
+//!
+//! Only what is around the batches is new: the magic, the end-of-stream marker, the footer, and the padding behind the
+//! schema, which grows so that bodies stand on the same boundary, of up to 64 bytes, as they did in the input.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+
+use ipc_core::MetadataVersion;
+use ipc_core::format::{CONTINUATION, end_of_stream};
+use ipc_core::{File, Format};
+
+use crate::error::{Damage, Error, Fault};
+use crate::report::{Condition, Report, Tally};
+use crate::scan::{Framing, Kind, Place};
+use crate::schema::{Item, Role};
+use crate::source::Source;
+use crate::survey::Survey;
+use crate::wrap::Wrapped;
+
+/// What a recovery is to do.
+#[derive(Debug, Default, Clone)]
+pub struct RecoverOptions {
+    format: Option<Kind>,
+    salvages: bool,
+}
+
+/// What a recovery will do, before it has written anything.
+#[derive(Debug)]
+pub struct Plan {
+    survey: Survey,
+    output: Kind,
+}
+
+/// Writes what is whole in `input`, which must be able to seek, to `output`.
+///
+/// # Errors
+///
+/// As [`Plan::new`] and [`Plan::write`].
+pub fn recover(input: &mut Source<'_>, output: &mut impl Write, options: &RecoverOptions) -> Result<Report, Error> {
+    Plan::new(input, options)?.write(input, output)
+}
+
+impl RecoverOptions {
+    /// Which format to write, instead of that of the input.
+    #[must_use]
+    pub fn with_format(mut self, format: Kind) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Also recovers what is damaged before its tail: what stands before the damage, and of a file with a footer all that
+    /// verifies.
+    #[must_use]
+    pub fn with_salvage(mut self) -> Self {
+        self.salvages = true;
+        self
+    }
+}
+
+impl Plan {
+    /// Looks through `input`, which must be able to seek.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hopeless`] where there is no schema, [`Error::DamagedBeforeTail`] unless that is asked for,
+    /// [`Error::NoFile`] where a file is asked for and a dictionary is replaced, and [`Error::Read`].
+    pub fn new(input: &mut Source<'_>, options: &RecoverOptions) -> Result<Self, Error> {
+        if input.length().is_none() {
+            return Err(Error::Read(io::ErrorKind::NotSeekable.into()));
+        }
+        let mut survey = Survey::of(input, options.salvages)?;
+        let output = options.format.unwrap_or(survey.kind);
+        match (survey.kind, output) {
+            (Kind::Stream, Kind::File) => refuse_replacements(&survey.collected.kept)?,
+            // A stream has its dictionaries first. In a file, the order among them and the batches means nothing.
+            (Kind::File, Kind::Stream) if survey.collected.has_late_dictionaries => {
+                survey.collected.kept.sort_by_key(|item| !item.is_dictionary());
+            }
+            _ => {}
+        }
+        Ok(Self { survey, output })
+    }
+
+    /// The condition of the input.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        self.survey.condition
+    }
+
+    /// Writes the output.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], [`Error::Write`], and [`Error::TooLarge`] for a footer of more than 2 GiB.
+    pub fn write(self, input: &mut Source<'_>, output: &mut impl Write) -> Result<Report, Error> {
+        let Survey { kind, collected, condition, .. } = &self.survey;
+        let mut target = Target { output, position: 0 };
+        let mut kept = Tally::default();
+        if *condition == Condition::Complete && *kind == self.output {
+            target.copy(input, 0, input.length().unwrap_or(0))?;
+            kept.add_schema(self.survey.schema_length);
+        } else {
+            kept.add_schema(self.write_messages(input, &mut target)?);
+        }
+        collected.kept.iter().for_each(|item| kept.add(item));
+        let written_bytes = target.position;
+        target.output.flush().map_err(Error::Write)?;
+        let Survey { kind, collected, condition, .. } = self.survey;
+        Ok(Report {
+            input: kind,
+            output: self.output,
+            condition,
+            kept,
+            cut: collected.cuts.tally,
+            cuts: collected.cuts.list,
+            further_cuts: collected.cuts.further,
+            written_bytes,
+        })
+    }
+
+    /// Writes all anew but the batches, and returns how long the schema message is.
+    fn write_messages<W: Write>(&self, input: &mut Source<'_>, target: &mut Target<'_, W>) -> Result<u64, Error> {
+        let kept = &self.survey.collected.kept;
+        if self.output == Kind::File {
+            target.write(File::MAGIC)?;
+        }
+        let schema = self.schema_message(target.position, kept.first().map(|item| item.place.offset))?;
+        target.write(&schema)?;
+        let batches_at = target.position;
+        for run in kept.chunk_by(|item, next| item.place.end() == next.place.offset) {
+            let length = run.iter().map(|item| item.place.length()).sum();
+            target.copy(input, run[0].place.offset, length)?;
+        }
+        target.write(end_of_stream(match self.survey.schema.framing() {
+            Framing::Marked => MetadataVersion::V5,
+            Framing::Legacy => MetadataVersion::V4Legacy,
+        }))?;
+        if self.output == Kind::File {
+            let places = |is_dictionary| placed(kept, batches_at, is_dictionary).collect::<Vec<_>>().into_iter();
+            let length = self.wrapped().write_footer(target.output, places(true), places(false))?;
+            target.position += length;
+        }
+        Ok(schema.len() as u64)
+    }
+
+    /// The schema message, which will stand at `position`, padded so that what will follow moves by a multiple of 64
+    /// bytes from where it stood.
+    fn schema_message(&self, position: u64, next_stood_at: Option<u64>) -> Result<Vec<u8>, Error> {
+        let schema = &self.survey.schema;
+        let flatbuffer = match schema.message() {
+            Some(head) => head.flatbuffer().to_vec(),
+            None => self.wrapped().message()?,
+        };
+        let prefix = schema.framing().length();
+        let end = position + prefix + flatbuffer.len() as u64;
+        let stood_at = next_stood_at.or_else(|| schema.message().map(|head| head.place().end())).unwrap_or(0);
+        let shift = |boundary: u64| (boundary + stood_at % boundary - end % boundary) % boundary;
+        let moved = if shift(8) == 0 { shift(64) } else { (8 - end % 8) % 8 };
+        let too_large = Error::TooLarge { what: "schema message" };
+        let length = i32::try_from(flatbuffer.len() as u64 + moved).map_err(|_| too_large)?;
+        let mut message = Vec::new();
+        if schema.framing() == Framing::Marked {
+            message.extend_from_slice(&CONTINUATION);
+        }
+        message.extend_from_slice(&length.to_le_bytes());
+        message.extend_from_slice(&flatbuffer);
+        message.resize(message.len() + usize::try_from(moved).expect("less than 64"), 0);
+        Ok(message)
+    }
+
+    fn wrapped(&self) -> Wrapped<'_> {
+        let schema = &self.survey.schema;
+        Wrapped {
+            bytes: schema.holder(),
+            schema: schema.at(),
+            metadata: schema.footer_metadata_at(),
+            version: schema.version(),
+        }
+    }
+}
+
+/// An output, and how long it is.
+struct Target<'o, W> {
+    output: &'o mut W,
+    position: u64,
+}
+
+impl<W: Write> Target<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.output.write_all(bytes).map_err(Error::Write)?;
+        self.position += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Copies so many bytes of the input from this offset on.
+    fn copy(&mut self, input: &mut Source<'_>, offset: u64, length: u64) -> Result<(), Error> {
+        let mut block = vec![0; usize::try_from(length).map_or(COPIED_AT_ONCE, |length| length.min(COPIED_AT_ONCE))];
+        let mut left = length;
+        input.seek(offset).map_err(Error::Read)?;
+        while left > 0 {
+            let next = usize::try_from(left).map_or(block.len(), |left| left.min(block.len()));
+            // The input may have become shorter since it was surveyed.
+            input.read_exact(&mut block[..next]).map_err(Error::Read)?;
+            self.write(&block[..next])?;
+            left -= next as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Where the messages of one kind will stand, if all that are kept start at `start`.
+fn placed(kept: &[Item], start: u64, is_dictionary: bool) -> impl Iterator<Item = Place> {
+    let mut end = start;
+    let moved = kept.iter().map(move |item| {
+        let offset = end;
+        end += item.place.length();
+        (item, Place { offset, ..item.place })
+    });
+    moved.filter(move |(item, _)| item.is_dictionary() == is_dictionary).map(|(_, place)| place)
+}
+
+/// Refuses what replaces a dictionary, for an output that is a file.
+fn refuse_replacements(kept: &[Item]) -> Result<(), Error> {
+    let mut sent = BTreeSet::new();
+    for item in kept {
+        if let Role::DictionaryBatch { id, is_delta: false } = item.role
+            && !sent.insert(id)
+        {
+            return Err(Error::NoFile(Damage::new(item.place.offset, Fault::DictionaryReplaced { id })));
+        }
+    }
+    Ok(())
+}
+
+/// How many bytes are copied at once.
+const COPIED_AT_ONCE: usize = 256 * 1024;

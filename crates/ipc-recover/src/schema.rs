@@ -1,0 +1,209 @@
+//! A schema as it stands in an input, and the check of a message against it.
+//!
+//! The flatbuffer that holds the schema is kept as it is, so that an output's schema is the input's, byte for byte: with
+//! the ids of its dictionaries, and with whatever a later version of the format may have put there.
+
+use arrow_ipc::{Footer as FooterTable, MetadataVersion, RecordBatch};
+
+use crate::check::{Body, Claims, Failed, Passed};
+use crate::error::{Damage, Fault};
+use crate::footer::Footer;
+use crate::layout::{Array, Layout, dictionary_field};
+use crate::scan::{Framing, Head, MessageKind, Place};
+use crate::source::Source;
+
+/// A schema that the batches of an input can be checked against.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    holder: Holder,
+    layout: Layout,
+}
+
+/// The flatbuffer that a schema stands in.
+#[derive(Debug)]
+enum Holder {
+    Message(Head),
+    Footer(Footer),
+}
+
+/// A message that is what its schema asks for.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) item: Item,
+    /// The ids of the dictionaries that its values refer to.
+    pub(crate) needs: Vec<i64>,
+}
+
+/// Where a dictionary batch or a record batch stands, and what it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Item {
+    pub(crate) place: Place,
+    pub(crate) role: Role,
+}
+
+/// What a message that is no schema is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    RecordBatch { rows: u64 },
+    DictionaryBatch { id: i64, is_delta: bool },
+}
+
+impl Schema {
+    /// The schema that a message holds.
+    pub(crate) fn of_message(head: Head) -> Result<Self, Damage> {
+        let found = head.kind()?;
+        if found != MessageKind::Schema {
+            return Err(Damage::new(head.place().offset, Fault::Misplaced { expected: "a schema", found }));
+        }
+        let layout = match head.message().header_as_schema() {
+            Some(schema) => Layout::new(&schema).map_err(|fault| Damage::new(head.place().offset, fault))?,
+            None => return Err(head.unknown()),
+        };
+        Ok(Self { holder: Holder::Message(head), layout })
+    }
+
+    /// The schema that a footer holds.
+    pub(crate) fn of_footer(footer: Footer) -> Result<Self, Damage> {
+        let layout = Layout::new(&footer.schema()).map_err(|fault| Damage::new(footer.offset(), fault))?;
+        Ok(Self { holder: Holder::Footer(footer), layout })
+    }
+
+    /// The schema's message, if it comes from one.
+    pub(crate) fn message(&self) -> Option<&Head> {
+        match &self.holder {
+            Holder::Message(head) => Some(head),
+            Holder::Footer(_) => None,
+        }
+    }
+
+    /// The footer, if the schema comes from one.
+    pub(crate) fn footer(&self) -> Option<&Footer> {
+        match &self.holder {
+            Holder::Message(_) => None,
+            Holder::Footer(footer) => Some(footer),
+        }
+    }
+
+    /// How messages beside it are framed.
+    pub(crate) fn framing(&self) -> Framing {
+        self.message().map_or(Framing::Marked, Head::framing)
+    }
+
+    /// The version of the metadata.
+    pub(crate) fn version(&self) -> MetadataVersion {
+        match &self.holder {
+            Holder::Message(head) => head.message().version(),
+            Holder::Footer(footer) => footer.flatbuffer().version(),
+        }
+    }
+
+    /// The flatbuffer that holds the schema.
+    pub(crate) fn holder(&self) -> &[u8] {
+        match &self.holder {
+            Holder::Message(head) => head.flatbuffer(),
+            Holder::Footer(footer) => footer.bytes(),
+        }
+    }
+
+    /// Where in its holder the schema's table stands.
+    pub(crate) fn at(&self) -> usize {
+        self.flatbuffer()._tab.loc()
+    }
+
+    /// Where in its holder the key-value pairs of a footer stand.
+    pub(crate) fn footer_metadata_at(&self) -> Option<usize> {
+        let table = self.footer()?.flatbuffer()._tab;
+        let field = usize::from(table.vtable().get(FooterTable::VT_CUSTOM_METADATA));
+        let reference = table.loc() + field;
+        let offset = self.holder().get(reference..)?.first_chunk().filter(|_| field > 0)?;
+        usize::try_from(u32::from_le_bytes(*offset)).ok().map(|offset| reference + offset)
+    }
+
+    /// Checks a message whose body the source stands before; it stands behind it then.
+    ///
+    /// Where the input ends inside the body, [`Fault::Truncated`] means that all else is as it should be.
+    pub(crate) fn check(&self, head: &Head, source: &mut Source<'_>) -> Result<Checked, Damage> {
+        let place = head.place();
+        let checked = self.check_message(head, source).map_err(|failed| match failed {
+            Failed::Fault(fault) => Damage::new(place.offset, fault),
+            Failed::Unreadable(error) => Damage::new(place.offset, Fault::Unreadable(error)),
+        })?;
+        source.seek(place.end()).map_err(Damage::unreadable(place.offset))?;
+        Ok(checked)
+    }
+
+    fn check_message(&self, head: &Head, source: &mut Source<'_>) -> Result<Checked, Failed> {
+        let message = head.message();
+        if message.version() != self.version() {
+            let version = |version: MetadataVersion| version.variant_name().unwrap_or("unknown");
+            return Err(mismatch(
+                format!("metadata of version {}", version(self.version())),
+                version(message.version()).to_owned(),
+            ));
+        }
+        let unknown = || Failed::Fault(Fault::UnknownKind);
+        let fields = self.flatbuffer().fields();
+        match head.kind().map_err(|damage| Failed::Fault(damage.fault))? {
+            MessageKind::RecordBatch => {
+                let batch = message.header_as_record_batch().ok_or_else(unknown)?;
+                let passed = check_batch(head, batch, self.layout.columns(), fields.into_iter().flatten(), source)?;
+                let role = Role::RecordBatch { rows: passed.rows };
+                Ok(Checked { item: Item { place: head.place(), role }, needs: passed.needs })
+            }
+            MessageKind::DictionaryBatch => {
+                let dictionary = message.header_as_dictionary_batch().ok_or_else(unknown)?;
+                let id = dictionary.id();
+                let known = self.layout.dictionary(id).zip(dictionary_field(&self.flatbuffer(), id));
+                let (values, field) =
+                    known.ok_or_else(|| mismatch("a dictionary of the schema".to_owned(), format!("id {id}")))?;
+                let batch =
+                    dictionary.data().ok_or_else(|| mismatch("a dictionary's values".to_owned(), "none".to_owned()))?;
+                let columns = std::slice::from_ref(values);
+                let passed = check_batch(head, batch, columns, std::iter::once(field), source)?;
+                let role = Role::DictionaryBatch { id, is_delta: dictionary.isDelta() };
+                Ok(Checked { item: Item { place: head.place(), role }, needs: passed.needs })
+            }
+            found => Err(Failed::Fault(Fault::Misplaced { expected: "a record batch or a dictionary batch", found })),
+        }
+    }
+
+    fn flatbuffer(&self) -> arrow_ipc::Schema<'_> {
+        match &self.holder {
+            Holder::Message(head) => head.message().header_as_schema().expect("it has been read when this was made"),
+            Holder::Footer(footer) => footer.schema(),
+        }
+    }
+}
+
+impl Item {
+    pub(crate) fn is_dictionary(&self) -> bool {
+        matches!(self.role, Role::DictionaryBatch { .. })
+    }
+}
+
+fn check_batch<'f>(
+    head: &Head,
+    batch: RecordBatch<'_>,
+    columns: &[Array],
+    fields: impl Iterator<Item = arrow_ipc::Field<'f>>,
+    source: &mut Source<'_>,
+) -> Result<Passed, Failed> {
+    let (version, body_length) = (head.message().version(), head.place().body_length);
+    let claims = Claims { batch, version, body_length };
+    if !source.lacks(body_length) {
+        return claims.check(columns, fields, Body::Whole(source, head.place().body()));
+    }
+    let passed = claims.check(columns, fields, Body::Cut)?;
+    if body_length > passed.end.next_multiple_of(PADDED_AT_MOST) {
+        let expected = format!("a body that ends with its last buffer, at byte {}", passed.end);
+        return Err(mismatch(expected, format!("{body_length} bytes")));
+    }
+    Err(Failed::Fault(head.truncated().fault))
+}
+
+fn mismatch(expected: String, found: String) -> Failed {
+    Failed::Fault(Fault::Mismatch { expected, found })
+}
+
+/// No writer pads a buffer further than this.
+const PADDED_AT_MOST: u64 = 64;

@@ -1,0 +1,71 @@
+//! Looks for a whole message behind damage: what tells an input that is damaged before its tail from one that is torn at
+//! it.
+//!
+//! Any bytes may stand there, so a message counts only if it verifies, is all there, and is what the schema asks for.
+//! Bytes could be made to look like the start of ever so many long messages; there is a limit to how many bytes of them
+//! are read, in proportion to what there is. An input that goes beyond it is no torn one.
+
+use ipc_core::format::CONTINUATION;
+
+use crate::error::Damage;
+use crate::scan::{self, Framing, Next};
+use crate::schema::Schema;
+use crate::source::Source;
+
+/// Where the first whole message starts from `from` on, if there is one.
+pub(crate) fn whole_message(source: &mut Source<'_>, schema: &Schema, from: u64) -> Result<Option<u64>, Damage> {
+    let total = source.length().unwrap_or(0);
+    let mut allowance = total.saturating_sub(from).saturating_mul(READ_AT_MOST).saturating_add(READ_ANYWAY);
+    let mut block = vec![0; BLOCK];
+    let mut at = from;
+    loop {
+        source.seek(at).map_err(Damage::unreadable(at))?;
+        let length = source.read_up_to(&mut block).map_err(Damage::unreadable(at))?;
+        if length < START {
+            return Ok(None);
+        }
+        for (start, offset) in block[..length].windows(START).zip(at..) {
+            let Some(claimed) = metadata_claim(start, schema.framing(), total.saturating_sub(offset)) else { continue };
+            let Some(left) = allowance.checked_sub(claimed) else { return Ok(Some(offset)) };
+            allowance = left;
+            if is_whole(source, schema, offset)? {
+                return Ok(Some(offset));
+            }
+        }
+        at += (length - START + 1) as u64;
+    }
+}
+
+/// How long the metadata would be, if a message started with `start` and `left` bytes were left.
+fn metadata_claim(start: &[u8], framing: Framing, left: u64) -> Option<u64> {
+    let start = match framing {
+        Framing::Marked => start.strip_prefix(&CONTINUATION)?,
+        Framing::Legacy => start,
+    };
+    let (length, start) = start.split_first_chunk()?;
+    let length = u64::try_from(i32::from_le_bytes(*length)).ok().filter(|length| *length > 0 && *length < left)?;
+    // A flatbuffer starts with where its root is.
+    let root = u32::from_le_bytes(*start.first_chunk()?);
+    (root >= 4 && root.is_multiple_of(4) && u64::from(root) < length && length.is_multiple_of(4)).then_some(length)
+}
+
+fn is_whole(source: &mut Source<'_>, schema: &Schema, offset: u64) -> Result<bool, Damage> {
+    source.seek(offset).map_err(Damage::unreadable(offset))?;
+    let checked = scan::next(source).and_then(|next| match next {
+        Next::Message(head) => schema.check(&head, source).map(|_| true),
+        Next::EndOfStream | Next::EndOfInput => Ok(false),
+    });
+    checked.or_else(|damage| if damage.is_of_system() { Err(damage) } else { Ok(false) })
+}
+
+/// How many bytes of a message are looked at first: the prefix, and where the flatbuffer's root is.
+const START: usize = 12;
+
+/// How many bytes are read at once.
+const BLOCK: usize = 64 * 1024;
+
+/// How often each byte may be read as part of something that looks like metadata.
+const READ_AT_MOST: u64 = 8;
+
+/// How many bytes may be read so in any case.
+const READ_ANYWAY: u64 = 16 * 1024 * 1024;

@@ -1,0 +1,232 @@
+//! Where bytes come from: something in which we can seek, or something that can only be read on.
+//!
+//! Every length that an input tells us is checked against what is really there before memory is taken for it: where we
+//! can seek by the input's size, elsewhere by letting the memory grow with what arrives.
+
+use std::fmt;
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+
+use arrow_buffer::{Buffer, MutableBuffer};
+
+/// An input's bytes, and how far we have come.
+pub struct Source<'a> {
+    bytes: Bytes<'a>,
+    position: u64,
+}
+
+enum Bytes<'a> {
+    Seekable { reader: BufReader<Box<dyn ReadSeek + 'a>>, length: u64 },
+    Sequential(Box<dyn Read + Send + 'a>),
+}
+
+impl<'a> Source<'a> {
+    /// An input whose size is known, and which can be read anywhere. It is read from its byte 0, wherever it stands.
+    ///
+    /// The size is taken now. What is appended to the input later is not seen.
+    ///
+    /// # Errors
+    ///
+    /// Where the input cannot seek.
+    pub fn seekable(mut reader: impl Read + Seek + Send + 'a) -> io::Result<Self> {
+        let length = reader.seek(SeekFrom::End(0))?;
+        reader.rewind()?;
+        let reader: Box<dyn ReadSeek + 'a> = Box::new(reader);
+        let reader = BufReader::with_capacity(BUFFERED, reader);
+        Ok(Self { bytes: Bytes::Seekable { reader, length }, position: 0 })
+    }
+
+    /// An input that can only be read on.
+    pub fn sequential(reader: impl Read + Send + 'a) -> Self {
+        let reader = BufReader::with_capacity(BUFFERED, reader);
+        Self { bytes: Bytes::Sequential(Box::new(reader)), position: 0 }
+    }
+
+    /// How many bytes the input has; `None` where only its end will tell.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match &self.bytes {
+            Bytes::Seekable { length, .. } => Some(*length),
+            Bytes::Sequential(_) => None,
+        }
+    }
+
+    /// The offset of the next byte.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether fewer than `length` bytes are left. Where only the end will tell, this is never known.
+    #[must_use]
+    pub fn lacks(&self, length: u64) -> bool {
+        self.length().is_some_and(|total| total.saturating_sub(self.position) < length)
+    }
+
+    /// Reads up to the end of `target`, and returns how many bytes there were.
+    ///
+    /// # Errors
+    ///
+    /// The input's.
+    pub fn read_up_to(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < target.len() {
+            match self.read(&mut target[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Reads `length` bytes, or `None` where there are fewer.
+    ///
+    /// # Errors
+    ///
+    /// The input's.
+    pub fn read_whole(&mut self, length: u64) -> io::Result<Option<Buffer>> {
+        if self.lacks(length) {
+            return Ok(None);
+        }
+        let Ok(length) = usize::try_from(length) else { return Ok(None) };
+        let at_once = if self.length().is_some() { length } else { length.min(UNSEEN_AT_MOST) };
+        let mut buffer = MutableBuffer::from_len_zeroed(at_once);
+        let mut filled = 0;
+        loop {
+            filled += self.read_up_to(&mut buffer.as_slice_mut()[filled..])?;
+            if filled < buffer.len() {
+                return Ok(None);
+            }
+            if filled == length {
+                return Ok(Some(buffer.into()));
+            }
+            buffer.resize(length.min(filled.saturating_mul(2)), 0);
+        }
+    }
+
+    /// Passes over `length` bytes. Returns whether there were as many.
+    ///
+    /// # Errors
+    ///
+    /// The input's.
+    pub fn skip(&mut self, length: u64) -> io::Result<bool> {
+        if self.lacks(length) {
+            return Ok(false);
+        }
+        let passed = match &mut self.bytes {
+            Bytes::Seekable { reader, .. } => {
+                let step = i64::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
+                reader.seek_relative(step)?;
+                length
+            }
+            Bytes::Sequential(reader) => io::copy(&mut reader.take(length), &mut io::sink())?,
+        };
+        self.position += passed;
+        Ok(passed == length)
+    }
+
+    /// Goes to an offset of an input that can seek.
+    ///
+    /// # Errors
+    ///
+    /// The input's, and [`io::ErrorKind::NotSeekable`] where it can only be read on.
+    pub fn seek(&mut self, offset: u64) -> io::Result<()> {
+        match &mut self.bytes {
+            Bytes::Seekable { reader, .. } => {
+                // Within what is buffered, a relative seek keeps it.
+                match (i64::try_from(offset), i64::try_from(self.position)) {
+                    (Ok(to), Ok(from)) => reader.seek_relative(to - from)?,
+                    _ => drop(reader.seek(SeekFrom::Start(offset))?),
+                }
+                self.position = offset;
+                Ok(())
+            }
+            Bytes::Sequential(_) => Err(io::ErrorKind::NotSeekable.into()),
+        }
+    }
+
+    /// The first bytes, up to `N`, which stay to be read.
+    ///
+    /// # Errors
+    ///
+    /// The input's.
+    pub fn peek<const N: usize>(&mut self) -> io::Result<Vec<u8>> {
+        let start = self.position;
+        let mut first = vec![0; N];
+        let length = self.read_up_to(&mut first)?;
+        first.truncate(length);
+        match &mut self.bytes {
+            Bytes::Seekable { .. } => self.seek(start)?,
+            Bytes::Sequential(reader) => {
+                let rest = std::mem::replace(reader, Box::new(io::empty()));
+                *reader = Box::new(Cursor::new(first.clone()).chain(rest));
+                self.position = start;
+            }
+        }
+        Ok(first)
+    }
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        let read = match &mut self.bytes {
+            Bytes::Seekable { reader, .. } => reader.read(target),
+            Bytes::Sequential(reader) => reader.read(target),
+        }?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("length", &self.length())
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a trait object can seek in and be moved to another thread with.
+trait ReadSeek: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+/// How many bytes are read ahead: many small messages, and little beside a large one.
+const BUFFERED: usize = 64 * 1024;
+
+/// How much memory is taken on an input's mere word, where its size is not known.
+const UNSEEN_AT_MOST: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_that_is_not_there_takes_no_memory() {
+        let mut source = Source::sequential(Cursor::new(vec![7; 10]));
+        assert!(source.read_whole(u64::MAX / 2).unwrap().is_none());
+        assert!(source.position() <= 10);
+    }
+
+    #[test]
+    fn what_was_peeked_is_still_to_be_read() {
+        let bytes = b"abcdef";
+        for mut source in [Source::sequential(&bytes[..]), Source::seekable(Cursor::new(bytes)).unwrap()] {
+            assert_eq!(source.peek::<4>().unwrap(), b"abcd");
+            assert_eq!(source.read_whole(6).unwrap().unwrap().as_slice(), b"abcdef");
+            assert!(source.read_whole(1).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn a_size_is_known_where_we_can_seek() {
+        let mut source = Source::seekable(Cursor::new([1, 2, 3])).unwrap();
+        assert_eq!(source.length(), Some(3));
+        assert!(source.skip(2).unwrap() && source.lacks(2));
+        assert_eq!(source.read_whole(1).unwrap().unwrap().as_slice(), [3]);
+        source.seek(1).unwrap();
+        assert_eq!(source.read_whole(2).unwrap().unwrap().as_slice(), [2, 3]);
+    }
+}

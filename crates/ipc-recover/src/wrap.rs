@@ -1,0 +1,200 @@
+//! Wraps a schema into the message or the footer of an output, without taking it apart.
+//!
+//! Offsets in a flatbuffer are relative and point forward, so that a verified flatbuffer can be put behind new tables as it
+//! is, and they can point into it. A schema that is copied so keeps the ids of its dictionaries, which the messages that
+//! are kept refer to; and it takes no memory.
+//!
+//! A flatbuffer counts alignment from its own start. Whatever is put in here stands on a multiple of 8.
+
+use std::io::{self, Write};
+
+use arrow_ipc::{MessageHeader, MetadataVersion};
+use ipc_core::format::FOOTER_MAGIC;
+
+use crate::error::Error;
+use crate::scan::Place;
+
+/// A flatbuffer, and where in it the parts stand that are pointed to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wrapped<'b> {
+    pub(crate) bytes: &'b [u8],
+    pub(crate) schema: usize,
+    /// The key-value pairs of a footer.
+    pub(crate) metadata: Option<usize>,
+    pub(crate) version: MetadataVersion,
+}
+
+impl Wrapped<'_> {
+    /// The flatbuffer of a schema message.
+    pub(crate) fn message(&self) -> Result<Vec<u8>, Error> {
+        let mut tables = Tables::default();
+        tables.u32(16); // the root: a Message
+        // Its vtable: the sizes of both, then version, headerType, header and bodyLength, which is left out.
+        for field in [12, 12, 8, 10, 4, 0] {
+            tables.u16(field);
+        }
+        tables.u32(12); // how far back the vtable is
+        tables.reference(MESSAGE, self.schema)?; // header
+        tables.u16(self.version.0.cast_unsigned()); // version
+        tables.bytes.extend_from_slice(&[MessageHeader::Schema.0, 0]); // headerType
+        tables.pad(MESSAGE);
+        tables.bytes.extend_from_slice(self.bytes);
+        Ok(tables.bytes)
+    }
+
+    /// Writes a footer with these places, its length and the magic at the end of a file.
+    pub(crate) fn write_footer<D, R>(&self, output: &mut impl Write, dictionaries: D, batches: R) -> Result<u64, Error>
+    where
+        D: ExactSizeIterator<Item = Place>,
+        R: ExactSizeIterator<Item = Place>,
+    {
+        let vector = |at: usize, count: usize| count.checked_mul(BLOCK).and_then(|length| length.checked_add(at));
+        let dictionaries_at = FOOTER;
+        let batches_at = vector(dictionaries_at + 8, dictionaries.len()).ok_or(TOO_LARGE)?;
+        let wrapped_at = batches_at.checked_add(8).and_then(|at| vector(at, batches.len())).ok_or(TOO_LARGE)?;
+        let length = wrapped_at.checked_add(self.bytes.len()).and_then(|length| i32::try_from(length).ok());
+        let length = length.ok_or(TOO_LARGE)?;
+
+        let mut tables = Tables::default();
+        tables.u32(24); // the root: a Footer
+        // Its vtable: the sizes of both, then version, schema, dictionaries, recordBatches and custom_metadata.
+        for field in [14, 24, 20, 4, 8, 12, if self.metadata.is_some() { 16 } else { 0 }] {
+            tables.u16(field);
+        }
+        tables.pad(24);
+        tables.u32(20); // how far back the vtable is
+        tables.reference(wrapped_at, self.schema)?; // schema
+        tables.reference(dictionaries_at, 4)?; // dictionaries
+        tables.reference(batches_at, 4)?; // recordBatches
+        tables.reference(wrapped_at, self.metadata.unwrap_or(0))?; // custom_metadata
+        tables.u16(self.version.0.cast_unsigned()); // version
+        tables.pad(FOOTER);
+
+        let write = |output: &mut dyn Write| {
+            output.write_all(&tables.bytes)?;
+            write_blocks(output, dictionaries)?;
+            write_blocks(output, batches)?;
+            output.write_all(self.bytes)?;
+            output.write_all(&length.to_le_bytes())?;
+            output.write_all(FOOTER_MAGIC)
+        };
+        write(output).map_err(Error::Write)?;
+        Ok(u64::from(length.unsigned_abs()) + 4 + FOOTER_MAGIC.len() as u64)
+    }
+}
+
+/// Tables in the making.
+#[derive(Debug, Default)]
+struct Tables {
+    bytes: Vec<u8>,
+}
+
+impl Tables {
+    fn u16(&mut self, value: u16) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn u32(&mut self, value: u32) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// A field that refers to what will stand at `start + offset`.
+    fn reference(&mut self, start: usize, offset: usize) -> Result<(), Error> {
+        let distance = start.checked_add(offset).and_then(|target| target.checked_sub(self.bytes.len()));
+        self.u32(distance.and_then(|distance| u32::try_from(distance).ok()).ok_or(TOO_LARGE)?);
+        Ok(())
+    }
+
+    fn pad(&mut self, length: usize) {
+        self.bytes.resize(length, 0);
+    }
+}
+
+/// Writes a vector of blocks, whose elements stand on a multiple of 8 as they must.
+fn write_blocks(output: &mut dyn Write, places: impl ExactSizeIterator<Item = Place>) -> io::Result<()> {
+    let too_large = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    output.write_all(&[0; 4])?;
+    output.write_all(&u32::try_from(places.len()).map_err(too_large)?.to_le_bytes())?;
+    for place in places {
+        let mut block = [0; BLOCK];
+        block[..8].copy_from_slice(&place.offset.to_le_bytes());
+        block[8..12].copy_from_slice(&u32::try_from(place.metadata_length).map_err(too_large)?.to_le_bytes());
+        block[16..].copy_from_slice(&place.body_length.to_le_bytes());
+        output.write_all(&block)?;
+    }
+    Ok(())
+}
+
+const TOO_LARGE: Error = Error::TooLarge { what: "footer" };
+
+/// How long the tables of a message are, padded.
+const MESSAGE: usize = 32;
+
+/// How long the tables of a footer are.
+const FOOTER: usize = 48;
+
+/// How long a block is: offset, length of the metadata, padding, length of the body.
+const BLOCK: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use arrow_ipc::{root_as_footer, root_as_message};
+
+    use super::*;
+
+    const PLACE: Place = Place { offset: 8, metadata_length: 16, body_length: 24 };
+
+    /// A schema's flatbuffer with one column, made by arrow.
+    fn schema() -> Vec<u8> {
+        use arrow_ipc::{FieldBuilder, NullBuilder, SchemaBuilder, Type};
+        let mut fbb = flatbuffers::FlatBufferBuilder::new();
+        let name = fbb.create_string("a");
+        let null = NullBuilder::new(&mut fbb).finish().as_union_value();
+        let mut field = FieldBuilder::new(&mut fbb);
+        field.add_name(name);
+        field.add_type_type(Type::Null);
+        field.add_type_(null);
+        let field = field.finish();
+        let fields = fbb.create_vector(&[field]);
+        let mut schema = SchemaBuilder::new(&mut fbb);
+        schema.add_fields(fields);
+        let schema = schema.finish();
+        fbb.finish(schema, None);
+        fbb.finished_data().to_vec()
+    }
+
+    fn wrapped(bytes: &[u8]) -> Wrapped<'_> {
+        let schema = flatbuffers::root::<arrow_ipc::Schema<'_>>(bytes).unwrap()._tab.loc();
+        Wrapped { bytes, schema, metadata: None, version: MetadataVersion::V5 }
+    }
+
+    #[test]
+    fn a_message_holds_the_schema() {
+        let bytes = schema();
+        let message = wrapped(&bytes).message().unwrap();
+        let message = root_as_message(&message).unwrap();
+        assert_eq!((message.version(), message.bodyLength()), (MetadataVersion::V5, 0));
+        assert_eq!(message.header_as_schema().unwrap().fields().unwrap().get(0).name(), Some("a"));
+    }
+
+    #[test]
+    fn a_footer_holds_the_schema_and_the_places() {
+        let bytes = schema();
+        for (dictionaries, batches) in [(0, 0), (1, 2), (3, 1)] {
+            let mut footer = Vec::new();
+            let places = |count| vec![PLACE; count].into_iter();
+            let length = wrapped(&bytes).write_footer(&mut footer, places(dictionaries), places(batches)).unwrap();
+            assert_eq!(footer.len() as u64, length);
+            let footer = root_as_footer(&footer[..footer.len() - 10]).unwrap();
+            assert_eq!(
+                (footer.dictionaries().unwrap().len(), footer.recordBatches().unwrap().len()),
+                (dictionaries, batches)
+            );
+            for block in footer.recordBatches().unwrap() {
+                assert_eq!((block.offset(), block.metaDataLength(), block.bodyLength()), (8, 16, 24));
+            }
+            assert_eq!(footer.schema().unwrap().fields().unwrap().get(0).name(), Some("a"));
+            assert_eq!(footer.version(), MetadataVersion::V5);
+        }
+    }
+}
