@@ -13,7 +13,7 @@ use ipc_recover::Kind;
 
 use crate::source::is_standard;
 
-/// Merge and inspect Arrow IPC files and streams.
+/// Merge, inspect and recover Arrow IPC files and streams.
 #[derive(Debug, Parser)]
 #[command(name = "arrow-ipc", version, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -29,6 +29,9 @@ pub(crate) enum Command {
     /// List the messages of a file or a stream, without reading their bodies
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArguments),
+    /// Keep what is whole of a file or a stream that was cut off or never closed
+    #[command(after_help = RECOVER_EXAMPLES)]
+    Recover(RecoverArguments),
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +87,34 @@ pub(crate) struct InspectArguments {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct RecoverArguments {
+    /// A file or a stream; `-` is the standard input. It is only read
+    #[arg(value_name = "DAMAGED")]
+    pub(crate) input: PathBuf,
+
+    /// Where to write; `-` is the standard output. Appears under its name only when complete
+    #[arg(short, long, value_name = "FIXED")]
+    pub(crate) output: PathBuf,
+
+    /// What to write [default: what the input is]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FormatArgument>,
+
+    /// Also recover what is damaged before its tail: what stands before the damage, and of a file with a footer all that
+    /// verifies
+    #[arg(long)]
+    pub(crate) salvage: bool,
+
+    /// Tell what was kept and cut as a JSON object on the standard output, or, if the data goes there, on standard error
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
 /// What a merge is to do.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -98,9 +129,18 @@ pub(crate) struct Job {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum FormatArgument {
+pub(crate) enum FormatArgument {
     File,
     Stream,
+}
+
+impl From<FormatArgument> for Kind {
+    fn from(format: FormatArgument) -> Self {
+        match format {
+            FormatArgument::File => Self::File,
+            FormatArgument::Stream => Self::Stream,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -145,8 +185,7 @@ impl MergeArguments {
 
     fn format(&self) -> Result<Kind, clap::Error> {
         match self.format {
-            Some(FormatArgument::File) => return Ok(Kind::File),
-            Some(FormatArgument::Stream) => return Ok(Kind::Stream),
+            Some(format) => return Ok(format.into()),
             None if is_standard(&self.output) => return Ok(Kind::Stream),
             None => {}
         }
@@ -195,6 +234,7 @@ const EXAMPLES: &str = "\
 Examples:
   arrow-ipc merge day1.arrow day2.arrows --output week.arrow --compression zstd
   arrow-ipc inspect week.arrow
+  arrow-ipc recover torn.arrow --output whole.arrow
 
 Exit status: 0 if all went well, 1 if an input or the output is bad, 2 if the arguments are.";
 
@@ -223,6 +263,16 @@ Examples:
 Offsets and lengths are in bytes; the length of the metadata includes its prefix and padding. Exit status 1, and
 \"complete\": false, mean that the input is damaged, or ends before its end-of-stream marker or its footer.";
 
+const RECOVER_EXAMPLES: &str = "\
+Examples:
+  arrow-ipc recover torn.arrow --output whole.arrow
+  arrow-ipc recover torn.arrows --output whole.arrow --format file --json
+  arrow-ipc recover broken.arrow --output rest.arrow --salvage
+
+Whole batches are copied as they are. Values are not looked at: the format has no checksums. An input that is damaged
+before its tail, with whole messages behind the damage, is refused with exit status 1 unless --salvage is given. An
+input that is complete is copied.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,7 +281,7 @@ mod tests {
         let all = ["arrow-ipc", "merge"].iter().chain(arguments);
         match Arguments::try_parse_from(all)?.command {
             Command::Merge(merge) => merge.resolve(),
-            Command::Inspect(_) => unreachable!("the command is `merge`"),
+            Command::Inspect(_) | Command::Recover(_) => unreachable!("the command is `merge`"),
         }
     }
 

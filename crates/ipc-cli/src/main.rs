@@ -1,8 +1,9 @@
-//! `arrow-ipc`: merges Arrow IPC files and streams into one, and shows what is inside them.
+//! `arrow-ipc`: merges Arrow IPC files and streams into one, shows what is inside them, and recovers what is left of them.
 //!
 //! `merge` is the shortest way to use [`ipc_shared::SharedWriter`] on real data: one thread reads messages and reserves a
 //! place in the output for each batch; any number of threads decode, encode and compress; the writer puts everything in
-//! order. `inspect` lists the messages of a file or a stream without reading their bodies.
+//! order. `inspect` lists the messages of a file or a stream without reading their bodies. `recover` is a thin layer around
+//! [`ipc_recover`].
 //!
 //! # Parts
 //!
@@ -13,7 +14,7 @@
 //! - [`decode`] makes a record batch of an encoded one, and lets no damaged input panic.
 //! - [`pipeline`] runs one reading thread and many workers, with bounded memory, until the first error.
 //! - [`output`] appears under its name only when complete.
-//! - [`merge`] and [`inspect`] are the two commands, put together from these.
+//! - [`merge`], [`inspect`] and [`recover`] are the commands, put together from these.
 //!
 //! # Exit status
 //!
@@ -31,6 +32,7 @@ mod merge;
 mod output;
 mod pipeline;
 mod progress;
+mod recover;
 mod source;
 mod summary;
 
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
             merge::run(&job)
         }
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Recover(arguments) => recover::run(&arguments),
     };
     match done {
         Ok(()) | Err(Error::BrokenPipe) => ExitCode::SUCCESS,

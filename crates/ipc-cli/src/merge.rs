@@ -9,7 +9,6 @@
 //!
 //! Either way, at most a few batches for each thread are in memory.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,8 +26,8 @@ use crate::input::Input;
 use crate::output::{Failure, Output, Sink, is_same_file};
 use crate::pipeline;
 use crate::progress::Progress;
-use crate::source::{display_name, is_standard};
-use crate::summary::Report;
+use crate::source::display_name;
+use crate::summary::{Report, tell};
 
 /// Merges.
 pub(crate) fn run(job: &Job) -> Result<()> {
@@ -59,7 +58,8 @@ pub(crate) fn run(job: &Job) -> Result<()> {
     let stats = written?.stats;
     output.complete()?;
     let read_bytes = read_bytes.load(Ordering::Relaxed);
-    tell(&Report { job, stats, read_bytes, elapsed: begin.elapsed() })
+    let report = Report { job, stats, read_bytes, elapsed: begin.elapsed() };
+    tell(&job.output, job.json, job.quiet, &report.json(), &report.text())
 }
 
 /// What is known of the inputs before anything is written.
@@ -233,23 +233,12 @@ fn rule(job: &Job) -> Rule {
     }
 }
 
-fn tell(report: &Report<'_>) -> Result<()> {
-    let job = report.job;
-    if job.json && is_standard(&job.output) {
-        eprintln!("{}", report.json());
-    } else if job.json {
-        writeln!(io::stdout(), "{}", report.json()).map_err(|error| Error::write("standard output", &error))?;
-    } else if !job.quiet {
-        eprintln!("{}", report.text());
-    }
-    Ok(())
-}
-
 /// How many places may be reserved for each thread: one in work, one in the queue, and one that waits for its turn.
 const WINDOW_PER_THREAD: usize = 3;
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Write};
     use std::sync::mpsc;
     use std::thread;
     use std::time::Duration;

@@ -1,5 +1,7 @@
-//! What a merge has written, for people and for programs.
+//! What has been written, for people and for programs.
 
+use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
@@ -7,6 +9,8 @@ use ipc_core::{Compression, Stats};
 use serde_json::{Value, json};
 
 use crate::args::Job;
+use crate::error::{Error, Result};
+use crate::source::is_standard;
 
 /// The figures of a merge.
 pub(crate) struct Report<'j> {
@@ -63,6 +67,18 @@ fn compression(compression: Compression) -> String {
         Compression::Zstd(level) => format!("zstd:{level}"),
         other => format!("{other:?}"),
     }
+}
+
+/// Tells what became of the output at this path: as JSON, as text, or not at all.
+pub(crate) fn tell(output: &Path, as_json: bool, quiet: bool, json: &Value, text: &str) -> Result<()> {
+    if as_json && is_standard(output) {
+        eprintln!("{json}");
+    } else if as_json {
+        writeln!(io::stdout(), "{json}").map_err(|error| Error::write("standard output", &error))?;
+    } else if !quiet {
+        eprintln!("{text}");
+    }
+    Ok(())
 }
 
 /// So many of something.

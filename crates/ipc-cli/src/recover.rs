@@ -1,0 +1,103 @@
+//! `recover`: what is whole of one input, with a proper end.
+//!
+//! All the work is done by [`ipc_recover`]. Here, the input is opened, the output appears when it is complete, and what was
+//! kept and cut is told. An input that is refused leaves no output.
+
+use std::fmt::Write;
+
+use indicatif::{HumanBytes, HumanCount};
+use ipc_recover::{Condition, Plan, RecoverOptions, Report, Tally};
+use serde_json::{Value, json};
+
+use crate::args::RecoverArguments;
+use crate::error::{Error, Result};
+use crate::output::{Output, is_same_file};
+use crate::source::{display_name, into_seekable, open};
+use crate::summary::{counted, tell};
+
+/// Recovers.
+pub(crate) fn run(arguments: &RecoverArguments) -> Result<()> {
+    let RecoverArguments { input: path, output, format, salvage, json, quiet } = arguments;
+    let name = display_name(path);
+    if is_same_file(path, output) {
+        return Err(Error::input(&name, "is the output, too"));
+    }
+    let mut options = RecoverOptions::default();
+    if let Some(format) = format {
+        options = options.with_format((*format).into());
+    }
+    if *salvage {
+        options = options.with_salvage();
+    }
+    let mut source = into_seekable(open(path)?).map_err(|error| Error::input(&name, error))?;
+    let plan = Plan::new(&mut source, &options).map_err(|error| refusal(&name, &error))?;
+    let (written, mut sink) = Output::create(output)?;
+    let report = plan.write(&mut source, &mut sink).map_err(|error| match error {
+        ipc_recover::Error::Write(error) => Error::write(written.name(), &error),
+        other => refusal(&name, &other),
+    })?;
+    drop(sink);
+    written.complete()?;
+    tell(output, *json, *quiet, &in_json(arguments, &report), &in_words(&name, &report))
+}
+
+fn refusal(name: &str, error: &ipc_recover::Error) -> Error {
+    match error {
+        ipc_recover::Error::DamagedBeforeTail { .. } => {
+            Error::input(name, format!("{error}; --salvage recovers what can be, without what is damaged"))
+        }
+        other => Error::input(name, other),
+    }
+}
+
+fn in_json(arguments: &RecoverArguments, report: &Report) -> Value {
+    let cuts = report
+        .cuts
+        .iter()
+        .map(|cut| json!({ "offset": cut.offset, "length": cut.length, "reason": cut.fault.to_string() }));
+    json!({
+        "input": arguments.input.to_string_lossy(),
+        "input_format": report.input.name(),
+        "condition": report.condition.name(),
+        "output": arguments.output.to_string_lossy(),
+        "format": report.output.name(),
+        "kept": tally(&report.kept),
+        "cut": tally(&report.cut),
+        "cuts": cuts.collect::<Vec<_>>(),
+        "further_cuts": report.further_cuts,
+        "written_bytes": report.written_bytes,
+    })
+}
+
+fn tally(tally: &Tally) -> Value {
+    json!({
+        "messages": tally.messages,
+        "record_batches": tally.record_batches,
+        "rows": tally.rows,
+        "dictionary_batches": tally.dictionary_batches,
+        "bytes": tally.bytes,
+    })
+}
+
+fn in_words(name: &str, report: &Report) -> String {
+    let condition = match report.condition {
+        Condition::Complete => "already complete, nothing to recover",
+        Condition::Torn => "torn at its tail",
+        Condition::Damaged => "damaged before its tail",
+        _ => "recovered",
+    };
+    let mut text = format!(
+        "{name}: {condition}\nkept {} in {} ({}, {})",
+        counted(report.kept.rows, "row", "rows"),
+        counted(report.kept.record_batches, "record batch", "record batches"),
+        counted(report.kept.messages, "message", "messages"),
+        HumanBytes(report.kept.bytes),
+    );
+    for cut in &report.cuts {
+        let _ = write!(text, "\ncut {} from byte {} on: {}", HumanBytes(cut.length), cut.offset, cut.fault);
+    }
+    if report.further_cuts > 0 {
+        let _ = write!(text, "\ncut {} further pieces", HumanCount(report.further_cuts));
+    }
+    text
+}
