@@ -172,6 +172,63 @@ fn panic_poisons() {
 }
 
 #[test]
+fn revived_by_another() {
+    explore_unbounded("a lock poisoned by one thread and revived by another", |coverage| {
+        let lock = Arc::new(Lock::new(0));
+        let poisoner = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || {
+                let mut guard = lock.lock().unwrap();
+                *guard += 1;
+                guard.poison();
+            })
+        };
+        let revived = lock.revive().map(|mut value| *value += 1).is_some();
+        poisoner.join().unwrap();
+        let found = lock.lock().map(|value| *value);
+        assert_eq!(found, if revived { Ok(2) } else { Err(Refused::Poisoned) });
+        coverage.met_if(revived);
+    });
+}
+
+#[test]
+fn revive_vs_parked_waiter() {
+    explore_unbounded("a waiter sent away from a lock that is revived by the time it wakes up", |coverage| {
+        let lock = Arc::new(Lock::new(0));
+        let guard = lock.lock().unwrap();
+        let waiter = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || (lock.lock().map(|mut value| *value += 1), model::parks_of_this_thread()))
+        };
+        thread::yield_now();
+        guard.poison();
+        *lock.revive().expect("nobody else revives it") += 10;
+        let (waited, parks) = waiter.join().unwrap();
+        assert_eq!(*lock.lock().unwrap(), 10 + u32::from(waited.is_ok()));
+        coverage.met_if(waited == Err(Refused::Poisoned) && parks > 0);
+    });
+}
+
+#[test]
+fn revive_vs_woken_waiter() {
+    explore("a waiter woken before the poison that comes back after the revival", |coverage| {
+        let lock = Arc::new(Lock::new(0));
+        let guard = lock.lock().unwrap();
+        let waiter = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || (lock.lock().map(|mut value| *value += 1), model::parks_of_this_thread()))
+        };
+        // Wakes the waiter if it sleeps; it tries again, perhaps only when all of this is over.
+        drop(guard);
+        lock.lock().unwrap().poison();
+        drop(lock.revive().expect("nobody else revives it"));
+        let (waited, parks) = waiter.join().unwrap();
+        assert_eq!(*lock.lock().unwrap(), u32::from(waited.is_ok()));
+        coverage.met_if(waited.is_ok() && parks > 0);
+    });
+}
+
+#[test]
 fn dropped_by_the_last() {
     explore("a waiter that outlived the one that woke it", |coverage| {
         /// Counts its ends.

@@ -1,4 +1,4 @@
-//! A lock that knows its end: spin briefly, then park; closed or poisoned, nobody gets it again.
+//! A lock that knows its end: spin briefly, then park; closed or poisoned, nobody gets it by asking.
 //!
 //! It differs from `std`'s mutex in three things. It can be *ended* by its holder, and then every waiter returns at
 //! once, refused, without taking its turn. It is *fair in the long run*: whoever comes first may take it (barging, which
@@ -18,7 +18,7 @@
 //!   0/t      0        0      0     1      0/1    a waiter has been woken and has not tried yet: unlock wakes no other
 //!    t       0        0      1     0       1     the head has waited too long: the next unlock hands it the lock
 //!    0       0        1      0     0       0     closed, for ever
-//!    0       1        0      0     0       0     poisoned, for ever
+//!    0       1        0      0     0       0     poisoned, until somebody revives it: then held by them
 //! ```
 //!
 //! Invariants:
@@ -28,6 +28,8 @@
 //!   while it sees the lock held, and a woken one clears `WAKING` by taking the lock or by going back to the queue.
 //! - While there is an owner, the word changes only under the queue's mutex, or by the owner's unlock.
 //! - A hand-off puts the new owner in the old one's place: the lock is never free between the two, and nobody can barge.
+//! - A waiter that was woken before the lock was poisoned may come back after it was revived, and clear a `WAKING` that is
+//!   another's. Then two are awake where one would do; the lock has an owner at that moment, who will see the queue.
 //!
 //! # Notes about memory ordering
 //!
@@ -35,8 +37,8 @@
 //! - unlock's `Release` on the word, and the `Acquire` of the compare-exchange that takes the lock;
 //! - a hand-off's `Release` on the waiter's signal, and the waiter's `Acquire` of it.
 //!
-//! What the last holder wrote before it ended the lock is seen by those who find it ended through the `Release` on the
-//! word, or on the waiter's signal, and the `Acquire` with which either is read.
+//! What the last holder wrote before it ended the lock is seen by those who find it ended, and by the one who revives it,
+//! through the `Release` on the word, or on the waiter's signal, and the `Acquire` with which either is read.
 //!
 //! All else is `Relaxed`: `PARKED` and `DUE` are changed under the queue's mutex, `WAKING` is set under it and cleared by
 //! the one thread that was woken, and the owner is only ever compared with what the comparing thread itself has stored.
@@ -71,7 +73,7 @@ const OWNER: usize = !(PARKED | WAKING | DUE | ENDED);
 
 const _: () = assert!((TOKEN_UNIT - 1) & OWNER == 0, "tokens leave the flags' bits alone");
 
-/// A value that one thread at a time may use, until one of them ends it.
+/// A value that one thread at a time may use, until one of them ends it. A poisoned lock can be [revived](Self::revive).
 pub struct Lock<T> {
     state: CachePadded<AtomicUsize>,
     queue: Mutex<Queue>,
@@ -118,7 +120,15 @@ impl<T> Lock<T> {
         Ok(self.guard())
     }
 
-    /// Whether the lock has been closed or poisoned, and which. A moment later it may be.
+    /// Takes a poisoned lock, which is then as good as any other, and the caller's to make its value good. `None` where it is
+    /// not poisoned.
+    pub fn revive(&self) -> Option<Guard<'_, T>> {
+        // Acquire: pairs with the Release of the thread that poisoned the lock.
+        let revived = self.state.compare_exchange(POISONED, thread_token(), Acquire, Relaxed);
+        revived.is_ok().then(|| self.guard())
+    }
+
+    /// Whether the lock has been closed or poisoned, and which. A moment later it may be, or may have been revived.
     pub fn ended(&self) -> Option<Refused> {
         // Acquire: pairs with the Release of the thread that ended the lock.
         let state = self.state.load(Acquire);
@@ -157,7 +167,7 @@ impl<T> Lock<T> {
                 let waiter = Waiter { token: thread_token(), signal: AtomicU8::new(WAITING), waker: parker.waker() };
                 (parker, Arc::new(waiter))
             });
-            if !self.enqueue(waiter, woken)? {
+            if !self.enqueue(waiter, woken) {
                 continue;
             }
             loop {
@@ -167,7 +177,8 @@ impl<T> Lock<T> {
                     WAITING => {} // woken by nobody: sleep on
                     WOKEN => break,
                     HANDED_OVER => return Ok(()),
-                    _ => return Err(self.end_seen()),
+                    CLOSED_MEANWHILE => return Err(Refused::Closed),
+                    _ => return Err(Refused::Poisoned),
                 }
             }
             woken = WAKING;
@@ -180,7 +191,10 @@ impl<T> Lock<T> {
         loop {
             let state = self.state.load(Relaxed);
             if state & ENDED != 0 {
-                return Err(self.end_seen());
+                match self.ended() {
+                    Some(refused) => return Err(refused),
+                    None => continue, // revived meanwhile
+                }
             }
             if state & OWNER == 0 {
                 let taken = (state | thread_token()) & !woken;
@@ -197,18 +211,14 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Enters the queue, unless the lock is free by now. A waiter that was woken in vain goes back to its head.
-    fn enqueue(&self, waiter: &Arc<Waiter>, woken: usize) -> Result<bool, Refused> {
+    /// Enters the queue, unless the lock is not held by now. A waiter that was woken in vain goes back to its head.
+    fn enqueue(&self, waiter: &Arc<Waiter>, woken: usize) -> bool {
         let mut queue = self.queue.lock();
         let due = if woken != 0 && queue.patience.has_ended() { DUE } else { 0 };
         let mut state = self.state.load(Relaxed);
         loop {
-            if state & ENDED != 0 {
-                drop(queue);
-                return Err(self.end_seen());
-            }
             if state & OWNER == 0 {
-                return Ok(false);
+                return false;
             }
             match self.state.compare_exchange_weak(state, (state | PARKED | due) & !woken, Relaxed, Relaxed) {
                 Ok(_) => break,
@@ -221,7 +231,7 @@ impl<T> Lock<T> {
         } else {
             queue.waiters.push_front(Arc::clone(waiter));
         }
-        Ok(true)
+        true
     }
 
     #[inline]
@@ -261,12 +271,6 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Why the lock, which has been seen ended, is not given.
-    #[cold]
-    fn end_seen(&self) -> Refused {
-        self.ended().expect("an ended lock stays ended")
-    }
-
     /// Ends the lock and sends every waiter away.
     #[cold]
     fn end(&self, bit: usize) {
@@ -275,7 +279,8 @@ impl<T> Lock<T> {
         // Release: pairs with the Acquire of those who find the lock ended.
         self.state.store(bit, Release);
         drop(queue);
-        waiters.iter().for_each(|waiter| waiter.signal(SENT_AWAY));
+        let signal = if bit == CLOSED { CLOSED_MEANWHILE } else { POISONED_MEANWHILE };
+        waiters.iter().for_each(|waiter| waiter.signal(signal));
     }
 }
 
@@ -294,7 +299,7 @@ impl<T> Guard<'_, T> {
         std::mem::forget(self);
     }
 
-    /// Gives the lock back for nobody to get again, since its value can no longer be used.
+    /// Gives the lock back for nobody to get by asking, since its value can no longer be used as it is.
     pub fn poison(self) {
         self.lock.end(POISONED);
         std::mem::forget(self);
@@ -358,8 +363,10 @@ const WAITING: u8 = 0;
 const WOKEN: u8 = 1;
 /// The lock is yours.
 const HANDED_OVER: u8 = 2;
-/// The lock has ended.
-const SENT_AWAY: u8 = 3;
+/// The lock has been closed.
+const CLOSED_MEANWHILE: u8 = 3;
+/// The lock has been poisoned. By now it may have been revived, so that its word no longer tells.
+const POISONED_MEANWHILE: u8 = 4;
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "what the lock is tested with")]
@@ -406,6 +413,21 @@ mod tests {
         });
         assert!(result.is_err());
         assert_eq!(lock.lock().err(), Some(Refused::Poisoned));
+    }
+
+    #[test]
+    fn a_poisoned_lock_can_be_revived_and_a_closed_one_cannot() {
+        let lock = Lock::new(1);
+        assert!(lock.revive().is_none());
+        lock.lock().unwrap().poison();
+        let mut guard = lock.revive().unwrap();
+        assert!(lock.revive().is_none() && lock.lock().err() == Some(Refused::Reentrant));
+        *guard += 1;
+        drop(guard);
+        let guard = lock.lock().unwrap();
+        assert_eq!(*guard, 2);
+        guard.close();
+        assert!(lock.revive().is_none());
     }
 
     #[test]
