@@ -4,7 +4,7 @@
 //! The tests themselves are in `tests/`, one file per promise. Nothing here tests anything.
 //!
 //! - [`batches`]: proptest strategies for schemas and batches of every Arrow type; [`arrays`] fills them with values.
-//! - [`options`]: strategies for the options of an encoder.
+//! - [`options`]: strategies for the options of an encoder; [`cases`](mod@cases): how many a property gets.
 //! - [`encode`]: batches to bytes, in one call.
 //! - [`read`]: bytes to batches with `arrow-ipc`'s readers; [`framing`]: bytes to messages, by the format's text alone.
 //! - [`value`]: cell by cell comparison that is blind to layout and not to anything else.
@@ -20,6 +20,7 @@
 pub mod allocations;
 pub mod arrays;
 pub mod batches;
+pub mod cases;
 pub mod encode;
 pub mod framing;
 pub mod gate;

@@ -9,10 +9,11 @@ use ipc_core::DictionaryHandling::{Delta, Resend};
 use ipc_core::Options;
 use ipc_tests::arrays::Sharing::{self, Changing, Equal, Growing, Shared};
 use ipc_tests::batches::{Batches, arb_batches};
+use ipc_tests::cases::cases;
 use ipc_tests::options::arb_options;
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, read};
-use proptest::prelude::{ProptestConfig, proptest};
+use proptest::prelude::proptest;
 
 const ANY: &[Sharing] = &[Shared, Equal, Growing, Changing];
 /// A file has one dictionary per field.
@@ -38,7 +39,7 @@ fn check_file(batches: &Batches, options: &Options) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(700) })]
+    #![proptest_config(cases(700))]
 
     #[test]
     fn a_stream_comes_back(batches in arb_batches(ANY), options in arb_options(Resend)) {

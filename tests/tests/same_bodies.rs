@@ -22,9 +22,10 @@ use ipc_core::Options;
 use ipc_tests::arrays::Sharing::{Changing, Shared};
 use ipc_tests::arrays::contains;
 use ipc_tests::batches::arb_batches_of;
+use ipc_tests::cases::cases;
 use ipc_tests::encode;
 use ipc_tests::framing::{Framed, messages};
-use proptest::prelude::{ProptestConfig, proptest};
+use proptest::prelude::proptest;
 use proptest::prop_assume;
 
 /// Whether `arrow-rs` writes just what `array`'s rows use.
@@ -130,11 +131,7 @@ fn lowest(byte: u8) -> u8 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: None,
-        max_global_rejects: 10_000,
-        ..ProptestConfig::with_cases(1500)
-    })]
+    #![proptest_config(cases(1500))]
 
     #[test]
     fn bodies_are_those_of_arrow_rs(batches in arb_batches_of(1..=2, &[Shared, Changing])) {

@@ -26,6 +26,14 @@ pub(crate) enum Error {
         /// How it ended.
         status: ExitStatus,
     },
+    /// A chore needs what is not there.
+    #[error("{tool} is missing; this installs it: {install}")]
+    Missing {
+        /// What it is.
+        tool: &'static str,
+        /// A command, or several to choose from.
+        install: String,
+    },
     /// A file could not be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {

@@ -4,6 +4,7 @@
 //! - [`checks`]: what a chore looks at by itself instead of asking cargo.
 //! - [`steps`]: runs what a chore consists of, and reports on it.
 //! - [`cargo`] and [`workspace`]: cargo commands, and what cargo knows about this workspace.
+//! - [`tools`]: programs that not everybody has.
 //!
 //! A chore needs no environment variables and no other command before it. It changes nothing but the target directory.
 
@@ -14,13 +15,14 @@ mod checks;
 mod chores;
 mod error;
 mod steps;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::chores::{loom, shuttle, test};
+use crate::chores::{core_mutants, coverage, deny, loom, semver, shuttle, test, valgrind};
 use crate::error::Result;
 use crate::workspace::Workspace;
 
@@ -38,6 +40,12 @@ enum Chore {
     Loom(loom::Arguments),
     /// Tries the shared writer under random schedules.
     Shuttle,
+    Valgrind(valgrind::Arguments),
+    Coverage(coverage::Arguments),
+    CoreMutants(core_mutants::Arguments),
+    /// Looks at licences, sources and features of dependencies.
+    Deny,
+    Semver(semver::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -56,5 +64,10 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Test(arguments) => test::run(&workspace, &arguments),
         Chore::Loom(arguments) => loom::run(&workspace, &arguments),
         Chore::Shuttle => shuttle::run(&workspace),
+        Chore::Valgrind(arguments) => valgrind::run(&workspace, &arguments),
+        Chore::Coverage(arguments) => coverage::run(&workspace, &arguments),
+        Chore::CoreMutants(arguments) => core_mutants::run(&workspace, &arguments),
+        Chore::Deny => deny::run(&workspace),
+        Chore::Semver(arguments) => semver::run(&workspace, &arguments),
     }
 }

@@ -9,8 +9,9 @@ use ipc_core::DictionaryHandling::Resend;
 use ipc_core::{Error, Options, Validation};
 use ipc_tests::arrays::Sharing::{Changing, Equal, Shared};
 use ipc_tests::batches::arb_batches;
+use ipc_tests::cases::cases;
 use ipc_tests::encode;
-use proptest::prelude::{ProptestConfig, proptest};
+use proptest::prelude::proptest;
 
 use crate::wraps::{WRAPS, batch};
 use crate::writers::{options, refusal};
@@ -41,7 +42,7 @@ fn what_a_null_row_holds_need_not_make_sense() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn full_validation_changes_no_byte_of_what_is_valid(batches in arb_batches(&[Shared, Equal, Changing])) {

@@ -10,7 +10,8 @@ use arrow_schema::{DataType, Field};
 use ipc_core::{Compression, Options};
 use ipc_tests::arrays::{Maker, Sharing, contains};
 use ipc_tests::batches::arb_field;
-use proptest::prelude::{ProptestConfig, any, proptest};
+use ipc_tests::cases::cases;
+use proptest::prelude::{any, proptest};
 use proptest::prop_assume;
 
 use crate::canary::{arrays, booleans, is_in, narrow};
@@ -102,11 +103,7 @@ fn mixed(seen: &ArrayRef, junk: &ArrayRef, nulls: &NullBuffer) -> ArrayRef {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: None,
-        max_global_rejects: 20_000,
-        ..ProptestConfig::with_cases(600)
-    })]
+    #![proptest_config(cases(600))]
 
     #[test]
     fn what_is_below_a_null_changes_no_byte(field in arb_field(), seeds in any::<[u64; 3]>(), bits in any::<[bool; 9]>()) {

@@ -9,8 +9,9 @@ use arrow_schema::{DataType, Field};
 use ipc_core::Options;
 use ipc_tests::arrays::{Maker, Sharing, contains};
 use ipc_tests::batches::arb_field;
+use ipc_tests::cases::cases;
 use ipc_tests::encode;
-use proptest::prelude::{ProptestConfig, any, proptest};
+use proptest::prelude::{any, proptest};
 use proptest::prop_assume;
 
 use crate::canary::{arrays, booleans, is_in, narrow};
@@ -63,11 +64,7 @@ fn is_laid_out_by_others(data_type: &DataType) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: None,
-        max_global_rejects: 20_000,
-        ..ProptestConfig::with_cases(600)
-    })]
+    #![proptest_config(cases(600))]
 
     #[test]
     fn rows_that_are_cut_off_change_no_byte(field in arb_field(), seeds in any::<[u64; 3]>()) {

@@ -4,6 +4,11 @@
 //! belongs to every change is a step of [`mod@test`]; what takes long or asks for tools beyond Rust and a C compiler
 //! is a chore of its own.
 
+pub(crate) mod core_mutants;
+pub(crate) mod coverage;
+pub(crate) mod deny;
 pub(crate) mod loom;
+pub(crate) mod semver;
 pub(crate) mod shuttle;
 pub(crate) mod test;
+pub(crate) mod valgrind;
