@@ -56,6 +56,16 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Takes back all but the first `length` bytes.
+    ///
+    /// # Panics
+    ///
+    /// Never.
+    pub fn truncate(&self, length: u64) {
+        let length = usize::try_from(length).unwrap();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).truncate(length);
+    }
+
     /// The first column of each batch of a stream, which must be whole.
     ///
     /// # Panics

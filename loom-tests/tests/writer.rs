@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use ipc_shared::{Error, SharedWriter, model};
+use ipc_shared::{Error, SharedWriter, Truncate, model};
 use loom::thread;
 use loom_tests::{Coverage, Shared, batch, dictionary_batch, explore, values};
 
@@ -195,7 +195,7 @@ fn close_vs_slot() {
     });
 }
 
-/// Takes some bytes of the second write, then fails.
+/// Takes some bytes of the second write, then fails once.
 struct Tearing {
     sink: Shared,
     writes: usize,
@@ -205,9 +205,9 @@ impl Write for Tearing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.writes += 1;
         match self.writes {
-            1 => self.sink.write(bytes),
             2 => self.sink.write(&bytes[..bytes.len().min(3)]),
-            _ => Err(io::Error::other("torn")),
+            3 => Err(io::Error::other("torn")),
+            _ => self.sink.write(bytes),
         }
     }
 
@@ -235,6 +235,65 @@ fn io_error_poisons() {
         assert!(matches!(writer.close(), Err(Error::Poisoned { .. })));
         assert_eq!(sink.bytes().len() as u64, header + 3, "nothing follows torn bytes");
         coverage.met();
+    });
+}
+
+impl Truncate for Tearing {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.sink.truncate(length);
+        Ok(())
+    }
+}
+
+#[test]
+fn rollback_vs_write() {
+    explore("a write that was refused, and one that came in after the rollback", |coverage| {
+        let sink = Shared::default();
+        let tearing = Tearing { sink: sink.clone(), writes: 0 };
+        let writer = SharedWriter::stream(tearing).schema(batch(0).schema()).build().unwrap();
+        let other = {
+            let writer = writer.clone();
+            thread::spawn(move || {
+                let written = writer.write(&batch(1)).is_ok();
+                if !written {
+                    writer.rollback().unwrap();
+                }
+                written
+            })
+        };
+        let mine = writer.write(&batch(2)).is_ok();
+        if !mine {
+            writer.rollback().unwrap();
+        }
+        let theirs = other.join().unwrap();
+        writer.close().unwrap();
+        let mut written = sink.numbers();
+        written.sort_unstable();
+        let expected: Vec<i32> = [(theirs, 1), (mine, 2)].into_iter().filter_map(|(is, n)| is.then_some(n)).collect();
+        assert_eq!(written, expected, "what was accepted, and nothing else");
+        coverage.met_if(mine != theirs);
+    });
+}
+
+#[test]
+fn rollback_vs_slot() {
+    explore("a batch that was left in a slot before the rollback", |coverage| {
+        let sink = Shared::default();
+        let tearing = Tearing { sink: sink.clone(), writes: 0 };
+        let writer = SharedWriter::stream(tearing).schema(batch(0).schema()).window(2).build().unwrap();
+        let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];
+        let other = thread::spawn(move || second.write(&batch(2)).is_ok());
+        assert!(matches!(writer.write(&batch(3)), Err(Error::Poisoned { .. })));
+        let lost = match writer.flush() {
+            Err(Error::Poisoned { lost, .. }) => lost,
+            other => panic!("{other:?}"),
+        };
+        writer.rollback().unwrap();
+        first.write(&batch(1)).unwrap();
+        let accepted = other.join().unwrap();
+        writer.close().unwrap();
+        assert_eq!(sink.numbers(), if accepted { vec![1, 2] } else { vec![1] });
+        coverage.met_if(accepted && lost == 1);
     });
 }
 

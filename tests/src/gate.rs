@@ -9,6 +9,8 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 use std::panic;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use ipc_shared::{Durable, Truncate};
+
 /// What the sink does with one call of `write_vectored`, instead of taking all bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
@@ -55,6 +57,13 @@ struct Inner {
     /// What is to be done with all calls after them.
     then: Option<Act>,
     failing_flushes: usize,
+    /// What is to be done with the next calls of `truncate`.
+    cuts: VecDeque<Act>,
+    /// How often it has been cut.
+    cut: usize,
+    failing_syncs: usize,
+    /// How often it was asked to sync.
+    syncs: usize,
     is_shut: bool,
     /// Whether somebody waits inside.
     is_occupied: bool,
@@ -110,6 +119,28 @@ impl Gate {
     /// Lets so many calls of `flush` fail.
     pub fn fail_flushes(&self, calls: usize) {
         self.inner().failing_flushes = calls;
+    }
+
+    /// Lets the sink do this with its next calls of `truncate`: `Take`, `Fail` or `Panic`.
+    pub fn plan_cuts(&self, acts: impl IntoIterator<Item = Act>) {
+        self.inner().cuts.extend(acts);
+    }
+
+    /// How often the sink has been cut.
+    #[must_use]
+    pub fn cuts(&self) -> usize {
+        self.inner().cut
+    }
+
+    /// Lets so many calls of `sync` fail.
+    pub fn fail_syncs(&self, calls: usize) {
+        self.inner().failing_syncs = calls;
+    }
+
+    /// How often the sink was asked to sync.
+    #[must_use]
+    pub fn syncs(&self) -> usize {
+        self.inner().syncs
     }
 
     /// Lets the sink call `hook` whenever it is written to or flushed. `None` ends that.
@@ -196,6 +227,36 @@ impl Write for Gated {
         let mut inner = self.gate.pass();
         let fails = inner.failing_flushes > 0;
         inner.failing_flushes = inner.failing_flushes.saturating_sub(1);
+        if fails { Err(KIND.into()) } else { Ok(()) }
+    }
+}
+
+impl Truncate for Gated {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        let mut inner = self.gate.pass();
+        match inner.cuts.pop_front().unwrap_or(Act::Take) {
+            Act::Take => {
+                let length = usize::try_from(length).expect("what is in memory fits it");
+                assert!(length <= inner.taken.len(), "a cut behind the end");
+                inner.taken.truncate(length);
+                inner.cut += 1;
+                Ok(())
+            }
+            Act::Fail => Err(KIND.into()),
+            _ => {
+                drop(inner);
+                panic::resume_unwind(Box::new("the sink panics, as it was asked to"))
+            }
+        }
+    }
+}
+
+impl Durable for Gated {
+    fn sync(&mut self) -> io::Result<()> {
+        let mut inner = self.gate.pass();
+        inner.syncs += 1;
+        let fails = inner.failing_syncs > 0;
+        inner.failing_syncs = inner.failing_syncs.saturating_sub(1);
         if fails { Err(KIND.into()) } else { Ok(()) }
     }
 }

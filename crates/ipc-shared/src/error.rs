@@ -11,8 +11,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The batch was refused, or the sink failed before it took a byte of it. Nothing was written and the writer goes
-    /// on.
+    /// The batch was refused, or the sink failed before it took a byte of it: nothing was written and the writer goes on.
+    /// Or a rollback failed, and the writer is poisoned as before.
     #[error(transparent)]
     Core(ipc_core::Error),
 
@@ -24,12 +24,14 @@ pub enum Error {
     #[error("the writer was closed before any schema was known; nothing was written")]
     NoSchema,
 
-    /// The output is torn, or a thread panicked while it wrote: nothing may follow.
+    /// The output is torn, or a thread panicked while it wrote: nothing may follow, unless the torn bytes are
+    /// [taken back](crate::SharedWriter::rollback). Or a [sync](crate::SharedWriter::sync) failed: nothing may follow.
     #[error("the output can be trusted up to byte {offset} only; accepted batches that are lost: {lost}")]
     Poisoned {
-        /// The offset of the last byte that belongs to a whole message.
+        /// Where the last whole message ends; after a failed sync, what the sync before it has made durable.
         offset: u64,
-        /// How many batches had been accepted (staged, or waiting in a slot) and did not reach the sink.
+        /// How many accepted batches are not in those bytes: staged, waiting in a slot, or not durable. A rollback loses
+        /// none of them.
         lost: u64,
         /// The first error.
         source: Arc<io::Error>,

@@ -4,6 +4,8 @@
 //! published [`View`]; [`Shared::under_plan`] takes the lock, checks by pointers alone that nothing that matters has
 //! changed since, appends, and publishes. A plan that has gone stale is made anew, outside: nothing is guessed.
 
+mod storage;
+
 use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -18,18 +20,17 @@ use crate::error::{Error, Result};
 use crate::lock::{Guard, Lock, Refused};
 use crate::slot::Deposit;
 use crate::sync::{Mutex, Snapshot, note_replan, panicking};
-use crate::window::{Drain, Reserved, Turn, Window};
+use crate::window::{self, Aborted, Reserved, Window};
 use crate::writer::Summary;
 
 /// What all handles on a writer share.
 pub(crate) struct Shared<W, F> {
     desk: Lock<Desk<W>>,
     view: Snapshot<View>,
-    window: Window<Deposit>,
+    /// Aborted, with the first error, while the lock is poisoned.
+    window: Window<Deposit, Fault>,
     encoders: Mutex<Vec<BatchEncoder>>,
     counters: Counters,
-    /// The first error, of a writer that is poisoned.
-    fault: Mutex<Option<Fault>>,
     options: Options,
     /// What the footer will carry, in a format that has one.
     footer_metadata: Metadata,
@@ -56,6 +57,12 @@ impl View {
     }
 }
 
+/// The right to append the batches that wait.
+pub(crate) type Drain<'w> = window::Drain<'w, Deposit, Fault>;
+
+/// Whether it is the turn of a place.
+pub(crate) type Turn<'w> = window::Turn<'w, Deposit, Fault>;
+
 /// What was decided for a batch outside the lock, and what it was decided on.
 pub(crate) struct Plan {
     view: Arc<View>,
@@ -63,8 +70,9 @@ pub(crate) struct Plan {
     updates: Updates,
 }
 
-#[derive(Debug)]
-struct Fault {
+/// Why the writer is poisoned.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
     offset: u64,
     lost: u64,
     source: Arc<io::Error>,
@@ -90,7 +98,6 @@ impl<W, F> Shared<W, F> {
             window: Window::new(places),
             encoders: Mutex::new(Vec::new()),
             counters,
-            fault: Mutex::new(None),
             options,
             footer_metadata,
             format: PhantomData,
@@ -163,7 +170,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     pub(crate) fn reserve(&self) -> Result<u64> {
         self.check()?;
         loop {
-            match self.window.reserve().map_err(|_| self.ended())? {
+            match self.window.reserve()? {
                 Reserved::Place(place) => return Ok(place),
                 Reserved::NotYet(drain) => self.append_ready(drain)?,
             }
@@ -173,7 +180,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     pub(crate) fn try_reserve(&self) -> Result<Option<u64>> {
         self.check()?;
         loop {
-            match self.window.try_reserve().map_err(|_| self.ended())? {
+            match self.window.try_reserve()? {
                 None => return Ok(None),
                 Some(Reserved::Place(place)) => return Ok(Some(place)),
                 Some(Reserved::NotYet(drain)) => self.append_ready(drain)?,
@@ -182,13 +189,13 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     }
 
     /// Says whether it is the turn of a reserved place.
-    pub(crate) fn arrive(&self, place: u64) -> Result<Turn<'_, Deposit>> {
-        self.window.arrive(place).map_err(|_| self.ended())
+    pub(crate) fn arrive(&self, place: u64) -> Result<Turn<'_>> {
+        Ok(self.window.arrive(place)?)
     }
 
     /// Leaves an encoded batch in a reserved place.
     pub(crate) fn leave(&self, place: u64, deposit: Deposit) -> Result<()> {
-        let drain = self.window.leave(place, deposit).map_err(|_| self.ended())?;
+        let drain = self.window.leave(place, deposit)?;
         self.drain_on(drain);
         Ok(())
     }
@@ -200,21 +207,25 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 
     /// Appends what is ready, where that has become this thread's job. What fails waits at the front for the next who
     /// tries; `flush` and `close` report it.
-    pub(crate) fn drain_on(&self, drain: Option<Drain<'_, Deposit>>) {
+    pub(crate) fn drain_on(&self, drain: Option<Drain<'_>>) {
         if let Some(drain) = drain {
             let _ = self.append_ready(drain);
         }
     }
 
     pub(crate) fn flush(&self) -> Result<()> {
+        self.settle(|Desk { sink, ledger }| match ledger {
+            Some(ledger) => ledger.flush(sink),
+            None => Ok(sink.flush()?),
+        })
+    }
+
+    /// Appends what waits in the window, as far as its order allows, and then does `work`.
+    fn settle(&self, work: impl FnOnce(&mut Desk<W>) -> ipc_core::Result<()>) -> Result<()> {
         self.check()?;
         self.append_ready(self.window.drain())?;
         let guard = self.lock()?;
-        let flushed = self.use_desk(guard, |Desk { sink, ledger }| match ledger {
-            Some(ledger) => ledger.flush(sink),
-            None => Ok(sink.flush()?),
-        });
-        flushed.map(drop)
+        self.use_desk(guard, work).map(drop)
     }
 
     pub(crate) fn close(&self) -> Result<Summary> {
@@ -239,8 +250,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 
     /// Refuses early what the lock would refuse, and what would wait for itself.
     pub(crate) fn check(&self) -> Result<()> {
-        match self.desk.ended() {
-            Some(refused) => Err(self.refusal(refused)),
+        match self.desk.ended().and_then(|refused| self.refusal(refused)) {
+            Some(error) => Err(error),
             None if self.desk.is_held_by_current_thread() => Err(Error::Reentrant),
             None => Ok(()),
         }
@@ -298,7 +309,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     }
 
     /// Appends what is ready at the front of the window. What fails stays there, to be tried again.
-    pub(crate) fn append_ready(&self, drain: Drain<'_, Deposit>) -> Result<()> {
+    pub(crate) fn append_ready(&self, drain: Drain<'_>) -> Result<()> {
         let mut drain = Some(drain);
         while let Some(mut front) = drain.take().and_then(Drain::next) {
             let deposit = front.content();
@@ -361,7 +372,12 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     }
 
     fn lock(&self) -> Result<Guard<'_, Desk<W>>> {
-        self.desk.lock().map_err(|refused| self.refusal(refused))
+        loop {
+            match self.desk.lock() {
+                Ok(guard) => return Ok(guard),
+                Err(refused) => self.refusal(refused).map_or(Ok(()), Err)?,
+            }
+        }
     }
 
     /// Does `work` with the desk. If it tears the output, or panics, the writer is poisoned before the lock is given
@@ -376,10 +392,10 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         drop(fuse);
         match result {
             Ok(result) => Ok((guard, result)),
-            Err(ipc_core::Error::Poisoned { offset, lost, source }) => {
-                self.blow(Fault { offset, lost, source });
+            Err(error @ ipc_core::Error::Poisoned { .. }) => {
+                let error = self.told(error);
                 guard.poison();
-                Err(self.poisoned())
+                Err(error)
             }
             Err(error) => Err(error.into()),
         }
@@ -391,35 +407,40 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         Fuse { shared: self, offset, lost, was_panicking: panicking() }
     }
 
-    /// Records why the writer is poisoned, and wakes those who wait for a place.
-    fn blow(&self, fault: Fault) {
-        self.fault.lock().get_or_insert(fault);
-        self.window.abort();
-    }
-
-    fn refusal(&self, refused: Refused) -> Error {
-        match refused {
-            Refused::Closed => Error::Closed,
-            Refused::Reentrant => Error::Reentrant,
-            Refused::Poisoned => self.poisoned(),
+    /// What callers are told of an error of the ledger. One that poisons the writer aborts the window; the lock is still
+    /// to be poisoned. The first such error is what everybody hears.
+    fn told(&self, error: ipc_core::Error) -> Error {
+        match error {
+            ipc_core::Error::Poisoned { offset, lost, source } => {
+                self.window.abort(Fault { offset, lost, source }).into()
+            }
+            error => error.into(),
         }
     }
 
-    /// Why the window takes no more: the writer is poisoned, or closed or about to be.
-    pub(crate) fn ended(&self) -> Error {
-        if self.fault.lock().is_some() { self.poisoned() } else { Error::Closed }
+    /// What callers are told of a refusal by the lock: nothing, where a rollback has overtaken it, and they are to ask
+    /// again.
+    fn refusal(&self, refused: Refused) -> Option<Error> {
+        match refused {
+            Refused::Closed => Some(Error::Closed),
+            Refused::Reentrant => Some(Error::Reentrant),
+            // Aborted before the lock is poisoned, and reopened only after it has been revived.
+            Refused::Poisoned => self.window.aborted().map(Error::from),
+        }
     }
+}
 
-    fn poisoned(&self) -> Error {
-        let waiting = self.window.waiting();
-        match &*self.fault.lock() {
-            Some(Fault { offset, lost, source }) => {
-                Error::Poisoned { offset: *offset, lost: lost + waiting, source: Arc::clone(source) }
-            }
-            None => {
-                let source = Arc::new(io::Error::other("a thread panicked while it held the lock"));
-                Error::Poisoned { offset: 0, lost: waiting, source }
-            }
+impl From<Aborted<Fault>> for Error {
+    fn from(Aborted { why: Fault { offset, lost, source }, waiting }: Aborted<Fault>) -> Self {
+        Self::Poisoned { offset, lost: lost + waiting, source }
+    }
+}
+
+impl From<window::Refused<Fault>> for Error {
+    fn from(refused: window::Refused<Fault>) -> Self {
+        match refused {
+            window::Refused::Closed => Self::Closed,
+            window::Refused::Aborted(aborted) => aborted.into(),
         }
     }
 }
@@ -438,6 +459,6 @@ impl<W: Write + Send, F: Format> Drop for Fuse<'_, W, F> {
             return;
         }
         let source = Arc::new(io::Error::other("the sink, or what prepared its bytes, panicked"));
-        self.shared.blow(Fault { offset: self.offset, lost: self.lost, source });
+        self.shared.window.abort(Fault { offset: self.offset, lost: self.lost, source });
     }
 }

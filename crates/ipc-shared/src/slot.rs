@@ -10,8 +10,7 @@ use arrow_schema::Metadata;
 use ipc_core::{BatchEncoder, Format, Message, Sending};
 
 use crate::error::Result;
-use crate::shared::{Plan, Shared};
-use crate::window::Turn;
+use crate::shared::{Plan, Shared, Turn};
 
 /// A place in the output, to be filled whenever its batch is ready.
 ///

@@ -4,7 +4,10 @@
 //! the front place ready becomes the *drainer*: it alone appends what is ready at the front, until it meets a place that
 //! is still out. So nobody ever waits for another place, and what is accepted is appended in order.
 //!
-//! The window knows nothing of batches or sinks; `D` is what waits.
+//! A window is *closed* for ever, and *aborted* until it is reopened. Either way nobody gets a place or leaves anything
+//! meanwhile. What is ready when it is aborted stays so, and places that are out stay out, for those who hold them.
+//!
+//! The window knows nothing of batches or sinks; `D` is what waits, and `A` is why it was aborted.
 //!
 //! | place | means |
 //! |---|---|
@@ -19,20 +22,21 @@ use crate::sync::{Condvar, Mutex};
 
 /// A bounded queue of places.
 #[derive(Debug)]
-pub(crate) struct Window<D> {
-    places: Mutex<Places<D>>,
-    /// Something left the window, the drainer stopped, or the window closed.
+pub(crate) struct Window<D, A> {
+    places: Mutex<Places<D, A>>,
+    /// Something left the window, the drainer stopped, or the window closed or was aborted.
     changed: Condvar,
     capacity: usize,
 }
 
 #[derive(Debug)]
-struct Places<D> {
+struct Places<D, A> {
     /// The number of the front place.
     first: u64,
     queue: VecDeque<Place<D>>,
     draining: bool,
     closed: bool,
+    aborted: Option<A>,
 }
 
 #[derive(Debug)]
@@ -43,37 +47,48 @@ enum Place<D> {
     GivenUp,
 }
 
-/// The window has been closed.
+/// Why the window gives no places and takes nothing.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Closed;
+pub(crate) enum Refused<A> {
+    Closed,
+    Aborted(Aborted<A>),
+}
+
+/// The window has been aborted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Aborted<A> {
+    pub(crate) why: A,
+    /// How many contents were left and have not been appended.
+    pub(crate) waiting: u64,
+}
 
 /// What the owner of a place is to do when it comes back with a batch.
 #[derive(Debug)]
-pub(crate) enum Turn<'w, D> {
+pub(crate) enum Turn<'w, D, A> {
     /// Append it, and then drain what is ready behind it.
-    Now(Drain<'w, D>),
+    Now(Drain<'w, D, A>),
     /// Leave it.
     Later,
 }
 
 /// What came of asking for a place.
 #[derive(Debug)]
-pub(crate) enum Reserved<'w, D> {
+pub(crate) enum Reserved<'w, D, A> {
     /// Its number.
     Place(u64),
     /// None: the window is full, and the front is ready, since an attempt to append it has failed.
-    NotYet(Drain<'w, D>),
+    NotYet(Drain<'w, D, A>),
 }
 
-impl<D> Window<D> {
+impl<D, A: Clone> Window<D, A> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let places = Places { first: 0, queue: VecDeque::new(), draining: false, closed: false };
+        let places = Places { first: 0, queue: VecDeque::new(), draining: false, closed: false, aborted: None };
         Self { places: Mutex::new(places), changed: Condvar::new(), capacity }
     }
 
     /// Takes the next place. Waits while the window is full, but not for something that nobody is about to append: then
     /// the caller is to drain, and to ask again.
-    pub(crate) fn reserve(&self) -> Result<Reserved<'_, D>, Closed> {
+    pub(crate) fn reserve(&self) -> Result<Reserved<'_, D, A>, Refused<A>> {
         let mut places = self.places.lock();
         loop {
             if let Some(place) = places.take_place(self.capacity)? {
@@ -87,7 +102,7 @@ impl<D> Window<D> {
     }
 
     /// As [`reserve`](Self::reserve), but `None` instead of waiting.
-    pub(crate) fn try_reserve(&self) -> Result<Option<Reserved<'_, D>>, Closed> {
+    pub(crate) fn try_reserve(&self) -> Result<Option<Reserved<'_, D, A>>, Refused<A>> {
         let mut places = self.places.lock();
         match places.take_place(self.capacity)? {
             Some(place) => Ok(Some(Reserved::Place(place))),
@@ -96,11 +111,9 @@ impl<D> Window<D> {
     }
 
     /// Says whether it is the turn of `place`.
-    pub(crate) fn arrive(&self, place: u64) -> Result<Turn<'_, D>, Closed> {
+    pub(crate) fn arrive(&self, place: u64) -> Result<Turn<'_, D, A>, Refused<A>> {
         let mut places = self.places.lock();
-        if places.closed {
-            return Err(Closed);
-        }
+        places.check()?;
         if place != places.first || places.draining {
             return Ok(Turn::Later);
         }
@@ -108,30 +121,30 @@ impl<D> Window<D> {
         Ok(Turn::Now(Drain { window: self }))
     }
 
-    /// Leaves `content` in `place`. If the front is ready then, the caller is to drain.
-    pub(crate) fn leave(&self, place: u64, content: D) -> Result<Option<Drain<'_, D>>, Closed> {
+    /// Leaves `content` in `place`, or gives the place up where nothing is taken. If the front is ready then, the caller is
+    /// to drain.
+    pub(crate) fn leave(&self, place: u64, content: D) -> Result<Option<Drain<'_, D, A>>, Refused<A>> {
         let mut places = self.places.lock();
-        if places.closed {
-            return Err(Closed);
+        if let Err(refused) = places.check() {
+            places.give_up(place);
+            return Err(refused);
         }
         places.put(place, Place::Ready(content));
         Ok(self.drain_if_ready(&mut places))
     }
 
     /// Gives up `place`. If that made the front ready, the caller is to drain.
-    pub(crate) fn give_up(&self, place: u64) -> Option<Drain<'_, D>> {
+    pub(crate) fn give_up(&self, place: u64) -> Option<Drain<'_, D, A>> {
         let mut places = self.places.lock();
-        if places.closed {
-            return None;
-        }
-        places.put(place, Place::GivenUp);
+        places.give_up(place);
+        places.check().ok()?;
         let drain = self.drain_if_ready(&mut places);
         self.changed.notify_all();
         drain
     }
 
     /// Becomes the drainer, once nobody else is.
-    pub(crate) fn drain(&self) -> Drain<'_, D> {
+    pub(crate) fn drain(&self) -> Drain<'_, D, A> {
         let mut places = self.places.lock();
         while places.draining {
             places = self.changed.wait(places);
@@ -140,19 +153,25 @@ impl<D> Window<D> {
         Drain { window: self }
     }
 
-    /// Nothing will be appended any more: gives up the places that are out, and takes no more. What is ready stays, to
-    /// be counted.
-    pub(crate) fn abort(&self) {
-        self.places.lock().close(&self.changed);
+    /// Nothing can be appended from now on: sends away those who wait for a place. The first reason counts; returns it.
+    pub(crate) fn abort(&self, why: A) -> Aborted<A> {
+        let mut places = self.places.lock();
+        let why = places.aborted.get_or_insert(why).clone();
+        self.changed.notify_all();
+        Aborted { why, waiting: places.waiting() }
     }
 
-    /// How many contents were left and have not been appended.
-    pub(crate) fn waiting(&self) -> u64 {
-        let places = self.places.lock();
-        places.queue.iter().filter(|place| matches!(place, Place::Ready(_) | Place::Taken)).count() as u64
+    /// Why, if it has been aborted.
+    pub(crate) fn aborted(&self) -> Option<Aborted<A>> {
+        self.places.lock().aborted()
     }
 
-    fn drain_if_ready(&self, places: &mut Places<D>) -> Option<Drain<'_, D>> {
+    /// Messages can be appended again. A closed window stays closed.
+    pub(crate) fn reopen(&self) {
+        self.places.lock().aborted = None;
+    }
+
+    fn drain_if_ready(&self, places: &mut Places<D, A>) -> Option<Drain<'_, D, A>> {
         if places.draining || !matches!(places.queue.front(), Some(Place::Ready(_) | Place::GivenUp)) {
             return None;
         }
@@ -161,11 +180,22 @@ impl<D> Window<D> {
     }
 }
 
-impl<D> Places<D> {
-    fn take_place(&mut self, capacity: usize) -> Result<Option<u64>, Closed> {
-        if self.closed {
-            return Err(Closed);
+impl<D, A: Clone> Places<D, A> {
+    fn check(&self) -> Result<(), Refused<A>> {
+        match self.aborted() {
+            Some(aborted) => Err(Refused::Aborted(aborted)),
+            None if self.closed => Err(Refused::Closed),
+            None => Ok(()),
         }
+    }
+
+    fn aborted(&self) -> Option<Aborted<A>> {
+        let why = self.aborted.clone()?;
+        Some(Aborted { why, waiting: self.waiting() })
+    }
+
+    fn take_place(&mut self, capacity: usize) -> Result<Option<u64>, Refused<A>> {
+        self.check()?;
         if self.queue.len() >= capacity {
             return Ok(None);
         }
@@ -173,10 +203,23 @@ impl<D> Places<D> {
         self.queue.push_back(Place::Out);
         Ok(Some(place))
     }
+}
+
+impl<D, A> Places<D, A> {
+    fn waiting(&self) -> u64 {
+        self.queue.iter().filter(|place| matches!(place, Place::Ready(_) | Place::Taken)).count() as u64
+    }
 
     fn put(&mut self, place: u64, content: Place<D>) {
         let index = usize::try_from(place - self.first).expect("a place is in the window, which fits memory");
         self.queue[index] = content;
+    }
+
+    /// Gives up a place that is out. Closing has given up all of them, and they may have left the window since.
+    fn give_up(&mut self, place: u64) {
+        if !self.closed {
+            self.put(place, Place::GivenUp);
+        }
     }
 
     fn close(&mut self, changed: &Condvar) {
@@ -194,11 +237,11 @@ impl<D> Places<D> {
 
 /// The right to append what is ready at the front; one thread at a time has it.
 #[derive(Debug)]
-pub(crate) struct Drain<'w, D> {
-    window: &'w Window<D>,
+pub(crate) struct Drain<'w, D, A> {
+    window: &'w Window<D, A>,
 }
 
-impl<'w, D> Drain<'w, D> {
+impl<'w, D, A> Drain<'w, D, A> {
     /// The front place, whose content the drainer brings along, has been appended, or will never be.
     pub(crate) fn pass_front(&self) {
         let mut places = self.window.places.lock();
@@ -209,7 +252,7 @@ impl<'w, D> Drain<'w, D> {
 
     /// Takes what is ready at the front. It keeps its place until it has been [passed](Taken::pass); dropped before, also
     /// by a panic, it goes back there. Without anything ready, the drainer stops being one.
-    pub(crate) fn next(self) -> Option<Taken<'w, D>> {
+    pub(crate) fn next(self) -> Option<Taken<'w, D, A>> {
         let mut places = self.window.places.lock();
         loop {
             match places.queue.front_mut() {
@@ -245,19 +288,19 @@ impl<'w, D> Drain<'w, D> {
 
 /// What the drainer has taken from the front.
 #[derive(Debug)]
-pub(crate) struct Taken<'w, D> {
+pub(crate) struct Taken<'w, D, A> {
     /// There until it has been passed, or goes back.
     content: Option<D>,
-    drain: Option<Drain<'w, D>>,
+    drain: Option<Drain<'w, D, A>>,
 }
 
-impl<'w, D> Taken<'w, D> {
+impl<'w, D, A> Taken<'w, D, A> {
     pub(crate) fn content(&mut self) -> &mut D {
         self.content.as_mut().expect("it is there until it is passed, which consumes this")
     }
 
     /// It has been appended: its place leaves the window.
-    pub(crate) fn pass(mut self) -> Drain<'w, D> {
+    pub(crate) fn pass(mut self) -> Drain<'w, D, A> {
         self.content = None;
         let drain = self.drain.take().expect("it is there until it is passed, which consumes this");
         drain.pass_front();
@@ -265,7 +308,7 @@ impl<'w, D> Taken<'w, D> {
     }
 }
 
-impl<D> Drop for Taken<'_, D> {
+impl<D, A> Drop for Taken<'_, D, A> {
     fn drop(&mut self) {
         // Before the drain is dropped, which lets others drain.
         if let (Some(content), Some(drain)) = (self.content.take(), &self.drain) {
@@ -274,7 +317,7 @@ impl<D> Drop for Taken<'_, D> {
     }
 }
 
-impl<D> Drop for Drain<'_, D> {
+impl<D, A> Drop for Drain<'_, D, A> {
     fn drop(&mut self) {
         self.window.places.lock().stop_draining(&self.window.changed);
     }
@@ -284,7 +327,7 @@ impl<D> Drop for Drain<'_, D> {
 mod tests {
     use super::*;
 
-    fn drained(drain: Drain<'_, char>) -> String {
+    fn drained(drain: Drain<'_, char, &str>) -> String {
         let mut all = String::new();
         let mut drain = Some(drain);
         while let Some(mut taken) = drain.and_then(Drain::next) {
@@ -294,7 +337,7 @@ mod tests {
         all
     }
 
-    fn reserve(window: &Window<char>) -> u64 {
+    fn reserve(window: &Window<char, &str>) -> u64 {
         let Ok(Reserved::Place(place)) = window.reserve() else { panic!("the window has room") };
         place
     }
@@ -320,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_full_window_gives_no_place() {
-        let window = Window::<char>::new(1);
+        let window = Window::<char, &str>::new(1);
         let a = reserve(&window);
         assert!(matches!(window.try_reserve(), Ok(None)));
         window.give_up(a).map(drained);
@@ -346,7 +389,7 @@ mod tests {
             panic!("on purpose");
         }));
         assert!(died.is_err());
-        assert_eq!(window.waiting(), 1);
+        assert_eq!(window.abort("on purpose").waiting, 1);
         assert_eq!(drained(window.drain()), "a");
     }
 
@@ -359,5 +402,39 @@ mod tests {
         drain.close();
         assert_eq!(drained(drain), "b");
         assert!(window.arrive(a).is_err() && window.leave(c, 'c').is_err() && window.reserve().is_err());
+    }
+
+    #[test]
+    fn a_reopened_window_has_what_it_had_when_it_was_aborted() {
+        let window = Window::new(4);
+        let [a, b, c, d] = [(); 4].map(|()| reserve(&window));
+        window.leave(b, 'b').unwrap();
+        window.abort("first");
+        let told = window.abort("second");
+        assert_eq!(told, Aborted { why: "first", waiting: 1 });
+        for refused in [window.reserve().err(), window.arrive(a).err(), window.leave(c, 'c').err()] {
+            assert_eq!(refused, Some(Refused::Aborted(Aborted { why: "first", waiting: 1 })));
+        }
+        assert!(window.give_up(d).is_none(), "nobody can append now");
+        window.reopen();
+        assert_eq!(window.aborted(), None);
+        let Ok(Turn::Now(drain)) = window.arrive(a) else { panic!("a is still at the front") };
+        drain.pass_front();
+        assert_eq!(drained(drain), "b", "what was left in time, and not what was refused");
+        let has_room = |place| matches!(window.try_reserve(), Ok(Some(Reserved::Place(found))) if found == place);
+        assert!((4..8).all(has_room), "nobody who has gone has a place");
+    }
+
+    #[test]
+    fn a_closed_window_is_not_reopened() {
+        let window = Window::new(1);
+        let a = reserve(&window);
+        let drain = window.drain();
+        drain.close();
+        assert_eq!(drained(drain), "");
+        window.abort("on purpose");
+        assert!(window.give_up(a).is_none());
+        window.reopen();
+        assert_eq!(window.reserve().err(), Some(Refused::Closed));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Metadata, SchemaRef};
-use ipc_core::{File, Format, Receipt, Stats, Stream};
+use ipc_core::{Durable, File, Format, Receipt, Stats, Stream, Truncate};
 
 use crate::builder::Builder;
 use crate::error::{Result, StillShared};
@@ -49,7 +49,8 @@ use crate::slot::Slot;
 ///    [`Error::Closed`](crate::Error::Closed).
 /// 5. When the sink fails before it took a byte of a message, the writer goes on. After at least one byte it is
 ///    poisoned: every later call says so, with the first error and the last good offset, and neither end-of-stream
-///    marker nor footer follows the torn bytes.
+///    marker nor footer follows the torn bytes. On a sink that can take bytes back, [`rollback`](Self::rollback) does so,
+///    and all goes on.
 /// 6. A panic in the sink poisons, and wakes everybody. A panic while encoding happens outside the lock and harms
 ///    nobody else.
 /// 7. A batch that does not fit is refused before any byte of it is written, with an error that names the column.
@@ -191,6 +192,59 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
             Ok(shared) => Ok(shared.into_sink()),
             Err(shared) => Err(StillShared(Self { shared })),
         }
+    }
+}
+
+impl<W: Truncate + Send, F: Format> SharedWriter<W, F> {
+    /// Takes back the torn bytes of a poisoned writer, for all its handles: from then on it writes again.
+    ///
+    /// Nothing that was accepted is lost. What was staged is still staged, what waits in slots still waits for its turn,
+    /// and a [`Slot`] that was held meanwhile is as good as before. A call that got
+    /// [`Error::Poisoned`](crate::Error::Poisoned), or during which the sink panicked, has left nothing, and may be
+    /// repeated.
+    ///
+    /// Any thread may call it, at any time. Where several do, one takes the bytes back and the others wait for that; a
+    /// writer that is not poisoned stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`](crate::Error::Core) where the sink could not take them back: the writer is poisoned as before, and
+    /// `rollback` may be repeated. [`Error::Poisoned`](crate::Error::Poisoned) after a failed [`sync`](Self::sync), and
+    /// [`Error::Closed`](crate::Error::Closed) after a close.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # use arrow_array::RecordBatch;
+    /// # use ipc_shared::{Error, FileTail, SharedWriter, Stream};
+    /// # fn wait_for_room() {}
+    /// fn write(writer: &SharedWriter<FileTail, Stream>, batch: &RecordBatch) -> Result<(), Error> {
+    ///     while let Err(error) = writer.write(batch) {
+    ///         let Error::Poisoned { .. } = error else { return Err(error) };
+    ///         wait_for_room();
+    ///         writer.rollback()?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn rollback(&self) -> Result<()> {
+        self.shared.rollback()
+    }
+}
+
+impl<W: Durable + Send, F: Format> SharedWriter<W, F> {
+    /// As [`flush`](Self::flush), and returns once the storage device has all of it. Other threads wait for that if they
+    /// have something to append.
+    ///
+    /// The end is written later. To have that on the device too, [`close`](Self::close), take the sink
+    /// [out](Self::into_inner), and sync that.
+    ///
+    /// # Errors
+    ///
+    /// As `flush`. A sync that fails poisons the writer for good, since what is on the device is unknown then: no other is
+    /// tried, and [`rollback`](Self::rollback) is refused.
+    pub fn sync(&self) -> Result<()> {
+        self.shared.sync()
     }
 }
 

@@ -8,6 +8,8 @@
 //! | `close` before any schema writes nothing | [`close_without_schema`] |
 //! | a sink that fails between messages may be used again | [`sink_errors`] |
 //! | nothing follows torn bytes, and every call says why | [`torn_output`] |
+//! | torn bytes are taken back, and nothing accepted is lost | [`rollback`] |
+//! | a sync confirms, or ends everything | [`sync`] |
 //! | a panic in the sink wakes everybody; elsewhere it harms nobody | [`panics`] |
 //! | what does not fit is refused, and leaves nothing behind | [`refusals`] |
 //! | a truncated output looks truncated | [`dropped_without_close`] |
@@ -35,11 +37,13 @@ mod outside_the_lock;
 mod panics;
 mod reentrant_calls;
 mod refusals;
+mod rollback;
 mod sink_errors;
 mod slots;
 mod slots_and_dictionaries;
 mod slots_and_sink_errors;
 mod slots_at_close;
+mod sync;
 mod torn_output;
 mod without_the_lock;
 

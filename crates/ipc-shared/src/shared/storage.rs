@@ -1,0 +1,56 @@
+//! What a writer does with a sink that can do more than take bytes: go on after a tear, and last.
+//!
+//! A writer is poisoned in two places, in this order: the window is aborted, with the first error, and the lock is
+//! poisoned. [`Shared::rollback`] goes the way back: it takes the poisoned lock, which only one thread can, has the ledger
+//! cut the output, reopens the window, and gives the lock back. If anything fails in between, a panic of the sink
+//! included, the lock is poisoned again, and the window has never been anything but aborted, still with the first error.
+//!
+//! So whoever is refused by the lock as poisoned, and then finds the window open, knows that the writer has been rolled
+//! back meanwhile, and asks again.
+
+use ipc_core::{Durable, Format, Truncate};
+
+use super::{Desk, Shared, View};
+use crate::error::Result;
+use crate::lock::{Guard, Refused};
+
+impl<W: Truncate + Send, F: Format> Shared<W, F> {
+    pub(crate) fn rollback(&self) -> Result<()> {
+        loop {
+            match self.desk.lock() {
+                // It was whole, or another thread has rolled it back.
+                Ok(_) => return Ok(()),
+                Err(Refused::Poisoned) => {}
+                Err(refused) => self.refusal(refused).map_or(Ok(()), Err)?,
+            }
+            if let Some(guard) = self.desk.revive() {
+                return self.cut_back(guard);
+            }
+        }
+    }
+
+    fn cut_back(&self, mut guard: Guard<'_, Desk<W>>) -> Result<()> {
+        let Desk { sink, ledger } = &mut *guard;
+        if let Some(ledger) = ledger {
+            if let Err(error) = ledger.rollback(sink) {
+                let error = self.told(error);
+                guard.poison();
+                return Err(error);
+            }
+            // A panic may have come between the ledger and what is known of it.
+            self.view.store(View::of(ledger));
+            self.counters.publish(&ledger.stats());
+        }
+        self.window.reopen();
+        Ok(())
+    }
+}
+
+impl<W: Durable + Send, F: Format> Shared<W, F> {
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.settle(|Desk { sink, ledger }| match ledger {
+            Some(ledger) => ledger.sync(sink),
+            None => Ok(()),
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! A sync confirms what was accepted before it. One that fails is the end: no other is tried, nothing is written, and no
+//! rollback helps, since nobody knows what is on the device.
+//!
+//! Fails where a failed sync is repeated, or where anything is written behind it.
+
+use std::sync::Arc;
+
+use ipc_shared::{Error, Options};
+use ipc_tests::gate::{KIND, gate};
+use ipc_tests::shared::{Output, Words, batch};
+use ipc_tests::threads::together;
+
+use crate::in_both_formats;
+
+in_both_formats!(a_sync_confirms_what_is_staged, a_failed_sync_is_the_end, a_sync_before_any_schema_has_nothing_to_do);
+
+fn staged() -> Options {
+    Options::builder().staging(true).build().unwrap()
+}
+
+fn a_sync_confirms_what_is_staged<F: Output>(threads: usize) {
+    let (sink, gate) = gate();
+    let writer = F::to(sink).options(staged()).build().unwrap();
+    together(threads, |thread| {
+        writer.write(&batch(Words::Plain, (thread, 0))).unwrap();
+        writer.sync().unwrap();
+    });
+    assert_eq!(gate.syncs(), threads);
+    assert_eq!(F::framing(&gate.taken()).record_batches().len(), threads);
+}
+
+fn a_failed_sync_is_the_end<F: Output>(threads: usize) {
+    let (sink, gate) = gate();
+    let writer = F::to(sink).options(staged()).window(2).build().unwrap();
+    writer.write(&batch(Words::Plain, (0, 0))).unwrap();
+    writer.sync().unwrap();
+    let durable = gate.len() as u64;
+    writer.write(&batch(Words::Plain, (0, 1))).unwrap();
+    let _out = writer.reserve().unwrap();
+    writer.reserve().unwrap().write(&batch(Words::Plain, (0, 2))).unwrap();
+    gate.fail_syncs(1);
+    let Err(Error::Poisoned { source: first, .. }) = writer.sync() else { panic!() };
+    assert_eq!(first.kind(), KIND);
+    let (taken, syncs) = (gate.taken(), gate.syncs());
+    together(threads, |_| {
+        let write = || writer.write(&batch(Words::Plain, (0, 3))).map(drop);
+        let told = [writer.sync(), writer.rollback(), write(), writer.flush(), writer.close().map(drop)];
+        for told in told {
+            let Err(Error::Poisoned { offset, lost, source }) = told else { panic!("{told:?}") };
+            assert_eq!((offset, lost), (durable, 2), "what the first sync confirmed, and what is lost since");
+            assert!(Arc::ptr_eq(&source, &first), "the first error");
+        }
+    });
+    assert_eq!((gate.taken(), gate.syncs(), gate.cuts()), (taken, syncs, 0));
+}
+
+fn a_sync_before_any_schema_has_nothing_to_do<F: Output>(threads: usize) {
+    let (sink, gate) = gate();
+    let writer = F::to(sink).build().unwrap();
+    together(threads, |_| writer.sync().unwrap());
+    assert_eq!((gate.len(), gate.syncs()), (0, 0));
+}
