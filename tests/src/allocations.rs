@@ -1,6 +1,6 @@
-//! An allocator that counts the allocations of each thread.
+//! An allocator that counts the allocations of each thread, and what it holds.
 //!
-//! A test binary installs it with `#[global_allocator] static ALLOCATOR: Counting = Counting;` and asks [`count`]. The
+//! A test binary installs it with `#[global_allocator] static ALLOCATOR: Counting = Counting;` and asks [`count`] or [`peak`]. The
 //! test harness allocates on threads of its own, which is why the counter is the thread's.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -9,6 +9,8 @@ use std::cell::Cell;
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
     static BYTES: Cell<u64> = const { Cell::new(0) };
+    static HELD: Cell<i64> = const { Cell::new(0) };
+    static HIGHEST: Cell<i64> = const { Cell::new(0) };
 }
 
 /// The system's allocator, counted.
@@ -23,9 +25,25 @@ pub fn count<R>(work: impl FnOnce() -> R) -> (R, u64, u64) {
     (result, ALLOCATIONS.get() - allocations, BYTES.get() - bytes)
 }
 
+/// How many bytes more than before this thread holds at once while `work` runs, at most. What one thread takes and
+/// another gives back is counted wrongly. Nothing counts unless [`Counting`] is the global allocator.
+pub fn peak<R>(work: impl FnOnce() -> R) -> (R, u64) {
+    let before = HELD.get();
+    HIGHEST.set(before);
+    let result = work();
+    (result, u64::try_from(HIGHEST.get() - before).unwrap_or(0))
+}
+
 fn note(size: usize) {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
     BYTES.set(BYTES.get() + size as u64);
+    hold(size, 0);
+}
+
+fn hold(taken: usize, given_back: usize) {
+    let signed = |size| i64::try_from(size).unwrap_or(i64::MAX);
+    HELD.set(HELD.get() + signed(taken) - signed(given_back));
+    HIGHEST.set(HIGHEST.get().max(HELD.get()));
 }
 
 // SAFETY: every call goes to `System` with the arguments it came with; counting touches none of the memory, and the
@@ -45,11 +63,13 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(size);
+        hold(0, layout.size());
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        hold(0, layout.size());
         // SAFETY: as above.
         unsafe { System.dealloc(pointer, layout) }
     }

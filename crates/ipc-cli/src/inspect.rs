@@ -6,8 +6,8 @@
 use std::io::{self, BufWriter, Write};
 
 use indicatif::{HumanBytes, HumanCount};
-use ipc_recover::scan::{self, Content, Head, MessageKind, Next, Place};
-use ipc_recover::{Damage, Fault, Footer, Kind, Source};
+use ipc_recover::scan::{self, Content, Head, MessageKind};
+use ipc_recover::{Damage, Kind, Source, list};
 use serde_json::json;
 
 use crate::args::InspectArguments;
@@ -55,10 +55,7 @@ impl<W: Write> Listing<W> {
     /// Prints the list, and returns where and why it stops before its end, if it does.
     fn print(&mut self, name: &str, kind: Kind, mut source: Source<'_>) -> io::Result<Option<Damage>> {
         self.begin(name, kind, source.length())?;
-        let walked = match kind {
-            Kind::Stream => self.walk(&mut source)?,
-            Kind::File => self.walk_file(&mut source)?,
-        };
+        let walked = list(&mut source, kind, |head, content| self.message(head, content))?;
         if kind == Kind::Stream
             && walked.is_none()
             && let Some(more) = source.length().map(|length| length - source.position())
@@ -68,73 +65,6 @@ impl<W: Write> Listing<W> {
         }
         self.end(walked.as_ref())?;
         Ok(walked)
-    }
-
-    /// Lists what the footer says; without a footer, what stands there.
-    fn walk_file(&mut self, source: &mut Source<'_>) -> io::Result<Option<Damage>> {
-        let footer = Footer::read(source);
-        if let Err(damage) = scan::seek_first_message(source) {
-            return Ok(Some(damage));
-        }
-        match footer {
-            Ok(footer) => self.walk_footer(source, &footer),
-            Err(damage) => {
-                let stopped = self.walk(source)?;
-                Ok(Some(stopped.unwrap_or(damage)))
-            }
-        }
-    }
-
-    fn walk_footer(&mut self, source: &mut Source<'_>, footer: &Footer) -> io::Result<Option<Damage>> {
-        let schema = match scan::next(source) {
-            Ok(Next::Message(head)) => self.list(&head, source)?,
-            Ok(_) => Some(Damage::new(source.position(), Fault::InvalidMetadata)),
-            Err(damage) => Some(damage),
-        };
-        if schema.is_some() {
-            return Ok(schema);
-        }
-        let mut places: Vec<Place> = footer.dictionaries().chain(footer.record_batches()).collect();
-        places.sort_unstable();
-        for place in places {
-            if place.offset < source.position() {
-                return Ok(Some(Damage::new(place.offset, Fault::PlacesOverlap)));
-            }
-            let stopped = match place.head(source) {
-                Ok(head) => self.list(&head, source)?,
-                Err(damage) => Some(damage),
-            };
-            if stopped.is_some() {
-                return Ok(stopped);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Lists messages up to the end-of-stream marker.
-    fn walk(&mut self, source: &mut Source<'_>) -> io::Result<Option<Damage>> {
-        loop {
-            let stopped = match scan::next(source) {
-                Ok(Next::Message(head)) => self.list(&head, source)?,
-                Ok(Next::EndOfStream) => return Ok(None),
-                Ok(Next::EndOfInput) => Some(Damage::new(source.position(), Fault::NoMarker)),
-                Err(damage) => Some(damage),
-            };
-            if stopped.is_some() {
-                return Ok(stopped);
-            }
-        }
-    }
-
-    /// Lists a message whose body is all there.
-    fn list(&mut self, head: &Head, source: &mut Source<'_>) -> io::Result<Option<Damage>> {
-        match head.content().and_then(|content| head.skip_body(source).map(|()| content)) {
-            Ok(content) => {
-                self.message(head, &content)?;
-                Ok(None)
-            }
-            Err(damage) => Ok(Some(damage)),
-        }
     }
 
     fn begin(&mut self, name: &str, kind: Kind, length: Option<u64>) -> io::Result<()> {

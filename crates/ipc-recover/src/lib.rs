@@ -38,7 +38,7 @@
 //! Data flows one way: source, scan, survey, recovery.
 //!
 //! - [`Source`] is where bytes come from. [`scan`] finds the messages in them, and [`Footer`] those of a file; both can be
-//!   used alone, to list or read what is there.
+//!   used alone, to read what is there. [`list`](list()) shows it.
 //! - The survey decides what is kept: each message is checked against its schema, each batch has its dictionaries, and
 //!   what is damaged elsewhere than at its end is refused.
 //! - [`Plan`] is what comes of it. [`Plan::write`] copies, and [`Report`] tells.
@@ -59,6 +59,7 @@ mod collect;
 mod error;
 mod footer;
 mod layout;
+mod list;
 mod recover;
 mod report;
 pub mod scan;
@@ -71,6 +72,7 @@ mod wrap;
 pub use check::claimed_length;
 pub use error::{Damage, Error, Fault, Part};
 pub use footer::Footer;
+pub use list::list;
 pub use recover::{Plan, RecoverOptions, recover};
 pub use report::{Condition, Cut, Report, Tally};
 pub use scan::Kind;

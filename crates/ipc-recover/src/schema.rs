@@ -17,6 +17,8 @@ use crate::source::Source;
 pub(crate) struct Schema {
     holder: Holder,
     layout: Layout,
+    /// The version of the metadata of all messages.
+    version: MetadataVersion,
 }
 
 /// The flatbuffer that a schema stands in.
@@ -59,13 +61,15 @@ impl Schema {
             Some(schema) => Layout::new(&schema).map_err(|fault| Damage::new(head.place().offset, fault))?,
             None => return Err(head.unknown()),
         };
-        Ok(Self { holder: Holder::Message(head), layout })
+        let version = head.message().version();
+        Ok(Self { holder: Holder::Message(head), layout, version })
     }
 
-    /// The schema that a footer holds.
-    pub(crate) fn of_footer(footer: Footer) -> Result<Self, Damage> {
+    /// The schema that a footer holds, for messages of this version: there are footers of another.
+    pub(crate) fn of_footer(footer: Footer, version: Option<MetadataVersion>) -> Result<Self, Damage> {
         let layout = Layout::new(&footer.schema()).map_err(|fault| Damage::new(footer.offset(), fault))?;
-        Ok(Self { holder: Holder::Footer(footer), layout })
+        let version = version.unwrap_or(footer.flatbuffer().version());
+        Ok(Self { holder: Holder::Footer(footer), layout, version })
     }
 
     /// The schema's message, if it comes from one.
@@ -91,10 +95,7 @@ impl Schema {
 
     /// The version of the metadata.
     pub(crate) fn version(&self) -> MetadataVersion {
-        match &self.holder {
-            Holder::Message(head) => head.message().version(),
-            Holder::Footer(footer) => footer.flatbuffer().version(),
-        }
+        self.version
     }
 
     /// The flatbuffer that holds the schema.

@@ -78,12 +78,12 @@ impl Survey {
             Ok(listed) => listed,
             Err(damage) => return Self::from_front(source, Kind::File, Some(damage), salvages),
         };
-        let by_footer = match Schema::of_footer(footer) {
+        let at_front = schema_at_front(source, Kind::File);
+        let schema_length = at_front.as_ref().map_or(0, length);
+        let by_footer = match Schema::of_footer(footer, at_front.as_ref().ok().map(Schema::version)) {
             Ok(schema) => schema,
             Err(damage) => return Self::from_front(source, Kind::File, Some(damage), salvages),
         };
-        let at_front = schema_at_front(source, Kind::File);
-        let schema_length = at_front.as_ref().map_or(0, length);
         let mut collector = Collector::new(Kind::File);
         let mut first_damage = None;
         for listed in &listed {
