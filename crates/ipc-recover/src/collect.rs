@@ -55,6 +55,16 @@ impl Collector {
         }
     }
 
+    /// How many batches are kept so far.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.iter().filter(|item| !item.is_dictionary()).count()
+    }
+
+    /// Whether everything so far is kept.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.waiting.is_empty() && self.cuts.is_empty()
+    }
+
     pub(crate) fn cuts_mut(&mut self) -> &mut Cuts {
         &mut self.cuts
     }

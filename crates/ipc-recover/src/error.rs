@@ -98,6 +98,10 @@ pub enum Fault {
     #[error("damaged: no message stands where the footer says")]
     PlaceWithoutMessage,
 
+    /// The file has more whole messages than the footer names.
+    #[error("damaged: the footer leaves out messages that are whole")]
+    FooterLeavesOut,
+
     /// A schema that no reader takes.
     #[error("damaged: the schema is not valid at column `{path}`: {reason}")]
     InvalidSchema {

@@ -1,7 +1,7 @@
 //! What a recovery kept, what it cut, and why.
 
 use crate::error::Fault;
-use crate::scan::{Kind, Place};
+use crate::scan::Kind;
 use crate::schema::{Item, Role};
 
 /// The outcome of a recovery.
@@ -115,11 +115,6 @@ impl Cuts {
     pub(crate) fn message(&mut self, item: &Item, fault: Fault) {
         self.tally.add(item);
         self.note(item.place.offset, item.place.length(), fault);
-    }
-
-    /// Cuts a message that is named but not there as it should be.
-    pub(crate) fn place(&mut self, place: Place, fault: Fault) {
-        self.bytes(place.offset, place.length(), fault);
     }
 
     /// Cuts what is no message.

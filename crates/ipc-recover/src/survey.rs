@@ -71,7 +71,7 @@ impl Survey {
         Ok(Self::new(kind, schema, schema_length, condition, collector))
     }
 
-    /// Surveys a file as its footer says.
+    /// Surveys a file as its footer says, and from the front where that cannot be all.
     fn by_footer(source: &mut Source<'_>, footer: Footer, salvages: bool) -> Result<Self, Error> {
         let footer_at = footer.offset();
         let listed = match Listed::of(&footer) {
@@ -80,57 +80,45 @@ impl Survey {
         };
         let at_front = schema_at_front(source, Kind::File);
         let schema_length = at_front.as_ref().map_or(0, length);
-        let by_footer = match Schema::of_footer(footer, at_front.as_ref().ok().map(Schema::version)) {
+        let schema = match Schema::of_footer(footer, at_front.as_ref().ok().map(Schema::version)) {
             Ok(schema) => schema,
             Err(damage) => return Self::from_front(source, Kind::File, Some(damage), salvages),
         };
+        let by_footer = take_all(&listed, source, &schema)?;
         let mut collector = Collector::new(Kind::File);
-        let mut first_damage = None;
-        for listed in &listed {
-            if let Err(damage) = listed.take(source, &by_footer, &mut collector) {
-                first_damage = Some(damage.of_input()?);
-                break;
+        let damage = match (at_front, by_footer) {
+            (Ok(at_front), Ok(by_footer)) if by_footer.is_whole() && has_no_gaps(&at_front, &listed, footer_at) => {
+                return Ok(Self::new(Kind::File, schema, schema_length, Condition::Complete, by_footer));
             }
-        }
-        let (schema, damage) = match (at_front, first_damage) {
-            (Ok(_), None) => {
-                return Ok(Self::new(Kind::File, by_footer, schema_length, Condition::Complete, collector));
-            }
-            (Ok(at_front), Some(wrong)) => {
-                collector = Collector::new(Kind::File);
-                source.seek(at_front.message().map_or(0, |head| head.place().end())).map_err(Error::Read)?;
-                match walk(source, &at_front, &mut collector)? {
-                    End::Marker => {
-                        let marker = source.position();
-                        collector.cuts_mut().bytes(marker, footer_at.saturating_sub(marker), wrong.fault);
+            (Ok(at_front), by_footer) => {
+                source.seek(end(&at_front)).map_err(Error::Read)?;
+                let walked = walk(source, &at_front, &mut collector)?;
+                let stopped_at = match &walked {
+                    End::Marker => source.position(),
+                    End::Broken(damage) => damage.offset,
+                };
+                let is_all = footer_at.saturating_sub(stopped_at) < MARKER_AND_PADDING;
+                match (by_footer, walked) {
+                    // Nothing forbids room between messages, and there are files that grew behind a marker.
+                    (Ok(by_footer), _) if !is_all || by_footer.kept() >= collector.kept() => {
+                        return Ok(Self::new(Kind::File, schema, schema_length, Condition::Complete, by_footer));
+                    }
+                    (by_footer, _) if is_all => {
+                        let fault = by_footer.map_or_else(|damage| damage.fault, |_| Fault::FooterLeavesOut);
+                        collector.cuts_mut().bytes(stopped_at, footer_at.saturating_sub(stopped_at), fault);
                         return Ok(Self::new(Kind::File, at_front, schema_length, Condition::Torn, collector));
                     }
-                    End::Broken(damage) => (by_footer, damage),
+                    (_, End::Marker) => Damage::new(stopped_at, Fault::BehindTheEnd),
+                    (_, End::Broken(damage)) => damage,
                 }
             }
-            (Err(damage), _) => {
-                collector = Collector::new(Kind::File);
-                (by_footer, damage.of_input()?)
-            }
+            (Err(damage), _) => damage.of_input()?,
         };
         if !salvages {
-            let behind = listed.iter().map(|listed| listed.place().offset).find(|offset| *offset > damage.offset);
+            let behind = listed.iter().map(|listed| listed.offset).find(|offset| *offset > damage.offset);
             return Err(Error::DamagedBeforeTail { damage, behind: behind.unwrap_or(footer_at) });
         }
-        let mut places = listed.iter().filter(|listed| listed.place().offset >= damage.offset).peekable();
-        let named = places.peek().is_some_and(|listed| listed.place().offset == damage.offset);
-        if !named {
-            let next = places.peek().map_or(footer_at, |listed| listed.place().offset);
-            collector.cuts_mut().bytes(damage.offset, next.saturating_sub(damage.offset), damage.fault);
-        }
-        for listed in places {
-            if let Err(damage) = listed.take(source, &schema, &mut collector) {
-                collector.cuts_mut().place(listed.place(), damage.of_input()?.fault);
-                if listed.is_dictionary {
-                    collector.lose_dictionary();
-                }
-            }
-        }
+        salvage(&listed, damage, footer_at, source, &schema, &mut collector)?;
         Ok(Self::new(Kind::File, schema, schema_length, Condition::Damaged, collector))
     }
 
@@ -188,6 +176,49 @@ fn is_unwritten(source: &mut Source<'_>, schema: &Schema, offset: u64) -> Result
     }
 }
 
+/// Collects all that a footer lists. What is wrong with the footer or the file comes back, if anything is.
+fn take_all(listed: &[Listed], source: &mut Source<'_>, schema: &Schema) -> Result<Result<Collector, Damage>, Error> {
+    let mut collector = Collector::new(Kind::File);
+    for listed in listed {
+        if let Err(damage) = listed.take(source, schema, &mut collector) {
+            return damage.of_input().map(Err);
+        }
+    }
+    Ok(Ok(collector))
+}
+
+/// Collects what a footer lists behind damage, as far as it verifies.
+fn salvage(
+    listed: &[Listed],
+    damage: Damage,
+    footer_at: u64,
+    source: &mut Source<'_>,
+    schema: &Schema,
+    collector: &mut Collector,
+) -> Result<(), Error> {
+    let mut places = listed.iter().filter(|listed| listed.place().end() > damage.offset).peekable();
+    let next = places.peek().map_or(footer_at, |listed| listed.offset);
+    if next > damage.offset {
+        collector.cuts_mut().bytes(damage.offset, next - damage.offset, damage.fault);
+    }
+    for listed in places {
+        if let Err(damage) = listed.take(source, schema, collector) {
+            collector.cuts_mut().bytes(listed.offset, listed.place().length(), damage.of_input()?.fault);
+            if listed.is_dictionary {
+                collector.lose_dictionary();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the places that a footer lists, one behind the other, are all that is between the schema and the footer.
+fn has_no_gaps(at_front: &Schema, listed: &[Listed], footer_at: u64) -> bool {
+    let mut stood_at = end(at_front);
+    let follows = listed.iter().all(|listed| std::mem::replace(&mut stood_at, listed.place().end()) == listed.offset);
+    follows && footer_at.saturating_sub(stood_at) < MARKER_AND_PADDING
+}
+
 /// The schema that an input starts with. The source stands behind its message then.
 fn schema_at_front(source: &mut Source<'_>, kind: Kind) -> Result<Schema, Damage> {
     match kind {
@@ -207,6 +238,11 @@ fn schema_at_front(source: &mut Source<'_>, kind: Kind) -> Result<Schema, Damage
 /// How long the message is that a schema comes from.
 fn length(schema: &Schema) -> u64 {
     schema.message().map_or(0, |head| head.place().length())
+}
+
+/// Where the message ends that a schema comes from.
+fn end(schema: &Schema) -> u64 {
+    schema.message().map_or(0, |head| head.place().end())
 }
 
 /// A place that a footer lists.
@@ -271,3 +307,6 @@ fn hopeless(damage: Damage) -> Error {
 fn unreadable(damage: Damage) -> Result<Option<u64>, Error> {
     damage.of_input().map(|_| None)
 }
+
+/// No more than this stands between the last message of a file and its footer. A message is longer.
+const MARKER_AND_PADDING: u64 = 72;

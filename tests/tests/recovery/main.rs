@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod any_input;
+mod before_the_tail;
 mod cuts;
+mod dictionaries;
 mod sound_inputs;
 mod support;

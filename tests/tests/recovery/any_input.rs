@@ -1,0 +1,207 @@
+//! No input makes recovery or listing panic, hang, or take more memory than twice its size and 64 MiB; and what recovery
+//! makes of it is complete.
+//!
+//! Tried are the inputs that broke other readers, as far as they are there, and 10,000 made here of sound ones: bits
+//! flipped, lengths that are wrong or huge, offsets that run in circles or overlap, pieces cut out, put in and torn off.
+//!
+//! Fails where a length is believed before it is checked, where a number overflows, and where an output would need
+//! recovery itself.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fs;
+use std::io::Cursor;
+use std::time::{Duration, Instant};
+
+use arrow_schema::{DataType, Field, Metadata};
+use ipc_core::{Compression, DictionaryHandling, Options};
+use ipc_recover::{Condition, Kind, RecoverOptions, Source, list, scan};
+use ipc_tests::allocations::{Counting, peak};
+use ipc_tests::arrays::Sharing;
+use ipc_tests::batches::{Batches, Plan, every_kind};
+use ipc_tests::framing::{footer, messages};
+use ipc_tests::random::Random;
+use ipc_tests::threads::within;
+use ipc_tests::{encode, outside};
+
+use crate::support::recover;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How an attempt at an input ended.
+fn attempt(bytes: &[u8], options: &RecoverOptions) -> &'static str {
+    match recover(bytes, options) {
+        Ok((output, report)) if output != bytes => {
+            let again = recover(&output, &RecoverOptions::default()).expect("an output can be recovered");
+            assert!(again.1.condition == Condition::Complete && again.0 == output, "{report:?}, then {:?}", again.1);
+            report.condition.name()
+        }
+        Ok((_, report)) => report.condition.name(),
+        Err(_) => "refused",
+    }
+}
+
+/// Tries everything with an input, and returns how it went without salvage and with it, and how much memory was held.
+fn try_all(name: &str, bytes: &[u8]) -> ([&'static str; 2], u64) {
+    let begin = Instant::now();
+    let all = || {
+        let mut source = Source::seekable(Cursor::new(bytes)).unwrap();
+        if let Ok(kind) = scan::recognize(&mut source) {
+            let stopped = list(&mut source, kind, |_, _| Ok::<_, Infallible>(()));
+            assert!(stopped.is_ok());
+        }
+        let default = RecoverOptions::default();
+        let other = if bytes.starts_with(b"ARROW1") { Kind::Stream } else { Kind::File };
+        let outcomes = [attempt(bytes, &default), attempt(bytes, &default.clone().with_salvage())];
+        if outcomes[1] != "refused" {
+            attempt(bytes, &default.with_salvage().with_format(other));
+        }
+        outcomes
+    };
+    let (outcomes, held) = peak(all);
+    // The outputs are held here, too, at most twice.
+    let allowed = 2 * bytes.len() as u64 + (64 << 20) + 2 * bytes.len() as u64;
+    assert!(held <= allowed, "{name}: {held} bytes held for an input of {}", bytes.len());
+    assert!(begin.elapsed() < Duration::from_secs(10), "{name}: {:?}", begin.elapsed());
+    (outcomes, held)
+}
+
+#[test]
+fn inputs_that_broke_other_readers() {
+    let Some(folder) = outside::data("fuzz") else { return };
+    let mut tried = 0;
+    for kind in ["arrow-ipc-file", "arrow-ipc-stream"] {
+        for entry in fs::read_dir(folder.join(kind)).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = fs::read(&path).unwrap();
+            within(Duration::from_secs(60), move || try_all(&path.display().to_string(), &bytes));
+            tried += 1;
+        }
+    }
+    println!("{tried} inputs that broke other readers");
+    assert!(tried > 60);
+}
+
+/// Sound inputs of both formats: plain and compressed, with dictionaries that grow; the last two with every kind of column.
+fn sound() -> Vec<Vec<u8>> {
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int16), Box::new(DataType::Utf8));
+    let few = vec![Field::new("number", DataType::Int64, true), Field::new("city", dictionary, true)];
+    let mut sound = Vec::new();
+    for (fields, rows, codecs) in [
+        (few, vec![5, 12, 0, 9, 6], &[Compression::None, Compression::Lz4][..]),
+        (every_kind(), vec![3, 0, 4], &[Compression::Lz4]),
+    ] {
+        let plan = Plan { fields, metadata: Metadata::from([("a", "b")]), rows, sharing: Sharing::Growing, seed: 3 };
+        let Batches { schema, batches, .. } = Batches::new(plan);
+        for compression in codecs {
+            let options = Options::builder().compression(*compression).dictionaries(DictionaryHandling::Delta);
+            let options = options.build().unwrap();
+            sound.push(encode::stream(&schema, &batches, &options).unwrap());
+            sound.push(encode::file(&schema, &batches, &options).unwrap());
+        }
+    }
+    sound
+}
+
+/// Where numbers stand in an input that are worth getting wrong: prefixes, flatbuffers, and the footer.
+fn metadata(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let is_file = bytes.starts_with(b"ARROW1");
+    let framing = messages(bytes, if is_file { 8 } else { 0 });
+    let mut places: Vec<_> = framing.messages.iter().map(|message| message.offset..message.flatbuffer.end).collect();
+    if is_file {
+        places.push(footer(bytes).start..bytes.len());
+    }
+    places
+}
+
+/// Damages an input in one of the ways above, and says in which.
+fn damage(bytes: &mut Vec<u8>, places: &[std::ops::Range<usize>], random: &mut Random) -> &'static str {
+    let place = random.pick(places).clone();
+    let word = |random: &mut Random, width: usize| {
+        let slots = (place.end - place.start) / width;
+        place.start + random.below(slots) * width
+    };
+    match random.below(9) {
+        0 => {
+            for _ in 0..=random.below(8) {
+                let at = random.below(bytes.len());
+                bytes[at] ^= 1 << random.below(8);
+            }
+            "bits flipped"
+        }
+        1 => {
+            for _ in 0..=random.below(4) {
+                let at = place.start + random.below(place.len());
+                bytes[at] ^= 1 << random.below(8);
+            }
+            "bits flipped in metadata"
+        }
+        2 => {
+            let at = word(random, 4);
+            let number = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+            let by = u32::try_from(random.below(64)).unwrap();
+            bytes[at..at + 4].copy_from_slice(&number.wrapping_add(by.wrapping_sub(32)).to_le_bytes());
+            "a wrong length or offset"
+        }
+        3 => {
+            let at = word(random, 4);
+            let huge = *random.pick(&[i32::MAX, i32::MIN, -1, i32::MAX - 7, 1 << 30]);
+            bytes[at..at + 4].copy_from_slice(&huge.to_le_bytes());
+            "a huge length of 32 bits"
+        }
+        4 => {
+            let at = word(random, 8);
+            let end = (at + 8).min(bytes.len());
+            let huge = *random.pick(&[i64::MAX, i64::MIN, -1, i64::MAX - 7, 1 << 40, 1 << 62]);
+            bytes[at..end].copy_from_slice(&huge.to_le_bytes()[..end - at]);
+            "a huge length of 64 bits"
+        }
+        5 => {
+            let (from, to) = (word(random, 8), word(random, 8));
+            let end = (from.max(to) + 8).min(bytes.len());
+            let width = end - from.max(to);
+            bytes.copy_within(from..from + width, to);
+            "numbers that repeat others"
+        }
+        6 => {
+            let length = random.below(bytes.len());
+            bytes.truncate(length);
+            "torn off"
+        }
+        7 => {
+            let (start, length) = (random.below(bytes.len()), random.below(200));
+            bytes.drain(start..(start + length).min(bytes.len()));
+            "a piece cut out"
+        }
+        _ => {
+            let (start, at) = (random.below(bytes.len()), random.below(bytes.len()));
+            let piece = bytes[start..(start + random.below(300)).min(bytes.len())].to_vec();
+            bytes.splice(at..at, piece);
+            "a piece put in"
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_damaged_inputs() {
+    let sound: Vec<_> = sound().into_iter().map(|bytes| (metadata(&bytes), bytes)).collect();
+    let (outcomes, highest) = within(Duration::from_secs(300), move || {
+        let mut random = Random::new(2026);
+        let (mut outcomes, mut highest) = (BTreeMap::new(), 0);
+        for number in 0..10_000 {
+            // Those with every kind of column take twenty times as long.
+            let (places, whole) = &sound[if number % 20 < 2 { 4 + number % 2 } else { number % 4 }];
+            let mut bytes = whole.clone();
+            let how = damage(&mut bytes, places, &mut random);
+            let (tried, held) = try_all(&format!("input {number}, {how}"), &bytes);
+            tried.into_iter().for_each(|outcome| *outcomes.entry(outcome).or_insert(0) += 1);
+            highest = highest.max(held);
+        }
+        (outcomes, highest)
+    });
+    println!(
+        "10,000 damaged inputs, each recovered with and without salvage: {outcomes:?}; at most {highest} bytes held"
+    );
+    assert!(outcomes.len() == 4 && outcomes.values().all(|count| *count > 100), "{outcomes:?}");
+}
