@@ -13,7 +13,14 @@ use std::fs;
 use std::io::Cursor;
 use std::time::{Duration, Instant};
 
+use arrow_ipc::convert::{IpcSchemaEncoder, try_fb_to_schema};
+use arrow_ipc::writer::DictionaryTracker;
+use arrow_ipc::{
+    FieldBuilder, FooterBuilder, MessageBuilder, MessageHeader, MetadataVersion, SchemaBuilder, Struct_Builder, Type,
+    root_as_footer,
+};
 use arrow_schema::{DataType, Field, Metadata};
+use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use ipc_core::{Compression, DictionaryHandling, Options};
 use ipc_recover::{Condition, Kind, RecoverOptions, Source, list, scan};
 use ipc_tests::allocations::{Counting, peak};
@@ -204,4 +211,79 @@ fn ten_thousand_damaged_inputs() {
         "10,000 damaged inputs, each recovered with and without salvage: {outcomes:?}; at most {highest} bytes held"
     );
     assert!(outcomes.len() == 4 && outcomes.values().all(|count| *count > 100), "{outcomes:?}");
+}
+
+/// A message of this flatbuffer.
+fn framed(flatbuffer: &[u8]) -> Vec<u8> {
+    let length = flatbuffer.len().next_multiple_of(8);
+    let mut message = [&[0xff; 4], &u32::try_from(length).unwrap().to_le_bytes()[..], flatbuffer].concat();
+    message.resize(8 + length, 0);
+    message
+}
+
+/// A schema of a struct of two fields, which are the same struct of two fields, and so on: 1 KB that looks like 2^40
+/// fields.
+#[test]
+fn a_schema_that_refers_to_itself_again_and_again() {
+    let mut fbb = FlatBufferBuilder::new();
+    let type_ = Struct_Builder::new(&mut fbb).finish().as_union_value();
+    let mut children: Option<WIPOffset<_>> = None;
+    for _ in 0..40 {
+        let mut field = FieldBuilder::new(&mut fbb);
+        field.add_type_type(Type::Struct_);
+        field.add_type_(type_);
+        if let Some(children) = children {
+            field.add_children(children);
+        }
+        let field = field.finish();
+        children = Some(fbb.create_vector(&[field, field]));
+    }
+    let mut schema = SchemaBuilder::new(&mut fbb);
+    schema.add_fields(children.unwrap());
+    let schema = schema.finish().as_union_value();
+    let mut message = MessageBuilder::new(&mut fbb);
+    message.add_version(MetadataVersion::V5);
+    message.add_header_type(MessageHeader::Schema);
+    message.add_header(schema);
+    let message = message.finish();
+    fbb.finish(message, None);
+    let bytes = framed(fbb.finished_data());
+    within(Duration::from_secs(60), move || assert_eq!(try_all("2^40 fields", &bytes).0, ["refused"; 2]));
+}
+
+/// Behind a message that is damaged, each byte starts what looks like the start of a message of most of the rest.
+#[test]
+fn messages_without_end_behind_the_damage() {
+    let whole = sound().remove(0);
+    let schema_end = messages(&whole, 0).messages[0].end();
+    let start = |length: u32| [&[0xff; 4], &length.to_le_bytes()[..], &4_u32.to_le_bytes()].concat();
+    let bytes = [&whole[..schema_end], &[0x11; 64], &start(3 << 20).repeat(400_000)].concat();
+    within(Duration::from_secs(120), move || {
+        // Whether it is taken for torn or damaged does not matter, as long as it ends.
+        try_all("4 MB of starts", &bytes);
+    });
+}
+
+/// A footer that names one message 100,000 times.
+#[test]
+fn a_footer_that_names_a_message_again_and_again() {
+    let whole = sound().remove(1);
+    let framing = messages(&whole, 8);
+    let footer = footer(&whole);
+    let schema = root_as_footer(&whole[footer.start..whole.len() - 10]).unwrap();
+    let schema = try_fb_to_schema(schema.schema().unwrap()).unwrap();
+    let mut fbb = FlatBufferBuilder::new();
+    let blocks = fbb.create_vector(&vec![footer.record_batches[0]; 100_000]);
+    let mut tracker = DictionaryTracker::new(false);
+    let schema = IpcSchemaEncoder::new().with_dictionary_tracker(&mut tracker).schema_to_fb_offset(&mut fbb, &schema);
+    let mut builder = FooterBuilder::new(&mut fbb);
+    builder.add_version(MetadataVersion::V5);
+    builder.add_schema(schema);
+    builder.add_recordBatches(blocks);
+    let root = builder.finish();
+    fbb.finish(root, None);
+    let length = u32::try_from(fbb.finished_data().len()).unwrap().to_le_bytes();
+    let bytes = [&whole[..framing.end.unwrap()], fbb.finished_data(), &length, b"ARROW1"].concat();
+    // The messages are whole, and the footer is the tail.
+    within(Duration::from_secs(60), move || assert_eq!(try_all("100,000 times", &bytes).0, ["torn"; 2]));
 }
