@@ -1,0 +1,145 @@
+//! `recover` keeps what is whole, tells what it cut and why, refuses what is damaged before its tail, and never touches
+//! its input.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{batch, file, folder, inspect, names, program, put, read, stream, text};
+
+fn recover(input: &Path, output: &Path, further: &[&str]) -> Output {
+    let mut command = program();
+    command.arg("recover").arg(input).arg("--output").arg(output).args(further).stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+/// What `recover --json` says; it must go well.
+fn recovered(input: &Path, output: &Path, further: &[&str]) -> Value {
+    let before = fs::read(input).unwrap();
+    let done = recover(input, output, &[&["--json"], further].concat());
+    assert!(done.status.success() && done.stderr.is_empty(), "{}", text(&done.stderr));
+    assert_eq!(fs::read(input).unwrap(), before, "the input is not touched");
+    serde_json::from_slice(&done.stdout).unwrap()
+}
+
+#[test]
+fn what_is_whole_comes_back() {
+    let folder = folder();
+    let batches: Vec<_> = (0..5).map(|number| batch(number, 100)).collect();
+    for (name, whole) in [("a.arrow", file(&batches)), ("a.arrows", stream(&batches))] {
+        let input = put(&folder, name, &whole);
+        let fourth = inspect(&input).0["messages"][4]["offset"].as_u64().unwrap();
+        fs::write(&input, &whole[..usize::try_from(fourth).unwrap() + 500]).unwrap();
+        let output = folder.path().join("out");
+        let said = recovered(&input, &output, &[]);
+        assert_eq!(read(&output), batches[..3], "{name}");
+        assert!(inspect(&output).1, "{name} is complete now");
+        assert_eq!((&said["condition"], &said["input_format"]), (&"torn".into(), &said["format"]));
+        assert_eq!((&said["kept"]["record_batches"], &said["kept"]["rows"]), (&3.into(), &300.into()));
+        assert_eq!((&said["cut"]["bytes"], &said["cuts"][0]["offset"]), (&500.into(), &fourth.into()));
+        assert!(said["cuts"][0]["reason"].as_str().unwrap().starts_with("truncated"), "{said}");
+        assert_eq!(said["written_bytes"], fs::metadata(&output).unwrap().len());
+
+        let told = text(&recover(&input, &output, &[]).stderr);
+        assert!(told.contains("torn") && told.contains("kept 300 rows in 3 record batches"), "{told}");
+        assert!(told.contains(&format!("cut 500 B from byte {fourth} on")), "{told}");
+        fs::remove_file(&output).unwrap();
+    }
+}
+
+#[test]
+fn what_is_sound_is_copied() {
+    let folder = folder();
+    for (name, whole) in [("a.arrow", file(&[batch(1, 5)])), ("a.arrows", stream(&[batch(1, 5)]))] {
+        let (input, output) = (put(&folder, name, &whole), folder.path().join("out"));
+        assert_eq!(recovered(&input, &output, &[])["condition"], "complete");
+        assert_eq!(fs::read(&output).unwrap(), whole);
+        assert!(text(&recover(&input, &output, &[]).stderr).contains("already complete"));
+        assert!(recover(&input, &output, &["--quiet"]).stderr.is_empty());
+    }
+}
+
+#[test]
+fn the_format_can_be_chosen() {
+    let folder = folder();
+    let input = put(&folder, "a.arrows", &stream(&[batch(1, 5), batch(2, 6)]));
+    let output = folder.path().join("out");
+    assert_eq!(recovered(&input, &output, &["--format", "file"])["format"], "file");
+    assert!(fs::read(&output).unwrap().starts_with(b"ARROW1"));
+    assert_eq!(read(&output), [batch(1, 5), batch(2, 6)]);
+    assert_eq!(recovered(&output, &folder.path().join("back"), &["--format", "stream"])["format"], "stream");
+    assert_eq!(read(&folder.path().join("back")), [batch(1, 5), batch(2, 6)]);
+}
+
+#[test]
+fn damage_before_the_tail_is_refused_unless_it_is_to_be_salvaged() {
+    let folder = folder();
+    let batches: Vec<_> = (0..4).map(|number| batch(number, 100)).collect();
+    let mut whole = file(&batches);
+    let input = put(&folder, "a.arrow", &whole);
+    let said = inspect(&input).0;
+    let second = said["messages"][2]["offset"].as_u64().unwrap();
+    let third = &said["messages"][3]["offset"];
+    let at = usize::try_from(second).unwrap();
+    whole[at..at + 64].fill(0x11);
+    fs::write(&input, &whole).unwrap();
+    let output = folder.path().join("out");
+    let done = recover(&input, &output, &[]);
+    let told = text(&done.stderr);
+    assert_eq!((done.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+    for part in ["a.arrow: ", "damaged before its tail", &format!("at byte {second}"), "--salvage"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(told.contains(&format!("from byte {third} on")), "{told}");
+    assert_eq!(names(folder.path()), std::slice::from_ref(&input), "nothing is left behind");
+    let said = recovered(&input, &output, &["--salvage"]);
+    assert_eq!((&said["condition"], &said["cuts"][0]["offset"]), (&"damaged".into(), &second.into()));
+    assert_eq!(read(&output), [batches[0].clone(), batches[2].clone(), batches[3].clone()]);
+}
+
+#[test]
+fn what_is_beyond_recovery_is_refused() {
+    let folder = folder();
+    let whole = stream(&[batch(1, 5)]);
+    let inputs = [("empty", &b""[..]), ("text", b"no Arrow at all"), ("schema", &whole[..40])];
+    for (name, bytes) in inputs {
+        let (input, output) = (put(&folder, name, bytes), folder.path().join("out"));
+        let done = recover(&input, &output, &["--salvage"]);
+        let told = text(&done.stderr);
+        assert_eq!((done.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+        assert!(told.contains("nothing can be recovered") && !output.exists(), "{told}");
+    }
+}
+
+#[test]
+fn the_input_is_never_the_output() {
+    let folder = folder();
+    let whole = stream(&[batch(1, 5)]);
+    let input = put(&folder, "a.arrows", &whole[..whole.len() - 8]);
+    let mut outputs: Vec<PathBuf> = vec![input.clone(), folder.path().join(".").join("a.arrows")];
+    let link = folder.path().join("link");
+    if fs::hard_link(&input, &link).is_ok() {
+        outputs.push(link);
+    }
+    for output in outputs {
+        let done = recover(&input, &output, &[]);
+        assert_eq!(done.status.code(), Some(1), "{output:?}");
+        assert!(text(&done.stderr).contains("is the output, too"));
+        assert_eq!(fs::read(&input).unwrap(), whole[..whole.len() - 8]);
+    }
+}
+
+#[test]
+fn a_pipe_can_be_recovered() {
+    let folder = folder();
+    let whole = file(&[batch(1, 5), batch(2, 5)]);
+    let input = put(&folder, "a.arrow", &whole[..whole.len() - 20]);
+    let stdin = Stdio::from(fs::File::open(&input).unwrap());
+    let done = program().args(["recover", "-", "--output", "-", "--json"]).stdin(stdin).output().unwrap();
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let said: Value = serde_json::from_slice(&done.stderr).unwrap();
+    assert_eq!(said["kept"]["record_batches"], 2);
+    assert_eq!(read(&put(&folder, "out", &done.stdout)).len(), 2);
+}
