@@ -1,16 +1,14 @@
 //! The output, which appears under its name only when it is complete.
 //!
-//! A regular file is written to a temporary file in the same folder, which [`Output::complete`] renames. An [`Output`]
-//! that is dropped before removes it. Anything else - the standard output, a device, a named pipe - is written directly.
-//!
-//! The rename survives the end of this program, however it comes; the end of the machine is left to the file system.
+//! A regular file is an [`OutputFile`]: written under another name until [`Output::complete`], and removed if it is dropped
+//! before. Anything else - the standard output, a device, a named pipe - is written directly.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use tempfile::TempPath;
+use ipc_output::OutputFile;
 
 use crate::error::{Error, Result};
 use crate::source::is_standard;
@@ -32,33 +30,32 @@ pub(crate) struct Failure(Arc<OnceLock<io::Error>>);
 #[derive(Debug)]
 pub(crate) struct Output {
     name: String,
-    /// The temporary file, and what it is to be called.
-    temporary: Option<(TempPath, PathBuf)>,
+    /// The file, if it is one. Kept apart from the sink: threads that are left behind after an error keep that.
+    file: Option<OutputFile>,
 }
 
 impl Output {
     /// Creates the output and the sink that fills it.
     pub(crate) fn create(path: &Path) -> Result<(Self, Sink)> {
         let name = display_name(path);
-        let failed = |error: io::Error| Error::output(&name, plain(&error));
+        let failed = |error: io::Error| Error::output(&name, error);
         if is_standard(path) {
             if io::stdout().is_terminal() {
                 return Err(Error::output(&name, "is a terminal; redirect it, or give --output a file"));
             }
             let sink = Sink::new(standard_output().map_err(failed)?);
-            return Ok((Self { name, temporary: None }, sink));
+            return Ok((Self { name, file: None }, sink));
         }
-        // Through a symbolic link, like any program that writes.
-        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        match fs::metadata(&target) {
+        match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => Err(Error::output(&name, "is a directory")),
             Ok(metadata) if !metadata.is_file() => {
-                let sink = OpenOptions::new().write(true).open(&target).map_err(failed)?;
-                Ok((Self { name, temporary: None }, Sink::new(Box::new(sink))))
+                let sink = OpenOptions::new().write(true).open(path).map_err(failed)?;
+                Ok((Self { name, file: None }, Sink::new(Box::new(sink))))
             }
             _ => {
-                let (file, temporary) = create_beside(&target).map_err(failed)?;
-                Ok((Self { name, temporary: Some((temporary, target)) }, Sink::new(Box::new(file))))
+                let file = OutputFile::create(path).map_err(failed)?;
+                let sink = file.as_file().try_clone().map_err(failed)?;
+                Ok((Self { name, file: Some(file) }, Sink::new(Box::new(sink))))
             }
         }
     }
@@ -67,10 +64,13 @@ impl Output {
         &self.name
     }
 
-    /// Gives the output its name.
+    /// Brings the output to the storage device, and gives it its name.
     pub(crate) fn complete(self) -> Result<()> {
-        let Some((temporary, target)) = self.temporary else { return Ok(()) };
-        temporary.persist(target).map_err(|error| Error::output(&self.name, plain(&error.error)))
+        let Some(file) = self.file else { return Ok(()) };
+        file.complete().map_err(|error| match error {
+            ipc_output::Error::Incomplete(error) => Error::output(&self.name, error),
+            other => Error::output(&self.name, with_source(&other)),
+        })
     }
 }
 
@@ -134,18 +134,6 @@ pub(crate) fn display_name(path: &Path) -> String {
     if is_standard(path) { "standard output".to_owned() } else { path.display().to_string() }
 }
 
-fn create_beside(target: &Path) -> io::Result<(File, TempPath)> {
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Asked first, since the error of the temporary file would speak of a name that nobody gave.
-    fs::metadata(folder)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".arrow-ipc-").suffix(".tmp");
-    // As of any new file: the umask takes its share.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).map(tempfile::NamedTempFile::into_parts)
-}
-
 /// The standard output without the line buffer that the standard library puts before it.
 #[cfg(unix)]
 fn standard_output() -> io::Result<Box<dyn Write + Send>> {
@@ -185,8 +173,6 @@ fn identity_of_input(_: &Path) -> Option<(u64, u64)> {
     None
 }
 
-/// An error of the system without the temporary file's name, which says nothing to anybody.
-fn plain(error: &io::Error) -> String {
-    let inner = error.get_ref().and_then(|wrapped| wrapped.source());
-    inner.map_or_else(|| error.to_string(), ToString::to_string)
+fn with_source(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }

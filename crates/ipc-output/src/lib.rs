@@ -1,0 +1,239 @@
+//! A file that is there complete or not at all, as a sink for Arrow IPC writers.
+//!
+//! An [`OutputFile`] is written under another name, in the folder where it belongs. [`OutputFile::complete`] gives it its
+//! name once all of it is on the storage device. Until then, what stood under that name before stays; an output that is
+//! dropped, since an error came first, leaves nothing behind.
+//!
+//! ```
+//! use arrow_array::record_batch;
+//! use ipc_output::OutputFile;
+//! use ipc_shared::SharedWriter;
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("heights.arrow");
+//! let writer = SharedWriter::file(OutputFile::create(&path)?).build()?;
+//! writer.write(&record_batch!(("height", Int32, [154, 23])).unwrap())?;
+//! writer.close()?;
+//! assert!(!path.exists());
+//! writer.into_inner()?.complete()?;
+//! assert!(path.exists());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it rests on
+//!
+//! The file is synced, closed and renamed, and then its folder is synced. A rename within a folder replaces one file by
+//! another in one step, so a reader sees the old file or the new one. Without the first sync, a loss of power could leave
+//! an empty file under the name; without the last, the old file. Where folders cannot be synced, as on Windows and on
+//! some network file systems, the last step is the file system's.
+//!
+//! A process that is killed leaves the file under its other name, `.arrow-ipc-` and so on. Nobody reads it as an output, and it
+//! may be removed.
+//!
+//! # What it does not do
+//!
+//! It replaces regular files only. Devices, pipes and the standard output are written directly, by whoever wants to. Two
+//! that write to the same name do not disturb each other: the one that completes last is there.
+
+#![forbid(unsafe_code)]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::path::{Path, PathBuf};
+
+use ipc_core::{Durable, FileTail, Truncate};
+use tempfile::TempPath;
+
+/// A file in the making. It has its name once it is [complete](Self::complete), and is removed if it is dropped before.
+///
+/// It can be [cut back](Truncate) and [synced](Durable), so a writer to it can roll back.
+#[derive(Debug)]
+pub struct OutputFile {
+    file: FileTail,
+    temporary: TempPath,
+    path: PathBuf,
+    /// Of a sync that failed: what it was to bring to the device may be gone, and another sync would not tell.
+    doubt: Option<ErrorKind>,
+}
+
+/// Why an output has not been completed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It could not be synced or renamed. What stood under its name before still does, and the output is gone.
+    #[error("the output could not be completed")]
+    Incomplete(#[source] io::Error),
+
+    /// It is complete under its name, but its folder could not be synced: after a loss of power the name may again be
+    /// that of what stood there before.
+    #[error("the output is complete, but a loss of power may undo that")]
+    Unsettled(#[source] io::Error),
+}
+
+impl OutputFile {
+    /// Begins an output that will be called `path`; if that is a symbolic link, what the link points to. It gets the
+    /// permissions of any new file.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder is missing or may not be written to, or something other than a regular file stands there.
+    pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = fs::canonicalize(&path).unwrap_or_else(|_| path.as_ref().to_owned());
+        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "is not a regular file"));
+        }
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".arrow-ipc-").suffix(".tmp");
+        let create = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        let (file, temporary) = builder.make_in(folder_of(&path), create)?.into_parts();
+        Ok(Self { file: FileTail::new(file)?, temporary, path, doubt: None })
+    }
+
+    /// The name it will have.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file, under whatever name.
+    #[must_use]
+    pub fn as_file(&self) -> &File {
+        self.file.get_ref()
+    }
+
+    /// Gives the output its name, once all of it is on the storage device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Incomplete`] where that failed, or a sync had failed before; [`Error::Unsettled`] where it came so far that
+    /// only the folder could not be synced.
+    pub fn complete(self) -> Result<(), Error> {
+        if let Some(kind) = self.doubt {
+            return Err(Error::Incomplete(kind.into()));
+        }
+        self.as_file().sync_all().map_err(Error::Incomplete)?;
+        drop(self.file);
+        self.temporary.persist(&self.path).map_err(|error| Error::Incomplete(error.error))?;
+        sync_folder(folder_of(&self.path)).map_err(Error::Unsettled)
+    }
+}
+
+impl Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.file.write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Truncate for OutputFile {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.file.truncate(length)
+    }
+}
+
+impl Durable for OutputFile {
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync().inspect_err(|error| self.doubt = Some(error.kind()))
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes the names in a folder durable, where the system can.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<PathBuf> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    #[test]
+    fn what_stood_there_stays_until_the_output_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        fs::write(&path, "before").unwrap();
+        let mut output = OutputFile::create(&path).unwrap();
+        output.write_all(b"new and torn").unwrap();
+        output.truncate(3).unwrap();
+        output.sync().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"before");
+        output.complete().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(folder.path()), [path]);
+    }
+
+    #[test]
+    fn one_that_is_dropped_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut output = OutputFile::create(folder.path().join("out")).unwrap();
+        output.write_all(b"new").unwrap();
+        assert_eq!(names(folder.path()).len(), 1, "it is written where it belongs");
+        drop(output);
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn one_that_cannot_be_renamed_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let output = OutputFile::create(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(output.complete(), Err(Error::Incomplete(_))));
+        assert_eq!(names(folder.path()), [path], "what came in between");
+    }
+
+    #[test]
+    fn a_sync_that_failed_is_not_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut output = OutputFile::create(folder.path().join("out")).unwrap();
+        output.doubt = Some(ErrorKind::StorageFull);
+        assert!(matches!(output.complete(), Err(Error::Incomplete(error)) if error.kind() == ErrorKind::StorageFull));
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn nothing_but_a_file_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(OutputFile::create(folder.path()).unwrap_err().to_string(), "is not a regular file");
+        let nowhere = OutputFile::create(folder.path().join("nowhere/out")).unwrap_err();
+        assert_eq!(nowhere.kind(), ErrorKind::NotFound);
+        assert!(!nowhere.to_string().contains("arrow-ipc"), "a name that nobody gave: {nowhere}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_its_target_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        fs::write(&target, "before").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let mut output = OutputFile::create(&link).unwrap();
+        output.write_all(b"new").unwrap();
+        output.complete().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+}
