@@ -1,32 +1,123 @@
-//! Ours, a peer and the floor side by side: `cargo run --release -p ipc-bench`.
-//!
-//! Each line compares two ways to write the same batches. They run in turn, round by round, so that a change in the
-//! machine's speed meets both; the figure is the median of the rounds' ratios, with the middle half beside it. A third
-//! contender, ours once more, is the control: how far it is from 1 is how far to trust the line.
-//!
-//! - [`batches`]: what is written.
-//! - [`measure`]: how two ways are compared.
-//! - [`sinks`]: where it is written to.
-//! - [`encode`], [`files`], [`codecs`], [`threads`]: the lines, by what they are about.
-//!
-//! Arguments, if any, choose the lines whose names contain one of them. `--quick` runs fewer rounds.
+//! The bench, as a program. `cargo xtask bench` and `cargo xtask counts` build it and run it.
 
-mod batches;
-mod codecs;
-mod encode;
-mod files;
-mod measure;
-mod sinks;
-mod threads;
+#![forbid(unsafe_code)]
 
-use crate::measure::Bench;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-fn main() {
-    let (flags, filters): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
-    let mut bench = Bench::new(filters, flags.iter().any(|flag| flag == "--quick"));
-    encode::run(&mut bench);
-    files::run(&mut bench);
-    codecs::run(&mut bench);
-    threads::run(&mut bench);
-    bench.report();
+use clap::{Parser, Subcommand};
+use ipc_bench::counts::{self, Who};
+use ipc_bench::measure::{Bench, Effort};
+use ipc_bench::probes::{self, Probe};
+use ipc_bench::report::{self, machine::Machine};
+use ipc_bench::{growth, latency, lines};
+
+#[derive(Parser)]
+#[command(name = "ipc-bench")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Measures, and writes the report.
+    Run(Run),
+    /// Counts ours, and compares with the stored baseline.
+    Counts {
+        /// Store what is counted as the baseline.
+        #[arg(long)]
+        renew: bool,
+    },
+    /// Measures what needs a process of its own.
+    #[command(hide = true)]
+    Probe { probe: Probe, batches: usize },
+    /// Writes batches, to be counted from outside.
+    #[command(hide = true)]
+    Repeat { case: String, who: Who, batches: usize },
+}
+
+#[derive(clap::Args)]
+struct Run {
+    /// Only the lines that have a target, and few rounds: less than five minutes.
+    #[arg(long)]
+    quick: bool,
+
+    /// One short round: shows that everything runs, and measures nothing.
+    #[arg(long, conflicts_with = "quick")]
+    smoke: bool,
+
+    /// The folder for the report, and for files while they are measured.
+    #[arg(long)]
+    output: PathBuf,
+
+    /// Only lines whose names contain one of these.
+    filters: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Run(arguments) => run(arguments),
+        Task::Counts { renew: false } => counts::check(&baseline()).map_err(|differences| {
+            format!("{differences}\nif that is meant, store it with `cargo xtask counts --renew`").into()
+        }),
+        Task::Counts { renew: true } => counts::renew(&baseline()).map_err(Into::into),
+        Task::Probe { probe, batches } => {
+            probe.run(batches);
+            Ok(())
+        }
+        Task::Repeat { case, who, batches } => repeat(&case, who, batches),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Run) -> Result<(), Box<dyn Error>> {
+    let Run { quick, smoke, output, filters } = arguments;
+    let effort = match (quick, smoke) {
+        (true, _) => Effort::Quick,
+        (_, true) => Effort::Smoke,
+        _ => Effort::Full,
+    };
+    fs::create_dir_all(&output)?;
+    let machine = Machine::here();
+    eprintln!("{machine}");
+    let mut bench = Bench::new(effort, filters, &output);
+    counts::run(&mut bench);
+    lines::run_sizes(&mut bench, &lines::sizes());
+    lines::run(&mut bench, &lines::targets());
+    latency::run(&mut bench);
+    probes::run(&mut bench);
+    let series = growth::run(&mut bench);
+    if effort != Effort::Quick {
+        lines::run(&mut bench, &lines::matrix());
+    }
+    if bench.figures().is_empty() {
+        return Err("no line's name contains what is asked for".into());
+    }
+    for file in report::write(&output, &machine, bench.figures(), &series)? {
+        println!("{}", file.display());
+    }
+    let missed: Vec<_> = bench.figures().iter().filter(|figure| figure.is_reached() == Some(false)).collect();
+    println!("{} lines, {} of them not reached", bench.figures().len(), missed.len());
+    missed.iter().for_each(|figure| println!("not reached: {figure}"));
+    Ok(())
+}
+
+fn repeat(case: &str, who: Who, batches: usize) -> Result<(), Box<dyn Error>> {
+    let setup = counts::setup_named(case).ok_or_else(|| format!("no case is called `{case}`"))?;
+    counts::callgrind::repeat(who, &setup, batches);
+    Ok(())
+}
+
+/// The stored counts.
+fn baseline() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("counts.json")
 }

@@ -1,96 +1,210 @@
-//! Comparing two ways of doing the same, fairly.
+//! Comparing ours with a peer, fairly.
+//!
+//! A [`Line`] says what is compared, [`Bench::compare`] does it: the two run in turn, round by round, so that a change
+//! in the machine's speed meets both, and a third contender, ours once more, is the control. The figure is the median
+//! of the rounds' ratios; with it go the middle half of them and the median of the control, which would be 1 on a
+//! quiet machine: how far it is from 1 is how far to trust the line.
+//!
+//! Whatever is measured, less is better, and a ratio above 1 means that ours is better.
 
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long one contender runs in one round.
-const SLICE: Duration = Duration::from_millis(40);
+use crate::figure::{Figure, Line};
 
-/// The lines so far.
-pub(crate) struct Bench {
-    filters: Vec<String>,
-    rounds: usize,
-    lines: Vec<Line>,
+/// How long and how often things are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    /// Just so that everything has run once. The figures mean nothing.
+    Smoke,
+    /// The lines that have a target, in under five minutes.
+    Quick,
+    /// Everything.
+    Full,
 }
 
-struct Line {
-    name: String,
-    ours: Duration,
-    /// The peer's time over ours: the quartiles.
-    ratio: [f64; 3],
-    /// Ours over ours once more: the median.
-    control: f64,
-    target: f64,
+impl Effort {
+    /// How often each contender runs.
+    #[must_use]
+    pub fn rounds(self) -> usize {
+        match self {
+            Self::Smoke => 1,
+            Self::Quick => 7,
+            Self::Full => 21,
+        }
+    }
+
+    /// How long one contender runs in one round.
+    fn slice(self) -> Duration {
+        match self {
+            Self::Smoke => Duration::from_millis(1),
+            Self::Quick | Self::Full => Duration::from_millis(40),
+        }
+    }
+}
+
+/// A run: what is asked for, and the figures so far.
+#[derive(Debug)]
+pub struct Bench {
+    effort: Effort,
+    filters: Vec<String>,
+    folder: PathBuf,
+    figures: Vec<Figure>,
 }
 
 impl Bench {
-    pub(crate) fn new(filters: Vec<String>, quick: bool) -> Self {
-        Self { filters, rounds: if quick { 5 } else { 21 }, lines: Vec::new() }
+    /// A run of the lines whose names contain one of `filters`, or of all, with files in `folder`.
+    #[must_use]
+    pub fn new(effort: Effort, filters: Vec<String>, folder: &Path) -> Self {
+        Self { effort, filters, folder: folder.to_owned(), figures: Vec::new() }
     }
 
-    /// Compares `ours` with `peer`, each of which does its work so many times. `target` is the least ratio to reach.
-    pub(crate) fn compare(
-        &mut self,
-        name: &str,
-        target: f64,
-        mut ours: impl FnMut(usize),
-        mut peer: impl FnMut(usize),
-    ) {
-        if !self.filters.is_empty() && !self.filters.iter().any(|filter| name.contains(filter)) {
-            return;
+    /// How much is asked for.
+    #[must_use]
+    pub fn effort(&self) -> Effort {
+        self.effort
+    }
+
+    /// Where files may be written.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether a line, by its name, is asked for. For those who want to know before they prepare it.
+    #[must_use]
+    pub fn wants(&self, name: &impl fmt::Display) -> bool {
+        let name = name.to_string();
+        self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter))
+    }
+
+    /// Compares the time that `ours` and `peer` take; each does its work so many times. Does nothing where the line is
+    /// not asked for.
+    pub fn compare(&mut self, line: Line, ours: impl FnMut(usize), peer: impl FnMut(usize)) {
+        if self.wants(&line) {
+            let measured = self.time(ours, peer).divided(line.batches());
+            self.push(measured.into_figure(line));
         }
-        let (our_times, peer_times) = (repetitions(&mut ours), repetitions(&mut peer));
-        let mut rounds: Vec<[f64; 3]> = Vec::new();
-        for round in 0..self.rounds {
-            let mut times = [0.0; 3];
+    }
+
+    /// Compares figures that `ours` and `peer` make each time they are called.
+    pub fn compare_samples(&mut self, line: Line, mut ours: impl FnMut() -> f64, mut peer: impl FnMut() -> f64) {
+        if self.wants(&line) {
+            let measured = self.sample(|contender| match contender {
+                Contender::Ours => ours(),
+                Contender::Peer => peer(),
+            });
+            self.push(measured.into_figure(line));
+        }
+    }
+
+    /// Notes figures that need no repetition, such as counts.
+    pub fn note(&mut self, line: Line, ours: f64, peer: f64) {
+        if self.wants(&line) {
+            let [ours, peer] = [ours, peer].map(|figure| figure / line.batches());
+            let ratio = ratio(ours, peer);
+            self.push(Figure { line, ours, peer, ratio, spread: [ratio; 2], control: None });
+        }
+    }
+
+    /// Measures the time that one piece of work takes each, in seconds.
+    pub fn time(&self, mut ours: impl FnMut(usize), mut peer: impl FnMut(usize)) -> Measured {
+        let slice = self.effort.slice();
+        let (our_times, peer_times) = (repetitions(&mut ours, slice), repetitions(&mut peer, slice));
+        self.sample(|contender| match contender {
+            Contender::Ours => seconds(&mut ours, our_times),
+            Contender::Peer => seconds(&mut peer, peer_times),
+        })
+    }
+
+    /// The figures so far.
+    #[must_use]
+    pub fn figures(&self) -> &[Figure] {
+        &self.figures
+    }
+
+    /// Takes samples of ours, the peer and the control in turn.
+    fn sample(&self, mut sample: impl FnMut(Contender) -> f64) -> Measured {
+        let rounds = (0..self.effort.rounds()).map(|round| {
+            let mut samples = [0.0; 3];
             // The order turns, so that nobody always comes after the same neighbour.
-            for contender in [0, 1, 2].map(|i| (i + round) % 3) {
-                times[contender] = match contender {
-                    1 => seconds(&mut peer, peer_times),
-                    _ => seconds(&mut ours, our_times),
-                };
+            for index in [0, 1, 2].map(|i| (i + round) % 3) {
+                samples[index] = sample(if index == 1 { Contender::Peer } else { Contender::Ours });
             }
-            rounds.push(times);
-        }
-        let quartiles = |of: &dyn Fn(&[f64; 3]) -> f64| {
-            let mut all: Vec<f64> = rounds.iter().map(of).collect();
-            all.sort_by(f64::total_cmp);
-            [all[all.len() / 4], all[all.len() / 2], all[all.len() * 3 / 4]]
-        };
-        self.lines.push(Line {
-            name: name.to_owned(),
-            ours: Duration::from_secs_f64(quartiles(&|times| times[0])[1]),
-            ratio: quartiles(&|times| times[1] / times[0]),
-            control: quartiles(&|times| times[2] / times[0])[1],
-            target,
+            samples
         });
-        eprintln!("{}", self.lines.last().expect("a line has just been added").row());
+        Measured { rounds: rounds.collect() }
     }
 
-    pub(crate) fn report(&self) {
-        println!("| line | ours | ratio | middle half | control | to reach | |\n|---|---|---|---|---|---|---|");
-        self.lines.iter().for_each(|line| println!("{}", line.row()));
-    }
-}
-
-impl Line {
-    fn row(&self) -> String {
-        let Self { name, ours, ratio: [low, median, high], control, target } = self;
-        let verdict = if median >= target { "reached" } else { "not reached" };
-        format!(
-            "| {name} | {ours:.2?} | {median:.2} | {low:.2} to {high:.2} | {control:.2} | {target:.2} | {verdict} |"
-        )
+    fn push(&mut self, figure: Figure) {
+        eprintln!("{figure}");
+        self.figures.push(figure);
     }
 }
 
-/// How often a contender's work fits a slice of time.
-fn repetitions(work: &mut impl FnMut(usize)) -> usize {
+enum Contender {
+    Ours,
+    Peer,
+}
+
+/// What was measured: in each round ours, the peer, and ours once more.
+#[derive(Debug)]
+pub struct Measured {
+    rounds: Vec<[f64; 3]>,
+}
+
+impl Measured {
+    /// Ours.
+    #[must_use]
+    pub fn ours(&self) -> f64 {
+        self.quartiles(|&[ours, ..]| ours)[1]
+    }
+
+    /// The peer.
+    #[must_use]
+    pub fn peer(&self) -> f64 {
+        self.quartiles(|&[_, peer, _]| peer)[1]
+    }
+
+    /// The same for one of so many parts.
+    #[must_use]
+    pub fn divided(self, parts: f64) -> Self {
+        Self { rounds: self.rounds.into_iter().map(|round| round.map(|sample| sample / parts)).collect() }
+    }
+
+    fn into_figure(self, line: Line) -> Figure {
+        let [low, median, high] = self.quartiles(|&[ours, peer, _]| ratio(ours, peer));
+        Figure {
+            ours: self.ours(),
+            peer: self.peer(),
+            ratio: median,
+            spread: [low, high],
+            control: Some(self.quartiles(|&[ours, _, again]| ratio(ours, again))[1]),
+            line,
+        }
+    }
+
+    fn quartiles(&self, of: impl Fn(&[f64; 3]) -> f64) -> [f64; 3] {
+        let mut all: Vec<f64> = self.rounds.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        [all[all.len() / 4], all[all.len() / 2], all[all.len() * 3 / 4]]
+    }
+}
+
+/// How many times as much the peer needs. Nothing is infinitely better than something, and as good as nothing.
+fn ratio(ours: f64, peer: f64) -> f64 {
+    if ours == peer { 1.0 } else { peer / ours }
+}
+
+/// How often a contender's work fits a slice of time; warms it up on the way.
+fn repetitions(work: &mut impl FnMut(usize), slice: Duration) -> usize {
     work(1);
     let mut times = 1;
     loop {
         let start = Instant::now();
         work(times);
-        let elapsed = start.elapsed();
-        if elapsed >= SLICE / 2 {
+        if start.elapsed() >= slice / 2 {
             return times;
         }
         times *= 2;
@@ -103,4 +217,63 @@ fn seconds(work: &mut impl FnMut(usize), times: usize) -> f64 {
     let start = Instant::now();
     work(times);
     start.elapsed().as_secs_f64() / times as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figure::Metric;
+
+    fn bench(filters: &[&str]) -> Bench {
+        Bench::new(Effort::Quick, filters.iter().map(ToString::to_string).collect(), Path::new("."))
+    }
+
+    #[test]
+    fn the_median_of_the_ratios_is_reported_and_the_control_is_ours() {
+        let mut bench = bench(&[]);
+        let (mut ours, mut peers) = (0.0, 0.0);
+        let mut next_ours = || {
+            ours += 1.0;
+            if ours == 3.0 { 1000.0 } else { 2.0 }
+        };
+        let mut next_peer = || {
+            peers += 1.0;
+            if peers < 3.0 { 6.0 } else { 8.0 }
+        };
+        bench.compare_samples(Line::new("case", Metric::Tail, "peer").at_least(3.5), &mut next_ours, &mut next_peer);
+        let [figure] = bench.figures() else { panic!("{:?}", bench.figures()) };
+        assert_eq!((figure.ours, figure.peer, figure.ratio), (2.0, 8.0, 4.0));
+        assert_eq!((figure.spread, figure.control), ([3.0, 4.0], Some(1.0)));
+        assert_eq!(figure.is_reached(), Some(true));
+    }
+
+    #[test]
+    fn nothing_is_infinitely_better_than_something_and_as_good_as_nothing() {
+        let mut bench = bench(&[]);
+        let line = || Line::new("case", Metric::Allocations, "peer").nothing();
+        bench.note(line(), 0.0, 44.0);
+        bench.note(line(), 0.0, 0.0);
+        bench.note(line(), 1.0, 44.0);
+        let verdicts: Vec<_> = bench.figures().iter().map(|figure| (figure.ratio, figure.is_reached())).collect();
+        assert_eq!(verdicts, [(f64::INFINITY, Some(true)), (1.0, Some(true)), (44.0, Some(false))]);
+    }
+
+    #[test]
+    fn only_what_is_asked_for_runs() {
+        let mut bench = bench(&["lz4", "FileWriter"]);
+        for (case, peer, runs) in [("a, lz4", "b", true), ("a, raw", "FileWriter", true), ("a, raw", "b", false)] {
+            let line = Line::new(case, Metric::Time, peer);
+            assert_eq!(bench.wants(&line), runs, "{line}");
+            let before = bench.figures().len();
+            bench.compare_samples(line, || 1.0, || 1.0);
+            assert_eq!(bench.figures().len() > before, runs);
+        }
+    }
+
+    #[test]
+    fn work_is_repeated_until_it_fills_half_a_slice() {
+        let work = |times| (0..times).for_each(|_| std::thread::sleep(Duration::from_micros(300)));
+        let times = repetitions(&mut { work }, Duration::from_millis(8));
+        assert!(times <= 16 && times.is_power_of_two(), "{times}");
+    }
 }

@@ -6,7 +6,8 @@
 //! - [`cargo`] and [`workspace`]: cargo commands, and what cargo knows about this workspace.
 //! - [`tools`]: programs that not everybody has.
 //!
-//! A chore needs no environment variables and no other command before it. It changes nothing but the target directory.
+//! A chore needs no environment variables and no other command before it. It changes nothing but the target directory,
+//! unless it is told to: `counts --renew` and `bench --output`.
 
 #![forbid(unsafe_code)]
 
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::chores::{core_mutants, coverage, deny, loom, semver, shuttle, test, valgrind};
+use crate::chores::{bench, core_mutants, counts, coverage, deny, loom, semver, shuttle, test, valgrind};
 use crate::error::Result;
 use crate::workspace::Workspace;
 
@@ -37,6 +38,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Chore {
     Test(test::Arguments),
+    Bench(bench::Arguments),
+    Counts(counts::Arguments),
     Loom(loom::Arguments),
     /// Tries the shared writer under random schedules.
     Shuttle,
@@ -62,6 +65,8 @@ fn run(chore: Chore) -> Result<()> {
     let workspace = Workspace::load()?;
     match chore {
         Chore::Test(arguments) => test::run(&workspace, &arguments),
+        Chore::Bench(arguments) => bench::run(&workspace, &arguments),
+        Chore::Counts(arguments) => counts::run(&workspace, &arguments),
         Chore::Loom(arguments) => loom::run(&workspace, &arguments),
         Chore::Shuttle => shuttle::run(&workspace),
         Chore::Valgrind(arguments) => valgrind::run(&workspace, &arguments),

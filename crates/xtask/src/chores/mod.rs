@@ -4,7 +4,9 @@
 //! belongs to every change is a step of [`mod@test`]; what takes long or asks for tools beyond Rust and a C compiler
 //! is a chore of its own.
 
+pub(crate) mod bench;
 pub(crate) mod core_mutants;
+pub(crate) mod counts;
 pub(crate) mod coverage;
 pub(crate) mod deny;
 pub(crate) mod loom;

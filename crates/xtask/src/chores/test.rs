@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::cargo::Cargo;
 use crate::checks::{lz4_flex, msrv};
-use crate::chores::{loom, shuttle};
+use crate::chores::{counts, loom, shuttle};
 use crate::error::{Error, Result};
 use crate::steps::Report;
 use crate::workspace::Workspace;
@@ -48,6 +48,8 @@ enum Step {
     Docs,
     /// Every example, built for release and run.
     Examples,
+    /// Allocations, sink calls and instructions per batch, against the stored baseline.
+    Counts,
 }
 
 /// Runs the steps that are asked for, or all.
@@ -71,6 +73,7 @@ impl Step {
             Self::Shuttle => shuttle::run(workspace),
             Self::Docs => docs(workspace),
             Self::Examples => examples(workspace),
+            Self::Counts => counts::run(workspace, &counts::Arguments::default()),
         }
     }
 }

@@ -1,0 +1,129 @@
+//! The lines of the report that compare two ways to write the same batches.
+//!
+//! They are data: a [`Case`] is a [`Setup`] and a peer, and perhaps a target. [`targets`] and [`sizes`] have the lines that have to
+//! come out in a certain way, [`matrix`] all the combinations to look at. [`run`] reads back what both ways write,
+//! then compares their times.
+
+mod matrix;
+mod targets;
+
+pub use matrix::matrix;
+pub use targets::{sizes, targets};
+
+use std::fmt;
+
+use crate::batches::Shape;
+use crate::codec::{Codec, Staging};
+use crate::figure::{Line, Metric};
+use crate::measure::Bench;
+use crate::read_back;
+use crate::sinks::Sink;
+use crate::writers::{Output, Setup, Way, open, written};
+
+/// Ours in a setup, against a peer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Case {
+    /// What is written, how, and where to.
+    pub setup: Setup,
+    /// By whom else.
+    pub peer: Way,
+    /// The least ratio that is asked for.
+    pub target: Option<f64>,
+}
+
+impl Case {
+    /// Ours against arrow-rs's writer over a buffer, one thread, no compression, a file in the page cache.
+    fn of(shape: Shape) -> Self {
+        Self { setup: Setup::new(shape), peer: Way::BUFFERED, target: None }
+    }
+
+    fn codec(mut self, codec: Codec) -> Self {
+        self.setup.codec = codec;
+        self
+    }
+
+    fn sink(mut self, sink: Sink) -> Self {
+        self.setup.sink = sink;
+        self
+    }
+
+    fn stream(mut self) -> Self {
+        self.setup.output = Output::Stream;
+        self
+    }
+
+    fn unstaged(mut self) -> Self {
+        self.setup.staging = Staging::Off;
+        self
+    }
+
+    fn threads(mut self, threads: usize) -> Self {
+        self.setup.threads = threads;
+        self
+    }
+
+    fn against(mut self, peer: Way) -> Self {
+        self.peer = peer;
+        self
+    }
+
+    fn at_least(mut self, target: f64) -> Self {
+        self.target = Some(target);
+        self
+    }
+
+    fn line(&self, metric: Metric) -> Line {
+        Line::new(self.setup.to_string(), metric, self.peer.name(&self.setup)).at_least_if(self.target)
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.line(Metric::Time).fmt(f)
+    }
+}
+
+/// Measures the cases that are asked for.
+pub fn run(bench: &mut Bench, cases: &[Case]) {
+    let mut checked = Vec::new();
+    for case in cases {
+        let line = case.line(Metric::Time);
+        if !bench.wants(&line) {
+            continue;
+        }
+        let (folder, setup) = (bench.folder().to_owned(), &case.setup);
+        let Some(batches) = setup.shape.batches() else { continue };
+        for way in [Way::Ours, case.peer] {
+            // What is written does not depend on the kind of sink.
+            let written = (way, Setup { sink: Sink::NewFile, ..*setup });
+            if !checked.contains(&written) {
+                read_back::check(way, &written.1, &batches, &folder);
+                checked.push(written);
+            }
+        }
+        let ours = open(Way::Ours, setup, &batches, &folder);
+        let peer = open(case.peer, setup, &batches, &folder);
+        let (Some(mut ours), Some(mut peer)) = (ours, peer) else { continue };
+        let all = batches.len();
+        bench.compare(line.of_batches(all), |times| ours.write(times * all), |times| peer.write(times * all));
+        ours.close();
+        peer.close();
+    }
+}
+
+/// Compares how many bytes a batch's body takes in the outputs of both ways, which are files.
+#[expect(clippy::cast_precision_loss, reason = "batches are small")]
+pub fn run_sizes(bench: &mut Bench, cases: &[Case]) {
+    for case in cases {
+        let line = case.line(Metric::Bytes);
+        if !bench.wants(&line) {
+            continue;
+        }
+        let (folder, setup) = (bench.folder().to_owned(), &case.setup);
+        let Some(batches) = setup.shape.batches() else { continue };
+        let bodies = |way| Some(read_back::bodies(&written(way, setup, &batches, &folder, batches.len())?));
+        if let (Some(ours), Some(peer)) = (bodies(Way::Ours), bodies(case.peer)) {
+            bench.note(line.of_batches(batches.len()), ours as f64, peer as f64);
+        }
+    }
+}

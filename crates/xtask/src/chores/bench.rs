@@ -1,0 +1,57 @@
+//! `cargo xtask bench`: ours, the peers and the floor side by side, in one run.
+//!
+//! The work is that of the package `ipc-bench`; the report lands in `target/bench`, or wherever `--output` says. Before
+//! anything is measured, the build is checked not to slow the peers.
+
+use std::path::{self, PathBuf};
+
+use crate::cargo::Cargo;
+use crate::checks::lz4_flex;
+use crate::error::{Error, Result};
+use crate::workspace::Workspace;
+
+/// Measures ours, the peers and the floor side by side, and writes bench.json, a table and charts.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Only the lines that have a target, and few rounds: less than five minutes.
+    #[arg(long)]
+    quick: bool,
+
+    /// One short round: shows that everything runs, and measures nothing.
+    #[arg(long, conflicts_with = "quick")]
+    smoke: bool,
+
+    /// The folder for the report; `target/bench` where none is named.
+    #[arg(long)]
+    output: Option<PathBuf>,
+
+    /// Only lines whose names contain one of these.
+    filters: Vec<String>,
+}
+
+/// Builds and runs the bench.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    lz4_flex::check(workspace)?;
+    build(workspace)?;
+    let output = match &arguments.output {
+        // Cargo runs it elsewhere than where this was typed.
+        Some(folder) => path::absolute(folder).map_err(|source| Error::Read { path: folder.clone(), source })?,
+        None => workspace.target().join("bench"),
+    };
+    let flags = [("--quick", arguments.quick), ("--smoke", arguments.smoke)];
+    Cargo::new(workspace, RUN)
+        .args(["run", "--output"])
+        .arg(output)
+        .args(flags.into_iter().filter_map(|(flag, is_set)| is_set.then_some(flag)))
+        .arg("--")
+        .args(&arguments.filters)
+        .run()
+}
+
+/// Builds the bench for release: the program itself, and the one beside it that counts.
+pub(crate) fn build(workspace: &Workspace) -> Result<()> {
+    Cargo::new(workspace, "build --release --package ipc-bench --bins").run()
+}
+
+/// Runs what [`build`] has built.
+pub(crate) const RUN: &str = "run --quiet --release --package ipc-bench --bin ipc-bench --";
