@@ -97,6 +97,20 @@ impl Collector {
         self.losses = Losses::Some;
     }
 
+    /// The last message that is kept so far.
+    pub(crate) fn last(&self) -> Option<Item> {
+        self.kept.last().copied()
+    }
+
+    /// Cuts the last message after all.
+    pub(crate) fn cut_last(&mut self, last: &Item, fault: Fault) {
+        self.kept.pop();
+        self.cuts.message(last, fault);
+        if last.is_dictionary() {
+            self.lose_dictionary();
+        }
+    }
+
     /// All is collected that there is.
     pub(crate) fn finish(mut self) -> Collected {
         let kept_at_once = self.kept.len();

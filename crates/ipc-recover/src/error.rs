@@ -53,6 +53,10 @@ pub enum Fault {
     #[error("truncated: zeros stand where a message should, to the end of the input")]
     Zeros,
 
+    /// A body that may not have been written to its end.
+    #[error("truncated: the body ends in zeros, which go on to the end of the input")]
+    Unwritten,
+
     /// More bytes follow after the end.
     #[error("bytes stand behind the end-of-stream marker")]
     BehindTheEnd,

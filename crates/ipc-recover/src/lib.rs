@@ -5,7 +5,6 @@
 //! of whole messages, byte for byte, and ends it as it should.
 //!
 //! ```
-//! use std::io::Cursor;
 //! use ipc_recover::{Condition, RecoverOptions, Source, recover};
 //!
 //! # use arrow_ipc::{MessageHeader, MetadataVersion};
@@ -24,7 +23,7 @@
 //! # let mut torn = [[0xff; 4], u32::try_from(length).unwrap().to_le_bytes()].concat();
 //! # torn.extend_from_slice(fbb.finished_data());
 //! # torn.resize(8 + length, 0);
-//! let mut input = Source::seekable(Cursor::new(&torn))?; // a stream that was cut
+//! let mut input = Source::from(torn.as_slice()); // a stream that was cut; see `Source::seekable` for files
 //! let mut output = Vec::new();
 //! let report = recover(&mut input, &mut output, &RecoverOptions::default())?;
 //! assert_eq!(report.condition, Condition::Torn);

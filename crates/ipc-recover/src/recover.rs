@@ -4,7 +4,7 @@
 //! schema, which grows so that bodies stand on the same boundary, of up to 64 bytes, as they did in the input.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 
 use ipc_core::MetadataVersion;
 use ipc_core::format::{CONTINUATION, end_of_stream};
@@ -95,7 +95,7 @@ impl Plan {
     /// [`Error::Read`], [`Error::Write`], and [`Error::TooLarge`] for a footer of more than 2 GiB.
     pub fn write(self, input: &mut Source<'_>, output: &mut impl Write) -> Result<Report, Error> {
         let Survey { kind, collected, condition, .. } = &self.survey;
-        let mut target = Target { output, position: 0 };
+        let mut target = Target { output: BufWriter::with_capacity(BUFFERED, output), position: 0 };
         let mut kept = Tally::default();
         if *condition == Condition::Complete && *kind == self.output {
             target.copy(input, 0, input.length().unwrap_or(0))?;
@@ -120,7 +120,7 @@ impl Plan {
     }
 
     /// Writes all anew but the batches, and returns how long the schema message is.
-    fn write_messages<W: Write>(&self, input: &mut Source<'_>, target: &mut Target<'_, W>) -> Result<u64, Error> {
+    fn write_messages<W: Write>(&self, input: &mut Source<'_>, target: &mut Target<W>) -> Result<u64, Error> {
         let kept = &self.survey.collected.kept;
         if self.output == Kind::File {
             target.write(File::MAGIC)?;
@@ -138,7 +138,7 @@ impl Plan {
         }))?;
         if self.output == Kind::File {
             let places = |is_dictionary| placed(kept, batches_at, is_dictionary).collect::<Vec<_>>().into_iter();
-            let length = self.wrapped().write_footer(target.output, places(true), places(false))?;
+            let length = self.wrapped().write_footer(&mut target.output, places(true), places(false))?;
             target.position += length;
         }
         Ok(schema.len() as u64)
@@ -181,12 +181,12 @@ impl Plan {
 }
 
 /// An output, and how long it is.
-struct Target<'o, W> {
-    output: &'o mut W,
+struct Target<W: Write> {
+    output: BufWriter<W>,
     position: u64,
 }
 
-impl<W: Write> Target<'_, W> {
+impl<W: Write> Target<W> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.output.write_all(bytes).map_err(Error::Write)?;
         self.position += bytes.len() as u64;
@@ -232,6 +232,9 @@ fn refuse_replacements(kept: &[Item]) -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// How many bytes of small pieces are written at once: blocks of a footer have 24.
+const BUFFERED: usize = 64 * 1024;
 
 /// How many bytes are copied at once.
 const COPIED_AT_ONCE: usize = 256 * 1024;

@@ -207,4 +207,4 @@ fn mismatch(expected: String, found: String) -> Failed {
 }
 
 /// No writer pads a buffer further than this.
-const PADDED_AT_MOST: u64 = 64;
+pub(crate) const PADDED_AT_MOST: u64 = 64;

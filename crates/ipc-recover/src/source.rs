@@ -30,15 +30,19 @@ impl<'a> Source<'a> {
     pub fn seekable(mut reader: impl Read + Seek + Send + 'a) -> io::Result<Self> {
         let length = reader.seek(SeekFrom::End(0))?;
         reader.rewind()?;
-        let reader: Box<dyn ReadSeek + 'a> = Box::new(reader);
-        let reader = BufReader::with_capacity(BUFFERED, reader);
-        Ok(Self { bytes: Bytes::Seekable { reader, length }, position: 0 })
+        Ok(Self::of_length(reader, length))
     }
 
     /// An input that can only be read on.
     pub fn sequential(reader: impl Read + Send + 'a) -> Self {
         let reader = BufReader::with_capacity(BUFFERED, reader);
         Self { bytes: Bytes::Sequential(Box::new(reader)), position: 0 }
+    }
+
+    fn of_length(reader: impl Read + Seek + Send + 'a, length: u64) -> Self {
+        let reader: Box<dyn ReadSeek + 'a> = Box::new(reader);
+        let reader = BufReader::with_capacity(BUFFERED, reader);
+        Self { bytes: Bytes::Seekable { reader, length }, position: 0 }
     }
 
     /// How many bytes the input has; `None` where only its end will tell.
@@ -168,6 +172,13 @@ impl<'a> Source<'a> {
     }
 }
 
+/// An input that is in memory.
+impl<'a> From<&'a [u8]> for Source<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::of_length(Cursor::new(bytes), bytes.len() as u64)
+    }
+}
+
 impl Read for Source<'_> {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.bytes {
@@ -213,7 +224,7 @@ mod tests {
     #[test]
     fn what_was_peeked_is_still_to_be_read() {
         let bytes = b"abcdef";
-        for mut source in [Source::sequential(&bytes[..]), Source::seekable(Cursor::new(bytes)).unwrap()] {
+        for mut source in [Source::sequential(&bytes[..]), Source::from(&bytes[..])] {
             assert_eq!(source.peek::<4>().unwrap(), b"abcd");
             assert_eq!(source.read_whole(6).unwrap().unwrap().as_slice(), b"abcdef");
             assert!(source.read_whole(1).unwrap().is_none());

@@ -7,12 +7,14 @@
 //! An input is *torn* if nothing whole stands behind the place where it stops making sense. One that is not is *damaged*,
 //! and refused, unless it is to be salvaged: cutting there might lose much more than is broken.
 
+use std::io::Read;
+
 use crate::collect::{Collected, Collector};
 use crate::error::{Damage, Error, Fault, Part};
 use crate::footer::Footer;
 use crate::report::Condition;
 use crate::scan::{self, Framing, Head, Kind, Next, Place, recognize, seek_first_message};
-use crate::schema::{Item, Schema};
+use crate::schema::{Item, PADDED_AT_MOST, Schema};
 use crate::search;
 use crate::source::Source;
 
@@ -64,6 +66,9 @@ impl Survey {
                 if !salvages {
                     return Err(Error::DamagedBeforeTail { damage, behind });
                 }
+            }
+            if matches!(damage.fault, Fault::Zeros) {
+                cut_unwritten(source, damage.offset, &mut collector)?;
             }
             let left = source.length().unwrap_or(damage.offset).saturating_sub(damage.offset);
             collector.cuts_mut().bytes(damage.offset, left, damage.fault);
@@ -219,6 +224,22 @@ fn has_no_gaps(at_front: &Schema, listed: &[Listed], footer_at: u64) -> bool {
     follows && footer_at.saturating_sub(stood_at) < MARKER_AND_PADDING
 }
 
+/// Cuts the last message, which ends at `end`, if its body ends in zeros that padding does not explain. More zeros follow,
+/// to the end of the input: where they begin, nobody knows, and a part of the body may never have been written either.
+fn cut_unwritten(source: &mut Source<'_>, end: u64, collector: &mut Collector) -> Result<(), Error> {
+    let more_than_padding = usize::try_from(PADDED_AT_MOST + 1).expect("a few bytes");
+    let Some(last) = collector.last().filter(|last| last.place.end() == end && last.place.body_length > PADDED_AT_MOST)
+    else {
+        return Ok(());
+    };
+    let mut tail = vec![0; more_than_padding];
+    source.seek(end - tail.len() as u64).and_then(|()| source.read_exact(&mut tail)).map_err(Error::Read)?;
+    if tail.iter().all(|byte| *byte == 0) {
+        collector.cut_last(&last, Fault::Unwritten);
+    }
+    Ok(())
+}
+
 /// The schema that an input starts with. The source stands behind its message then.
 fn schema_at_front(source: &mut Source<'_>, kind: Kind) -> Result<Schema, Damage> {
     match kind {
@@ -309,4 +330,4 @@ fn unreadable(damage: Damage) -> Result<Option<u64>, Error> {
 }
 
 /// No more than this stands between the last message of a file and its footer. A message is longer.
-const MARKER_AND_PADDING: u64 = 72;
+const MARKER_AND_PADDING: u64 = 8 + PADDED_AT_MOST;

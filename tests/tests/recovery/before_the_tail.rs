@@ -235,6 +235,24 @@ fn room_that_was_never_written_to() {
         // Four zeros at the very end are how streams ended once.
         let expected = if zeros == 4 { Condition::Complete } else { Condition::Torn };
         assert_eq!(report.condition, expected, "{zeros} zeros");
+        if zeros >= 8 {
+            assert!(matches!(report.cuts[0].fault, Fault::Zeros), "{report:?}");
+            assert_eq!((report.cuts[0].offset, report.cut.bytes), (framed[3].offset as u64, zeros as u64));
+        }
+    }
+}
+
+/// A body that looks whole, and of which only the first part has been written.
+#[test]
+fn a_body_that_ends_in_room_that_was_never_written_to() {
+    let batches = plain();
+    let (bytes, framed) = stream(&batches);
+    for written in [0, 64, framed[2].body.len() - 65] {
+        let mut torn = bytes[..framed[2].body.start + written].to_vec();
+        torn.resize(framed[2].end() + 5_000, 0);
+        let (output, report) = recover(&torn, &RecoverOptions::default()).unwrap();
+        assert_same_batches(&batches.1[..1], &read::stream(&output).unwrap().batches);
+        assert_eq!((report.condition, report.kept.record_batches), (Condition::Torn, 1), "{written} written");
     }
 }
 

