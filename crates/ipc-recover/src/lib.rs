@@ -1,8 +1,8 @@
 //! Finds the whole messages of damaged Arrow IPC files and streams, and makes a sound file or stream of them.
 //!
 //! A program that is killed, or a disk that is full, leaves a file without a footer, or a stream that ends inside a
-//! message. What was whole before is still there, but many readers refuse all of it. [`recover`] keeps the longest prefix
-//! of whole messages, byte for byte, and ends it as it should.
+//! message. What was whole before is still there, but many readers refuse all of it. [`recover()`] keeps the longest
+//! prefix of whole messages, byte for byte, and ends it as it should.
 //!
 //! ```
 //! use ipc_recover::{Condition, RecoverOptions, Source, recover};
