@@ -55,9 +55,9 @@ impl Collector {
         }
     }
 
-    /// How many batches are kept so far.
+    /// How many messages are kept so far.
     pub(crate) fn kept(&self) -> usize {
-        self.kept.iter().filter(|item| !item.is_dictionary()).count()
+        self.kept.len()
     }
 
     /// Whether everything so far is kept.

@@ -46,10 +46,12 @@
 //!
 //! Every flatbuffer is verified. Every length is checked against what is there, before memory is taken for it. A batch has
 //! the arrays and buffers that its schema asks for, as long as they have to be, inside its own body. Compressed buffers
-//! start as their codec has it. Values are not looked at: the format has no checksums, and a flipped bit among them is
-//! not noticed.
+//! start as their codec has it.
 //!
-//! Bodies are never held in memory, and all that is takes no more than twice the input and a few MiB.
+//! Values are not looked at: the format has no checksums, and a flipped bit among them is not noticed. A file whose footer
+//! names nothing but whole messages is what its footer says, as it is for every reader.
+//!
+//! Bodies are never held in memory, and all that is takes no more than twice the input and a MiB.
 
 #![forbid(unsafe_code)]
 

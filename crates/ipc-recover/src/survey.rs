@@ -1,8 +1,8 @@
 //! Surveys an input before anything is written: which of its messages are kept, which are cut, and in what condition it is.
 //!
 //! A stream, and a file without a footer, is walked through from the front, up to the first message that is not whole. A
-//! file with a footer is read as that says. Where a place that a footer names does not hold what it should, one of them is
-//! wrong: the footer, if the file reads well from the front to its end-of-stream marker; else the file.
+//! file with a footer is read as that says. Where that does not hold, or cannot be all, the file is walked through from
+//! the front as well: if that goes well up to the footer, it is the footer that is wrong; else it is the file.
 //!
 //! An input is *torn* if nothing whole stands behind the place where it stops making sense. One that is not is *damaged*,
 //! and refused, unless it is to be salvaged: cutting there might lose much more than is broken.
@@ -123,7 +123,7 @@ impl Survey {
             let behind = listed.iter().map(|listed| listed.offset).find(|offset| *offset > damage.offset);
             return Err(Error::DamagedBeforeTail { damage, behind: behind.unwrap_or(footer_at) });
         }
-        salvage(&listed, damage, footer_at, source, &schema, &mut collector)?;
+        salvage(&listed, damage, source, &schema, &mut collector)?;
         Ok(Self::new(Kind::File, schema, schema_length, Condition::Damaged, collector))
     }
 
@@ -193,26 +193,34 @@ fn take_all(listed: &[Listed], source: &mut Source<'_>, schema: &Schema) -> Resu
 }
 
 /// Collects what a footer lists behind damage, as far as it verifies.
+///
+/// What it does not list may have been a dictionary batch, too.
 fn salvage(
     listed: &[Listed],
     damage: Damage,
-    footer_at: u64,
     source: &mut Source<'_>,
     schema: &Schema,
     collector: &mut Collector,
 ) -> Result<(), Error> {
-    let mut places = listed.iter().filter(|listed| listed.place().end() > damage.offset).peekable();
-    let next = places.peek().map_or(footer_at, |listed| listed.offset);
-    if next > damage.offset {
-        collector.cuts_mut().bytes(damage.offset, next - damage.offset, damage.fault);
-    }
-    for listed in places {
+    let mut stood_at = damage.offset;
+    let mut fault = Some(damage.fault);
+    for listed in listed.iter().filter(|listed| listed.place().end() > damage.offset) {
+        if listed.offset > stood_at {
+            let unlisted = fault.take().unwrap_or(Fault::FooterLeavesOut);
+            collector.cuts_mut().bytes(stood_at, listed.offset - stood_at, unlisted);
+            collector.lose_dictionary();
+        }
         if let Err(damage) = listed.take(source, schema, collector) {
             collector.cuts_mut().bytes(listed.offset, listed.place().length(), damage.of_input()?.fault);
             if listed.is_dictionary {
                 collector.lose_dictionary();
             }
         }
+        stood_at = listed.place().end();
+    }
+    // All that the footer lists may verify by its own schema, and not by that of a schema message that is damaged.
+    if let (Some(fault), true) = (fault, collector.cuts_mut().is_empty()) {
+        collector.cuts_mut().bytes(stood_at, 0, fault);
     }
     Ok(())
 }

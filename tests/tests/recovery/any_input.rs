@@ -12,12 +12,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use arrow_ipc::convert::{IpcSchemaEncoder, try_fb_to_schema};
-use arrow_ipc::writer::DictionaryTracker;
-use arrow_ipc::{
-    FieldBuilder, FooterBuilder, MessageBuilder, MessageHeader, MetadataVersion, SchemaBuilder, Struct_Builder, Type,
-    root_as_footer,
-};
+use arrow_ipc::{FieldBuilder, MessageBuilder, MessageHeader, MetadataVersion, SchemaBuilder, Struct_Builder, Type};
 use arrow_schema::{DataType, Field, Metadata};
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use ipc_core::{Compression, DictionaryHandling, Options};
@@ -30,7 +25,7 @@ use ipc_tests::random::Random;
 use ipc_tests::threads::within;
 use ipc_tests::{encode, outside};
 
-use crate::support::recover;
+use crate::support::{recover, with_footer};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -267,22 +262,7 @@ fn messages_without_end_behind_the_damage() {
 #[test]
 fn a_footer_that_names_a_message_again_and_again() {
     let whole = sound().remove(1);
-    let framing = messages(&whole, 8);
-    let footer = footer(&whole);
-    let schema = root_as_footer(&whole[footer.start..whole.len() - 10]).unwrap();
-    let schema = try_fb_to_schema(schema.schema().unwrap()).unwrap();
-    let mut fbb = FlatBufferBuilder::new();
-    let blocks = fbb.create_vector(&vec![footer.record_batches[0]; 100_000]);
-    let mut tracker = DictionaryTracker::new(false);
-    let schema = IpcSchemaEncoder::new().with_dictionary_tracker(&mut tracker).schema_to_fb_offset(&mut fbb, &schema);
-    let mut builder = FooterBuilder::new(&mut fbb);
-    builder.add_version(MetadataVersion::V5);
-    builder.add_schema(schema);
-    builder.add_recordBatches(blocks);
-    let root = builder.finish();
-    fbb.finish(root, None);
-    let length = u32::try_from(fbb.finished_data().len()).unwrap().to_le_bytes();
-    let bytes = [&whole[..framing.end.unwrap()], fbb.finished_data(), &length, b"ARROW1"].concat();
+    let bytes = with_footer(&whole, &[], &vec![footer(&whole).record_batches[0]; 100_000]);
     // The messages are whole, and the footer is the tail.
     within(Duration::from_secs(60), move || assert_eq!(try_all("100,000 times", &bytes).0, ["torn"; 2]));
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BinaryArray, DictionaryArray, Int32Array, RecordBatch, StringArray};
-use arrow_ipc::MessageHeader;
+use arrow_ipc::{Block, MessageHeader};
 use arrow_schema::{DataType, Field, Metadata, SchemaRef};
 use ipc_core::{Compression, DictionaryHandling, Options};
 use ipc_recover::{Condition, Error, Fault, Kind, RecoverOptions, Report};
@@ -17,7 +17,7 @@ use ipc_tests::framing::{Framed, footer, messages};
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, read};
 
-use crate::support::recover;
+use crate::support::{recover, with_footer};
 
 fn plain() -> (SchemaRef, Vec<RecordBatch>) {
     let fields = vec![Field::new("number", DataType::Int64, true), Field::new("name", DataType::Utf8, true)];
@@ -206,6 +206,31 @@ fn batches_do_not_outlive_their_dictionary() {
         let before = framed.iter().filter(|m| m.kind == MessageHeader::RecordBatch && m.offset < lost.offset).count();
         assert_same_batches(&batches.1[..before], &found);
         assert!(report.cuts.iter().any(|cut| matches!(cut.fault, Fault::DictionaryMissing { id: 0 })));
+    }
+}
+
+/// A footer that leaves out a delta, and one that leaves out a batch; then that delta and another batch are damaged, too.
+#[test]
+fn a_footer_that_leaves_something_out() {
+    let batches = growing();
+    let (bytes, framed) = file(&batches);
+    let listed = footer(&bytes);
+    let without = |list: &[Block], number| [&list[..number], &list[number + 1..]].concat();
+    for footer in [
+        with_footer(&bytes, &without(&listed.dictionaries, 3), &listed.record_batches),
+        with_footer(&bytes, &listed.dictionaries, &without(&listed.record_batches, 3)),
+    ] {
+        let (output, report) = recover(&footer, &RecoverOptions::default()).unwrap();
+        assert_eq!(report.condition, Condition::Torn);
+        assert!(matches!(report.cuts[0].fault, Fault::FooterLeavesOut), "{report:?}");
+        assert_same_batches(&batches.1, &read::file(&output).unwrap().batches);
+
+        let mut worse = footer;
+        for (kind, number) in [(MessageHeader::RecordBatch, 1), (MessageHeader::DictionaryBatch, 3)] {
+            let message = framed.iter().filter(|message| message.kind == kind).nth(number).unwrap();
+            worse = damaged(&worse, (message.flatbuffer.clone(), vec![0; message.flatbuffer.len()]));
+        }
+        assert_same_batches(&[batches.1[0].clone(), batches.1[2].clone()], &salvage(&worse).0);
     }
 }
 
