@@ -1,7 +1,7 @@
 //! `recover`: what is whole of one input, with a proper end.
 //!
-//! All the work is done by [`ipc_recover`]. Here, the input is opened, the output appears when it is complete, and what was
-//! kept and cut is told. An input that is refused leaves no output.
+//! All the work is done by [`ipc_recover`]. Here, the input is opened, the output appears when it is complete, and what
+//! was kept and cut is told. An input that is refused leaves no output.
 
 use std::fmt::Write;
 

@@ -1,8 +1,9 @@
 //! Whether a batch is what its schema asks for, and lies within its own body.
 //!
-//! Checked are the number of rows, arrays and buffers, that every buffer lies within the body, and that it is long enough
-//! for the values it is to hold. Of compressed buffers, the first bytes are looked at: what they claim to decompress to,
-//! and whether a frame starts there at all. Other values are not looked at: nothing would tell a wrong one.
+//! Checked are the number of rows, arrays and buffers, that every buffer lies within the body, and that it is long
+//! enough for the values it is to hold. Of compressed buffers, the first bytes are looked at: what they claim to
+//! decompress to, and whether a frame starts there at all. Other values are not looked at: nothing would tell a wrong
+//! one.
 
 use std::fmt::Display;
 use std::io;
@@ -238,8 +239,8 @@ impl Walk<'_, '_, '_> {
     }
 }
 
-/// How many bytes a buffer of `stored` bytes says it decompresses to, judged by its `first` bytes, of which 12 are enough.
-/// `None` if it cannot be true.
+/// How many bytes a buffer of `stored` bytes says it decompresses to, judged by its `first` bytes, of which 12 are
+/// enough. `None` if it cannot be true.
 #[must_use]
 pub fn claimed_length(codec: CompressionType, first: &[u8], stored: u64) -> Option<u64> {
     let (claim, frame) = first.split_first_chunk()?;

@@ -1,8 +1,8 @@
 //! The footer of a file: its schema, and where its dictionary batches and record batches stand.
 //!
 //! A file is read as its footer says, never from the front: old files are no valid streams, the magic may be padded to
-//! any length, and dictionaries may stand behind the batches that need them. Only a file that has lost its footer is read
-//! from the front.
+//! any length, and dictionaries may stand behind the batches that need them. Only a file that has lost its footer is
+//! read from the front.
 //!
 //! See [IPC file format](https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format).
 

@@ -1,7 +1,7 @@
 //! What a schema asks of the batches: which arrays they have, in which order, and which buffers each of them has.
 //!
-//! A [`Layout`] is made of a verified flatbuffer, once. It knows widths and counts and no names, so that it takes little
-//! memory whatever the schema says; who needs a name looks it up in the flatbuffer.
+//! A [`Layout`] is made of a verified flatbuffer, once. It knows widths and counts and no names, so that it takes
+//! little memory whatever the schema says; who needs a name looks it up in the flatbuffer.
 //!
 //! See [Physical memory layout](https://arrow.apache.org/docs/format/Columnar.html#physical-memory-layout).
 

@@ -36,20 +36,20 @@
 //!
 //! Data flows one way: source, scan, survey, recovery.
 //!
-//! - [`Source`] is where bytes come from. [`scan`] finds the messages in them, and [`Footer`] those of a file; both can be
-//!   used alone, to read what is there. [`list`](list()) shows it.
+//! - [`Source`] is where bytes come from. [`scan`] finds the messages in them, and [`Footer`] those of a file; both can
+//!   be used alone, to read what is there. [`list`](list()) shows it.
 //! - The survey decides what is kept: each message is checked against its schema, each batch has its dictionaries, and
 //!   what is damaged elsewhere than at its end is refused.
 //! - [`Plan`] is what comes of it. [`Plan::write`] copies, and [`Report`] tells.
 //!
 //! # What is checked, and what is not
 //!
-//! Every flatbuffer is verified. Every length is checked against what is there, before memory is taken for it. A batch has
-//! the arrays and buffers that its schema asks for, as long as they have to be, inside its own body. Compressed buffers
-//! start as their codec has it.
+//! Every flatbuffer is verified. Every length is checked against what is there, before memory is taken for it. A batch
+//! has the arrays and buffers that its schema asks for, as long as they have to be, inside its own body. Compressed
+//! buffers start as their codec has it.
 //!
-//! Values are not looked at: the format has no checksums, and a flipped bit among them is not noticed. A file whose footer
-//! names nothing but whole messages is what its footer says, as it is for every reader.
+//! Values are not looked at: the format has no checksums, and a flipped bit among them is not noticed. A file whose
+//! footer names nothing but whole messages is what its footer says, as it is for every reader.
 //!
 //! Bodies are never held in memory, and all that is takes no more than twice the input and a MiB.
 

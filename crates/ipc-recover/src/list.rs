@@ -1,18 +1,18 @@
 //! Lists the messages of an input, as far as it makes sense.
 //!
-//! Only metadata is read; bodies are passed over. A stream is listed from the front, a file in the order in which what its
-//! footer names stands there, and a file without a footer from the front. What the messages *say* is not checked.
+//! Only metadata is read; bodies are passed over. A stream is listed from the front, a file in the order in which what
+//! its footer names stands there, and a file without a footer from the front. What the messages *say* is not checked.
 
 use crate::error::{Damage, Fault};
 use crate::footer::Footer;
 use crate::scan::{self, Content, Head, Kind, Next, Place};
 use crate::source::Source;
 
-/// Shows every message whose body is all there to `each`, and returns where and why the list stops before the end of the
-/// input, if it does.
+/// Shows every message whose body is all there to `each`, and returns where and why the list stops before the end of
+/// the input, if it does.
 ///
-/// The source stands at its start. That of a file must be able to seek; that of a stream stands behind the end-of-stream
-/// marker then, if nothing was wrong.
+/// The source stands at its start. That of a file must be able to seek; that of a stream stands behind the
+/// end-of-stream marker then, if nothing was wrong.
 ///
 /// # Errors
 ///

@@ -49,8 +49,8 @@ impl RecoverOptions {
         self
     }
 
-    /// Also recovers what is damaged before its tail: what stands before the damage, and of a file with a footer all that
-    /// verifies.
+    /// Also recovers what is damaged before its tail: what stands before the damage, and of a file with a footer all
+    /// that verifies.
     #[must_use]
     pub fn with_salvage(mut self) -> Self {
         self.salvages = true;

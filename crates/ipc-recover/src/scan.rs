@@ -1,8 +1,8 @@
 //! Finds the messages in a source, one after another or at a given offset, without trusting a word of it.
 //!
 //! A message is a prefix (continuation marker and length, or before Arrow 0.15 the length alone), a flatbuffer, and a
-//! body. [`next`] reads the first two and stands before the body then, which the caller reads or skips. A flatbuffer that
-//! has been verified here needs no other check of its structure; what it *says* is still only a claim, which
+//! body. [`next`] reads the first two and stands before the body then, which the caller reads or skips. A flatbuffer
+//! that has been verified here needs no other check of its structure; what it *says* is still only a claim, which
 //! [`Head::content`] repeats and [`recover`](crate::recover()) checks.
 //!
 //! Verifying takes time and memory in proportion to the flatbuffer's length, also for one whose tables point to each

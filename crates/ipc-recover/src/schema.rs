@@ -1,7 +1,7 @@
 //! A schema as it stands in an input, and the check of a message against it.
 //!
-//! The flatbuffer that holds the schema is kept as it is, so that an output's schema is the input's, byte for byte: with
-//! the ids of its dictionaries, and with whatever a later version of the format may have put there.
+//! The flatbuffer that holds the schema is kept as it is, so that an output's schema is the input's, byte for byte:
+//! with the ids of its dictionaries, and with whatever a later version of the format may have put there.
 
 use arrow_ipc::{Footer as FooterTable, MetadataVersion, RecordBatch};
 

@@ -1,5 +1,5 @@
-//! Looks for a whole message behind damage: what tells an input that is damaged before its tail from one that is torn at
-//! it.
+//! Looks for a whole message behind damage: what tells an input that is damaged before its tail from one that is torn
+//! at it.
 //!
 //! Any bytes may stand there, so a message counts only if it verifies, is all there, and is what the schema asks for.
 //! Bytes could be made to look like the start of ever so many long messages; there is a limit to how many bytes of them

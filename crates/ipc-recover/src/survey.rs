@@ -1,11 +1,12 @@
-//! Surveys an input before anything is written: which of its messages are kept, which are cut, and in what condition it is.
+//! Surveys an input before anything is written: which of its messages are kept, which are cut, and in what condition it
+//! is.
 //!
-//! A stream, and a file without a footer, is walked through from the front, up to the first message that is not whole. A
-//! file with a footer is read as that says. Where that does not hold, or cannot be all, the file is walked through from
-//! the front as well: if that goes well up to the footer, it is the footer that is wrong; else it is the file.
+//! A stream, and a file without a footer, is walked through from the front, up to the first message that is not whole.
+//! A file with a footer is read as that says. Where that does not hold, or cannot be all, the file is walked through
+//! from the front as well: if that goes well up to the footer, it is the footer that is wrong; else it is the file.
 //!
-//! An input is *torn* if nothing whole stands behind the place where it stops making sense. One that is not is *damaged*,
-//! and refused, unless it is to be salvaged: cutting there might lose much more than is broken.
+//! An input is *torn* if nothing whole stands behind the place where it stops making sense. One that is not is
+//! *damaged*, and refused, unless it is to be salvaged: cutting there might lose much more than is broken.
 
 use std::io::Read;
 
@@ -232,8 +233,9 @@ fn has_no_gaps(at_front: &Schema, listed: &[Listed], footer_at: u64) -> bool {
     follows && footer_at.saturating_sub(stood_at) < MARKER_AND_PADDING
 }
 
-/// Cuts the last message, which ends at `end`, if its body ends in zeros that padding does not explain. More zeros follow,
-/// to the end of the input: where they begin, nobody knows, and a part of the body may never have been written either.
+/// Cuts the last message, which ends at `end`, if its body ends in zeros that padding does not explain. More zeros
+/// follow, to the end of the input: where they begin, nobody knows, and a part of the body may never have been written
+/// either.
 fn cut_unwritten(source: &mut Source<'_>, end: u64, collector: &mut Collector) -> Result<(), Error> {
     let more_than_padding = usize::try_from(PADDED_AT_MOST + 1).expect("a few bytes");
     let Some(last) = collector.last().filter(|last| last.place.end() == end && last.place.body_length > PADDED_AT_MOST)

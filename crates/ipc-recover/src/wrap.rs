@@ -1,8 +1,8 @@
 //! Wraps a schema into the message or the footer of an output, without taking it apart.
 //!
-//! Offsets in a flatbuffer are relative and point forward, so that a verified flatbuffer can be put behind new tables as it
-//! is, and they can point into it. A schema that is copied so keeps the ids of its dictionaries, which the messages that
-//! are kept refer to; and it takes no memory.
+//! Offsets in a flatbuffer are relative and point forward, so that a verified flatbuffer can be put behind new tables
+//! as it is, and they can point into it. A schema that is copied so keeps the ids of its dictionaries, which the
+//! messages that are kept refer to; and it takes no memory.
 //!
 //! A flatbuffer counts alignment from its own start. Whatever is put in here stands on a multiple of 8.
 

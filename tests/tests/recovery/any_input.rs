@@ -1,8 +1,9 @@
-//! No input makes recovery or listing panic, hang, or take more memory than twice its size and 64 MiB; and what recovery
-//! makes of it is complete.
+//! No input makes recovery or listing panic, hang, or take more memory than twice its size and 64 MiB; and what
+//! recovery makes of it is complete.
 //!
 //! Tried are the inputs that broke other readers, as far as they are there, and 10,000 made here of sound ones: bits
-//! flipped, lengths that are wrong or huge, offsets that run in circles or overlap, pieces cut out, put in and torn off.
+//! flipped, lengths that are wrong or huge, offsets that run in circles or overlap, pieces cut out, put in and torn
+//! off.
 //!
 //! Fails where a length is believed before it is checked, where a number overflows, and where an output would need
 //! recovery itself.
@@ -84,7 +85,8 @@ fn inputs_that_broke_other_readers() {
     assert!(tried > 60);
 }
 
-/// Sound inputs of both formats: plain and compressed, with dictionaries that grow; the last two with every kind of column.
+/// Sound inputs of both formats: plain and compressed, with dictionaries that grow; the last two with every kind of
+/// column.
 fn sound() -> Vec<Vec<u8>> {
     let dictionary = DataType::Dictionary(Box::new(DataType::Int16), Box::new(DataType::Utf8));
     let few = vec![Field::new("number", DataType::Int64, true), Field::new("city", dictionary, true)];

@@ -209,7 +209,8 @@ fn batches_do_not_outlive_their_dictionary() {
     }
 }
 
-/// A footer that leaves out a delta, and one that leaves out a batch; then that delta and another batch are damaged, too.
+/// A footer that leaves out a delta, and one that leaves out a batch; then that delta and another batch are damaged,
+/// too.
 #[test]
 fn a_footer_that_leaves_something_out() {
     let batches = growing();

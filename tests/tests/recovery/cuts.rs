@@ -1,8 +1,8 @@
 //! Whatever an input is cut at, exactly the batches come back that were whole before the cut.
 //!
-//! Cut at every byte of the last three messages, of the end-of-stream marker and of the footer, and at 1,000 random places:
-//! a file and a stream, plain and compressed, with dictionaries that grow. Every output is read by `arrow-ipc`, unless it
-//! is the same, byte for byte, as one that has been; and every one of those is validated in full by pyarrow.
+//! Cut at every byte of the last three messages, of the end-of-stream marker and of the footer, and at 1,000 random
+//! places: a file and a stream, plain and compressed, with dictionaries that grow. Every output is read by `arrow-ipc`,
+//! unless it is the same, byte for byte, as one that has been; and every one of those is validated in full by pyarrow.
 //!
 //! Fails where a message is kept that is not whole, or one is cut that is; where the end or the footer of an output is
 //! not what it should be; and where a tear is taken for damage.

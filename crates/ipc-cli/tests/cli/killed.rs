@@ -2,8 +2,8 @@
 //!
 //! `merge` is killed at 200 random moments: its output is complete then, or not there. What it leaves behind is its
 //! temporary file, `.arrow-ipc-*.tmp` beside the output, which nobody else removes. A program that writes a file with
-//! `ipc-core`, and says after each flush how many batches it has written, is killed at 200 random moments, too: `recover`
-//! brings back at least those, and all that it brings back is right.
+//! `ipc-core`, and says after each flush how many batches it has written, is killed at 200 random moments, too:
+//! `recover` brings back at least those, and all that it brings back is right.
 //!
 //! Fails where the output gets its name before it is complete, where `flush` returns before all is written, and where
 //! recovery cuts too much, or too little.
