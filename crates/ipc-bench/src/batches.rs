@@ -73,7 +73,7 @@ impl fmt::Display for Shape {
             Self::Nested => f.write_str("nested lists"),
             Self::Strings => f.write_str("strings"),
             Self::Embeddings => f.write_str("embeddings"),
-            Self::Deep(levels) => write!(f, "{levels} levels"),
+            Self::Deep(levels) => write!(f, "{levels} nested structs"),
             Self::Dictionary(values) => write!(f, "dictionary of {values}"),
             Self::Data(name) => write!(f, "{name}.arrow"),
         }

@@ -23,14 +23,16 @@ pub enum Sink {
     Tmpfs,
     /// A pipe that another thread drains.
     Pipe,
-    /// A new, empty `Vec<u8>` for every stream of [`BATCHES_PER_VEC`] batches.
+    /// A new, empty `Vec<u8>` for each batch.
     Vec,
+    /// A new, empty `Vec<u8>` for every [`BATCHES_PER_VEC`] batches.
+    GrowingVec,
     /// A new file for all batches of one call, from its header to its end.
     NewFile,
 }
 
-/// How many batches go to one [`Sink::Vec`].
-pub const BATCHES_PER_VEC: usize = 16;
+/// How many batches go to one [`Sink::GrowingVec`].
+pub const BATCHES_PER_VEC: usize = 64;
 
 impl Sink {
     /// Whether this system has it.
@@ -47,7 +49,8 @@ impl fmt::Display for Sink {
             Self::File => "file",
             Self::Tmpfs => "tmpfs",
             Self::Pipe => "pipe",
-            Self::Vec => "Vec",
+            Self::Vec => "new Vec",
+            Self::GrowingVec => "growing Vec",
             Self::NewFile => "new file",
         })
     }

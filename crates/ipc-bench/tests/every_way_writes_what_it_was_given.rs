@@ -63,7 +63,7 @@ fn every_sink_takes_what_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let shape = Shape::Mixed(64);
     let batches = shape.batches().unwrap();
-    for sink in [Sink::Counting, Sink::File, Sink::Tmpfs, Sink::Pipe, Sink::Vec, Sink::NewFile] {
+    for sink in [Sink::Counting, Sink::File, Sink::Tmpfs, Sink::Pipe, Sink::Vec, Sink::GrowingVec, Sink::NewFile] {
         for (threads, way) in [(1, Way::Ours), (1, Way::Writev), (2, Way::Ours), (2, Way::MUTEX_BUFFERED)] {
             let setup = Setup { sink, threads, ..Setup::new(shape) };
             let Some(mut contender) = open(way, &setup, &batches, folder.path()) else { continue };

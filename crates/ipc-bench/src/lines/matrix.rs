@@ -39,7 +39,7 @@ fn shapes() -> impl Iterator<Item = Case> {
 
 /// Every sink, raw and compressed, at every number of threads.
 fn sinks() -> impl Iterator<Item = Case> {
-    [Sink::Counting, Sink::File, Sink::Tmpfs, Sink::Pipe, Sink::Vec].into_iter().flat_map(|sink| {
+    [Sink::Counting, Sink::File, Sink::Tmpfs, Sink::Pipe, Sink::GrowingVec].into_iter().flat_map(|sink| {
         [1024, 65_536].into_iter().flat_map(move |rows| {
             [Codec::Raw, Codec::Lz4].into_iter().flat_map(move |codec| {
                 THREADS.map(|threads| honest(Case::of(Shape::Mixed(rows)).codec(codec).sink(sink), threads))

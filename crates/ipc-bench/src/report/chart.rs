@@ -23,7 +23,13 @@ pub fn ratios(machine: &Machine, figures: &[Figure]) -> String {
     #[expect(clippy::cast_precision_loss, reason = "lines are few")]
     let height = TOP + ROW * (shown.len() + groups.len()) as f64 + 24.0;
     let mut svg = Svg::new(WIDTH, height, "How many times as fast as its peers");
-    svg.text([12.0, 20.0], "How many times as fast, by peer", Anchor::Start, 14.0, colour::TEXT);
+    svg.text(
+        [12.0, 20.0],
+        "How many times as fast, by peer; the tick is what is to be reached",
+        Anchor::Start,
+        14.0,
+        colour::TEXT,
+    );
     svg.text([12.0, 36.0], &machine.to_string(), Anchor::Start, 9.0, colour::FAINT);
     for ratio in RATIOS.into_iter().filter(|&ratio| ratio <= largest) {
         let (x, weight) = (axis.place(ratio), if ratio == 1.0 { 1.5 } else { 0.5 });
@@ -52,11 +58,13 @@ fn bar(svg: &mut Svg, axis: &Axis, figure: &Figure, y: f64) {
     let fill = if figure.is_reached() == Some(true) { colour::OURS } else { colour::PEER };
     svg.text([NAMES - 8.0, y + 11.0], figure.line.case(), Anchor::End, 10.0, colour::TEXT);
     svg.bar([one.min(end), y + 2.0], [(end - one).abs(), ROW - 5.0], fill);
+    let mut label = one.max(end);
     if let Some(Target::Ratio(target)) = figure.line.target() {
         let x = axis.place(target);
         svg.line(&[[x, y + 1.0], [x, y + ROW - 2.0]], colour::TEXT, 1.5);
+        label = label.max(x);
     }
-    svg.text([end.max(one) + 5.0, y + 11.0], &format!("{:.2}", figure.ratio), Anchor::Start, 10.0, colour::TEXT);
+    svg.text([label + 5.0, y + 11.0], &format!("{:.2}", figure.ratio), Anchor::Start, 10.0, colour::TEXT);
 }
 
 /// A panel for each series, both axes logarithmic.
@@ -65,7 +73,8 @@ pub fn growth(machine: &Machine, all: &[Series]) -> String {
     #[expect(clippy::cast_precision_loss, reason = "series are few")]
     let rows = all.len().div_ceil(COLUMNS).max(1) as f64;
     let mut svg = Svg::new(WIDTH, TOP + rows * PANEL[1], "Time per batch as the work grows");
-    svg.text([12.0, 20.0], "Time per batch as the work grows", Anchor::Start, 14.0, colour::TEXT);
+    let head = "Time per batch as the work grows; grey: in proportion";
+    svg.text([12.0, 20.0], head, Anchor::Start, 14.0, colour::TEXT);
     svg.text([12.0, 36.0], &machine.to_string(), Anchor::Start, 9.0, colour::FAINT);
     for (index, series) in all.iter().enumerate() {
         #[expect(clippy::cast_precision_loss, reason = "series are few")]

@@ -29,7 +29,7 @@ impl Machine {
         Self {
             cores: thread::available_parallelism().map_or(1, usize::from),
             processor: processor().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
-            system: format!("{} {}", std::env::consts::OS, kernel.trim()).trim().to_owned(),
+            system: format!("{} {}", std::env::consts::OS, version_of(&kernel)).trim().to_owned(),
             rustc: rustc(),
             peers: format!("arrow-rs {}, {pyarrow}", locked("arrow-ipc").unwrap_or("of no known version")),
             load: load(),
@@ -56,6 +56,11 @@ pub fn rustc() -> String {
     let version = version.as_deref().map(str::trim).unwrap_or("rustc of no known version");
     // What stands in brackets is the commit of a version that is known without.
     version.split(" (").next().unwrap_or(version).to_owned()
+}
+
+/// The numbers of a kernel's release, without what those who built it call it.
+fn version_of(release: &str) -> &str {
+    release.trim().split('-').next().unwrap_or_default()
 }
 
 fn processor() -> Option<String> {
@@ -86,5 +91,6 @@ mod tests {
         assert!(rustc().starts_with("rustc 1."), "{}", rustc());
         assert!(locked("arrow-ipc").is_some_and(|version| version.split('.').count() == 3));
         assert_eq!(locked("no-such-package"), None);
+        assert_eq!(version_of("6.1.0-18-amd64\n"), "6.1.0");
     }
 }

@@ -198,9 +198,10 @@ pub fn open<'b>(
             None
         }
         (_, Sink::Pipe) => Some(open_boxed(way, &setup, batches, drained_pipe())),
-        (_, Sink::Vec) => {
+        (_, Sink::Vec | Sink::GrowingVec) => {
+            let each = if setup.sink == Sink::Vec { 1 } else { BATCHES_PER_VEC };
             let open = move || open_boxed(way, &setup, batches, Vec::new());
-            Some(Box::new(Renewed { each: BATCHES_PER_VEC, open }))
+            Some(Box::new(Renewed { each, open }))
         }
         (_, Sink::NewFile) => {
             let open = move || open_boxed(way, &setup, batches, NewFile::create(folder));

@@ -15,7 +15,7 @@ def main() -> None:
     source, output, threads, codec = sys.argv[1:]
     with pa.ipc.open_stream(source) as reader:
         batches = list(reader)
-    # The threads are the caller's; pyarrow's own would compress the buffers of a batch beside them.
+    # Where one thread is asked for, pyarrow's own must not compress the buffers of a batch beside it.
     options = pa.ipc.IpcWriteOptions(compression=compression(codec), use_threads=int(threads) > 1)
     for line in sys.stdin:
         write(batches, int(line), output, int(threads), options)
