@@ -9,6 +9,7 @@
 //! - [`read`]: bytes to batches with `arrow-ipc`'s readers; [`framing`]: bytes to messages, by the format's text alone.
 //! - [`value`]: cell by cell comparison that is blind to layout and not to anything else.
 //! - [`sink`]: sinks that count or fail.
+//! - [`faults`]: every fault of a sink at every call, under every writer.
 //! - [`gate`]: a sink that a test can hold, watch and make fail while others write to it.
 //! - [`shared`]: both formats of a shared writer, batches that tell who wrote them, and the check of a whole output.
 //! - [`threads`]: threads that start together, at every width, under a watchdog.
@@ -22,6 +23,7 @@ pub mod arrays;
 pub mod batches;
 pub mod cases;
 pub mod encode;
+pub mod faults;
 pub mod framing;
 pub mod gate;
 pub mod options;

@@ -1,20 +1,25 @@
 //! Both formats of a shared writer, batches that tell who wrote them, and the check of a whole output.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt32Type};
 use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, UInt32Array};
 use arrow_ipc::MessageHeader;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use ipc_core::{Encoder, Unstarted};
 use ipc_shared::{Builder, Compression, DictionaryHandling, File, Format, Options, SharedWriter, Stream};
 
 use crate::framing::{self, Framing};
+use crate::random::Random;
 use crate::read;
 
 /// A format that a shared writer writes, with all that a test asks of it.
 pub trait Output: Format + Sized {
+    /// An encoder of this format.
+    fn encoder<W: Write>(sink: W) -> Encoder<W, Self, Unstarted>;
+
     /// A writer of this format.
     fn to<W: Write + Send>(sink: W) -> Builder<W, Self>;
 
@@ -27,6 +32,10 @@ pub trait Output: Format + Sized {
 }
 
 impl Output for Stream {
+    fn encoder<W: Write>(sink: W) -> Encoder<W, Self, Unstarted> {
+        Encoder::stream(sink)
+    }
+
     fn to<W: Write + Send>(sink: W) -> Builder<W, Self> {
         SharedWriter::stream(sink)
     }
@@ -46,6 +55,10 @@ impl Output for Stream {
 }
 
 impl Output for File {
+    fn encoder<W: Write>(sink: W) -> Encoder<W, Self, Unstarted> {
+        Encoder::file(sink)
+    }
+
     fn to<W: Write + Send>(sink: W) -> Builder<W, Self> {
         SharedWriter::file(sink)
     }
@@ -95,6 +108,9 @@ pub enum Words {
     Equal,
     /// Dictionary-encoded strings; each batch has values of its own.
     Own,
+    /// Dictionary-encoded strings; later batches of a thread have more of the same values. What the third brings is too
+    /// large to be staged, also when it is compressed.
+    Growing,
 }
 
 /// The schema of batches with such words.
@@ -102,7 +118,9 @@ pub enum Words {
 pub fn schema(words: Words) -> SchemaRef {
     let text = match words {
         Words::Plain => DataType::Utf8,
-        Words::Equal | Words::Own => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+        Words::Equal | Words::Own | Words::Growing => {
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+        }
     };
     Arc::new(Schema::new(vec![
         Field::new("thread", DataType::UInt32, false),
@@ -124,8 +142,20 @@ pub fn batch(words: Words, (thread, number): Mark) -> RecordBatch {
         }
         Words::Equal => encoded(rows, (0..20).map(|word| format!("word {word}"))),
         Words::Own => encoded(rows, (0..20).map(|word| format!("word {word} of {thread}-{number}"))),
+        Words::Growing => encoded(rows, (0..2 + number).map(growing)),
     };
     RecordBatch::try_new(schema(words), vec![repeated(thread), repeated(number), text]).expect("the columns fit")
+}
+
+/// A word of the dictionary that grows.
+fn growing(word: usize) -> String {
+    static LARGE: OnceLock<String> = OnceLock::new();
+    if word != 3 {
+        return format!("word {word}");
+    }
+    let mut random = Random::new(3);
+    let letter = |_| char::from(*random.pick(b"abcdefghijklmnopqrstuvwxyz"));
+    LARGE.get_or_init(|| (0..70_000).map(letter).collect()).clone()
 }
 
 /// A dictionary-encoded column whose rows have one word after the other.

@@ -3,6 +3,8 @@
 use std::io::{self, IoSlice, Write};
 use std::panic;
 
+use ipc_core::Truncate;
+
 /// Keeps nothing but counts.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Counting {
@@ -46,6 +48,8 @@ pub enum Fault {
     Error,
     /// Half of the bytes are taken, and the next call is an error.
     HalfThenError,
+    /// Half of the bytes are taken, and then the disk is full, until something is taken back or two calls were refused.
+    Full,
     /// A signal, before any byte: to be tried again.
     Interrupted,
     /// A signal, after half of the bytes.
@@ -66,9 +70,10 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Error,
         Self::HalfThenError,
+        Self::Full,
         Self::Interrupted,
         Self::HalfThenInterrupted,
         Self::OneByte,
@@ -87,11 +92,13 @@ pub struct Faulty {
     pub taken: Vec<u8>,
     /// Whether the fault has happened. If it has not, the sink was never called so often.
     pub has_failed: bool,
+    /// How many bytes were taken in the call that had the fault, and before it.
+    pub taken_at_fault: usize,
     fault: Fault,
     /// Calls until the fault.
     calls_left: usize,
-    /// The error that follows on half of the bytes.
-    due: Option<io::ErrorKind>,
+    /// The errors that follow on half of the bytes.
+    due: Vec<io::ErrorKind>,
 }
 
 impl Faulty {
@@ -99,7 +106,7 @@ impl Faulty {
     /// `write_vectored` for all others.
     #[must_use]
     pub fn new(fault: Fault, calls: usize) -> Self {
-        Self { taken: Vec::new(), has_failed: false, fault, calls_left: calls, due: None }
+        Self { taken: Vec::new(), has_failed: false, taken_at_fault: 0, fault, calls_left: calls, due: Vec::new() }
     }
 
     /// The fault it has, or will have.
@@ -116,8 +123,12 @@ impl Faulty {
     }
 
     fn take(&mut self, slices: &[IoSlice<'_>], length: usize) -> usize {
-        let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
-        self.taken.extend(bytes.take(length));
+        let mut left = length;
+        for slice in slices {
+            let taken = slice.len().min(left);
+            self.taken.extend_from_slice(&slice[..taken]);
+            left -= taken;
+        }
         length
     }
 }
@@ -129,36 +140,45 @@ impl Write for Faulty {
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let length: usize = slices.iter().map(|slice| slice.len()).sum();
-        if let Some(kind) = self.due.take() {
+        if let Some(kind) = self.due.pop() {
             return Err(kind.into());
         }
         if self.fault == Fault::Flush || !self.is_due() {
             return Ok(self.take(slices, length));
         }
-        match self.fault {
-            Fault::Error => Err(io::ErrorKind::StorageFull.into()),
-            Fault::HalfThenError => {
-                self.due = Some(io::ErrorKind::StorageFull);
-                Ok(self.take(slices, length.div_ceil(2)))
-            }
-            Fault::HalfThenInterrupted => {
-                self.due = Some(io::ErrorKind::Interrupted);
-                Ok(self.take(slices, length.div_ceil(2)))
-            }
-            Fault::Interrupted => Err(io::ErrorKind::Interrupted.into()),
-            Fault::OneByte => Ok(self.take(slices, 1)),
-            Fault::Nothing => Ok(0),
-            Fault::TooMany => Ok(self.take(slices, length) + 1),
-            Fault::Panic => panic::resume_unwind(Box::new("the sink panics, as it was asked to")),
-            Fault::HalfThenPanic => {
-                self.take(slices, length / 2);
-                panic::resume_unwind(Box::new("the sink panics, as it was asked to"))
-            }
-            Fault::Flush => unreachable!("decided above"),
-        }
+        let half = length.div_ceil(2);
+        let (taken, answer) = match self.fault {
+            Fault::Error => (0, Some(Err(io::Error::other("the device failed")))),
+            Fault::Interrupted => (0, Some(Err(io::ErrorKind::Interrupted.into()))),
+            Fault::Nothing | Fault::Flush => (0, Some(Ok(0))),
+            Fault::OneByte => (1, Some(Ok(1))),
+            Fault::HalfThenError | Fault::Full | Fault::HalfThenInterrupted => (half, Some(Ok(half))),
+            Fault::TooMany => (length, Some(Ok(length + 1))),
+            Fault::Panic => (0, None),
+            Fault::HalfThenPanic => (half, None),
+        };
+        self.due = match self.fault {
+            Fault::HalfThenError => vec![io::ErrorKind::Other],
+            Fault::Full => vec![io::ErrorKind::StorageFull; 2],
+            Fault::HalfThenInterrupted => vec![io::ErrorKind::Interrupted],
+            _ => Vec::new(),
+        };
+        self.take(slices, taken);
+        self.taken_at_fault = self.taken.len();
+        answer.unwrap_or_else(|| panic::resume_unwind(Box::new("the sink panics, as it was asked to")))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         if self.fault == Fault::Flush && self.is_due() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl Truncate for Faulty {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        let length = usize::try_from(length).expect("what is in memory fits it");
+        assert!(length <= self.taken.len(), "a cut behind the end");
+        self.taken.truncate(length);
+        self.due.clear();
+        Ok(())
     }
 }

@@ -23,14 +23,15 @@ pub(crate) struct Arguments {
 }
 
 /// The tests that say most in least time, each of which has fewer cases than usual.
-const TESTS: [&str; 10] = [
+const TESTS: [&str; 11] = [
     "round_trip",
     "bad_batches",
     "secrets",
     "dictionaries",
     "file_layout",
     "refusals",
-    "torn_output",
+    "encoder_faults",
+    "header_and_end",
     "same_bodies",
     "one_call_per_message",
     "no_allocations",

@@ -1,0 +1,123 @@
+//! The bytes of an output, held against what the callers were told.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::outside::{Pair, judge};
+use crate::read::readable_prefix;
+use crate::shared::{Mark, Output, Words, batch, marks, schema};
+use crate::sink::Faulty;
+use arrow_array::RecordBatch;
+use arrow_ipc::writer::StreamWriter;
+
+use super::sweep::{End, Told};
+
+/// What is whole of an output, and what a reader must find in it.
+#[derive(Debug)]
+pub struct Sample {
+    /// Whether the output is complete.
+    pub is_closed: bool,
+    bytes: Vec<u8>,
+    expected: Vec<Mark>,
+}
+
+/// Checks the bytes in `sink` against what the callers were told.
+#[must_use]
+pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, context: &str) -> Sample {
+    let bytes = &sink.taken;
+    let start = F::MAGIC.len();
+    let whole = match &told.end {
+        End::Closed => {
+            let found = marks(Words::Growing, &F::whole(bytes));
+            check_found(&found, threads, told, context);
+            return Sample { is_closed: true, bytes: bytes.clone(), expected: found };
+        }
+        End::Torn(poison) => {
+            assert_eq!(bytes.len(), sink.taken_at_fault, "nothing follows torn bytes: {context}");
+            let whole = bytes.get(start..usize::try_from(poison.offset).unwrap()).unwrap_or_default();
+            let found = read_whole(whole, context);
+            assert_eq!(found.len() + to_count(poison.lost), told.accepted.len(), "what is lost is told: {context}");
+            whole
+        }
+        End::Gone => {
+            assert_eq!(bytes.len(), sink.taken_at_fault, "nothing follows torn bytes: {context}");
+            bytes.get(start..).unwrap_or_default()
+        }
+    };
+    // No reader finds anything wrong beyond it either, but for a batch that was taken whole and not confirmed.
+    distinct(&marks(Words::Growing, &readable_prefix(bytes.get(start..).unwrap_or_default()).0), context);
+    let found = marks(Words::Growing, &readable_prefix(whole).0);
+    if told.end != End::Gone {
+        check_found(&found, threads, told, context);
+    }
+    let is_confirmed = |mark: &Mark| found.contains(mark);
+    assert!(
+        told.confirmed.iter().all(is_confirmed),
+        "{:?} were confirmed, {found:?} are there: {context}",
+        told.confirmed
+    );
+    // Where nobody is left to tell what is whole, no reader is asked.
+    let bytes = if told.end == End::Gone { Vec::new() } else { whole.to_vec() };
+    Sample { is_closed: false, bytes, expected: found }
+}
+
+/// Checks that a reader finds what was confirmed, nothing but what was accepted, nothing twice, and each thread's batches
+/// in its order.
+fn check_found(found: &[Mark], threads: usize, told: &Told, context: &str) {
+    let distinct = distinct(found, context);
+    let accepted: BTreeSet<Mark> = told.accepted.iter().copied().collect();
+    let confirmed: BTreeSet<Mark> = told.confirmed.iter().copied().collect();
+    assert!(distinct.is_superset(&confirmed), "{confirmed:?} were confirmed, {found:?} are there: {context}");
+    assert!(distinct.is_subset(&accepted), "{accepted:?} were accepted, {found:?} are there: {context}");
+    for thread in 0..threads {
+        let own = |marks: &[Mark]| marks.iter().copied().filter(|mark| mark.0 == thread).collect::<Vec<_>>();
+        let (found, accepted) = (own(found), own(&told.accepted));
+        assert!(accepted.starts_with(&found), "{accepted:?} in order, {found:?} are there: {context}");
+    }
+}
+
+/// The batches of bytes that hold whole messages and no end.
+fn read_whole(bytes: &[u8], context: &str) -> Vec<RecordBatch> {
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    let (found, error) = readable_prefix(bytes);
+    assert!(error.is_none(), "{error:?}: {context}");
+    let framing = crate::framing::messages(bytes, 0);
+    assert_eq!(framing.end, None, "no end: {context}");
+    assert_eq!(framing.record_batches().len(), found.len());
+    found
+}
+
+fn distinct(found: &[Mark], context: &str) -> BTreeSet<Mark> {
+    let distinct: BTreeSet<Mark> = found.iter().copied().collect();
+    assert_eq!(distinct.len(), found.len(), "none is there twice: {context}");
+    distinct
+}
+
+fn to_count(lost: u64) -> usize {
+    usize::try_from(lost).unwrap()
+}
+
+/// Has pyarrow read what is whole, and compare it with the batches as arrow's writer writes them.
+pub fn judge_with_pyarrow(samples: &[Sample]) {
+    let folder = tempfile::tempdir().unwrap();
+    let pairs: Vec<Pair> = samples
+        .iter()
+        .filter(|sample| !sample.bytes.is_empty())
+        .enumerate()
+        .map(|(i, sample)| {
+            let [read, written] = ["expected", "output"].map(|name| folder.path().join(format!("{i}-{name}")));
+            let mut stream = StreamWriter::try_new(Vec::new(), &schema(Words::Growing)).unwrap();
+            sample.expected.iter().for_each(|mark| stream.write(&batch(Words::Growing, *mark)).unwrap());
+            fs::write(&read, stream.into_inner().unwrap()).unwrap();
+            fs::write(&written, &sample.bytes).unwrap();
+            Pair { read, written, lax: false }
+        })
+        .collect();
+    assert!(pairs.len() > samples.len() / 2, "{} of {} samples hold anything", pairs.len(), samples.len());
+    let Some(verdicts) = judge(&pairs) else { return };
+    for (verdict, pair) in verdicts.iter().zip(&pairs) {
+        assert_eq!(verdict, "equal", "{}", pair.written.display());
+    }
+}

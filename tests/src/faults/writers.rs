@@ -1,0 +1,236 @@
+//! The encoder and the shared writer behind one face: calls that say whether to repeat, to roll back, or to give up.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use crate::shared::{Output, Words, schema};
+use crate::sink::Faulty;
+use arrow_array::RecordBatch;
+use ipc_core::{Encoder, Error, Failed, Started, Unstarted};
+use ipc_shared::{Options, SharedWriter};
+
+/// Why a call did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trouble {
+    /// The sink failed without harm: the call may be repeated.
+    Repeat,
+    /// The output is torn.
+    Poisoned(Poison),
+    /// The sink panicked.
+    Panicked,
+    /// A panic has taken the writer with it.
+    Gone,
+}
+
+/// What a poisoned writer says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Poison {
+    /// Up to where the bytes are good.
+    pub offset: u64,
+    /// How many accepted batches are not in them.
+    pub lost: u64,
+    /// The text of the first error.
+    pub first_error: String,
+}
+
+/// What a call said.
+pub type Call = Result<(), Trouble>;
+
+/// A writer, as one thread has it.
+pub trait Handle {
+    /// Writes a batch.
+    fn write(&mut self, batch: &RecordBatch) -> Call;
+    /// Flushes.
+    fn flush(&mut self) -> Call;
+    /// Closes.
+    fn close(&mut self) -> Call;
+    /// Rolls back.
+    fn rollback(&mut self) -> Call;
+}
+
+/// A kind of writers.
+pub trait Writers: 'static {
+    /// What they are called.
+    const NAME: &'static str;
+    /// How many threads write.
+    const THREADS: usize;
+
+    /// Has each thread do `work` with its handle on a writer to `sink`, and then one of them `finish`. Returns what each
+    /// made of it.
+    fn run<F: Output, R: Send>(
+        sink: &mut Faulty,
+        options: &Options,
+        work: impl Fn(usize, &mut dyn Handle) -> R + Sync,
+        finish: impl FnOnce(&mut dyn Handle),
+    ) -> Vec<R>;
+}
+
+/// An encoder.
+#[derive(Debug)]
+pub enum Alone {}
+
+/// A shared writer and so many threads.
+#[derive(Debug)]
+pub enum Together<const THREADS: usize> {}
+
+impl Writers for Alone {
+    const NAME: &'static str = "the encoder";
+    const THREADS: usize = 1;
+
+    fn run<F: Output, R: Send>(
+        sink: &mut Faulty,
+        options: &Options,
+        work: impl Fn(usize, &mut dyn Handle) -> R + Sync,
+        finish: impl FnOnce(&mut dyn Handle),
+    ) -> Vec<R> {
+        let mut encoder = One::<F>::Unstarted(F::encoder(sink).with_options(options.clone()));
+        let made = work(0, &mut encoder);
+        finish(&mut encoder);
+        vec![made]
+    }
+}
+
+impl<const THREADS: usize> Writers for Together<THREADS> {
+    const NAME: &'static str =
+        if THREADS == 1 { "the shared writer, 1 thread" } else { "the shared writer, 4 threads" };
+    const THREADS: usize = THREADS;
+
+    fn run<F: Output, R: Send>(
+        sink: &mut Faulty,
+        options: &Options,
+        work: impl Fn(usize, &mut dyn Handle) -> R + Sync,
+        finish: impl FnOnce(&mut dyn Handle),
+    ) -> Vec<R> {
+        let mut writer = F::to(sink).options(options.clone()).build().unwrap();
+        let made = crate::threads::together(THREADS, |thread| work(thread, &mut writer.clone()));
+        finish(&mut writer);
+        made
+    }
+}
+
+/// An encoder in whatever state.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+enum One<'s, F: Output> {
+    Unstarted(Encoder<&'s mut Faulty, F, Unstarted>),
+    Started(Encoder<&'s mut Faulty, F, Started>),
+    /// It has been closed, or has gone with a panic.
+    Gone,
+}
+
+impl<'s, F: Output> One<'s, F> {
+    /// The encoder, which is started if it has not been yet.
+    fn started(&mut self) -> Result<&mut Encoder<&'s mut Faulty, F, Started>, Trouble> {
+        if let Self::Unstarted(_) = self {
+            self.consume(|one| match one {
+                Self::Unstarted(encoder) => match encoder.start(schema(Words::Growing)) {
+                    Ok(started) => (Self::Started(started), Ok(())),
+                    Err(failed) => back(failed, Self::Unstarted),
+                },
+                other => (other, Ok(())),
+            })?;
+        }
+        match self {
+            Self::Started(encoder) => Ok(encoder),
+            _ => Err(Trouble::Gone),
+        }
+    }
+
+    /// Does `step`, which consumes the encoder and gives back what comes of it. A panic leaves nothing.
+    fn consume(&mut self, step: impl FnOnce(Self) -> (Self, Result<(), Error>)) -> Call {
+        let taken = std::mem::replace(self, Self::Gone);
+        let (left, result) = catch_unwind(AssertUnwindSafe(|| step(taken))).map_err(|_| Trouble::Gone)?;
+        *self = left;
+        result.map_err(trouble)
+    }
+}
+
+impl<F: Output> Handle for One<'_, F> {
+    fn write(&mut self, batch: &RecordBatch) -> Call {
+        let encoder = self.started()?;
+        call(|| encoder.write(batch).map(drop).map_err(trouble))
+    }
+
+    fn flush(&mut self) -> Call {
+        let encoder = self.started()?;
+        call(|| encoder.flush().map_err(trouble))
+    }
+
+    fn close(&mut self) -> Call {
+        self.started()?;
+        self.consume(|one| match one {
+            Self::Started(encoder) => match encoder.close() {
+                Ok(_) => (Self::Gone, Ok(())),
+                Err(failed) => back(failed, Self::Started),
+            },
+            other => (other, Err(Error::Closed)),
+        })
+    }
+
+    fn rollback(&mut self) -> Call {
+        match self {
+            Self::Unstarted(encoder) => call(|| encoder.rollback().map_err(trouble)),
+            Self::Started(encoder) => call(|| encoder.rollback().map_err(trouble)),
+            Self::Gone => Err(Trouble::Gone),
+        }
+    }
+}
+
+fn back<T, S>(failed: Failed<T>, state: impl FnOnce(T) -> S) -> (S, Result<(), Error>) {
+    let (error, left) = failed.into_parts();
+    (state(left), Err(error))
+}
+
+impl<F: Output> Handle for SharedWriter<&mut Faulty, F> {
+    fn write(&mut self, batch: &RecordBatch) -> Call {
+        call(|| Self::write(self, batch).map(drop).map_err(shared_trouble))
+    }
+
+    fn flush(&mut self) -> Call {
+        call(|| Self::flush(self).map_err(shared_trouble))
+    }
+
+    fn close(&mut self) -> Call {
+        call(|| Self::close(self).map(drop).map_err(shared_trouble))
+    }
+
+    fn rollback(&mut self) -> Call {
+        call(|| Self::rollback(self).map_err(shared_trouble))
+    }
+}
+
+fn call(work: impl FnOnce() -> Call) -> Call {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result,
+        Err(payload) if payload.is::<&str>() => Err(Trouble::Panicked),
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+fn trouble(error: Error) -> Trouble {
+    match error {
+        Error::Io(source) => {
+            assert_ne!(
+                source.kind(),
+                std::io::ErrorKind::Interrupted,
+                "a signal is no error that a caller should hear of"
+            );
+            Trouble::Repeat
+        }
+        Error::Poisoned { offset, lost, source } => poisoned(offset, lost, &source),
+        Error::Closed => Trouble::Gone,
+        error => panic!("{error:?}"),
+    }
+}
+
+fn shared_trouble(error: ipc_shared::Error) -> Trouble {
+    match error {
+        ipc_shared::Error::Core(error) => trouble(error),
+        ipc_shared::Error::Poisoned { offset, lost, source } => poisoned(offset, lost, &source),
+        ipc_shared::Error::Closed => Trouble::Gone,
+        error => panic!("{error:?}"),
+    }
+}
+
+fn poisoned(offset: u64, lost: u64, source: &Arc<std::io::Error>) -> Trouble {
+    Trouble::Poisoned(Poison { offset, lost, first_error: source.to_string() })
+}

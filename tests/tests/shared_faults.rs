@@ -1,0 +1,63 @@
+//! Whatever a sink does, at whichever call of one thread or of four: what was confirmed is in the output once, none is
+//! there twice or torn, nothing follows torn bytes unless they were taken back, and every thread returns.
+//!
+//! Each test has every fault at the first call of the sink, at the second, and so on until a run is clean, with and
+//! without staging and compression, and says how many it tried. `encoder_faults` does so for the encoder.
+//!
+//! Fails as that does, and where a thread sleeps on or is told another error than the first.
+
+use ipc_shared::{File, Stream};
+use ipc_tests::faults::sweep::{Mending, every_call, some_calls};
+use ipc_tests::faults::verdict::judge_with_pyarrow;
+use ipc_tests::faults::writers::Together;
+
+#[test]
+fn a_stream_of_one_thread_survives_or_ends() {
+    every_call::<Together<1>, Stream>(Mending::None);
+}
+
+#[test]
+fn a_file_of_one_thread_survives_or_ends() {
+    every_call::<Together<1>, File>(Mending::None);
+}
+
+#[test]
+fn a_stream_of_one_thread_goes_on_after_a_rollback() {
+    every_call::<Together<1>, Stream>(Mending::Rollback);
+}
+
+#[test]
+fn a_file_of_one_thread_goes_on_after_a_rollback() {
+    every_call::<Together<1>, File>(Mending::Rollback);
+}
+
+#[test]
+fn a_stream_of_four_threads_survives_or_ends() {
+    every_call::<Together<4>, Stream>(Mending::None);
+}
+
+#[test]
+fn a_file_of_four_threads_survives_or_ends() {
+    every_call::<Together<4>, File>(Mending::None);
+}
+
+#[test]
+fn a_stream_of_four_threads_goes_on_after_a_rollback() {
+    every_call::<Together<4>, Stream>(Mending::Rollback);
+}
+
+#[test]
+fn a_file_of_four_threads_goes_on_after_a_rollback() {
+    every_call::<Together<4>, File>(Mending::Rollback);
+}
+
+#[test]
+fn pyarrow_reads_what_is_whole() {
+    let mut samples = Vec::new();
+    for mending in [Mending::None, Mending::Rollback] {
+        samples.extend(some_calls::<Together<1>, File>(mending));
+        samples.extend(some_calls::<Together<4>, Stream>(mending));
+        samples.extend(some_calls::<Together<4>, File>(mending));
+    }
+    judge_with_pyarrow(&samples);
+}
