@@ -13,7 +13,7 @@
 //! - [`input`] is a file or a stream as a sequence of encoded batches, each with the [`dictionaries`] as of its place.
 //! - [`decode`] makes a record batch of an encoded one, and lets no damaged input panic.
 //! - [`pipeline`] runs one reading thread and many workers, with bounded memory, until the first error.
-//! - [`output`] appears under its name only when complete.
+//! - [`output`] appears under its name only when complete; [`signals`] lets a file that may not grow be an error.
 //! - [`merge`], [`inspect`] and [`recover`] are the commands, put together from these.
 //!
 //! # Exit status
@@ -33,6 +33,7 @@ mod output;
 mod pipeline;
 mod progress;
 mod recover;
+mod signals;
 mod source;
 mod summary;
 
@@ -45,6 +46,7 @@ use crate::error::Error;
 
 fn main() -> ExitCode {
     decode::silence_contained_panics();
+    signals::let_writes_fail();
     let done = match Arguments::parse().command {
         Command::Merge(arguments) => {
             let job = arguments.resolve().unwrap_or_else(|usage| usage.exit());

@@ -16,4 +16,5 @@ mod progress;
 mod readers;
 mod real_data;
 mod recover;
+mod refused_by_the_system;
 mod support;
