@@ -2,6 +2,7 @@
 //! pyarrow. A test that goes without says so on standard error.
 
 use std::env;
+use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -81,8 +82,13 @@ pub fn judge(pairs: &[Pair]) -> Option<Vec<String>> {
     Some(verdicts)
 }
 
-/// Says that something was skipped, past the test harness, which hides the output of tests that pass.
-fn skipped(reason: &str) {
+/// Says that something was skipped.
+pub fn skipped(reason: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+    aloud(format_args!("skipped: {test}: {reason}"));
+}
+
+/// Says something past the test harness, which hides the output of tests that pass.
+pub fn aloud(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

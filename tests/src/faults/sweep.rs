@@ -1,7 +1,6 @@
 //! Every fault at every call, and what the callers are told meanwhile.
 
-use std::io::Write;
-
+use crate::outside::aloud;
 use crate::shared::{Mark, Output, Words, batch};
 use crate::sink::{Fault, Faulty};
 use crate::threads::{PATIENCE, within};
@@ -42,8 +41,7 @@ pub enum End {
     Gone,
 }
 
-/// Has every fault at every call, and says how many were tried, past the test harness, which hides what passing tests
-/// say.
+/// Has every fault at every call, and says how many were tried.
 pub fn every_call<W: Writers, F: Output>(mending: Mending) {
     let mut tried = 0;
     for case in cases() {
@@ -65,7 +63,7 @@ pub fn every_call<W: Writers, F: Output>(mending: Mending) {
         assert!(torn == 0 || !harmless, "{fault:?} tore {torn} outputs");
     }
     let format = if F::HAS_FOOTER { "a file" } else { "a stream" };
-    let _ = writeln!(std::io::stderr(), "{tried} faults tried with {} of {format}, mending: {mending:?}", W::NAME);
+    aloud(format_args!("{tried} faults tried with {} of {format}, mending: {mending:?}", W::NAME));
 }
 
 /// Has every fault at a call in the middle. Returns what is whole then.
