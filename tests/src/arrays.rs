@@ -50,7 +50,13 @@ impl Maker {
     /// A maker of batches that follow from `seed`.
     #[must_use]
     pub fn new(seed: u64, sharing: Sharing) -> Self {
-        Self { random: Random::new(seed), seed, batch: 0, sharing, kept: HashMap::new() }
+        Self::fed(&[], seed, sharing)
+    }
+
+    /// A maker whose first decisions are `food`.
+    #[must_use]
+    pub fn fed(food: &[u8], seed: u64, sharing: Sharing) -> Self {
+        Self { random: Random::fed(food, seed), seed, batch: 0, sharing, kept: HashMap::new() }
     }
 
     /// Goes on to the next batch.

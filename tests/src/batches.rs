@@ -44,8 +44,13 @@ impl Batches {
     /// The batches that follow from `plan`.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
+        Self::made_by(Maker::new(plan.seed, plan.sharing), plan)
+    }
+
+    /// The batches that `maker` makes as `plan` says.
+    #[must_use]
+    pub fn made_by(mut maker: Maker, plan: Plan) -> Self {
         let schema = Arc::new(Schema::new(plan.fields.clone()).with_metadata(plan.metadata.clone()));
-        let mut maker = Maker::new(plan.seed, plan.sharing);
         let batches = plan.rows.iter().map(|&rows| {
             let fields = schema.fields().iter().enumerate();
             let columns = fields.map(|(i, field)| maker.array(field, rows, &i.to_string())).collect();

@@ -1,4 +1,5 @@
-//! A small generator of numbers (SplitMix64), so that a whole batch follows from one seed.
+//! A small generator of numbers (SplitMix64), so that a whole batch follows from one seed. It can be fed with numbers that
+//! somebody else chose, such as a fuzzer, and goes on by itself when they are used up.
 //!
 //! proptest shrinks schemas and row counts; values need no shrinking, and made this way they cost little.
 
@@ -6,13 +7,22 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A stream of numbers that its seed determines.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub struct Random {
+    state: u64,
+    fed: std::vec::IntoIter<u8>,
+}
 
 impl Random {
     /// The stream of `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self::fed(&[], seed)
+    }
+
+    /// The numbers `food`, and behind them the stream of `seed`.
+    #[must_use]
+    pub fn fed(food: &[u8], seed: u64) -> Self {
+        Self { state: seed, fed: Vec::from(food).into_iter() }
     }
 
     /// The stream of `seed` for one purpose, independent of those for others.
@@ -20,13 +30,16 @@ impl Random {
     pub fn labelled(seed: u64, label: impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();
         (seed, label).hash(&mut hasher);
-        Self(hasher.finish())
+        Self::new(hasher.finish())
     }
 
     /// The next number.
     pub fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
+        if let Some(number) = self.fed.next() {
+            return number.into();
+        }
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)

@@ -120,7 +120,7 @@ impl BatchEncoder {
         let rows = batch.num_rows();
         self.fill(message, rows, None, metadata, |body| {
             if body.options.validation == Validation::Full {
-                validate::columns(batch, Checks::All)?;
+                validate::columns(batch, Checks::full(body.options))?;
             }
             if body.options.clear_nulls {
                 clear::columns(body, batch)?;
@@ -188,7 +188,7 @@ impl BatchEncoder {
         self.fill(&mut message, rows.len(), dictionary, &Metadata::new(), |body| {
             let checks = match body.options.validation {
                 Validation::Layout => Checks::Indices,
-                Validation::Full => Checks::All,
+                Validation::Full => Checks::full(body.options),
             };
             validate::dictionary(values.as_ref(), &rows, checks)?;
             if body.options.clear_nulls {

@@ -118,7 +118,8 @@ pub enum Validation {
     Layout,
     /// Every row: offsets in order, keys and type ids of what is there, rising run ends, views inside their buffers,
     /// UTF-8, null counts, and the types that the schema says. What a reader that validates in full would refuse is
-    /// refused. What values mean (the digits of a decimal, the order of a sorted map) is not looked at.
+    /// refused, also below nulls, where some readers look too, unless [`clear_nulls`](OptionsBuilder::clear_nulls) keeps
+    /// that back. What values mean (the digits of a decimal, the order of a sorted map) is not looked at.
     Full,
 }
 

@@ -8,10 +8,11 @@
 //! |---|---|---|
 //! | [`Checks::Nulls`] | nulls in fields that deny them, but for those below a parent's null | the walk met such a field with nulls |
 //! | [`Checks::Indices`] | all that one part says of another: offsets, keys, type ids, run ends, views | a dictionary, before it is sent or compared |
-//! | [`Checks::All`] | both, and what stands in the buffers: types, null counts, UTF-8, prefixes of views | [`Validation::Full`](crate::Validation::Full) |
+//! | [`Checks::Written`], [`Checks::Cleared`] | both, and what stands in the buffers: types, null counts, UTF-8, prefixes of views | [`Validation::Full`](crate::Validation::Full) |
 //!
-//! Rows that nobody can see need not make sense, as far as the format lets them: a null may have any key and any bytes,
-//! but its offsets have to be in order.
+//! A row that nobody can see need not make sense, as far as the format goes: a null may have any key and any bytes, if
+//! only its offsets are in order. But not all readers look away: what is below nulls is checked too where it is written,
+//! and not where it is [cleared](mod@crate::clear). A key of a null is nobody's business either way.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -25,6 +26,7 @@ use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer};
 use arrow_schema::{DataType, Fields, UnionFields};
 
 use crate::error::{Error, Step};
+use crate::options::Options;
 use crate::spans;
 use crate::views::{self, Place};
 use crate::visible::{Child, Visible, children};
@@ -37,7 +39,20 @@ pub(crate) enum Checks {
     /// What the array says of its own parts.
     Indices,
     /// All that can be known without knowing what the values mean.
-    All,
+    Written,
+    /// The same, but for rows that nobody can see, since they are not written as they are.
+    Cleared,
+}
+
+impl Checks {
+    /// What full validation checks.
+    pub(crate) fn full(options: &Options) -> Self {
+        if options.clear_nulls { Self::Cleared } else { Self::Written }
+    }
+
+    fn is_full(self) -> bool {
+        matches!(self, Self::Written | Self::Cleared)
+    }
 }
 
 /// Checks the columns of a batch.
@@ -56,7 +71,7 @@ pub(crate) fn dictionary(values: &dyn Array, rows: &Range<usize>, checks: Checks
 
 fn child(Child { name, field, array: values, rows, visible }: Child<'_>, checks: Checks) -> Step {
     let check = || {
-        if checks == Checks::All && !values.data_type().equals_datatype(field.data_type()) {
+        if checks.is_full() && !values.data_type().equals_datatype(field.data_type()) {
             return Err(Error::invalid(format!("type {}", field.data_type()), format!("{}", values.data_type())));
         }
         array(values, &rows, &visible, checks)?;
@@ -75,13 +90,18 @@ fn array(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Chec
     }
     if let Some(nulls) = array.nulls() {
         validity_fits(nulls, array.len())?;
-        if checks == Checks::All {
+        if checks.is_full() {
             nulls_are_counted(nulls)?;
         }
     }
     let visible = visible.but_nulls(array.nulls(), rows);
     if checks != Checks::Nulls {
-        content(array, rows, &visible, checks)?;
+        let read = match (checks, array.data_type()) {
+            (Checks::Written, DataType::Dictionary(..)) => &Visible::ALL.but_nulls(array.nulls(), rows),
+            (Checks::Written, _) => &Visible::ALL,
+            _ => &visible,
+        };
+        content(array, rows, read, checks)?;
     }
     children(array, rows, &visible, &mut |found| child(found, checks))
 }
@@ -115,7 +135,7 @@ fn nulls_are_counted(nulls: &NullBuffer) -> Step {
     Ok(())
 }
 
-/// Checks what of an array lies in buffers of its own.
+/// Checks what of an array lies in buffers of its own, in the rows that somebody will read.
 fn content(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Step {
     match array.data_type() {
         DataType::Utf8 => bytes(array.as_bytes::<types::Utf8Type>(), rows, visible, checks),
@@ -164,7 +184,7 @@ where
     let (offsets, span) = spans::of_offsets(array.offsets(), rows)?;
     in_order(offsets)?;
     reaches(array.values(), span.end)?;
-    if checks == Checks::All && matches!(T::DATA_TYPE, DataType::Utf8 | DataType::LargeUtf8) {
+    if checks.is_full() && matches!(T::DATA_TYPE, DataType::Utf8 | DataType::LargeUtf8) {
         let text = |row: usize| &array.values()[offsets[row].as_usize()..offsets[row + 1].as_usize()];
         return visible.rows(rows.len()).try_for_each(|row| utf8(text(row), rows.start + row));
     }
@@ -192,7 +212,7 @@ fn byte_views<T: ByteViewType>(
             Some(place) => place.bytes(array.data_buffers())?,
             None => &inline[4..4 + usize::from(inline[0])],
         };
-        if checks != Checks::All {
+        if !checks.is_full() {
             return Ok(());
         }
         // Behind the length: the first four bytes of those outside, or all of them and zeros.
@@ -219,7 +239,7 @@ fn union(array: &UnionArray, fields: &UnionFields, rows: &Range<usize>, checks: 
     if let Some(id) = window.iter().find(|id| !known(**id)) {
         return Err(Error::invalid("type ids of the union's fields", id.to_string()));
     }
-    let Some(offsets) = array.offsets().filter(|_| checks == Checks::All) else {
+    let Some(offsets) = array.offsets().filter(|_| checks.is_full()) else {
         return Ok(());
     };
     let (type_ids, offsets, _) = spans::of_union(type_ids, offsets, rows)?;
@@ -274,10 +294,7 @@ where
 
 /// Refuses nulls among the visible rows, those of its own validity or, where all is checked, of what it refers to.
 fn no_nulls(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Step {
-    let is_null = |row: &usize| match checks {
-        Checks::All => is_null(array, *row),
-        _ => array.is_null(*row),
-    };
+    let is_null = |row: &usize| if checks.is_full() { is_null(array, *row) } else { array.is_null(*row) };
     match visible.rows(rows.len()).map(|row| rows.start + row).find(is_null) {
         None => Ok(()),
         Some(row) => Err(Error::invalid("no nulls", format!("one in row {row}"))),

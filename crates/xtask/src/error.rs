@@ -42,6 +42,14 @@ pub(crate) enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A file or folder could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Cargo's output is not what it is documented to be.
     #[error("unexpected output of cargo: {0}")]
     Output(String),

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::chores::{bench, core_mutants, counts, coverage, deny, loom, semver, shuttle, test, valgrind};
+use crate::chores::{bench, core_mutants, counts, coverage, deny, fuzz, loom, semver, shuttle, test, valgrind};
 use crate::error::Result;
 use crate::workspace::Workspace;
 
@@ -44,6 +44,7 @@ enum Chore {
     /// Tries the shared writer under random schedules.
     Shuttle,
     Valgrind(valgrind::Arguments),
+    Fuzz(fuzz::Arguments),
     Coverage(coverage::Arguments),
     CoreMutants(core_mutants::Arguments),
     /// Looks at licences, sources and features of dependencies.
@@ -70,6 +71,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Loom(arguments) => loom::run(&workspace, &arguments),
         Chore::Shuttle => shuttle::run(&workspace),
         Chore::Valgrind(arguments) => valgrind::run(&workspace, &arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Chore::Coverage(arguments) => coverage::run(&workspace, &arguments),
         Chore::CoreMutants(arguments) => core_mutants::run(&workspace, &arguments),
         Chore::Deny => deny::run(&workspace),

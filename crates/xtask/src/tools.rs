@@ -30,6 +30,8 @@ impl Tool {
         probe: &["cargo-mutants", "--version"],
         install: "cargo install --locked cargo-mutants",
     };
+    pub(crate) const FUZZ: Self =
+        Self { name: "cargo-fuzz", probe: &["cargo-fuzz", "--version"], install: "cargo install --locked cargo-fuzz" };
     pub(crate) const LLVM_COV: Self = Self {
         name: "cargo-llvm-cov",
         probe: &["cargo-llvm-cov", "--version"],

@@ -35,8 +35,14 @@ fn what_a_null_row_holds_need_not_make_sense() {
         for wrap in &WRAPS {
             let field = arrow_schema::Field::new("x", column.data_type().clone(), true);
             let batch = batch((wrap.wrap)(field, Arc::clone(&column)), true);
-            let refusal = refusal(&batch, 1, &batch, &options(Validation::Full));
-            assert!(refusal.is_none(), "{what} in {}: {refusal:?}", wrap.path);
+            let cleared = Options::builder().validation(Validation::Full).clear_nulls(true).build().unwrap();
+            for options in [options(Validation::Layout), cleared] {
+                let refusal = refusal(&batch.slice(0, 1), 1, &batch, &options);
+                assert!(refusal.is_none(), "{what} in {}: {refusal:?}", wrap.path);
+            }
+            // Readers look at bytes below nulls, but not at keys.
+            let refusal = refusal(&batch.slice(0, 1), 1, &batch, &options(Validation::Full));
+            assert_eq!(refusal.is_none(), what == "a key", "{what} in {}: {refusal:?}", wrap.path);
         }
     }
 }

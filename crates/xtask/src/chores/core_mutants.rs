@@ -41,8 +41,10 @@ const CASES: &str = "100";
 /// Asks cargo-mutants.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     Tool::MUTANTS.require()?;
-    let mut mutants =
-        Cargo::new(workspace, "mutants --package ipc-core --test-package ipc-core,ipc-tests --no-shuffle");
+    let mut mutants = Cargo::new(
+        workspace,
+        "mutants --package ipc-core --test-package ipc-core --test-package ipc-tests --no-shuffle",
+    );
     mutants = mutants.arg("--output").arg(workspace.target().join("core-mutants")).env("PROPTEST_CASES", CASES);
     if let Some(shard) = &arguments.shard {
         mutants = mutants.args(["--shard", shard]);

@@ -9,6 +9,7 @@ pub(crate) mod core_mutants;
 pub(crate) mod counts;
 pub(crate) mod coverage;
 pub(crate) mod deny;
+pub(crate) mod fuzz;
 pub(crate) mod loom;
 pub(crate) mod semver;
 pub(crate) mod shuttle;
