@@ -5,22 +5,26 @@
 //! what was sent as an argument.
 
 use std::fmt;
+use std::ops::Range;
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_schema::Metadata;
 
 use crate::body::{Body, signed, too_large};
 use crate::clear;
 use crate::compress::Codec;
-use crate::dictionary::{self, Dictionaries, Due, Sending, Update, Updates};
+use crate::dictionary::{self, Dictionaries, Due, Sending, Sent, Update, Updates};
 use crate::error::{Error, Result, Step};
 use crate::format::Format;
+use crate::ledger::Ledger;
 use crate::message::{Made, Message};
 use crate::metadata::{Kind, Layout, Numbers, Template};
 use crate::options::{Options, Validation};
 use crate::schema::StreamSchema;
 use crate::segment::{Slice, recycle};
+use crate::unify::keys::{KeyMaps, Unifying};
+use crate::unify::{NewValues, UnifiedDictionaries};
 use crate::validate::{self, Checks};
 use crate::visible::Visible;
 use crate::walk::walk;
@@ -47,6 +51,8 @@ pub struct BatchEncoder {
     dictionary_batch: Template,
     layout: Layout,
     scratch: Vec<u8>,
+    /// What is known of the batches' own dictionaries, where they are unified.
+    maps: KeyMaps,
     /// The memory of the next message.
     spare: Option<Message<Slice<'static>>>,
 }
@@ -65,11 +71,12 @@ impl BatchEncoder {
             dictionary_batch: Template::new(Kind::DictionaryBatch, dictionary_codec, options),
             layout: Layout::default(),
             scratch: Vec::new(),
+            maps: KeyMaps::default(),
             spare: None,
         }
     }
 
-    /// Encodes a record batch, without its dictionaries.
+    /// Encodes a record batch, without its dictionaries and with its own keys.
     ///
     /// # Errors
     ///
@@ -117,22 +124,47 @@ impl BatchEncoder {
         metadata: &Metadata,
     ) -> Result<()> {
         same_width(batch)?;
-        let rows = batch.num_rows();
-        self.fill(message, rows, None, metadata, |body| {
-            if body.options.validation == Validation::Full {
-                validate::columns(batch, Checks::full(body.options))?;
+        self.fill(message, batch.num_rows(), None, metadata, None, |body| columns(body, batch))
+    }
+
+    /// Encodes a record batch with its keys rewritten to unified dictionaries, or says which values these lack. They have
+    /// to [grow](UnifiedDictionaries::grow) by those then, and the batch is to be encoded again.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode), also for keys outside a dictionary.
+    pub fn encode_unified<'a>(
+        &mut self,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+        dictionaries: &UnifiedDictionaries,
+    ) -> Result<Result<Message<Slice<'a>>, NewValues>> {
+        let mut message = self.blank();
+        match self.encode_unified_into(&mut message, batch, metadata, dictionaries) {
+            Ok(None) => Ok(Ok(message)),
+            Ok(Some(lacking)) => {
+                self.recycle(message);
+                Ok(Err(lacking))
             }
-            if body.options.clear_nulls {
-                clear::columns(body, batch)?;
-            } else {
-                for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-                    let node = body.nodes();
-                    walk(body, column.as_ref(), 0..rows).map_err(|e| e.within(field.name()))?;
-                    body.suspect(field, node);
-                }
+            Err(error) => {
+                self.recycle(message);
+                Err(error)
             }
-            if body.has_suspects() { validate::columns(batch, Checks::Nulls) } else { Ok(()) }
-        })
+        }
+    }
+
+    /// As [`encode_unified`](Self::encode_unified), over `message`.
+    pub(crate) fn encode_unified_into<'a>(
+        &mut self,
+        message: &mut Message<Slice<'a>>,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+        dictionaries: &UnifiedDictionaries,
+    ) -> Result<Option<NewValues>> {
+        same_width(batch)?;
+        self.fill(message, batch.num_rows(), None, metadata, Some(dictionaries), |body| columns(body, batch))?;
+        message.made.unused_values = self.maps.unused();
+        Ok(self.maps.take_lacking())
     }
 
     /// Encodes the dictionaries of `batch` that have to be sent before it, given what has been `sent`.
@@ -150,7 +182,7 @@ impl BatchEncoder {
         sending: Sending,
     ) -> Result<Updates> {
         let mut updates = Updates::new(sent, sending);
-        if schema.dictionary_count() == 0 {
+        if schema.has_only_unified_dictionaries() {
             return Ok(updates);
         }
         same_width(batch)?;
@@ -158,16 +190,107 @@ impl BatchEncoder {
             if id >= schema.dictionary_count() {
                 return Err(more_dictionaries(schema.dictionary_count()).into());
             }
+            if schema.dictionary(id).is_unified() {
+                return Ok(());
+            }
             let decision =
                 dictionary::decide::<F>(schema, id, values, sent, &updates, sending, self.options.dictionaries)
                     .map_err(|e| e.within(schema.dictionary(id).path()))?;
             if let Some(due) = decision {
-                let update = self.encode_dictionary(id, values, due);
+                let update = self.encode_dictionary(id, values, due, Sent::Array(values.clone()), false);
                 updates.push(update.map_err(|e| Box::new(e).within(schema.dictionary(id).path()))?);
             }
             Ok(())
         })?;
         Ok(updates)
+    }
+
+    /// As [`encode_dictionaries`](Self::encode_dictionaries), where some are unified: also those values that the message which
+    /// `batch` was encoded to [uses](Message::uses) and that have not been sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode_dictionaries`](Self::encode_dictionaries).
+    pub fn encode_unified_dictionaries<F: Format>(
+        &mut self,
+        batch: &RecordBatch,
+        uses: &[usize],
+        dictionaries: &UnifiedDictionaries,
+        sent: &Dictionaries,
+        sending: Sending,
+    ) -> Result<Updates> {
+        let mut updates = self.encode_dictionaries::<F>(dictionaries.schema(), batch, sent, sending)?;
+        if !self.options.dictionaries_at_close {
+            self.encode_due(dictionaries, uses, sent, &mut updates)?;
+        }
+        Ok(updates)
+    }
+
+    /// Encodes what the batches of `ledger` need of unified dictionaries and readers do not have: all of it where
+    /// dictionaries are written at close, else nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_closing_dictionaries(
+        &mut self,
+        dictionaries: &UnifiedDictionaries,
+        ledger: &Ledger,
+    ) -> Result<Updates> {
+        let sent = ledger.dictionaries();
+        let mut updates = Updates::new(sent, Sending::Changes);
+        self.encode_due(dictionaries, ledger.uses(), sent, &mut updates)?;
+        Ok(updates)
+    }
+
+    /// Encodes what readers do not have of the first `uses` values of each unified dictionary.
+    fn encode_due(
+        &mut self,
+        dictionaries: &UnifiedDictionaries,
+        uses: &[usize],
+        sent: &Dictionaries,
+        updates: &mut Updates,
+    ) -> Result<()> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        dictionaries.schema().outermost().iter().try_for_each(|&id| {
+            if dictionaries.schema().dictionary(id).is_unified() {
+                self.encode_growth(dictionaries, id, uses[id], sent, updates)
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// Encodes what readers do not have of the first `count` values of one unified dictionary, and of those inside it.
+    fn encode_growth(
+        &mut self,
+        dictionaries: &UnifiedDictionaries,
+        id: usize,
+        count: usize,
+        sent: &Dictionaries,
+        updates: &mut Updates,
+    ) -> Result<()> {
+        let have = sent.unified(id);
+        if have.is_some_and(|have| have >= count) {
+            return Ok(());
+        }
+        let field = dictionaries.schema().dictionary(id);
+        // A value of this dictionary came after those inside it.
+        field
+            .inner()
+            .iter()
+            .try_for_each(|&inner| self.encode_growth(dictionaries, inner, dictionaries.len(inner), sent, updates))?;
+        let (first, is_delta) = have.filter(|_| field.inner().is_empty()).map_or((0, false), |have| (have, true));
+        let update = dictionaries.values(id, first..count).map_err(Error::from).and_then(|values| {
+            let due = Due { rows: 0..values.len(), is_delta };
+            // Nulls stand for values of an inner dictionary, which may have none.
+            let keeps_nulls = field.inner().iter().any(|inner| dictionaries.len(*inner) == 0);
+            self.encode_dictionary(id, &values, due, Sent::Unified(count), keeps_nulls)
+        });
+        updates.push(update.map_err(|error| Box::new(error).at(field.path()))?);
+        Ok(())
     }
 
     /// Takes a message's memory back for the next one.
@@ -181,24 +304,23 @@ impl BatchEncoder {
         self.spare = Some(Message { made: message.made, segments });
     }
 
-    fn encode_dictionary(&mut self, id: usize, values: &ArrayRef, due: Due) -> Result<Update> {
+    fn encode_dictionary(
+        &mut self,
+        id: usize,
+        values: &ArrayRef,
+        due: Due,
+        sent: Sent,
+        keeps_nulls: bool,
+    ) -> Result<Update> {
         let Due { rows, is_delta } = due;
         let dictionary = Some((signed("dictionary id", id)?, is_delta));
         let mut message = self.blank();
-        self.fill(&mut message, rows.len(), dictionary, &Metadata::new(), |body| {
-            let checks = match body.options.validation {
-                Validation::Layout => Checks::Indices,
-                Validation::Full => Checks::full(body.options),
-            };
-            validate::dictionary(values.as_ref(), &rows, checks)?;
-            if body.options.clear_nulls {
-                clear::array(body, values.as_ref(), rows.clone(), &Visible::ALL)?;
-            } else {
-                walk(body, values.as_ref(), rows.clone())?;
-            }
-            if body.has_suspects() { validate::dictionary(values.as_ref(), &rows, Checks::Nulls) } else { Ok(()) }
+        let (count, metadata) = (rows.len(), Metadata::new());
+        self.fill(&mut message, count, dictionary, &metadata, None, |body| {
+            body.keeps_nulls = keeps_nulls;
+            values_of(body, values.as_ref(), rows)
         })?;
-        Ok(Update::new(id, is_delta, values.clone(), message.into_owned()))
+        Ok(Update { id, is_delta, sent, message: message.into_owned() })
     }
 
     /// Makes `message` one whose body is what `write` writes.
@@ -209,13 +331,17 @@ impl BatchEncoder {
         rows: usize,
         dictionary: Option<(i64, bool)>,
         metadata: &Metadata,
+        dictionaries: Option<&UnifiedDictionaries>,
         write: impl FnOnce(&mut Body<'_, 'a>) -> Step,
     ) -> Result<()> {
         let compressed = dictionary.is_none() || self.options.compress_dictionaries;
         let codec = self.codec.as_mut().filter(|_| compressed);
         let Message { made, segments } = message;
-        let Made { arena, .. } = &mut **made;
+        let Made { arena, uses, unused_values, .. } = &mut **made;
+        uses.clear();
+        *unused_values = 0;
         let mut body = Body::new(&self.options, &mut self.layout, segments, arena, &mut self.scratch, codec);
+        body.unifying = dictionaries.map(|unified| Unifying::new(unified, &mut self.maps, uses));
         write(&mut body)?;
         (made.body_length, made.raw_body_length) = body.lengths();
         made.rows = rows as u64;
@@ -227,6 +353,39 @@ impl BatchEncoder {
         let template = if dictionary.is_some() { &mut self.dictionary_batch } else { &mut self.record_batch };
         template.write(&mut made.metadata, &numbers, &self.layout, metadata)
     }
+}
+
+/// Writes the columns of a batch.
+#[inline(always)]
+fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Step {
+    if body.options.validation == Validation::Full {
+        validate::columns(batch, Checks::full(body.options))?;
+    }
+    if body.options.clear_nulls {
+        clear::columns(body, batch)?;
+    } else {
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            let node = body.nodes();
+            walk(body, column.as_ref(), 0..batch.num_rows()).map_err(|e| e.within(field.name()))?;
+            body.suspect(field, node);
+        }
+    }
+    if body.has_suspects() { validate::columns(batch, Checks::Nulls) } else { Ok(()) }
+}
+
+/// Writes the values `rows` of a dictionary.
+fn values_of<'a>(body: &mut Body<'_, 'a>, values: &'a dyn Array, rows: Range<usize>) -> Step {
+    let checks = match body.options.validation {
+        Validation::Layout => Checks::Indices,
+        Validation::Full => Checks::full(body.options),
+    };
+    validate::dictionary(values, &rows, checks)?;
+    if body.options.clear_nulls {
+        clear::array(body, values, rows.clone(), &Visible::ALL)?;
+    } else {
+        walk(body, values, rows.clone())?;
+    }
+    if body.has_suspects() { validate::dictionary(values, &rows, Checks::Nulls) } else { Ok(()) }
 }
 
 /// Refuses a batch with more or fewer columns than its schema has fields.

@@ -15,6 +15,7 @@ use crate::error::{Error, Step};
 use crate::metadata::Layout;
 use crate::options::Options;
 use crate::segment::{Arena, Segment, Slice};
+use crate::unify::keys::Unifying;
 
 /// Length prefix of a compressed buffer, or -1 where the buffer is stored raw.
 const LENGTH_PREFIX: usize = 8;
@@ -40,6 +41,10 @@ pub(crate) struct Body<'s, 'a> {
     length: u64,
     /// How many bytes compression has saved.
     saved: i64,
+    /// What rewrites the keys of unified dictionaries, in a batch that has some.
+    pub(crate) unifying: Option<Unifying<'s>>,
+    /// Whether a null stays a null where nobody can see it, in a body that is cleared.
+    pub(crate) keeps_nulls: bool,
     /// How many arrays have nulls that their fields deny, unless nulls of their parents hide them.
     suspects: usize,
 }
@@ -59,13 +64,31 @@ impl<'s, 'a> Body<'s, 'a> {
         segments.clear();
         arena.clear();
         let borrowed_from = if codec.is_some() { usize::MAX } else { COPY_BELOW };
-        Self { options, layout, segments, arena, scratch, codec, borrowed_from, length: 0, saved: 0, suspects: 0 }
+        Self {
+            options,
+            layout,
+            segments,
+            arena,
+            scratch,
+            codec,
+            borrowed_from,
+            length: 0,
+            saved: 0,
+            suspects: 0,
+            unifying: None,
+            keeps_nulls: false,
+        }
     }
 
     /// The body's length, and what it would be without compression.
     #[inline(always)]
     pub(crate) fn lengths(&self) -> (u64, u64) {
         (self.length, self.length.saturating_add_signed(self.saved))
+    }
+
+    /// Compresses nothing from here on, since the body will not be used.
+    pub(crate) fn forget_codec(&mut self) {
+        self.codec = None;
     }
 
     /// How many arrays have been described.

@@ -12,7 +12,7 @@
 //!   of a union in rows of another type.
 //!
 //! What stays to be seen is shape - how many items a null list has, of which type a hidden member of a union is, where
-//! hidden runs end - and the values of a dictionary that no key uses.
+//! hidden runs end - and the values of a dictionary that no key uses, unless it is unified.
 //!
 //! Cleared buffers lie in the arena, and masks are allocated: this costs a copy of what has nulls, and of all views.
 
@@ -21,13 +21,14 @@ use std::ops::Range;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{self, ByteArrayType, ByteViewType};
 use arrow_array::{Array, ArrowPrimitiveType, OffsetSizeTrait, RecordBatch, downcast_primitive};
-use arrow_buffer::{ArrowNativeType, Buffer};
+use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer};
 use arrow_schema::DataType;
 
 use crate::body::Body;
 use crate::error::{Error, Step};
 use crate::rewrite;
 use crate::spans;
+use crate::unify::keys::unified_keys;
 use crate::validate::{children_fit, validity_fits};
 use crate::views;
 use crate::visible::{Visible, children};
@@ -56,12 +57,15 @@ pub(crate) fn array<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Ran
             let dictionary = array.as_any_dictionary();
             // Where there are no values, rows are null, and have to stay so even if nobody can see them.
             let visible = if dictionary.values().is_empty() { &Visible::ALL } else { visible };
+            if body.unifying.is_some() {
+                return unified_keys(body, dictionary, rows, Some(visible));
+            }
             return self::array(body, dictionary.keys(), rows, visible);
         }
         // These have no validity of their own.
         DataType::Union(..) | DataType::RunEndEncoded(..) => {}
         flat if seen.is_all() && !flat.is_nested() && !is_view(flat) => return walk::walk(body, array, rows),
-        _ => validity(body, &rows, visible, &seen)?,
+        _ => validity(body, array.nulls(), &rows, visible, &seen)?,
     }
     own(body, array, &rows, &seen)?;
     children(array, &rows, &seen, &mut |child| {
@@ -117,8 +121,17 @@ fn own<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>, s
 }
 
 /// The node and the validity bitmap. An array with a null that can be seen has nulls also where nobody can see its rows;
-/// one without has none, so that validity tells nothing of those either.
-fn validity(body: &mut Body<'_, '_>, rows: &Range<usize>, visible: &Visible, seen: &Visible) -> Step {
+/// one without has none, so that validity tells nothing of those either. But where a null must not become a key, for want
+/// of a value that it could stand for, nulls stay what they are.
+pub(crate) fn validity(
+    body: &mut Body<'_, '_>,
+    nulls: Option<&NullBuffer>,
+    rows: &Range<usize>,
+    visible: &Visible,
+    seen: &Visible,
+) -> Step {
+    let valid = body.keeps_nulls.then(|| Visible::ALL.but_nulls(nulls, rows));
+    let (visible, seen) = valid.as_ref().map_or((visible, seen), |valid| (&Visible::ALL, valid));
     let (length, count) = (rows.len(), seen.count(rows.len()));
     let null_count = if count == visible.count(length) { 0 } else { length - count };
     body.node(length, null_count)?;

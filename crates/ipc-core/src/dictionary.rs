@@ -4,6 +4,9 @@
 //! array pointer first, then buffer pointers, then values, and it can be made long before the updates are written, on
 //! another thread: [`Updates::hold_for`] then says, by pointers alone, whether what was decided is still right.
 //!
+//! Of a [unified](crate::UnifiedDictionaries) dictionary readers have the first so many values, and a batch needs so many:
+//! there are but two numbers to compare, and readers never come to have fewer.
+//!
 //! Two rules go beyond comparing values:
 //! - When a dictionary inside another one's values is replaced, the outer one is sent again too, equal or not: readers
 //!   bind the inner dictionary when they read the outer one.
@@ -31,7 +34,16 @@ use crate::validate::{self, Checks};
 #[derive(Debug, Clone, Default)]
 pub struct Dictionaries {
     version: u64,
-    sent: Vec<Option<ArrayRef>>,
+    sent: Vec<Option<Sent>>,
+}
+
+/// What readers have of one dictionary.
+#[derive(Debug, Clone)]
+pub(crate) enum Sent {
+    /// These values.
+    Array(ArrayRef),
+    /// So many values of the unified dictionary.
+    Unified(usize),
 }
 
 impl Dictionaries {
@@ -45,16 +57,41 @@ impl Dictionaries {
         self.version
     }
 
-    fn get(&self, id: usize) -> Option<&ArrayRef> {
+    fn get(&self, id: usize) -> Option<&Sent> {
         self.sent.get(id).and_then(Option::as_ref)
     }
 
-    /// Whether both have the very same array under `id`.
+    /// The values that readers have of a dictionary that is not unified.
+    fn array(&self, id: usize) -> Option<&ArrayRef> {
+        match self.get(id)? {
+            Sent::Array(values) => Some(values),
+            Sent::Unified(_) => None,
+        }
+    }
+
+    /// How many values readers have of a unified dictionary.
+    pub(crate) fn unified(&self, id: usize) -> Option<usize> {
+        match self.get(id)? {
+            Sent::Array(_) => None,
+            Sent::Unified(count) => Some(*count),
+        }
+    }
+
+    /// Whether both have the very same array, or as many values of a unified dictionary, under `id`.
     fn agrees(&self, other: &Self, id: usize) -> bool {
         match (self.get(id), other.get(id)) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (Some(Sent::Array(a)), Some(Sent::Array(b))) => Arc::ptr_eq(a, b),
+            (Some(Sent::Unified(a)), Some(Sent::Unified(b))) => a == b,
             (None, None) => true,
             _ => false,
+        }
+    }
+
+    /// Whether readers have what `update` would give them, without being sent it.
+    fn has(&self, update: &Update) -> bool {
+        match &update.sent {
+            Sent::Unified(count) => self.unified(update.id).is_some_and(|have| have >= *count),
+            Sent::Array(_) => false,
         }
     }
 
@@ -64,7 +101,7 @@ impl Dictionaries {
         if self.sent.len() <= update.id {
             self.sent.resize(update.id + 1, None);
         }
-        self.sent[update.id].replace(update.values).is_some() && !update.is_delta
+        self.sent[update.id].replace(update.sent).is_some() && !update.is_delta
     }
 }
 
@@ -74,7 +111,7 @@ pub enum Sending {
     /// What readers do not have.
     Changes,
     /// Every dictionary of the batch in full, where the format allows it. What was decided so holds whatever others
-    /// send in between.
+    /// send in between. Of unified dictionaries only what readers do not have: whoever sends in between does a part of it.
     Everything,
 }
 
@@ -115,13 +152,28 @@ impl Updates {
         if self.version == current.version {
             return true;
         }
-        // What is sent in full, and may replace whatever was sent, is right whatever others sent.
-        let is_free = |id| {
-            self.sending == Sending::Everything
-                && !F::HAS_FOOTER
-                && self.list.iter().any(|update| update.id == id && !update.is_delta)
-        };
-        (0..current.sent.len().max(compared.sent.len())).all(|id| compared.agrees(current, id) || is_free(id))
+        (0..current.sent.len().max(compared.sent.len())).all(|id| {
+            let update = self.list.iter().find(|update| update.id == id);
+            compared.agrees(current, id)
+                || match update {
+                    // Readers have all that is needed, or more, and never come to have less.
+                    None => current.unified(id).is_some(),
+                    Some(update) if current.has(update) => true,
+                    // What is sent in full, and may replace whatever was sent, is right whatever others sent.
+                    Some(Update { sent: Sent::Array(_), is_delta: false, .. }) => {
+                        self.sending == Sending::Everything && !F::HAS_FOOTER
+                    }
+                    Some(_) => false,
+                }
+        })
+    }
+
+    /// Those that readers still do not have.
+    pub(crate) fn due(mut self, sent: &Dictionaries) -> Self {
+        if self.version != sent.version {
+            self.list.retain(|update| !sent.has(update));
+        }
+        self
     }
 
     pub(crate) fn messages(&self) -> impl Iterator<Item = &Message<Buffer>> {
@@ -151,14 +203,8 @@ impl Updates {
 pub(crate) struct Update {
     pub(crate) id: usize,
     pub(crate) is_delta: bool,
-    pub(crate) values: ArrayRef,
+    pub(crate) sent: Sent,
     pub(crate) message: Message<Buffer>,
-}
-
-impl Update {
-    pub(crate) fn new(id: usize, is_delta: bool, values: ArrayRef, message: Message<Buffer>) -> Self {
-        Self { id, is_delta, values, message }
-    }
 }
 
 /// Calls `found` with the id and the values of each dictionary of `batch`, in the order of the ids.
@@ -227,7 +273,7 @@ pub(crate) fn decide<F: Format>(
     handling: DictionaryHandling,
 ) -> Step<Option<Due>> {
     let all = Due { rows: 0..values.len(), is_delta: false };
-    let Some(old) = sent.get(id) else {
+    let Some(old) = sent.array(id) else {
         return Ok(Some(all));
     };
     let nested = schema.dictionary(id).nested();
@@ -246,7 +292,7 @@ pub(crate) fn decide<F: Format>(
         return replace(all);
     }
     let grows_only = handling == DictionaryHandling::Delta;
-    match compare(old, values)? {
+    match Comparison::of(old, values).map_err(Box::new)? {
         Comparison::Same => Ok(None),
         // Readers have more values than the batch knows of; its keys mean the same to them.
         Comparison::Within if grows_only || F::HAS_FOOTER => Ok(None),
@@ -257,41 +303,54 @@ pub(crate) fn decide<F: Format>(
     }
 }
 
-/// How a dictionary stands to the one already sent.
-#[derive(Debug, PartialEq, Eq)]
-enum Comparison {
-    /// The same values.
+/// How the values of a dictionary stand to those of one before it. Values are compared by their bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// They are the same.
     Same,
-    /// The first of its values are those already sent.
+    /// The first of them are those before, and there are more.
     Extends,
-    /// Its values are the first of those already sent.
+    /// They are the first of those before.
     Within,
+    /// Neither.
     Different,
 }
 
-fn compare(old: &ArrayRef, new: &ArrayRef) -> Step<Comparison> {
-    if Arc::ptr_eq(old, new) || has_same_buffers(old.as_ref(), new.as_ref()) {
-        return Ok(Comparison::Same);
+impl Comparison {
+    /// Compares the arrays' addresses first, then the addresses of their memory, and values last.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArray`] where the new values contradict themselves; of the old ones this is known.
+    pub fn of(old: &ArrayRef, new: &ArrayRef) -> Result<Self> {
+        if is_same(old, new) {
+            return Ok(Self::Same);
+        }
+        // Comparing follows the indices of both.
+        validate::dictionary(new.as_ref(), &(0..new.len()), Checks::Indices)?;
+        let (old, new) = (old.to_data(), new.to_data());
+        if old.ptr_eq(&new) {
+            return Ok(Self::Same);
+        }
+        let common = old.len().min(new.len());
+        if old.slice(0, common) != new.slice(0, common) {
+            return Ok(Self::Different);
+        }
+        Ok(match old.len().cmp(&new.len()) {
+            std::cmp::Ordering::Equal => Self::Same,
+            std::cmp::Ordering::Less => Self::Extends,
+            std::cmp::Ordering::Greater => Self::Within,
+        })
     }
-    // Comparing follows the indices of both. Those of the old one were checked before it was sent.
-    validate::dictionary(new.as_ref(), &(0..new.len()), Checks::Indices)?;
-    let (old, new) = (old.to_data(), new.to_data());
-    if old.ptr_eq(&new) {
-        return Ok(Comparison::Same);
-    }
-    let common = old.len().min(new.len());
-    if old.slice(0, common) != new.slice(0, common) {
-        return Ok(Comparison::Different);
-    }
-    Ok(match old.len().cmp(&new.len()) {
-        std::cmp::Ordering::Equal => Comparison::Same,
-        std::cmp::Ordering::Less => Comparison::Extends,
-        std::cmp::Ordering::Greater => Comparison::Within,
-    })
 }
 
-/// Whether two arrays of the same type are different wrappings, as readers make them for each batch, of the same
-/// memory. Asks only the types that most dictionaries have; `false` means that it is not known.
+/// Whether two arrays are known to be the same without a look at their values.
+pub(crate) fn is_same(old: &ArrayRef, new: &ArrayRef) -> bool {
+    Arc::ptr_eq(old, new) || has_same_buffers(old.as_ref(), new.as_ref())
+}
+
+/// Whether two arrays are different wrappings, as readers make them for each batch, of the same memory. Asks only the
+/// types that most dictionaries have; `false` means that it is not known.
 fn has_same_buffers(old: &dyn Array, new: &dyn Array) -> bool {
     fn bytes<T: ByteArrayType>(old: &dyn Array, new: &dyn Array) -> bool {
         let (old, new) = (old.as_bytes::<T>(), new.as_bytes::<T>());
@@ -301,7 +360,8 @@ fn has_same_buffers(old: &dyn Array, new: &dyn Array) -> bool {
         (Some(old), Some(new)) => old.inner().ptr_eq(new.inner()),
         (old, new) => old.is_none() && new.is_none(),
     };
-    same_nulls
+    old.data_type() == new.data_type()
+        && same_nulls
         && match old.data_type() {
             DataType::Utf8 => bytes::<types::Utf8Type>(old, new),
             DataType::LargeUtf8 => bytes::<types::LargeUtf8Type>(old, new),
@@ -326,7 +386,7 @@ mod tests {
 
     #[test]
     fn comparison_tells_growth_from_change() {
-        let compare = |old: &ArrayRef, new: &ArrayRef| compare(old, new).unwrap();
+        let compare = |old: &ArrayRef, new: &ArrayRef| Comparison::of(old, new).unwrap();
         let old = strings(&["a", "b"]);
         assert_eq!(compare(&old, &old), Comparison::Same);
         assert_eq!(compare(&old, &old.slice(0, 2)), Comparison::Same);

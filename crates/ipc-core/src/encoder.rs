@@ -13,11 +13,14 @@ use crate::dictionary::{Sending, Updates};
 use crate::error::{Error, Failed, Result};
 use crate::format::{File, Format, Stream};
 use crate::ledger::Ledger;
+use crate::message::Message;
 use crate::options::Options;
 use crate::receipt::{Receipt, Stats};
 use crate::schema::StreamSchema;
+use crate::segment::Slice;
 use crate::state::{Closed, Started, State, Unstarted};
 use crate::storage::{Durable, Truncate};
+use crate::unify::UnifiedDictionaries;
 
 /// Writes record batches to a sink as an Arrow IPC [`Stream`] or [`File`].
 ///
@@ -134,7 +137,10 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
         };
         match opened {
             Ok(ledger) => {
-                let state = Started { batches: BatchEncoder::new(ledger.options()), ledger };
+                // What a start that failed has left in the ledger are no dictionaries.
+                let schema = ledger.schema();
+                let unified = schema.has_unified_dictionaries().then(|| UnifiedDictionaries::new(Arc::clone(schema)));
+                let state = Started { batches: BatchEncoder::new(ledger.options()), ledger, unified };
                 Ok(Encoder { sink, options, state, format })
             }
             Err((error, begun)) => Err(Failed::new(error, Self { sink, options, state: Unstarted { begun }, format })),
@@ -161,19 +167,16 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     ///
     /// As [`write`](Self::write).
     pub fn write_with_metadata(&mut self, batch: &RecordBatch, metadata: &Metadata) -> Result<Receipt> {
-        let Started { batches, ledger } = &mut self.state;
+        let Started { batches, ledger, unified } = &mut self.state;
         ledger.check()?;
         ledger.schema().check(batch.schema_ref())?;
-        let updates = match ledger.schema().dictionary_count() {
-            0 => Updates::none(),
-            _ => {
-                let sent = ledger.dictionaries();
-                batches.encode_dictionaries::<F>(ledger.schema(), batch, sent, Sending::Changes)?
-            }
-        };
         let mut message = batches.blank();
-        let written = match batches.encode_into(&mut message, batch, metadata) {
-            Ok(()) => ledger.append(&mut self.sink, updates, &message),
+        let encoded = match unified {
+            None => encode::<F>(batches, &mut message, batch, metadata, ledger),
+            Some(unified) => encode_unified::<F>(batches, &mut message, batch, metadata, ledger, unified),
+        };
+        let written = match encoded {
+            Ok(updates) => ledger.append(&mut self.sink, updates, &message),
             Err(error) => Err(error),
         };
         batches.recycle(message);
@@ -196,7 +199,14 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     /// [`Error::Io`] or [`Error::Poisoned`]. The encoder comes back: after [`Error::Io`], `close` may be repeated, and
     /// writes nothing twice; [`abandon`](Self::abandon) gives up.
     pub fn close(mut self) -> Result<Encoder<W, F, Closed>, Failed<Self>> {
-        match self.state.ledger.end(&mut self.sink) {
+        let Started { batches, ledger, unified } = &mut self.state;
+        let ended = match unified {
+            None => Ok(()),
+            Some(unified) => batches
+                .encode_closing_dictionaries(unified, ledger)
+                .and_then(|updates| ledger.append_dictionaries(&mut self.sink, updates)),
+        };
+        match ended.and_then(|()| ledger.end(&mut self.sink)) {
             Ok(()) => Ok(Encoder {
                 sink: self.sink,
                 options: self.options,
@@ -313,6 +323,41 @@ impl<W, F> Encoder<W, F, Closed> {
 /// Whether the sink holds no byte of the output, so that a header may still be another one.
 fn is_untouched(ledger: &Ledger) -> bool {
     ledger.confirmed_bytes() == 0 && ledger.check().is_ok()
+}
+
+/// Encodes a batch with its own keys, and the dictionaries that it needs sent.
+#[inline(always)]
+fn encode<'a, F: Format>(
+    batches: &mut BatchEncoder,
+    message: &mut Message<Slice<'a>>,
+    batch: &'a RecordBatch,
+    metadata: &Metadata,
+    ledger: &Ledger,
+) -> Result<Updates> {
+    let updates = match ledger.schema().dictionary_count() {
+        0 => Updates::none(),
+        _ => {
+            let sent = ledger.dictionaries();
+            batches.encode_dictionaries::<F>(ledger.schema(), batch, sent, Sending::Changes)?
+        }
+    };
+    batches.encode_into(message, batch, metadata)?;
+    Ok(updates)
+}
+
+/// Encodes a batch with its keys rewritten, and what it needs sent of the dictionaries, which grow where they have to.
+fn encode_unified<'a, F: Format>(
+    batches: &mut BatchEncoder,
+    message: &mut Message<Slice<'a>>,
+    batch: &'a RecordBatch,
+    metadata: &Metadata,
+    ledger: &Ledger,
+    unified: &mut UnifiedDictionaries,
+) -> Result<Updates> {
+    while let Some(lacking) = batches.encode_unified_into(message, batch, metadata, unified)? {
+        unified.grow(&lacking)?;
+    }
+    batches.encode_unified_dictionaries::<F>(batch, message.uses(), unified, ledger.dictionaries(), Sending::Changes)
 }
 
 /// Lets code that is generic over arrow's writers use an encoder; errors become [`ArrowError`]s.

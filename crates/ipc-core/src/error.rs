@@ -81,6 +81,18 @@ pub enum Error {
         found: String,
     },
 
+    /// A unified dictionary would outgrow its keys' type. Nothing was added; batches without new values still can be
+    /// written.
+    #[error("the dictionary of column `{path}` would have {count} values; its keys are of a type for {limit}")]
+    DictionaryOverflow {
+        /// The dictionary-encoded column.
+        path: String,
+        /// How many values there would be.
+        count: u64,
+        /// How many values the keys can tell apart.
+        limit: u64,
+    },
+
     /// An array contradicts itself, or the field it stands for: offsets, lengths or buffers that do not fit together, a
     /// null where none may be.
     #[error("invalid array in column `{path}`: expected {expected}, found {found}")]
@@ -167,20 +179,37 @@ impl Error {
     #[must_use]
     #[cold]
     pub(crate) fn within(mut self: Box<Self>, name: &str) -> Box<Self> {
-        if let Self::SchemaMismatch { path, .. }
-        | Self::DictionaryReplacement { path, .. }
-        | Self::InvalidArray { path, .. }
-        | Self::Unsupported { path, .. }
-        | Self::NestingTooDeep { path, .. } = &mut *self
-        {
-            if path.is_empty() {
-                name.clone_into(path);
-            } else {
+        match self.path_mut() {
+            Some(path) if path.is_empty() => name.clone_into(path),
+            Some(path) => {
                 path.insert(0, '.');
                 path.insert_str(0, name);
             }
+            None => {}
         }
         self
+    }
+
+    /// Gives the whole path, unless it has been given.
+    #[must_use]
+    #[cold]
+    pub(crate) fn at(mut self: Box<Self>, whole: &str) -> Box<Self> {
+        if let Some(path) = self.path_mut().filter(|path| path.is_empty()) {
+            whole.clone_into(path);
+        }
+        self
+    }
+
+    fn path_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::SchemaMismatch { path, .. }
+            | Self::DictionaryReplacement { path, .. }
+            | Self::DictionaryOverflow { path, .. }
+            | Self::InvalidArray { path, .. }
+            | Self::Unsupported { path, .. }
+            | Self::NestingTooDeep { path, .. } => Some(path),
+            _ => None,
+        }
     }
 
     /// An [`Error::InvalidArray`] whose path is still to be told by the callers.
@@ -200,9 +229,10 @@ impl From<Error> for arrow_schema::ArrowError {
     fn from(error: Error) -> Self {
         match error {
             Error::SchemaMismatch { .. } => Self::SchemaError(error.to_string()),
-            Error::DictionaryReplacement { .. } | Error::InvalidArray { .. } | Error::Unsupported { .. } => {
-                Self::InvalidArgumentError(error.to_string())
-            }
+            Error::DictionaryReplacement { .. }
+            | Error::DictionaryOverflow { .. }
+            | Error::InvalidArray { .. }
+            | Error::Unsupported { .. } => Self::InvalidArgumentError(error.to_string()),
             Error::Io(source) => Self::IoError(source.to_string(), source),
             error => Self::ExternalError(Box::new(error)),
         }

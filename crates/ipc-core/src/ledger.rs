@@ -18,7 +18,7 @@ use crate::dictionary::{Dictionaries, Updates};
 use crate::error::{Error, Result};
 use crate::format::{FOOTER_MAGIC, Format, end_of_stream};
 use crate::limits;
-use crate::message::{Message, PREFIX, frame};
+use crate::message::{Made, Message, PREFIX, frame};
 use crate::options::Options;
 use crate::receipt::{Receipt, Stats};
 use crate::schema::StreamSchema;
@@ -35,6 +35,8 @@ pub struct Ledger {
     outlet: Outlet,
     stages: bool,
     dictionaries: Dictionaries,
+    /// How many values of each unified dictionary, by dictionary id, the batches need.
+    uses: Vec<usize>,
     stats: Stats,
     /// What the footer will say, in formats that have one.
     footer: Option<Footer>,
@@ -46,8 +48,17 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] where the schema message does not fit the format.
+    /// [`Error::TooLarge`] where the schema message does not fit the format; [`Error::Unsupported`] where `F` is a file,
+    /// and a unified dictionary has others inside its values and is not written at close; [`Error::InvalidOptions`] where
+    /// `F` is a stream, and dictionaries are to be written at close.
     pub fn new<F: Format>(schema: Arc<StreamSchema>, options: &Options) -> Result<Self> {
+        match (F::HAS_FOOTER, options.dictionaries_at_close) {
+            (true, false) => schema.check_extensible()?,
+            (false, true) => {
+                return Err(Error::InvalidOptions("only a file can have its dictionaries at close".into()));
+            }
+            _ => {}
+        }
         let mut message = vec![0; PREFIX];
         message.extend_from_slice(schema.flatbuffer());
         frame(&mut message, F::MAGIC.len(), options.metadata_version, options.alignment)?;
@@ -56,6 +67,7 @@ impl Ledger {
         Ok(Self {
             stages: options.staging.unwrap_or(F::HAS_FOOTER),
             dictionaries: Dictionaries::new(schema.dictionary_count()),
+            uses: Vec::new(),
             stats: Stats { messages: 1, written_bytes: outlet.position(), ..Stats::default() },
             footer: F::HAS_FOOTER.then(|| Footer::new(&schema)),
             options: options.clone(),
@@ -77,6 +89,7 @@ impl Ledger {
         updates: Updates,
         batch: &Message<B>,
     ) -> Result<Receipt> {
+        let updates = updates.due(&self.dictionaries);
         if let Some(footer) = &self.footer {
             footer.check_room(1 + updates.count())?;
         }
@@ -91,12 +104,16 @@ impl Ledger {
         Ok(self.commit_batch(offset, batch))
     }
 
-    /// Appends dictionaries ahead of the batches that need them.
+    /// Appends dictionaries ahead of the batches that need them, or behind them, in a file that has them there.
     ///
     /// # Errors
     ///
     /// As [`append`](Self::append).
     pub fn append_dictionaries(&mut self, sink: &mut impl Write, updates: Updates) -> Result<()> {
+        let updates = updates.due(&self.dictionaries);
+        if updates.is_empty() {
+            return Ok(());
+        }
         if let Some(footer) = &self.footer {
             footer.check_room(updates.count())?;
         }
@@ -196,6 +213,11 @@ impl Ledger {
         &self.dictionaries
     }
 
+    /// How many values of each unified dictionary, by dictionary id, the batches need; empty where they need none.
+    pub(crate) fn uses(&self) -> &[usize] {
+        &self.uses
+    }
+
     /// The schema of the output.
     #[must_use]
     pub fn schema(&self) -> &Arc<StreamSchema> {
@@ -261,6 +283,9 @@ impl Ledger {
             footer.record_batches.push(block(offset, batch));
         }
         self.count(batch);
+        if !batch.made.uses.is_empty() {
+            self.note_uses(&batch.made);
+        }
         let receipt = Receipt {
             sequence: self.stats.record_batches,
             offset,
@@ -271,6 +296,23 @@ impl Ledger {
         self.stats.record_batches += 1;
         self.stats.rows += batch.made.rows;
         receipt
+    }
+
+    /// Records what a batch needs of unified dictionaries.
+    fn note_uses(&mut self, Made { uses, unused_values, .. }: &Made) {
+        self.stats.unused_values += unused_values;
+        if self.uses.len() < uses.len() {
+            self.uses.resize(uses.len(), 0);
+        }
+        for (id, (all, count)) in self.uses.iter_mut().zip(uses).enumerate() {
+            *all = (*all).max(*count);
+            debug_assert!(
+                *count == 0
+                    || self.options.dictionaries_at_close
+                    || self.dictionaries.unified(id).is_some_and(|sent| sent >= *count),
+                "a batch stands behind the values that it needs"
+            );
+        }
     }
 
     fn count<B>(&mut self, message: &Message<B>) {

@@ -32,6 +32,11 @@ pub(crate) struct Made {
     pub(crate) rows: u64,
     pub(crate) body_length: u64,
     pub(crate) raw_body_length: u64,
+    /// How many values of each unified dictionary, by dictionary id, a reader must have to read it; empty for a message
+    /// whose keys are its batch's own.
+    pub(crate) uses: Vec<usize>,
+    /// How many values of the batch's dictionaries are left out, since no key uses them.
+    pub(crate) unused_values: u64,
 }
 
 impl<B> Default for Message<B> {
@@ -52,6 +57,13 @@ impl<B> Message<B> {
     #[must_use]
     pub fn body_length(&self) -> u64 {
         self.made.body_length
+    }
+
+    /// How many values of each unified dictionary, by dictionary id, a reader must have before it; empty for a message that
+    /// has its batch's own keys.
+    #[must_use]
+    pub fn uses(&self) -> &[usize] {
+        &self.made.uses
     }
 
     /// The length of the whole message in bytes.

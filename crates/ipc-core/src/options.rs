@@ -102,6 +102,14 @@ pub enum DictionaryHandling {
     /// Where the new dictionary extends the old one, only the new values are sent, as a delta; else as `Resend`. A
     /// stream that many threads write may send a dictionary in full where its values would have allowed a delta.
     Delta,
+    /// Each field has one dictionary, which grows: the keys of every batch are rewritten to it, and new values are sent as
+    /// a delta before the first batch that needs them. So producers need not agree on their dictionaries, in a file
+    /// either. Values that no key uses are left out, and equal ones, compared by their bits, become one.
+    ///
+    /// A dictionary that its field calls ordered is sent as `Resend` does, since a value that is added would have to
+    /// stand between others. In a file, a dictionary with others inside its values needs
+    /// [`dictionaries_at_close`](OptionsBuilder::dictionaries_at_close).
+    Unify,
 }
 
 /// How much of an array is looked at before it is written.
@@ -133,6 +141,8 @@ pub struct Options {
     pub(crate) alignment: Alignment,
     pub(crate) metadata_version: MetadataVersion,
     pub(crate) dictionaries: DictionaryHandling,
+    pub(crate) dictionaries_at_close: bool,
+    pub(crate) widen_keys: bool,
     pub(crate) max_nesting: usize,
     pub(crate) compact_views: bool,
     pub(crate) staging: Option<bool>,
@@ -193,6 +203,8 @@ impl Default for Options {
             alignment: Alignment::A64,
             metadata_version: MetadataVersion::V5,
             dictionaries: DictionaryHandling::Resend,
+            dictionaries_at_close: false,
+            widen_keys: false,
             max_nesting: 60,
             compact_views: false,
             staging: None,
@@ -265,6 +277,26 @@ impl OptionsBuilder {
         self
     }
 
+    /// Whether a file's unified dictionaries are written behind its record batches, each as one message; off by default.
+    /// On for readers, such as polars and Java's, that know no deltas in files.
+    ///
+    /// The footer says where the dictionaries are, and readers of files load them first. Such a file is *not* a stream
+    /// from byte 8 on, and without its footer its batches cannot be read. A stream cannot be written so.
+    pub fn dictionaries_at_close(mut self, yes: bool) -> Self {
+        self.options.dictionaries_at_close = yes;
+        self
+    }
+
+    /// Whether unified dictionaries whose keys have 8 or 16 bits are written with signed 32-bit keys; off by default. On
+    /// where producers' dictionaries are small, and all of them together may not be.
+    ///
+    /// The schema is written with the wider keys from the start; batches may have the keys that the given schema says, or
+    /// any others of 8 or 16 bits.
+    pub fn widen_dictionary_keys(mut self, yes: bool) -> Self {
+        self.options.widen_keys = yes;
+        self
+    }
+
     /// How many levels deep types may nest; 60 by default, since many readers stop at 64.
     pub fn max_nesting(mut self, levels: usize) -> Self {
         self.options.max_nesting = levels;
@@ -311,8 +343,8 @@ impl OptionsBuilder {
     /// # Errors
     ///
     /// [`Error::InvalidOptions`] for a codec that this build leaves out, a Zstandard level out of range, compression
-    /// with metadata V4, a space saving outside 0 to 1, one that is asked for where no buffer may stay raw, or a
-    /// nesting limit of 0.
+    /// with metadata V4, a space saving outside 0 to 1, one that is asked for where no buffer may stay raw, dictionaries
+    /// at close or wider keys where dictionaries are not unified, or a nesting limit of 0.
     pub fn build(self) -> Result<Options> {
         let options = self.options;
         let refuse = |reason: String| Err(Error::InvalidOptions(reason));
@@ -346,6 +378,14 @@ impl OptionsBuilder {
         if !options.raw_buffers && options.min_space_saving > 0.0 {
             return refuse("a minimum space saving needs buffers that may stay raw".into());
         }
+        if options.dictionaries != DictionaryHandling::Unify {
+            if options.dictionaries_at_close {
+                return refuse("dictionaries at close have to be unified".into());
+            }
+            if options.widen_keys {
+                return refuse("only the keys of unified dictionaries can be made wider".into());
+            }
+        }
         if options.max_nesting == 0 {
             return refuse("types nest at least one level deep".into());
         }
@@ -373,6 +413,8 @@ mod tests {
             Options::builder().min_space_saving(1.5),
             Options::builder().min_space_saving(f64::NAN),
             Options::builder().min_space_saving(0.1).raw_buffers(false),
+            Options::builder().dictionaries_at_close(true),
+            Options::builder().dictionaries(DictionaryHandling::Delta).widen_dictionary_keys(true),
             Options::builder().max_nesting(0),
         ];
         for builder in refused {

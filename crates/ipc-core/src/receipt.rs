@@ -34,6 +34,9 @@ pub struct Stats {
     pub deltas: u64,
     /// Dictionary batches that replaced a dictionary.
     pub replacements: u64,
+    /// Values of batches' dictionaries that were left out of unified ones, since no key used them. Counted whenever a
+    /// thread meets a dictionary that it has not met lately.
+    pub unused_values: u64,
     /// Bytes of bodies before compression, with padding.
     pub raw_bytes: u64,
     /// Bytes of the output, metadata and framing included; the footer only once the stream is closed.

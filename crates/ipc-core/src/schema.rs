@@ -3,19 +3,25 @@
 //! Dictionary ids are given in the order in which `arrow-ipc`'s schema encoder gives them: depth first, a field's own
 //! id after those inside its values. [`StreamSchema`] walks the types the same way, so that an id is an index here.
 
+use std::sync::Arc;
+
 use arrow_ipc::convert::IpcSchemaEncoder;
 use arrow_ipc::writer::DictionaryTracker;
 use arrow_ipc::{MessageBuilder, MessageHeader};
-use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use flatbuffers::FlatBufferBuilder;
 
 use crate::error::{Error, Result, Step};
 use crate::limits;
-use crate::options::Options;
+use crate::options::{DictionaryHandling, Options};
+use crate::unify::widened::{is_widened, widened};
 
 /// A schema that has been found fit to be written, with all that a writer must know of it.
 #[derive(Debug)]
 pub struct StreamSchema {
+    /// As it was given.
+    given: SchemaRef,
+    /// As it is written: the same, unless keys are widened.
     schema: SchemaRef,
     /// The schema message's flatbuffer, not yet framed.
     flatbuffer: Vec<u8>,
@@ -23,6 +29,10 @@ pub struct StreamSchema {
     dictionaries: Vec<DictionaryField>,
     /// The columns that have dictionaries, each with the first id below it.
     dictionary_columns: Vec<(usize, usize)>,
+    /// The dictionaries that are inside no other one's values.
+    outermost: Vec<usize>,
+    /// How many dictionaries are unified.
+    unified: usize,
 }
 
 /// A dictionary-encoded field.
@@ -31,6 +41,11 @@ pub(crate) struct DictionaryField {
     path: String,
     /// How many dictionaries are inside this one's values. Their ids stand just before this one's.
     nested: usize,
+    /// Those of them that are inside no other one's values.
+    inner: Vec<usize>,
+    key: DataType,
+    values: DataType,
+    is_unified: bool,
 }
 
 impl DictionaryField {
@@ -41,6 +56,29 @@ impl DictionaryField {
     pub(crate) fn nested(&self) -> usize {
         self.nested
     }
+
+    pub(crate) fn inner(&self) -> &[usize] {
+        &self.inner
+    }
+
+    /// Checks that values of type `found` can be this dictionary's.
+    pub(crate) fn check_values(&self, found: &DataType) -> Step {
+        Sameness { widens: true }.of_type(&self.values, found)
+    }
+
+    /// The type of the keys, as written.
+    pub(crate) fn key(&self) -> &DataType {
+        &self.key
+    }
+
+    pub(crate) fn values(&self) -> &DataType {
+        &self.values
+    }
+
+    /// Whether all batches have one dictionary, which their keys are rewritten to.
+    pub(crate) fn is_unified(&self) -> bool {
+        self.is_unified
+    }
 }
 
 impl StreamSchema {
@@ -50,20 +88,26 @@ impl StreamSchema {
     ///
     /// [`Error::NestingTooDeep`]; [`Error::TooLarge`] where names and metadata do not fit a message; or
     /// [`Error::Unsupported`] for a dictionary directly inside a dictionary, a map whose entries are no struct of two
-    /// fields, keys or run ends of another type than the format's, or a size below 0.
+    /// fields, keys or run ends of another type than the format's, a size below 0, or, with
+    /// [`DictionaryHandling::Unify`], an ordered dictionary inside or around another one.
     pub fn try_new(schema: SchemaRef, options: &Options) -> Result<Self> {
-        let mut dictionaries = Vec::new();
+        let given = schema;
+        let schema = if options.widen_keys { Arc::new(widened(&given)) } else { Arc::clone(&given) };
+        let mut survey = Survey { options, dictionaries: Vec::new() };
         let mut dictionary_columns = Vec::new();
         for (column, field) in schema.fields().iter().enumerate() {
-            let first = dictionaries.len();
-            survey_field(field, 1, options.max_nesting, "", &mut dictionaries)?;
-            if dictionaries.len() > first {
+            let first = survey.dictionaries.len();
+            survey.field(field, 1, "")?;
+            if survey.dictionaries.len() > first {
                 dictionary_columns.push((column, first));
             }
         }
         limits::check("schema", limits::schema(&schema))?;
         let flatbuffer = schema_message(&schema, options);
-        Ok(Self { schema, flatbuffer, dictionaries, dictionary_columns })
+        let dictionaries = survey.dictionaries;
+        let outermost = outermost(&dictionaries, 0);
+        let unified = dictionaries.iter().filter(|dictionary| dictionary.is_unified).count();
+        Ok(Self { given, schema, flatbuffer, dictionaries, dictionary_columns, outermost, unified })
     }
 
     /// The schema.
@@ -73,16 +117,42 @@ impl StreamSchema {
     }
 
     /// Checks that a batch's schema is this one: the same fields in the same order, with the same names, types and
-    /// nullability, at every level. Metadata may differ; that of the stream's schema is what readers see.
+    /// nullability, at every level. Metadata may differ; that of the stream's schema is what readers see. Dictionary keys
+    /// may be shorter where they are [widened](crate::OptionsBuilder::widen_dictionary_keys).
     ///
     /// # Errors
     ///
     /// [`Error::SchemaMismatch`], naming the first difference.
     pub fn check(&self, found: &SchemaRef) -> Result<()> {
-        if std::sync::Arc::ptr_eq(&self.schema, found) {
+        if Arc::ptr_eq(&self.given, found) {
             return Ok(());
         }
-        Ok(same_fields(self.schema.fields(), found.fields(), "columns")?)
+        let widens = !Arc::ptr_eq(&self.given, &self.schema);
+        Ok(Sameness { widens }.of_fields(self.schema.fields(), found.fields(), "columns")?)
+    }
+
+    /// Refuses unified dictionaries that cannot grow by deltas: readers bind what is inside them when they read them.
+    pub(crate) fn check_extensible(&self) -> Result<()> {
+        match self.dictionaries.iter().find(|dictionary| dictionary.is_unified && dictionary.nested > 0) {
+            None => Ok(()),
+            Some(dictionary) => Err(Error::Unsupported {
+                path: dictionary.path.clone(),
+                reason: "a dictionary with others inside its values can be unified in a file only if dictionaries are \
+                         written at close",
+            }),
+        }
+    }
+
+    /// Whether every dictionary is unified, if there are any.
+    #[must_use]
+    pub fn has_only_unified_dictionaries(&self) -> bool {
+        self.unified == self.dictionaries.len()
+    }
+
+    /// Whether there is a unified dictionary.
+    #[must_use]
+    pub fn has_unified_dictionaries(&self) -> bool {
+        self.unified > 0
     }
 
     pub(crate) fn flatbuffer(&self) -> &[u8] {
@@ -99,6 +169,11 @@ impl StreamSchema {
 
     pub(crate) fn dictionary_columns(&self) -> &[(usize, usize)] {
         &self.dictionary_columns
+    }
+
+    /// The ids of the dictionaries that are inside no other one's values, in the order in which a walk meets them.
+    pub(crate) fn outermost(&self) -> &[usize] {
+        &self.outermost
     }
 }
 
@@ -120,127 +195,156 @@ fn schema_message(schema: &Schema, options: &Options) -> Vec<u8> {
     fbb.finished_data().to_vec()
 }
 
-/// Checks a field and all below it, and lists the dictionaries in the order of their ids.
-fn survey_field(
-    field: &Field,
-    level: usize,
-    limit: usize,
-    parent: &str,
-    dictionaries: &mut Vec<DictionaryField>,
-) -> Result<()> {
-    let path = if parent.is_empty() { field.name().clone() } else { format!("{parent}.{}", field.name()) };
-    if level > limit {
-        return Err(Error::NestingTooDeep { path, limit });
-    }
-    survey_type(field.data_type(), level, limit, &path, dictionaries)
+/// Checks fields and all below them, and lists the dictionaries in the order of their ids.
+struct Survey<'o> {
+    options: &'o Options,
+    dictionaries: Vec<DictionaryField>,
 }
 
-fn survey_type(
-    data_type: &DataType,
-    level: usize,
-    limit: usize,
-    path: &str,
-    dictionaries: &mut Vec<DictionaryField>,
-) -> Result<()> {
-    let unsupported = |reason| Err(Error::Unsupported { path: path.to_owned(), reason });
+impl Survey<'_> {
+    fn field(&mut self, field: &Field, level: usize, parent: &str) -> Result<()> {
+        let path = if parent.is_empty() { field.name().clone() } else { format!("{parent}.{}", field.name()) };
+        let limit = self.options.max_nesting;
+        if level > limit {
+            return Err(Error::NestingTooDeep { path, limit });
+        }
+        let unsupported = |reason| Err(Error::Unsupported { path: path.clone(), reason });
+        match field.data_type() {
+            DataType::FixedSizeBinary(size) | DataType::FixedSizeList(_, size) if *size < 0 => {
+                unsupported("a size is at least 0")
+            }
+            DataType::RunEndEncoded(run_ends, _) if !run_ends.data_type().is_run_ends_type() => {
+                unsupported("run ends are signed integers of 16, 32 or 64 bits")
+            }
+            DataType::Dictionary(keys, _) if !keys.is_dictionary_key_type() => {
+                unsupported("the keys of a dictionary are integers")
+            }
+            DataType::Dictionary(_, values) if matches!(**values, DataType::Dictionary(..)) => {
+                unsupported("a schema cannot express a dictionary whose values are directly a dictionary")
+            }
+            DataType::Dictionary(key, values) => {
+                let first = self.dictionaries.len();
+                self.children(values, level, &path)?;
+                let nested = &self.dictionaries[first..];
+                let unify = self.options.dictionaries == DictionaryHandling::Unify;
+                let is_unified = unify && field.dict_is_ordered() != Some(true);
+                if unify && !(is_unified || nested.is_empty()) || is_unified && nested.iter().any(|d| !d.is_unified) {
+                    return unsupported("an ordered dictionary cannot be unified, nor can one around it or inside it");
+                }
+                let (nested, inner) = (nested.len(), outermost(nested, first));
+                let (key, values) = ((**key).clone(), (**values).clone());
+                self.dictionaries.push(DictionaryField { path, nested, inner, key, values, is_unified });
+                Ok(())
+            }
+            DataType::Map(entries, _) => match entries.data_type() {
+                DataType::Struct(fields) if fields.len() == 2 => self.field(entries, level + 1, &path),
+                _ => unsupported("the entries of a map must be a struct of two fields"),
+            },
+            other => self.children(other, level, &path),
+        }
+    }
+
+    fn children(&mut self, data_type: &DataType, level: usize, path: &str) -> Result<()> {
+        children(data_type).into_iter().try_for_each(|child| self.field(child, level + 1, path))
+    }
+}
+
+/// The fields inside a type, in the order in which they are written.
+pub(crate) fn children(data_type: &DataType) -> Vec<&FieldRef> {
     match data_type {
-        DataType::FixedSizeBinary(size) | DataType::FixedSizeList(_, size) if *size < 0 => {
-            unsupported("a size is at least 0")
-        }
-        DataType::RunEndEncoded(run_ends, _) if !run_ends.data_type().is_run_ends_type() => {
-            unsupported("run ends are signed integers of 16, 32 or 64 bits")
-        }
-        DataType::Dictionary(keys, _) if !keys.is_dictionary_key_type() => {
-            unsupported("the keys of a dictionary are integers")
-        }
-        DataType::Dictionary(_, values) => {
-            if matches!(**values, DataType::Dictionary(..)) {
-                return unsupported("a schema cannot express a dictionary whose values are directly a dictionary");
-            }
-            let before = dictionaries.len();
-            survey_type(values, level, limit, path, dictionaries)?;
-            let nested = dictionaries.len() - before;
-            dictionaries.push(DictionaryField { path: path.to_owned(), nested });
-            Ok(())
-        }
-        DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(fields) if fields.len() == 2 => {
-                survey_field(entries, level + 1, limit, path, dictionaries)
-            }
-            _ => unsupported("the entries of a map must be a struct of two fields"),
-        },
         DataType::List(child)
         | DataType::LargeList(child)
         | DataType::ListView(child)
         | DataType::LargeListView(child)
         | DataType::FixedSizeList(child, _)
-        | DataType::RunEndEncoded(_, child) => survey_field(child, level + 1, limit, path, dictionaries),
-        DataType::Struct(fields) => {
-            fields.iter().try_for_each(|child| survey_field(child, level + 1, limit, path, dictionaries))
-        }
-        DataType::Union(fields, _) => {
-            fields.iter().try_for_each(|(_, child)| survey_field(child, level + 1, limit, path, dictionaries))
-        }
-        _ => Ok(()),
+        | DataType::Map(child, _) => vec![child],
+        DataType::RunEndEncoded(run_ends, values) => vec![run_ends, values],
+        DataType::Struct(fields) => fields.iter().collect(),
+        DataType::Union(fields, _) => fields.iter().map(|(_, child)| child).collect(),
+        _ => Vec::new(),
     }
 }
 
-fn same_fields(expected: &Fields, found: &Fields, what: &str) -> Step {
-    for (expected, found) in expected.iter().zip(found) {
-        same_field(expected, found)?;
+/// The ids, from `first` on, of those `dictionaries` that are inside no other one's values.
+fn outermost(dictionaries: &[DictionaryField], first: usize) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut end = dictionaries.len();
+    while let Some(last) = end.checked_sub(1) {
+        found.push(first + last);
+        end = last - dictionaries[last].nested;
     }
-    match (expected.get(found.len()), found.get(expected.len())) {
-        (Some(missing), _) => {
-            Err(mismatch(format!("{} {what}", expected.len()), format!("{} without this one", found.len()))
-                .within(missing.name()))
-        }
-        (_, Some(extra)) => {
-            Err(mismatch(format!("{} {what}", expected.len()), format!("{} with this one", found.len()))
-                .within(extra.name()))
-        }
-        (None, None) => Ok(()),
-    }
+    found.reverse();
+    found
 }
 
-fn same_field(expected: &Field, found: &Field) -> Step {
-    if std::ptr::eq(expected, found) {
-        return Ok(());
-    }
-    if expected.name() != found.name() {
-        return Err(
-            mismatch(format!("name `{}`", expected.name()), format!("`{}`", found.name())).within(expected.name())
-        );
-    }
-    let nullability = |field: &Field| {
-        if field.is_nullable() { "nullable" } else { "not nullable" }
-    };
-    if expected.is_nullable() != found.is_nullable() {
-        return Err(mismatch(nullability(expected), nullability(found)).within(expected.name()));
-    }
-    same_type(expected.data_type(), found.data_type()).map_err(|e| e.within(expected.name()))
+/// What counts as the same where a batch's schema is compared with the stream's.
+#[derive(Clone, Copy)]
+struct Sameness {
+    /// Whether shorter keys than the stream's are written as the stream's.
+    widens: bool,
 }
 
-fn same_type(expected: &DataType, found: &DataType) -> Step {
-    use DataType::{
-        Dictionary, FixedSizeList, LargeList, LargeListView, List, ListView, Map, RunEndEncoded, Struct, Union,
-    };
-    match (expected, found) {
-        (List(a), List(b))
-        | (LargeList(a), LargeList(b))
-        | (ListView(a), ListView(b))
-        | (LargeListView(a), LargeListView(b)) => same_field(a, b),
-        (FixedSizeList(a, m), FixedSizeList(b, n)) if m == n => same_field(a, b),
-        (Map(a, m), Map(b, n)) if m == n => same_field(a, b),
-        (Struct(a), Struct(b)) => same_fields(a, b, "fields"),
-        (Dictionary(k, a), Dictionary(l, b)) if k == l => same_type(a, b),
-        (RunEndEncoded(k, a), RunEndEncoded(l, b)) => same_field(k, l).and_then(|()| same_field(a, b)),
-        (Union(a, m), Union(b, n)) if m == n && a.len() == b.len() => {
-            a.iter().zip(b.iter()).try_for_each(|((i, a), (j, b))| {
-                if i == j { same_field(a, b) } else { Err(mismatch(format!("type id {i}"), format!("{j}"))) }
-            })
+impl Sameness {
+    fn of_fields(self, expected: &Fields, found: &Fields, what: &str) -> Step {
+        for (expected, found) in expected.iter().zip(found) {
+            self.of_field(expected, found)?;
         }
-        _ if expected == found => Ok(()),
-        _ => Err(mismatch(format!("type {expected}"), format!("{found}"))),
+        match (expected.get(found.len()), found.get(expected.len())) {
+            (Some(missing), _) => {
+                Err(mismatch(format!("{} {what}", expected.len()), format!("{} without this one", found.len()))
+                    .within(missing.name()))
+            }
+            (_, Some(extra)) => {
+                Err(mismatch(format!("{} {what}", expected.len()), format!("{} with this one", found.len()))
+                    .within(extra.name()))
+            }
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn of_field(self, expected: &Field, found: &Field) -> Step {
+        if std::ptr::eq(expected, found) {
+            return Ok(());
+        }
+        if expected.name() != found.name() {
+            return Err(
+                mismatch(format!("name `{}`", expected.name()), format!("`{}`", found.name())).within(expected.name())
+            );
+        }
+        let nullability = |field: &Field| {
+            if field.is_nullable() { "nullable" } else { "not nullable" }
+        };
+        if expected.is_nullable() != found.is_nullable() {
+            return Err(mismatch(nullability(expected), nullability(found)).within(expected.name()));
+        }
+        // The keys of an ordered dictionary are written as they are.
+        let widens = self.widens && expected.dict_is_ordered() != Some(true);
+        let same = Self { widens }.of_type(expected.data_type(), found.data_type());
+        same.map_err(|e| e.within(expected.name()))
+    }
+
+    fn of_type(self, expected: &DataType, found: &DataType) -> Step {
+        use DataType::{
+            Dictionary, FixedSizeList, LargeList, LargeListView, List, ListView, Map, RunEndEncoded, Struct, Union,
+        };
+        match (expected, found) {
+            (List(a), List(b))
+            | (LargeList(a), LargeList(b))
+            | (ListView(a), ListView(b))
+            | (LargeListView(a), LargeListView(b)) => self.of_field(a, b),
+            (FixedSizeList(a, m), FixedSizeList(b, n)) if m == n => self.of_field(a, b),
+            (Map(a, m), Map(b, n)) if m == n => self.of_field(a, b),
+            (Struct(a), Struct(b)) => self.of_fields(a, b, "fields"),
+            (Dictionary(k, a), Dictionary(l, b)) if k == l || self.widens && is_widened(k, l) => self.of_type(a, b),
+            (RunEndEncoded(k, a), RunEndEncoded(l, b)) => self.of_field(k, l).and_then(|()| self.of_field(a, b)),
+            (Union(a, m), Union(b, n)) if m == n && a.len() == b.len() => {
+                a.iter().zip(b.iter()).try_for_each(|((i, a), (j, b))| {
+                    if i == j { self.of_field(a, b) } else { Err(mismatch(format!("type id {i}"), format!("{j}"))) }
+                })
+            }
+            _ if expected == found => Ok(()),
+            _ => Err(mismatch(format!("type {expected}"), format!("{found}"))),
+        }
     }
 }
 
@@ -250,8 +354,6 @@ fn mismatch(expected: impl Into<String>, found: impl Into<String>) -> Box<Error>
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow_schema::{Metadata, UnionFields, UnionMode};
 
     use super::*;

@@ -5,6 +5,7 @@ use arrow_schema::SchemaRef;
 use crate::batch::BatchEncoder;
 use crate::ledger::Ledger;
 use crate::receipt::Stats;
+use crate::unify::UnifiedDictionaries;
 
 /// A state of an [`Encoder`](crate::Encoder). Sealed: [`Unstarted`], [`Started`] and [`Closed`] are all there are.
 pub trait State: sealed::Sealed {}
@@ -21,6 +22,8 @@ pub struct Unstarted {
 pub struct Started {
     pub(crate) batches: BatchEncoder,
     pub(crate) ledger: Ledger,
+    /// There where a field has a unified dictionary.
+    pub(crate) unified: Option<UnifiedDictionaries>,
 }
 
 /// The end has been written; nothing may follow.

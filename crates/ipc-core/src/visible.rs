@@ -26,6 +26,11 @@ impl Visible {
     /// All rows of any range.
     pub(crate) const ALL: Self = Self(None);
 
+    /// One of `length` rows.
+    pub(crate) fn one(row: usize, length: usize) -> Self {
+        Self(Some(BooleanBuffer::collect_bool(length, |other| other == row)))
+    }
+
     /// Whether a row can be seen, counted from the first of the range.
     pub(crate) fn sees(&self, row: usize) -> bool {
         self.0.as_ref().is_none_or(|mask| mask.value(row))

@@ -11,7 +11,9 @@ use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ByteArrayType, ByteViewType, RunEndIndexType};
-use arrow_array::{Array, ArrowPrimitiveType, OffsetSizeTrait, RunArray, UnionArray, downcast_primitive, types};
+use arrow_array::{
+    AnyDictionaryArray, Array, ArrowPrimitiveType, OffsetSizeTrait, RunArray, UnionArray, downcast_primitive, types,
+};
 use arrow_buffer::{Buffer, NullBuffer};
 use arrow_schema::{DataType, Field, Fields};
 
@@ -19,6 +21,7 @@ use crate::body::Body;
 use crate::error::{Error, Step};
 use crate::rewrite;
 use crate::spans::{self, UnionRows};
+use crate::unify::keys::unified_keys;
 use crate::validate::{children_fit, validity_fits};
 use crate::views;
 use crate::visible::Visible;
@@ -79,7 +82,12 @@ fn child<'a>(body: &mut Body<'_, 'a>, field: &Field, array: &'a dyn Array, rows:
 
 /// The field node and the validity bitmap, which is left empty where no row is null.
 #[inline(always)]
-fn validity<'a>(body: &mut Body<'_, 'a>, length: usize, nulls: Option<&'a NullBuffer>, rows: &Range<usize>) -> Step {
+pub(crate) fn validity<'a>(
+    body: &mut Body<'_, 'a>,
+    length: usize,
+    nulls: Option<&'a NullBuffer>,
+    rows: &Range<usize>,
+) -> Step {
     within(length, rows)?;
     match nulls {
         None => {
@@ -253,7 +261,13 @@ pub(crate) fn union_ids<'a>(
 /// The keys, which are what a dictionary array has in a record batch; its values go into a message of their own.
 #[inline(never)]
 fn dictionary<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
-    walk(body, array.as_any_dictionary().keys(), rows)
+    let array = array.as_any_dictionary();
+    if body.unifying.is_some() { unified_keys(body, array, rows, None) } else { own_keys(body, array, rows) }
+}
+
+/// A dictionary array's keys as they are.
+pub(crate) fn own_keys<'a>(body: &mut Body<'_, 'a>, array: &'a dyn AnyDictionaryArray, rows: Range<usize>) -> Step {
+    walk(body, array.keys(), rows)
 }
 
 #[inline(never)]

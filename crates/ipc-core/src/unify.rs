@@ -1,0 +1,166 @@
+//! Dictionaries that all batches of an output share, whatever dictionaries they came with.
+//!
+//! [`UnifiedDictionaries`] has, for each dictionary-encoded field, one [growing](growing) dictionary of the values that
+//! batches have used. [`BatchEncoder::encode_unified`](crate::BatchEncoder::encode_unified) rewrites a batch's
+//! [keys](keys) to it, and says which values are missing; [`UnifiedDictionaries::grow`] adds them.
+//!
+//! - A clone is cheap and does not change: it can be read on one thread while another one grows the original.
+//! - Ids never change, so keys that were rewritten for one version are right for all later ones.
+//! - Growing is all or nothing, and looks everything up again before it adds: what is missing in one version need not be
+//!   missing in the next.
+//!
+//! What readers have been sent is no matter here; see [`Dictionaries`](crate::Dictionaries).
+
+pub(crate) mod cells;
+mod growing;
+pub(crate) mod keys;
+mod stored;
+pub(crate) mod widened;
+
+use std::fmt;
+use std::num::NonZero;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
+
+use self::growing::{Growing, Wanted};
+use self::stored::{stored, stored_type};
+use crate::error::{Result, Step};
+use crate::schema::{DictionaryField, StreamSchema};
+
+/// An id, and one more: so that the absence of an id is the number 0.
+pub(crate) type Place = NonZero<u32>;
+
+/// The unified dictionaries of an output, by dictionary id. Cheap to clone: values are shared.
+#[derive(Clone)]
+pub struct UnifiedDictionaries {
+    schema: Arc<StreamSchema>,
+    /// All versions have the same, and no other dictionaries have it.
+    hasher: Arc<RandomState>,
+    dictionaries: Vec<Arc<Growing>>,
+}
+
+/// The values that a batch brings along, and that the unified dictionaries lack.
+#[derive(Debug, Default)]
+#[must_use = "a batch cannot be written before the dictionaries have grown"]
+pub struct NewValues {
+    list: Vec<New>,
+}
+
+#[derive(Debug)]
+struct New {
+    id: usize,
+    values: ArrayRef,
+    rows: Vec<u32>,
+}
+
+impl UnifiedDictionaries {
+    /// Empty dictionaries for the fields of `schema`, of which those are unified that its options say.
+    #[must_use]
+    pub fn new(schema: Arc<StreamSchema>) -> Self {
+        let dictionaries = (0..schema.dictionary_count()).map(|_| Arc::default()).collect();
+        Self { schema, hasher: Arc::new(RandomState::new()), dictionaries }
+    }
+
+    /// The schema that they are for.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<StreamSchema> {
+        &self.schema
+    }
+
+    /// Adds those of `new` that are still not there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DictionaryOverflow`](crate::Error::DictionaryOverflow) where a field's keys cannot tell so many values
+    /// apart, [`Error::InvalidArray`](crate::Error::InvalidArray) where values contradict themselves. Nothing is added
+    /// then.
+    pub fn grow(&mut self, new: &NewValues) -> Result<()> {
+        let mut grown = self.clone();
+        for New { id, values, rows } in &new.list {
+            grown.add(*id, values, rows)?;
+        }
+        *self = grown;
+        Ok(())
+    }
+
+    /// How many values the dictionary `id` has.
+    pub(crate) fn len(&self, id: usize) -> usize {
+        self.dictionaries[id].len()
+    }
+
+    /// The values of these ids, as they are to be written.
+    pub(crate) fn values(&self, id: usize, ids: Range<usize>) -> Step<ArrayRef> {
+        self.dictionaries[id].values(ids, &stored_type(self.schema.dictionary(id).values()))
+    }
+
+    /// Whether both are versions of the same dictionaries.
+    fn is_related(&self, hasher: &Arc<RandomState>) -> bool {
+        Arc::ptr_eq(&self.hasher, hasher)
+    }
+
+    /// The places of the rows `rows` of `values`; `None` for those that are not there.
+    fn find(&self, id: usize, values: &ArrayRef, rows: &[u32]) -> Step<Vec<Option<Place>>> {
+        let (field, dictionary) = (self.schema.dictionary(id), &self.dictionaries[id]);
+        let mut places = Vec::with_capacity(rows.len());
+        let mut inner = |turn: usize, values: &ArrayRef, rows: &[u32]| self.find(field.inner()[turn], values, rows);
+        if field.inner().is_empty() {
+            dictionary.find(&self.hasher, Wanted { values, rows }, |place| places.push(place))?;
+        } else if let Some(values) = stored(values, rows, field.values(), &mut inner)? {
+            let rows = all_rows(&values)?;
+            dictionary.find(&self.hasher, Wanted { values: &values, rows: &rows }, |place| places.push(place))?;
+        } else {
+            // An inner value is lacking. Which values it is in comes out when it is added.
+            places.resize(rows.len(), None);
+        }
+        Ok(places)
+    }
+
+    /// The places of the rows `rows` of `values`, which are added where they are not there.
+    fn add(&mut self, id: usize, values: &ArrayRef, rows: &[u32]) -> Step<Vec<Option<Place>>> {
+        let schema = Arc::clone(&self.schema);
+        let field = schema.dictionary(id);
+        if field.inner().is_empty() {
+            return self.add_to(id, field, Wanted { values, rows }).map_err(|error| error.at(field.path()));
+        }
+        let mut inner = |turn: usize, values: &ArrayRef, rows: &[u32]| self.add(field.inner()[turn], values, rows);
+        let values = stored(values, rows, field.values(), &mut inner).map_err(|error| error.at(field.path()))?;
+        let values = values.expect("what is lacking is added");
+        let rows = all_rows(&values)?;
+        self.add_to(id, field, Wanted { values: &values, rows: &rows }).map_err(|error| error.at(field.path()))
+    }
+
+    fn add_to(&mut self, id: usize, field: &DictionaryField, wanted: Wanted<'_>) -> Step<Vec<Option<Place>>> {
+        let mut places = Vec::with_capacity(wanted.rows.len());
+        let dictionary = Arc::make_mut(&mut self.dictionaries[id]);
+        let (data_type, limit) = (stored_type(field.values()), most_values(field.key()));
+        dictionary.add(&self.hasher, wanted, &data_type, limit, |place| places.push(Some(place)))?;
+        Ok(places)
+    }
+}
+
+impl fmt::Debug for UnifiedDictionaries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lengths = self.dictionaries.iter().map(|dictionary| dictionary.len());
+        f.debug_struct("UnifiedDictionaries").field("lengths", &lengths.collect::<Vec<_>>()).finish_non_exhaustive()
+    }
+}
+
+fn all_rows(values: &ArrayRef) -> Step<Vec<u32>> {
+    Ok((0..stored::row_number(values.len())?).collect())
+}
+
+/// How many values keys of this type can tell apart. Ids have 32 bits, less two values that mean something else.
+fn most_values(key: &DataType) -> u64 {
+    match key {
+        DataType::Int8 => 1 << 7,
+        DataType::UInt8 => 1 << 8,
+        DataType::Int16 => 1 << 15,
+        DataType::UInt16 => 1 << 16,
+        DataType::Int32 => 1 << 31,
+        _ => (1 << 32) - 2,
+    }
+}

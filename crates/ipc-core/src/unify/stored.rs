@@ -1,0 +1,171 @@
+//! Values in the form in which a unified dictionary keeps them: just those asked for, in memory of their own, and with
+//! ids in place of inner dictionaries.
+//!
+//! - A producer's array may be large and its memory shared, so what is kept is copied out of it. String and binary views
+//!   are given buffers that hold nothing else.
+//! - An inner dictionary becomes the column of its unified ids. Such a column is hashed, joined and written like any other
+//!   numbers, and it is what the format wants there: a dictionary-encoded child is written as its keys.
+//! - A producer's fields may carry other metadata than the stream's; what is kept has the stream's types throughout, so
+//!   that it can be joined.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::ArrowPrimitiveType;
+use arrow_array::{Array, ArrayRef, PrimitiveArray, downcast_integer, downcast_integer_array, make_array};
+use arrow_buffer::ArrowNativeType;
+use arrow_data::ArrayData;
+use arrow_data::transform::MutableArrayData;
+use arrow_schema::{ArrowError, DataType, Field, Fields, UnionFields};
+
+use super::Place;
+use crate::error::{Error, Step};
+use crate::schema::children;
+
+/// What gives the places of an inner dictionary's values: the dictionary by its turn, its values, and the rows asked for,
+/// each once. A place is `None` where the unified dictionary does not have the value.
+pub(crate) type Inner<'i> = dyn FnMut(usize, &ArrayRef, &[u32]) -> Step<Vec<Option<Place>>> + 'i;
+
+/// The rows `rows` of `values` as values of type `data_type`, which differs from theirs in metadata and key types at most.
+/// `None` where an inner dictionary lacks one of them.
+pub(crate) fn stored(
+    values: &dyn Array,
+    rows: &[u32],
+    data_type: &DataType,
+    inner: &mut Inner<'_>,
+) -> Step<Option<ArrayRef>> {
+    let data = values.to_data();
+    let mut selected = MutableArrayData::new(vec![&data], false, rows.len());
+    let mut rest = rows;
+    while let Some(&first) = rest.first() {
+        let length = rest.iter().zip(first..).take_while(|(row, expected)| *row == expected).count();
+        let start = first.as_usize();
+        selected.try_extend(0, start, start + length).map_err(|error| refused(&error))?;
+        rest = &rest[length..];
+    }
+    let mut form = Form { met: 0, inner };
+    Ok(form.of(selected.freeze(), data_type)?.map(make_array))
+}
+
+/// All of `arrays`, which are stored, as one; `None` where their lengths do not fit one array's offsets.
+pub(crate) fn joined(arrays: &[&ArrayRef]) -> Step<Option<ArrayRef>> {
+    let [first, ..] = arrays else { return Ok(None) };
+    let data: Vec<ArrayData> = arrays.iter().map(Array::to_data).collect();
+    let length = data.iter().map(ArrayData::len).sum();
+    let mut all = MutableArrayData::new(data.iter().collect(), false, length);
+    for (index, data) in data.iter().enumerate() {
+        if all.try_extend(index, 0, data.len()).is_err() {
+            return Ok(None);
+        }
+    }
+    let mut inner = |_, _: &ArrayRef, _: &[u32]| unreachable!("what is stored has ids for dictionaries");
+    let mut form = Form { met: 0, inner: &mut inner };
+    Ok(form.of(all.freeze(), first.data_type())?.map(make_array))
+}
+
+/// The type in which values of `data_type` are stored.
+pub(crate) fn stored_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Dictionary(key, _) => (**key).clone(),
+        other => with_children(other, &mut |child| child.clone().with_data_type(stored_type(child.data_type()))),
+    }
+}
+
+/// A walk through data and its type, side by side.
+struct Form<'f, 'i> {
+    /// How many inner dictionaries have been met.
+    met: usize,
+    inner: &'f mut Inner<'i>,
+}
+
+impl Form<'_, '_> {
+    /// `data`, which stands alone, as stored values of `data_type`.
+    fn of(&mut self, data: ArrayData, data_type: &DataType) -> Step<Option<ArrayData>> {
+        match data_type {
+            DataType::Dictionary(key, _) => self.ids(data, key),
+            DataType::Utf8View => Ok(Some(make_array(data).as_string_view().gc().to_data())),
+            DataType::BinaryView => Ok(Some(make_array(data).as_binary_view().gc().to_data())),
+            _ if data.child_data().is_empty() => Ok(Some(data)),
+            _ => {
+                let mut parts = Vec::with_capacity(data.child_data().len());
+                for (child, field) in data.child_data().iter().zip(children(data_type)) {
+                    let Some(part) = self.of(child.clone(), field.data_type())? else { return Ok(None) };
+                    parts.push(part);
+                }
+                let whole = data.into_builder().data_type(stored_type(data_type)).child_data(parts);
+                whole.build().map(Some).map_err(|error| refused(&error))
+            }
+        }
+    }
+
+    /// The ids that the keys of an inner dictionary stand for.
+    fn ids(&mut self, data: ArrayData, key: &DataType) -> Step<Option<ArrayData>> {
+        let turn = self.met;
+        self.met += 1;
+        let array = make_array(data);
+        let array = array.as_any_dictionary();
+        let (keys, values) = (array.keys(), array.values());
+        let nulls = keys.nulls();
+        let keys: Vec<usize> = downcast_integer_array!(
+            keys => keys.values().iter().map(|key| key.as_usize()).collect(),
+            other => unreachable!("keys are integers: {other}")
+        );
+        let is_valid = |row: usize| nulls.is_none_or(|nulls| nulls.is_valid(row));
+        let mut rows = Vec::new();
+        for key in keys.iter().enumerate().filter(|(row, _)| is_valid(*row)).map(|(_, key)| *key) {
+            if key >= values.len() {
+                return Err(Error::invalid(format!("keys below {}", values.len()), key.to_string()));
+            }
+            rows.push(row_number(key)?);
+        }
+        rows.sort_unstable();
+        rows.dedup();
+        let places = (self.inner)(turn, values, &rows)?;
+        let Some(places) = places.into_iter().collect::<Option<Vec<Place>>>() else { return Ok(None) };
+        // What a null key says is of no account, and may not be among the rows.
+        let ids = keys.iter().map(|key| {
+            let known = rows.binary_search_by(|row| row.as_usize().cmp(key));
+            known.map_or(0, |at| places[at].get() - 1)
+        });
+        macro_rules! column {
+            ($t:ty) => {{
+                let ids = ids.map(|id| <$t as ArrowPrimitiveType>::Native::usize_as(id.as_usize()));
+                PrimitiveArray::<$t>::new(ids.collect(), nulls.cloned()).to_data()
+            }};
+        }
+        Ok(Some(downcast_integer! {
+            key => (column),
+            other => unreachable!("keys are integers: {other}"),
+        }))
+    }
+}
+
+/// `data_type` with other fields inside.
+pub(crate) fn with_children(data_type: &DataType, change: &mut impl FnMut(&Field) -> Field) -> DataType {
+    let mut changed = |field: &Arc<Field>| Arc::new(change(field));
+    match data_type {
+        DataType::List(child) => DataType::List(changed(child)),
+        DataType::LargeList(child) => DataType::LargeList(changed(child)),
+        DataType::ListView(child) => DataType::ListView(changed(child)),
+        DataType::LargeListView(child) => DataType::LargeListView(changed(child)),
+        DataType::FixedSizeList(child, size) => DataType::FixedSizeList(changed(child), *size),
+        DataType::Map(entries, is_sorted) => DataType::Map(changed(entries), *is_sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(changed).collect::<Fields>()),
+        DataType::RunEndEncoded(run_ends, values) => DataType::RunEndEncoded(changed(run_ends), changed(values)),
+        DataType::Union(fields, mode) => {
+            let fields: UnionFields = fields.iter().map(|(id, field)| (id, changed(field))).collect();
+            DataType::Union(fields, *mode)
+        }
+        other => other.clone(),
+    }
+}
+
+/// A row of dictionary values as it is noted.
+pub(crate) fn row_number(row: usize) -> Step<u32> {
+    let limit = u32::MAX.into();
+    u32::try_from(row).map_err(|_| Box::new(Error::TooLarge { what: "dictionary to unify", length: row as u64, limit }))
+}
+
+fn refused(error: &ArrowError) -> Box<Error> {
+    Error::invalid("values that can be copied", error.to_string())
+}
