@@ -13,6 +13,7 @@ pub(crate) struct Counters {
     dictionary_batches: Figure,
     deltas: Figure,
     replacements: Figure,
+    unused_values: Figure,
     raw_bytes: Figure,
     written_bytes: Figure,
 }
@@ -25,6 +26,7 @@ impl Counters {
         self.dictionary_batches.store(stats.dictionary_batches, Relaxed);
         self.deltas.store(stats.deltas, Relaxed);
         self.replacements.store(stats.replacements, Relaxed);
+        self.unused_values.store(stats.unused_values, Relaxed);
         self.raw_bytes.store(stats.raw_bytes, Relaxed);
         self.written_bytes.store(stats.written_bytes, Relaxed);
     }
@@ -37,6 +39,7 @@ impl Counters {
         stats.dictionary_batches = self.dictionary_batches.load(Relaxed);
         stats.deltas = self.deltas.load(Relaxed);
         stats.replacements = self.replacements.load(Relaxed);
+        stats.unused_values = self.unused_values.load(Relaxed);
         stats.raw_bytes = self.raw_bytes.load(Relaxed);
         stats.written_bytes = self.written_bytes.load(Relaxed);
         stats

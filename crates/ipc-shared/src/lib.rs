@@ -28,6 +28,7 @@
 //! The contract stands at [`SharedWriter`]. The lock, and with it the only unsafe code, is in [`lock`]; it and the writer
 //! are model-checked with loom.
 
+mod basis;
 mod builder;
 mod counters;
 mod error;

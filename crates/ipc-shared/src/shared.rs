@@ -1,8 +1,8 @@
 //! What all handles on a writer share, and what a call does outside the lock and what inside.
 //!
-//! That division is the whole point of the crate. [`Shared::plan`] and the batch encoder work outside, against the
-//! published [`View`]; [`Shared::under_plan`] takes the lock, checks by pointers alone that nothing that matters has
-//! changed since, appends, and publishes. A plan that has gone stale is made anew, outside: nothing is guessed.
+//! That division is the whole point of the crate. [`Shared::prepare`] works outside, against the published [`View`];
+//! [`Shared::under_plan`] takes the lock, checks by pointers alone that nothing that matters has changed since, appends,
+//! and publishes. A plan that has gone stale is made anew, outside: nothing is guessed.
 
 mod storage;
 
@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Metadata, SchemaRef};
-use ipc_core::Updates;
-use ipc_core::{BatchEncoder, Dictionaries, Format, Ledger, Message, Options, Receipt, Sending, Stats, StreamSchema};
+use ipc_core::{BatchEncoder, Dictionaries, Format, Ledger, Message, Options, Receipt, Sending, Slice, Stats};
+use ipc_core::{StreamSchema, Updates};
 
+use crate::basis::Basis;
 use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::lock::{Guard, Lock, Refused};
@@ -41,19 +42,26 @@ pub(crate) struct Shared<W, F> {
 struct Desk<W> {
     sink: W,
     /// There once the schema is known.
-    ledger: Option<Ledger>,
+    output: Option<Output>,
+}
+
+/// An output whose schema is known: its state, and what its batches are encoded for.
+struct Output {
+    ledger: Ledger,
+    basis: Arc<Basis>,
 }
 
 /// What is known of the output without the lock. It may be a moment old.
 #[derive(Debug, Default)]
 struct View {
-    schema: Option<Arc<StreamSchema>>,
+    /// There once the schema is known.
+    basis: Option<Arc<Basis>>,
     dictionaries: Dictionaries,
 }
 
 impl View {
-    fn of(ledger: &Ledger) -> Self {
-        Self { schema: Some(Arc::clone(ledger.schema())), dictionaries: ledger.dictionaries().clone() }
+    fn of(output: &Output) -> Self {
+        Self { basis: Some(Arc::clone(&output.basis)), dictionaries: output.ledger.dictionaries().clone() }
     }
 }
 
@@ -66,8 +74,15 @@ pub(crate) type Turn<'w> = window::Turn<'w, Deposit, Fault>;
 /// What was decided for a batch outside the lock, and what it was decided on.
 pub(crate) struct Plan {
     view: Arc<View>,
-    schema: Arc<StreamSchema>,
+    /// What the batch was encoded for.
+    basis: Arc<Basis>,
     updates: Updates,
+}
+
+impl Plan {
+    pub(crate) fn basis(&self) -> &Arc<Basis> {
+        &self.basis
+    }
 }
 
 /// Why the writer is poisoned.
@@ -88,12 +103,16 @@ impl<W, F> Shared<W, F> {
     ) -> Self {
         let counters = Counters::default();
         let mut view = View::default();
-        if let Some(ledger) = &ledger {
-            counters.publish(&ledger.stats());
-            view = View::of(ledger);
+        let output = ledger.map(|ledger| {
+            let basis = Arc::new(Basis::new(Arc::clone(ledger.schema())));
+            Output { ledger, basis }
+        });
+        if let Some(output) = &output {
+            counters.publish(&output.ledger.stats());
+            view = View::of(output);
         }
         Self {
-            desk: Lock::new(Desk { sink, ledger }),
+            desk: Lock::new(Desk { sink, output }),
             view: Snapshot::new(view),
             window: Window::new(places),
             encoders: Mutex::new(Vec::new()),
@@ -117,7 +136,7 @@ impl<W, F> Shared<W, F> {
     }
 
     pub(crate) fn schema(&self) -> Option<SchemaRef> {
-        self.view.load().schema.as_ref().map(|schema| Arc::clone(schema.schema()))
+        self.view.load().basis.as_ref().map(|basis| Arc::clone(basis.schema().schema()))
     }
 
     pub(crate) fn into_sink(self) -> W {
@@ -160,11 +179,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         metadata: &Metadata,
     ) -> Result<Receipt> {
         self.check()?;
-        let plan = self.plan(encoder, batch, Sending::Changes)?;
-        let message = encoder.encode_with_metadata(batch, metadata)?;
-        let receipt = self.append(encoder, batch, &message, plan);
-        encoder.recycle(message);
-        receipt
+        let (message, plan) = self.prepare(encoder, batch, metadata)?;
+        self.append_prepared(encoder, batch, metadata, message, plan)
     }
 
     pub(crate) fn reserve(&self) -> Result<u64> {
@@ -214,8 +230,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     }
 
     pub(crate) fn flush(&self) -> Result<()> {
-        self.settle(|Desk { sink, ledger }| match ledger {
-            Some(ledger) => ledger.flush(sink),
+        self.settle(|Desk { sink, output }| match output {
+            Some(Output { ledger, .. }) => ledger.flush(sink),
             None => Ok(sink.flush()?),
         })
     }
@@ -234,12 +250,16 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         drain.close();
         self.append_ready(drain)?;
         let guard = self.lock()?;
-        if guard.ledger.is_none() {
+        if guard.output.is_none() {
             guard.close();
             return Err(Error::NoSchema);
         }
-        let (guard, summary) = self.use_desk(guard, |Desk { sink, ledger }| {
-            let ledger = ledger.as_mut().expect("a ledger stays once it is there");
+        let (guard, summary) = self.use_desk(guard, |Desk { sink, output }| {
+            let Output { ledger, basis } = output.as_mut().expect("a schema stays known");
+            // The one thing that is encoded under the lock: it comes behind all batches, and whoever waits is too late anyway.
+            if let Some(updates) = self.with_encoder(|encoder| basis.encode_closing_dictionaries(encoder, ledger))? {
+                ledger.append_dictionaries(sink, updates)?;
+            }
             ledger.end(sink)?;
             self.counters.publish(&ledger.stats());
             Ok(Summary { stats: ledger.stats(), schema: Arc::clone(ledger.schema().schema()) })
@@ -257,54 +277,142 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
     }
 
-    /// Decides, outside the lock, what `batch` needs: the schema it has to have, the dictionaries it needs sent.
-    pub(crate) fn plan(&self, encoder: &mut BatchEncoder, batch: &RecordBatch, sending: Sending) -> Result<Plan> {
-        let view = Arc::clone(&*self.view.load());
-        let schema = match &view.schema {
-            Some(schema) => {
-                schema.check(batch.schema_ref())?;
-                Arc::clone(schema)
+    /// Encodes `batch`, outside the lock, and decides what it needs: the schema it has to have, the dictionaries it needs
+    /// sent.
+    pub(crate) fn prepare<'a>(
+        &self,
+        encoder: &mut BatchEncoder,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+    ) -> Result<(Message<Slice<'a>>, Plan)> {
+        loop {
+            let basis = match &self.view.load().basis {
+                Some(basis) => {
+                    basis.schema().check(batch.schema_ref())?;
+                    Arc::clone(basis)
+                }
+                None => Arc::new(Basis::new(Arc::new(StreamSchema::try_new(batch.schema(), &self.options)?))),
+            };
+            if let Some(prepared) = self.prepare_for(&basis, encoder, batch, metadata)? {
+                return Ok(prepared);
             }
-            None => Arc::new(StreamSchema::try_new(batch.schema(), &self.options)?),
-        };
-        let updates = encoder.encode_dictionaries::<F>(&schema, batch, &view.dictionaries, sending)?;
-        Ok(Plan { view, schema, updates })
+        }
     }
 
-    /// Appends an encoded batch, planning anew, outside the lock, where others have overtaken the plan.
-    pub(crate) fn append<B: AsRef<[u8]>>(
+    /// `None` if another basis has been settled meanwhile.
+    fn prepare_for<'a>(
+        &self,
+        basis: &Arc<Basis>,
+        encoder: &mut BatchEncoder,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+    ) -> Result<Option<(Message<Slice<'a>>, Plan)>> {
+        if !basis.has_unified() {
+            // First the plan: where it is refused, encoding would have been in vain.
+            let Some(plan) = self.plan(encoder, basis, batch, &[], Sending::Changes)? else { return Ok(None) };
+            return Ok(Some((basis.encode(encoder, batch, metadata)?, plan)));
+        }
+        let message = basis.encode(encoder, batch, metadata)?;
+        match self.plan(encoder, basis, batch, message.uses(), Sending::Changes) {
+            Ok(Some(plan)) => Ok(Some((message, plan))),
+            not_planned => {
+                encoder.recycle(message);
+                not_planned.map(|_| None)
+            }
+        }
+    }
+
+    /// Decides, outside the lock, which dictionaries a batch needs sent that was encoded for `basis`. `None` if another
+    /// basis has been settled since.
+    fn plan(
+        &self,
+        encoder: &mut BatchEncoder,
+        basis: &Arc<Basis>,
+        batch: &RecordBatch,
+        uses: &[usize],
+        sending: Sending,
+    ) -> Result<Option<Plan>> {
+        let view = Arc::clone(&*self.view.load());
+        if view.basis.as_ref().is_some_and(|settled| !Arc::ptr_eq(settled, basis)) {
+            return Ok(None);
+        }
+        let updates = basis.encode_dictionaries::<F>(encoder, batch, uses, &view.dictionaries, sending)?;
+        Ok(Some(Plan { view, basis: Arc::clone(basis), updates }))
+    }
+
+    /// Appends what has been prepared, and prepares it anew where that was done for a schema which another thread's has
+    /// forestalled.
+    pub(crate) fn append_prepared<'a>(
+        &self,
+        encoder: &mut BatchEncoder,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+        mut message: Message<Slice<'a>>,
+        mut plan: Plan,
+    ) -> Result<Receipt> {
+        loop {
+            let appended = self.append(encoder, batch, &message, plan);
+            encoder.recycle(message);
+            if let Some(receipt) = appended? {
+                return Ok(receipt);
+            }
+            (message, plan) = self.prepare(encoder, batch, metadata)?;
+        }
+    }
+
+    /// Appends an encoded batch, planning anew, outside the lock, where others have overtaken the plan. `None` if another
+    /// basis has been settled than it was encoded for.
+    fn append<B: AsRef<[u8]>>(
         &self,
         encoder: &mut BatchEncoder,
         batch: &RecordBatch,
         message: &Message<B>,
         mut plan: Plan,
-    ) -> Result<Receipt> {
+    ) -> Result<Option<Receipt>> {
+        let basis = Arc::clone(&plan.basis);
         // After the second time, everything is sent. In a stream that holds whatever others do, so nobody is overtaken for
         // ever; in a file, whose dictionaries only grow, a writer is overtaken only by another's progress.
         let mut next = Sending::Changes;
         loop {
             if let Some(receipt) = self.try_append(plan, message)? {
-                return Ok(receipt);
+                return Ok(Some(receipt));
             }
             note_replan();
-            plan = self.plan(encoder, batch, next)?;
+            match self.plan(encoder, &basis, batch, message.uses(), next)? {
+                Some(replanned) => plan = replanned,
+                None => return Ok(None),
+            }
             next = Sending::Everything;
         }
     }
 
-    /// Makes sure that `batch`, which will be appended later, cannot be refused then: settles the schema, and in a
-    /// file, which allows no replacement, sends its dictionaries ahead.
-    pub(crate) fn secure(&self, encoder: &mut BatchEncoder, batch: &RecordBatch, mut plan: Plan) -> Result<Plan> {
+    /// Makes sure that what has been prepared, and will be appended later, cannot be refused then: settles the schema, and
+    /// in a file, which allows no replacement, sends its dictionaries ahead.
+    pub(crate) fn secure<'a>(
+        &self,
+        encoder: &mut BatchEncoder,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+        mut message: Message<Slice<'a>>,
+        mut plan: Plan,
+    ) -> Result<(Message<Slice<'a>>, Plan)> {
         loop {
-            let is_secure = plan.view.schema.is_some() && (plan.updates.is_empty() || !F::HAS_FOOTER);
-            if is_secure {
-                return Ok(plan);
+            let never_refused = !F::HAS_FOOTER || plan.updates.is_empty() || plan.basis.accepts_any_dictionary();
+            if plan.view.basis.is_some() && never_refused {
+                return Ok((message, plan));
             }
+            let basis = Arc::clone(&plan.basis);
             self.under_plan(plan, |sink, ledger, updates| match F::HAS_FOOTER {
                 true => ledger.append_dictionaries(sink, updates),
                 false => Ok(()),
             })?;
-            plan = self.plan(encoder, batch, Sending::Changes)?;
+            match self.plan(encoder, &basis, batch, message.uses(), Sending::Changes)? {
+                Some(replanned) => plan = replanned,
+                None => {
+                    encoder.recycle(message);
+                    (message, plan) = self.prepare(encoder, batch, metadata)?;
+                }
+            }
         }
     }
 
@@ -314,11 +422,14 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         while let Some(mut front) = drain.take().and_then(Drain::next) {
             let deposit = front.content();
             self.with_encoder(|encoder| {
-                let plan = match deposit.plan.take() {
-                    Some(plan) => plan,
-                    None => self.plan(encoder, &deposit.batch, Sending::Changes)?,
+                let Deposit { batch, message, basis, plan } = deposit;
+                let plan = match plan.take() {
+                    Some(plan) => Some(plan),
+                    None => self.plan(encoder, basis, batch, message.uses(), Sending::Changes)?,
                 };
-                self.append(encoder, &deposit.batch, &deposit.message, plan)
+                let appended = plan.map(|plan| self.append(encoder, batch, message, plan)).transpose()?.flatten();
+                appended.expect("what waits in a slot has settled the schema");
+                Ok::<_, Error>(())
             })?;
             drain = Some(front.pass());
         }
@@ -339,32 +450,35 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         let mut guard = self.lock()?;
         let fuse = self.fuse(&guard);
         let mut opened = false;
-        match &guard.ledger {
-            Some(ledger) => {
-                let same_schema = Arc::ptr_eq(ledger.schema(), &plan.schema);
-                if !same_schema || !plan.updates.hold_for::<F>(&plan.view.dictionaries, ledger.dictionaries()) {
+        match &guard.output {
+            Some(Output { ledger, basis }) => {
+                if !Arc::ptr_eq(basis, &plan.basis)
+                    || !plan.updates.hold_for::<F>(&plan.view.dictionaries, ledger.dictionaries())
+                {
                     return Ok(None);
                 }
             }
             None => {
-                guard.ledger = Some(open::<F>(plan.schema, &self.options, &self.footer_metadata)?);
+                let basis = plan.basis;
+                let ledger = open::<F>(Arc::clone(basis.schema()), &self.options, &self.footer_metadata)?;
+                guard.output = Some(Output { ledger, basis });
                 opened = true;
             }
         }
         drop(fuse);
-        let worked = self.use_desk(guard, |Desk { sink, ledger }| {
-            let open = ledger.as_mut().expect("a ledger was there, or has just been put there");
-            let before = open.dictionaries().version();
-            let worked = work(sink, open, plan.updates);
+        let worked = self.use_desk(guard, |Desk { sink, output }| {
+            let open = output.as_mut().expect("it was there, or has just been put there");
+            let before = open.ledger.dictionaries().version();
+            let worked = work(sink, &mut open.ledger, plan.updates);
             // A schema counts only once something was written with it.
-            if opened && worked.is_err() && open.confirmed_bytes() == 0 && open.check().is_ok() {
-                *ledger = None;
+            if opened && worked.is_err() && open.ledger.confirmed_bytes() == 0 && open.ledger.check().is_ok() {
+                *output = None;
                 return worked;
             }
-            if opened || open.dictionaries().version() != before {
+            if opened || open.ledger.dictionaries().version() != before {
                 self.view.store(View::of(open));
             }
-            self.counters.publish(&open.stats());
+            self.counters.publish(&open.ledger.stats());
             worked
         });
         let (_, result) = worked?;
@@ -403,7 +517,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 
     /// What poisons the writer if the thread panics while it holds the lock.
     fn fuse(&self, desk: &Desk<W>) -> Fuse<'_, W, F> {
-        let (offset, lost) = desk.ledger.as_ref().map_or((0, 0), |l| (l.confirmed_bytes(), l.staged_batches()));
+        let ledger = desk.output.as_ref().map(|output| &output.ledger);
+        let (offset, lost) = ledger.map_or((0, 0), |l| (l.confirmed_bytes(), l.staged_batches()));
         Fuse { shared: self, offset, lost, was_panicking: panicking() }
     }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_schema::Metadata;
-use ipc_core::{BatchEncoder, Format, Message, Sending};
+use ipc_core::{BatchEncoder, Format, Message};
 
+use crate::basis::Basis;
 use crate::error::Result;
 use crate::shared::{Plan, Shared, Turn};
 
@@ -18,9 +19,10 @@ use crate::shared::{Plan, Shared, Turn};
 /// Writing to one never waits for another, so slots may be written in any order, by any threads, also several by one.
 /// A slot that is dropped unwritten gives up its place.
 ///
-/// In a stream, dictionaries are sent when the turn of their batch comes. A file allows no replacement, so there the
-/// dictionaries of a batch that has to wait are sent ahead, when the batch is written to its slot, and what does not fit
-/// those already sent is refused then: which of two threads brings its dictionary first can make a difference.
+/// Dictionaries are sent when the turn of their batch comes, in a stream and wherever they are
+/// [unified](crate::DictionaryHandling::Unify). A file allows no replacement, so there the other dictionaries of a batch
+/// that has to wait are sent ahead, when the batch is written to its slot, and what does not fit those already sent is
+/// refused then: which of two threads brings its dictionary first can make a difference.
 ///
 /// ```
 /// # use arrow_array::record_batch;
@@ -44,6 +46,8 @@ pub(crate) struct Deposit {
     /// Kept to decide anew about its dictionaries, should others have overtaken the plan.
     pub(crate) batch: RecordBatch,
     pub(crate) message: Message<Buffer>,
+    /// What the message was encoded for.
+    pub(crate) basis: Arc<Basis>,
     pub(crate) plan: Option<Plan>,
 }
 
@@ -78,21 +82,19 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
     fn fill(mut self, encoder: &mut BatchEncoder, batch: &RecordBatch, metadata: &Metadata) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let place = self.place.expect("a slot is written once, which consumes it");
-        let plan = shared.plan(encoder, batch, Sending::Changes)?;
-        let message = encoder.encode_with_metadata(batch, metadata)?;
+        let (message, plan) = shared.prepare(encoder, batch, metadata)?;
         match shared.arrive(place)? {
             Turn::Now(drain) => {
-                let appended = shared.append(encoder, batch, &message, plan);
-                encoder.recycle(message);
+                let appended = shared.append_prepared(encoder, batch, metadata, message, plan);
                 self.place = None;
                 drain.pass_front();
                 shared.drain_on(Some(drain));
                 appended.map(drop)
             }
             Turn::Later => {
-                let message = message.into_owned();
-                let plan = shared.secure(encoder, batch, plan)?;
-                let deposit = Deposit { batch: batch.clone(), message, plan: Some(plan) };
+                let (message, plan) = shared.secure(encoder, batch, metadata, message, plan)?;
+                let (message, basis) = (message.into_owned(), Arc::clone(plan.basis()));
+                let deposit = Deposit { batch: batch.clone(), message, basis, plan: Some(plan) };
                 self.place = None;
                 shared.leave(place, deposit)
             }

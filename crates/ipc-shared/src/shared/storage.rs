@@ -10,7 +10,7 @@
 
 use ipc_core::{Durable, Format, Truncate};
 
-use super::{Desk, Shared, View};
+use super::{Desk, Output, Shared, View};
 use crate::error::Result;
 use crate::lock::{Guard, Refused};
 
@@ -30,16 +30,16 @@ impl<W: Truncate + Send, F: Format> Shared<W, F> {
     }
 
     fn cut_back(&self, mut guard: Guard<'_, Desk<W>>) -> Result<()> {
-        let Desk { sink, ledger } = &mut *guard;
-        if let Some(ledger) = ledger {
-            if let Err(error) = ledger.rollback(sink) {
+        let Desk { sink, output } = &mut *guard;
+        if let Some(output) = output {
+            if let Err(error) = output.ledger.rollback(sink) {
                 let error = self.told(error);
                 guard.poison();
                 return Err(error);
             }
             // A panic may have come between the ledger and what is known of it.
-            self.view.store(View::of(ledger));
-            self.counters.publish(&ledger.stats());
+            self.view.store(View::of(output));
+            self.counters.publish(&output.ledger.stats());
         }
         self.window.reopen();
         Ok(())
@@ -48,8 +48,8 @@ impl<W: Truncate + Send, F: Format> Shared<W, F> {
 
 impl<W: Durable + Send, F: Format> Shared<W, F> {
     pub(crate) fn sync(&self) -> Result<()> {
-        self.settle(|Desk { sink, ledger }| match ledger {
-            Some(ledger) => ledger.sync(sink),
+        self.settle(|Desk { sink, output }| match output {
+            Some(Output { ledger, .. }) => ledger.sync(sink),
             None => Ok(()),
         })
     }

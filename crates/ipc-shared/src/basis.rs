@@ -1,0 +1,121 @@
+//! What batches are encoded for, once that is settled: the schema of the output, and the dictionaries that they share.
+//!
+//! A basis is made from the first batch that any thread brings, or from the schema that the builder was given. Threads that
+//! race to be the first each have one of their own; that of the first batch in the output becomes the writer's, and what
+//! was encoded for another one is encoded again.
+//!
+//! Unified dictionaries are read without a lock, through a published snapshot. A batch that brings new values takes a
+//! short section of its own, which is not the writer's lock: there they are looked up again, since another thread may
+//! have added them meanwhile, and those that are still missing are added and published.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::Metadata;
+use ipc_core::{BatchEncoder, Dictionaries, Format, Ledger, Message, NewValues, Sending, Slice};
+use ipc_core::{StreamSchema, UnifiedDictionaries, Updates};
+
+use crate::sync::{Mutex, Snapshot};
+
+/// What batches are encoded for.
+#[derive(Debug)]
+pub(crate) struct Basis {
+    schema: Arc<StreamSchema>,
+    /// There where a field has a unified dictionary.
+    unified: Option<Unified>,
+}
+
+impl Basis {
+    pub(crate) fn new(schema: Arc<StreamSchema>) -> Self {
+        let unified = schema.has_unified_dictionaries().then(|| Unified::new(Arc::clone(&schema)));
+        Self { schema, unified }
+    }
+
+    pub(crate) fn schema(&self) -> &Arc<StreamSchema> {
+        &self.schema
+    }
+
+    /// Whether there are unified dictionaries: what a batch needs of them is known only once it is encoded.
+    pub(crate) fn has_unified(&self) -> bool {
+        self.unified.is_some()
+    }
+
+    /// Whether batches never need a dictionary that an output may refuse.
+    pub(crate) fn accepts_any_dictionary(&self) -> bool {
+        self.schema.has_only_unified_dictionaries()
+    }
+
+    /// Encodes a batch, and adds to the unified dictionaries what it brings.
+    pub(crate) fn encode<'a>(
+        &self,
+        encoder: &mut BatchEncoder,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+    ) -> ipc_core::Result<Message<Slice<'a>>> {
+        let Some(unified) = &self.unified else {
+            return encoder.encode_with_metadata(batch, metadata);
+        };
+        loop {
+            let encoded = encoder.encode_unified(batch, metadata, &unified.current())?;
+            match encoded {
+                Ok(message) => return Ok(message),
+                Err(new) => unified.grow(&new)?,
+            }
+        }
+    }
+
+    /// Encodes the dictionaries that a batch needs before it, whose message [uses](Message::uses) so many values of unified
+    /// ones.
+    pub(crate) fn encode_dictionaries<F: Format>(
+        &self,
+        encoder: &mut BatchEncoder,
+        batch: &RecordBatch,
+        uses: &[usize],
+        sent: &Dictionaries,
+        sending: Sending,
+    ) -> ipc_core::Result<Updates> {
+        match &self.unified {
+            None => encoder.encode_dictionaries::<F>(&self.schema, batch, sent, sending),
+            Some(unified) => encoder.encode_unified_dictionaries::<F>(batch, uses, &unified.current(), sent, sending),
+        }
+    }
+
+    /// Encodes the dictionaries that belong behind all batches, if any do.
+    pub(crate) fn encode_closing_dictionaries(
+        &self,
+        encoder: &mut BatchEncoder,
+        ledger: &Ledger,
+    ) -> ipc_core::Result<Option<Updates>> {
+        let unified = self.unified.as_ref();
+        unified.map(|unified| encoder.encode_closing_dictionaries(&unified.current(), ledger)).transpose()
+    }
+}
+
+/// Unified dictionaries that any thread may read, and one at a time may add to.
+#[derive(Debug)]
+struct Unified {
+    newest: Mutex<UnifiedDictionaries>,
+    published: Snapshot<UnifiedDictionaries>,
+}
+
+impl Unified {
+    fn new(schema: Arc<StreamSchema>) -> Self {
+        let empty = UnifiedDictionaries::new(schema);
+        Self { published: Snapshot::new(empty.clone()), newest: Mutex::new(empty) }
+    }
+
+    /// The dictionaries as of now, or as of a moment ago. Takes no lock.
+    fn current(&self) -> impl Deref<Target = Arc<UnifiedDictionaries>> {
+        self.published.load()
+    }
+
+    /// Adds those of `new` that are not there by now.
+    fn grow(&self, new: &NewValues) -> ipc_core::Result<()> {
+        let mut newest = self.newest.lock();
+        newest.grow(new)?;
+        // Under the same lock, so that no older version is published after a newer one.
+        self.published.store(newest.clone());
+        Ok(())
+    }
+}
