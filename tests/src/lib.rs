@@ -5,6 +5,7 @@
 //!
 //! - [`batches`]: proptest strategies for schemas and batches of every Arrow type; [`arrays`] fills them with values.
 //! - [`options`]: strategies for the options of an encoder; [`cases`](mod@cases): how many a property gets.
+//! - [`dictionaries`]: batches with dictionaries, in short, and what an output sends of them.
 //! - [`encode`]: batches to bytes, in one call.
 //! - [`read`]: bytes to batches with `arrow-ipc`'s readers; [`framing`]: bytes to messages, by the format's text alone.
 //! - [`value`]: cell by cell comparison that is blind to layout and not to anything else.
@@ -22,6 +23,7 @@ pub mod allocations;
 pub mod arrays;
 pub mod batches;
 pub mod cases;
+pub mod dictionaries;
 pub mod encode;
 pub mod faults;
 pub mod framing;

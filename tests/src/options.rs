@@ -1,6 +1,6 @@
 //! Strategies for the options of an encoder.
 
-use ipc_core::{Alignment, Compression, DictionaryHandling, MetadataVersion, Options};
+use ipc_core::{Alignment, Compression, DictionaryHandling, MetadataVersion, Options, OptionsBuilder};
 use proptest::prelude::{Just, Strategy, any};
 use proptest::prop_oneof;
 
@@ -20,12 +20,17 @@ pub fn arb_alignment() -> impl Strategy<Value = Alignment> {
 
 /// Any valid options with this handling of dictionaries. Compression asks for metadata V5.
 pub fn arb_options(dictionaries: DictionaryHandling) -> impl Strategy<Value = Options> {
+    arb_options_with(move |builder| builder.dictionaries(dictionaries))
+}
+
+/// Any valid options, completed by `finish`.
+pub fn arb_options_with(finish: impl Fn(OptionsBuilder) -> OptionsBuilder) -> impl Strategy<Value = Options> {
     let switches = any::<(bool, bool, bool, bool, bool)>();
     (arb_compression(), arb_alignment(), switches, 0.0..0.9f64).prop_map(
         move |(compression, alignment, (staging, old, compact, raw, clear), saving)| {
             let version =
                 if old && compression == Compression::None { MetadataVersion::V4 } else { MetadataVersion::V5 };
-            Options::builder()
+            let builder = Options::builder()
                 .compression(compression)
                 .alignment(alignment)
                 .staging(staging)
@@ -34,10 +39,8 @@ pub fn arb_options(dictionaries: DictionaryHandling) -> impl Strategy<Value = Op
                 .raw_buffers(raw)
                 .clear_nulls(clear)
                 .compress_dictionaries(old)
-                .min_space_saving(if raw { saving } else { 0.0 })
-                .dictionaries(dictionaries)
-                .build()
-                .expect("these go together")
+                .min_space_saving(if raw { saving } else { 0.0 });
+            finish(builder).build().expect("these go together")
         },
     )
 }

@@ -8,62 +8,19 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray, StructArray};
-use arrow_ipc::MessageHeader;
-use arrow_schema::{DataType, Field, Fields, Schema};
+use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
 use ipc_core::DictionaryHandling::{self, Delta, Resend};
 use ipc_core::{Encoder, Error, Options};
-use ipc_tests::framing::{footer, messages};
+use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
+use ipc_tests::dictionaries::{batch, dictionary, nested, sent, words};
+use ipc_tests::framing::footer;
 use ipc_tests::sink::{Fault, Faulty};
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, read};
 
-use Sent::{Batch, Extended, Whole};
-
-/// What stands in a stream behind its schema.
-#[derive(Debug, PartialEq)]
-enum Sent {
-    Batch,
-    /// A dictionary, by id and rows.
-    Whole(i64, i64),
-    /// A delta.
-    Extended(i64, i64),
-}
-
-fn sent(bytes: &[u8], start: usize) -> Vec<Sent> {
-    let messages = messages(bytes, start).messages;
-    let sent = messages.iter().skip(1).map(|message| match message.kind {
-        MessageHeader::RecordBatch => Batch,
-        _ if message.is_delta => Extended(message.dictionary_id.unwrap(), message.rows),
-        _ => Whole(message.dictionary_id.unwrap(), message.rows),
-    });
-    sent.collect()
-}
-
 fn options(dictionaries: DictionaryHandling) -> Options {
     Options::builder().dictionaries(dictionaries).build().unwrap()
-}
-
-fn words(words: &[&str]) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values(words))
-}
-
-fn dictionary(keys: &[i32], values: ArrayRef) -> ArrayRef {
-    Arc::new(DictionaryArray::<Int32Type>::new(Int32Array::from(keys.to_vec()), values))
-}
-
-/// A batch with one column that uses the first of `values`.
-fn batch(values: &ArrayRef) -> RecordBatch {
-    RecordBatch::try_from_iter_with_nullable([("word", dictionary(&[0, 0], values.clone()), true)]).unwrap()
-}
-
-/// A batch whose column is a dictionary of structs with a dictionary in each.
-fn nested(outer_keys: &[i32], inner_keys: &[i32], values: &ArrayRef) -> RecordBatch {
-    let inner = dictionary(inner_keys, values.clone());
-    let fields = Fields::from(vec![Field::new("inner", inner.data_type().clone(), true)]);
-    let structs = Arc::new(StructArray::new(fields, vec![inner], None)) as ArrayRef;
-    RecordBatch::try_from_iter_with_nullable([("outer", dictionary(outer_keys, structs), true)]).unwrap()
 }
 
 /// What a stream of `batches` sends; it must read back.
