@@ -9,9 +9,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
-use arrow_array::RecordBatch;
+use std::sync::Arc;
+
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Metadata, Schema};
-use ipc_core::{Compression, Encoder, Format, Options, Unstarted};
+use ipc_core::{Compression, DictionaryHandling, Encoder, Format, Options, Unstarted};
 use ipc_tests::allocations::{self, Counting as CountingAllocator};
 use ipc_tests::arrays::{Sharing, has_dictionary};
 use ipc_tests::batches::{Batches, Plan, every_kind};
@@ -90,6 +93,54 @@ fn a_dictionary_with_the_same_buffers_in_another_array_costs_nothing() {
     let encoder = Encoder::stream(Counting::default());
     let (allocations, _) = allocations_after_warm_up(encoder, &batches, 5);
     assert_eq!(allocations, 0);
+}
+
+#[test]
+fn unified_dictionaries_cost_nothing_while_they_do_not_grow() {
+    let batches = batches();
+    for compression in COMPRESSIONS {
+        let options =
+            Options::builder().compression(compression).dictionaries(DictionaryHandling::Unify).build().unwrap();
+        let encoder = Encoder::stream(Counting::default()).with_options(options);
+        let (allocations, _) = allocations_after_warm_up(encoder, &batches, 5);
+        assert_eq!(allocations, 0, "{compression:?}");
+    }
+}
+
+/// The bytes that 200 batches allocate, each of which brings 100 words, all of them new or none, to a dictionary of
+/// `words`.
+fn bytes_of_200_batches(words: usize, is_new: bool) -> u64 {
+    let of = |from: usize, count: usize| {
+        let values = StringArray::from_iter_values((from..from + count).map(|word| format!("the word {word:09}")));
+        let keys = Int32Array::from_iter_values((0..count).map(|key| i32::try_from(key).unwrap()));
+        let column = DictionaryArray::<Int32Type>::new(keys, Arc::new(values));
+        RecordBatch::try_from_iter([("word", Arc::new(column) as ArrayRef)]).unwrap()
+    };
+    let first = of(0, words);
+    let options = Options::builder().dictionaries(DictionaryHandling::Unify).build().unwrap();
+    let mut encoder = Encoder::stream(Counting::default()).with_options(options).start(first.schema()).unwrap();
+    encoder.write(&first).unwrap();
+    let batches = (0..200).map(|round| of(if is_new { words + round * 100 } else { round * 100 % words }, 100));
+    let batches: Vec<RecordBatch> = batches.collect();
+    // Whatever is allocated once, for the first dictionary that is short.
+    encoder.write(&batches[0]).unwrap();
+    let ((), _, bytes) = allocations::count(|| batches.iter().for_each(|batch| _ = encoder.write(batch).unwrap()));
+    bytes
+}
+
+/// Growing costs what is added, however much is there: not quite, since with twice as much a value is copied once more.
+#[test]
+fn unified_dictionaries_grow_at_the_cost_of_what_is_new() {
+    let (small, large) = (bytes_of_200_batches(1_000, true), bytes_of_200_batches(100_000, true));
+    let a_dictionary = 100_000 * 18;
+    assert!(
+        large < 200 * a_dictionary / 50,
+        "{large} bytes, as if the dictionary were copied {} times",
+        large / a_dictionary
+    );
+    assert!(large < small * 3 / 2, "{small} bytes with 1,000 words there, {large} with 100,000");
+    let nothing_new = [1_000, 100_000].map(|words| bytes_of_200_batches(words, false));
+    assert!(nothing_new[1] < nothing_new[0] * 3 / 2, "with nothing new: {nothing_new:?}");
 }
 
 #[test]

@@ -1,0 +1,328 @@
+//! What unified dictionaries send, and what they leave out: each value once, as a delta before the first batch that needs
+//! it; equal values, by their bits, as one; values that no key uses not at all.
+//!
+//! Fails where a dictionary is sent again, where a value that was never written counts as sent, where one batch's values
+//! get in although another's were too many, or where a key that means nothing is written.
+
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int8Type, Int32Type};
+use arrow_array::{
+    ArrayRef, DictionaryArray, FixedSizeListArray, Float64Array, Int8Array, Int32Array, RecordBatch, StringArray,
+    StringViewArray, StructArray,
+};
+use arrow_schema::{DataType, Field, Schema};
+use ipc_core::DictionaryHandling::Unify;
+use ipc_core::{BatchEncoder, Encoder, Error, Options, OptionsBuilder, Stats, StreamSchema, UnifiedDictionaries};
+use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
+use ipc_tests::dictionaries::{batch, dictionary, nested, sent, words};
+use ipc_tests::sink::{Fault, Faulty};
+use ipc_tests::value::assert_same_batches;
+use ipc_tests::{encode, read};
+
+fn unify() -> OptionsBuilder {
+    Options::builder().dictionaries(Unify)
+}
+
+fn of(columns: &[(&str, ArrayRef)]) -> RecordBatch {
+    RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, array)| (*name, array.clone(), true))).unwrap()
+}
+
+/// A batch of strings, each of them in a dictionary of the batch's own.
+fn own(values: &[&str]) -> RecordBatch {
+    let keys: Vec<i32> = (0..i32::try_from(values.len()).unwrap()).collect();
+    of(&[("word", dictionary(&keys, words(values)))])
+}
+
+/// What a stream and a file of `batches` send, which is the same; both must read back.
+#[track_caller]
+fn sent_by(batches: &[RecordBatch]) -> Vec<Sent> {
+    let (schema, options) = (batches[0].schema(), unify().build().unwrap());
+    let stream = encode::stream(&schema, batches, &options).unwrap();
+    assert_same_batches(batches, &read::stream(&stream).unwrap().batches);
+    let file = encode::file(&schema, batches, &options).unwrap();
+    assert_same_batches(batches, &read::file(&file).unwrap().batches);
+    assert_eq!(sent(&stream, 0), sent(&file, 8));
+    sent(&stream, 0)
+}
+
+fn stats(batches: &[RecordBatch]) -> Stats {
+    let mut encoder =
+        Encoder::stream(Vec::new()).with_options(unify().build().unwrap()).start(batches[0].schema()).unwrap();
+    batches.iter().for_each(|batch| _ = encoder.write(batch).unwrap());
+    encoder.stats()
+}
+
+#[test]
+fn new_values_are_sent_before_the_batch_that_needs_them() {
+    let batches = [own(&["a", "b"]), own(&["b", "c", "a"]), own(&["c", "a"]), own(&["d"])];
+    assert_eq!(sent_by(&batches), [Whole(0, 2), Batch, Extended(0, 1), Batch, Batch, Extended(0, 1), Batch]);
+    let stats = stats(&batches);
+    assert_eq!((stats.dictionary_batches, stats.deltas, stats.replacements), (3, 2, 0));
+}
+
+#[test]
+fn what_no_key_uses_is_left_out_and_counted() {
+    let values = words(&["a", "b", "c", "d"]);
+    let uses = |keys: &[i32]| of(&[("word", dictionary(keys, values.clone()))]);
+    assert_eq!(sent_by(&[uses(&[2, 2]), uses(&[0, 2])]), [Whole(0, 1), Batch, Extended(0, 1), Batch]);
+    assert_eq!(stats(&[uses(&[2, 2]), uses(&[2])]).unused_values, 3);
+    // The rows that a slice leaves out use nothing.
+    assert_eq!(sent_by(&[uses(&[0, 1, 2]).slice(1, 1)]), [Whole(0, 1), Batch]);
+}
+
+#[test]
+fn equal_values_become_one() {
+    assert_eq!(sent_by(&[own(&["a", "b", "a", "a"])]), [Whole(0, 2), Batch]);
+    let nulls = Arc::new(StringArray::from(vec![None, Some(""), None]));
+    let batch = of(&[("word", dictionary(&[0, 1, 2], nulls))]);
+    assert_eq!(sent_by(&[batch.clone(), batch]), [Whole(0, 2), Batch, Batch]);
+}
+
+/// Views share the memory of their array; what is kept of them, and written, does not.
+#[test]
+fn views_bring_along_their_own_bytes_only() {
+    let long = |n: i32| format!("a string that is too long for a view: {n}");
+    let views: ArrayRef = Arc::new(StringViewArray::from_iter_values((0..10_000).map(long)));
+    let lists = Arc::new(FixedSizeListArray::new(
+        Arc::new(Field::new("item", DataType::Utf8View, true)),
+        1,
+        views.clone(),
+        None,
+    ));
+    for values in [views, lists] {
+        let batches = [of(&[("word", dictionary(&[7], values.clone()))]), of(&[("word", dictionary(&[9], values))])];
+        let bytes = encode::stream(&batches[0].schema(), &batches, &unify().build().unwrap()).unwrap();
+        assert!(bytes.len() < 4000, "{} bytes for two strings", bytes.len());
+        assert_same_batches(&batches, &read::stream(&bytes).unwrap().batches);
+    }
+}
+
+#[test]
+fn a_null_key_stands_for_no_value() {
+    let keys = Int32Array::new(vec![77, 0, -1].into(), Some(vec![false, true, false].into()));
+    let array = DictionaryArray::<Int32Type>::new(keys, words(&["a"]));
+    assert_eq!(sent_by(&[of(&[("word", Arc::new(array))])]), [Whole(0, 1), Batch]);
+    let none = of(&[("word", Arc::new(DictionaryArray::<Int32Type>::new_null_with(2)))]);
+    assert_eq!(sent_by(&[none, own(&["a"])]), [Whole(0, 0), Batch, Extended(0, 1), Batch]);
+}
+
+/// A column of nulls with a dictionary of no values.
+trait Nulls {
+    fn new_null_with(rows: usize) -> Self;
+}
+
+impl Nulls for DictionaryArray<Int32Type> {
+    fn new_null_with(rows: usize) -> Self {
+        Self::new(Int32Array::new_null(rows), words(&[]))
+    }
+}
+
+#[test]
+fn a_value_that_only_hidden_rows_have_is_not_sent_where_these_are_cleared() {
+    let child = dictionary(&[0, 1], words(&["seen", "hidden"]));
+    let fields = vec![Field::new("word", child.data_type().clone(), false)];
+    let rows = StructArray::new(fields.into(), vec![child], Some(vec![true, false].into()));
+    let batch = of(&[("row", Arc::new(rows))]);
+    for (clears, count) in [(false, 2), (true, 1)] {
+        let options = unify().clear_nulls(clears).build().unwrap();
+        let bytes = encode::stream(&batch.schema(), std::slice::from_ref(&batch), &options).unwrap();
+        assert_eq!(sent(&bytes, 0), [Whole(0, count), Batch]);
+        assert_eq!(bytes.windows(6).any(|window| window == b"hidden"), !clears);
+        assert_same_batches(std::slice::from_ref(&batch), &read::stream(&bytes).unwrap().batches);
+    }
+}
+
+#[test]
+fn numbers_are_told_apart_by_their_bits() {
+    let odd_nan = f64::from_bits(f64::NAN.to_bits() | 1);
+    let numbers = |values: &[f64]| {
+        let keys: Vec<i32> = (0..i32::try_from(values.len()).unwrap()).collect();
+        of(&[("number", dictionary(&keys, Arc::new(Float64Array::from(values.to_vec()))))])
+    };
+    let batches = [numbers(&[0.0, f64::NAN]), numbers(&[-0.0, odd_nan, f64::NAN, 0.0])];
+    assert_eq!(sent_by(&batches), [Whole(0, 2), Batch, Extended(0, 2), Batch]);
+}
+
+#[test]
+fn a_batch_without_rows_brings_an_empty_dictionary() {
+    let batches = [own(&["a"]).slice(0, 0), own(&["b"])];
+    assert_eq!(sent_by(&batches), [Whole(0, 0), Batch, Extended(0, 1), Batch]);
+}
+
+#[test]
+fn each_field_has_a_dictionary_of_its_own() {
+    let both = |a: &[&str], b: &[&str]| of(&[("a", own(a).column(0).clone()), ("b", own(b).column(0).clone())]);
+    let batches = [both(&["x"], &["y"]), both(&["y"], &["y"]), both(&["x"], &["x"])];
+    let expected = [Whole(0, 1), Whole(1, 1), Batch, Extended(0, 1), Batch, Extended(1, 1), Batch];
+    assert_eq!(sent_by(&batches), expected);
+}
+
+#[test]
+fn keys_that_are_right_already_are_borrowed() {
+    let keys: Vec<i32> = (0..200).map(|row| row % 2).collect();
+    let batch = of(&[("word", dictionary(&keys, words(&["a", "b"])))]);
+    let options = unify().build().unwrap();
+    let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
+    let (mut dictionaries, mut encoder) = (UnifiedDictionaries::new(schema), BatchEncoder::new(&options));
+    let lacking = encoder.encode_unified(&batch, &Default::default(), &dictionaries).unwrap().unwrap_err();
+    dictionaries.grow(&lacking).unwrap();
+    let before = encoder.encode_unified(&batch, &Default::default(), &dictionaries).unwrap().unwrap();
+    encoder.recycle(before);
+    let message = encoder.encode_unified(&batch, &Default::default(), &dictionaries).unwrap().unwrap();
+    let keys = batch.column(0).as_dictionary::<Int32Type>().keys().values().inner().as_ptr();
+    assert!(message.slices().any(|slice| slice.as_ptr() == keys), "the body has the array's own bytes");
+}
+
+#[test]
+fn too_many_values_are_refused_before_any_of_the_batch_is_added() {
+    let short = |name: &str, from: i32, count: i8| -> (String, ArrayRef) {
+        let values = StringArray::from_iter_values((from..from + i32::from(count)).map(|n| format!("{name} {n}")));
+        let keys = Int8Array::from_iter_values(0..count);
+        (name.to_owned(), Arc::new(DictionaryArray::<Int8Type>::new(keys, Arc::new(values))))
+    };
+    let both =
+        |first: (String, ArrayRef), second: (String, ArrayRef)| of(&[(&first.0, first.1), (&second.0, second.1)]);
+    let first = both(short("a", 0, 100), short("b", 0, 100));
+    let options = unify().build().unwrap();
+    let mut encoder = Encoder::file(Vec::new()).with_options(options).start(first.schema()).unwrap();
+    encoder.write(&first).unwrap();
+    let before = encoder.stats();
+    let refused = encoder.write(&both(short("a", 50, 100), short("b", 0, 100))).unwrap_err();
+    let Error::DictionaryOverflow { path, count, limit } = &refused else { panic!("{refused:?}") };
+    assert_eq!((path.as_str(), *count, *limit), ("a", 150, 128));
+    // `a` has room for what is new, `b` has not.
+    let message = "the dictionary of column `b` would have 148 values; its keys are of a type for 128";
+    let refused = encoder.write(&both(short("a", 80, 48), short("b", 100, 48))).unwrap_err();
+    assert_eq!(refused.to_string(), message);
+    assert_eq!(encoder.stats(), before);
+    let last = both(short("a", 200, 28), short("b", 100, 28));
+    encoder.write(&last).unwrap();
+    let file = encoder.close().unwrap().into_inner();
+    assert_same_batches(&[first, last], &read::file(&file).unwrap().batches);
+    assert_eq!(sent(&file, 8)[3..], [Extended(0, 28), Extended(1, 28), Batch]);
+}
+
+#[test]
+fn wider_keys_have_room() {
+    let short = |from: usize| {
+        let values = StringArray::from_iter_values((from..from + 100).map(|n| n.to_string()));
+        let array = DictionaryArray::<Int8Type>::new(Int8Array::from_iter_values(0..100), Arc::new(values));
+        of(&[("word", Arc::new(array))])
+    };
+    let options = unify().widen_dictionary_keys(true).build().unwrap();
+    let batches: Vec<RecordBatch> = (0..4).map(|n| short(n * 50)).collect();
+    let mut encoder = Encoder::stream(Vec::new()).with_options(options).start(batches[0].schema()).unwrap();
+    batches.iter().for_each(|batch| _ = encoder.write(batch).unwrap());
+    let wide = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    assert_eq!(encoder.schema().field(0).data_type(), &wide);
+    let refused = encoder.write(&of(&[("word", Arc::new(Int32Array::from(vec![1])))])).unwrap_err();
+    assert!(matches!(refused, Error::SchemaMismatch { .. }), "{refused}");
+    let found = read::stream(&encoder.close().unwrap().into_inner()).unwrap().batches;
+    for (expected, found) in batches.iter().zip(&found) {
+        let words = |batch: &RecordBatch| {
+            let array = batch.column(0).as_any_dictionary();
+            let (keys, values) = (array.normalized_keys(), array.values().as_string::<i32>().clone());
+            keys.into_iter().map(|key| values.value(key).to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(words(found), words(expected));
+    }
+}
+
+/// Its order would be lost. It is resent where it changes, as without unifying, and so refused in a file.
+#[test]
+fn an_ordered_dictionary_keeps_its_order() {
+    let data_type = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let ordered = Field::new("size", data_type.clone(), true).with_dict_is_ordered(true);
+    let schema = Arc::new(Schema::new(vec![ordered.clone(), Field::new("word", data_type, true)]));
+    let batch = |sizes: &[&str], words: &[&str]| {
+        let columns = vec![own(sizes).column(0).clone(), own(words).column(0).clone()];
+        RecordBatch::try_new(schema.clone(), columns).unwrap()
+    };
+    let (small, large) = (&["small", "large"], &["small", "huge"]);
+    let batches = [batch(small, &["a", "b"]), batch(small, &["b", "c"]), batch(large, &["c", "a"])];
+    let options = unify().build().unwrap();
+    let bytes = encode::stream(&schema, &batches, &options).unwrap();
+    assert_same_batches(&batches, &read::stream(&bytes).unwrap().batches);
+    let expected = [Whole(0, 2), Whole(1, 2), Batch, Extended(1, 1), Batch, Whole(0, 2), Batch];
+    assert_eq!(sent(&bytes, 0), expected);
+    assert!(encode::file(&schema, &batches[..2], &options).is_ok());
+    let refused = encode::file(&schema, &batches, &options).unwrap_err();
+    assert!(matches!(&refused, Error::DictionaryReplacement { path, .. } if path == "size"), "{refused}");
+
+    let around = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Struct(vec![ordered].into())));
+    let schema = Arc::new(Schema::new(vec![Field::new("around", around, true)]));
+    let refused = Encoder::stream(Vec::new()).with_options(options).start(schema).unwrap_err();
+    assert!(matches!(refused.error(), Error::Unsupported { path, .. } if path == "around"), "{refused}");
+}
+
+#[test]
+fn an_outer_dictionary_is_sent_again_when_it_grows_and_an_inner_one_extended() {
+    let batches = [
+        nested(&[0, 1], &[0, 1], &words(&["a", "b"])),
+        // The same values through other keys.
+        nested(&[1, 0, 1], &[1, 0], &words(&["a", "b"])),
+        nested(&[0], &[0], &words(&["c"])),
+    ];
+    let options = unify().build().unwrap();
+    let bytes = encode::stream(&batches[0].schema(), &batches, &options).unwrap();
+    assert_same_batches(&batches, &read::stream(&bytes).unwrap().batches);
+    assert_eq!(sent(&bytes, 0), [Whole(0, 2), Whole(1, 2), Batch, Batch, Extended(0, 1), Whole(1, 3), Batch]);
+
+    let refused = encode::file(&batches[0].schema(), &batches, &options).unwrap_err();
+    assert!(matches!(&refused, Error::Unsupported { path, .. } if path == "outer"), "{refused}");
+    let options = unify().dictionaries_at_close(true).build().unwrap();
+    let file = encode::file(&batches[0].schema(), &batches, &options).unwrap();
+    assert_same_batches(&batches, &read::file(&file).unwrap().batches);
+    assert_eq!(sent(&file, 8), [Batch, Batch, Batch, Whole(0, 3), Whole(1, 3)]);
+}
+
+#[test]
+fn what_could_not_be_written_is_sent_with_the_next_that_needs_it() {
+    let batches = [own(&["a", "b"]), own(&["c", "a"]), own(&["d", "c"])];
+    for fails_at in [1, 2, 3] {
+        let mut sink = Faulty::new(Fault::Error, fails_at);
+        let options = unify().build().unwrap();
+        let mut encoder = Encoder::stream(&mut sink).with_options(options).start(batches[0].schema()).unwrap();
+        let mut written = Vec::new();
+        for batch in &batches {
+            match encoder.write(batch) {
+                Ok(_) => written.push(batch.clone()),
+                Err(Error::Io(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        encoder.close().unwrap();
+        assert_eq!(written.len(), 2);
+        assert_same_batches(&written, &read::stream(&sink.taken).unwrap().batches);
+        let first = sent(&sink.taken, 0)[0];
+        assert_eq!(first, if fails_at == 1 { Whole(0, 3) } else { Whole(0, 2) });
+    }
+}
+
+#[test]
+fn a_key_that_means_nothing_is_refused_with_its_column() {
+    let keys = Int32Array::from(vec![0, 2]);
+    // SAFETY: the key that has no value is the point; nobody but the encoder, which checks, looks at it.
+    let array = unsafe { DictionaryArray::<Int32Type>::new_unchecked(keys, words(&["a", "b"])) };
+    let options = unify().build().unwrap();
+    let good = own(&["a"]);
+    let mut encoder = Encoder::stream(Vec::new()).with_options(options).start(good.schema()).unwrap();
+    let refused = encoder.write(&of(&[("word", Arc::new(array))])).unwrap_err();
+    let expected = "invalid array in column `word`: expected keys below 2, found key 2";
+    assert_eq!(refused.to_string(), expected);
+    encoder.write(&good).unwrap();
+    assert_eq!(sent(&encoder.close().unwrap().into_inner(), 0), [Whole(0, 1), Batch]);
+}
+
+#[test]
+fn a_close_without_batches_has_no_dictionaries() {
+    let options = unify().dictionaries_at_close(true).build().unwrap();
+    let encoder = Encoder::file(Vec::new()).with_options(options).start(batch(&words(&["a"])).schema()).unwrap();
+    let file = encoder.close().unwrap().into_inner();
+    assert_eq!(sent(&file, 8), []);
+    assert!(read::file(&file).unwrap().batches.is_empty());
+}
