@@ -19,6 +19,7 @@
 //! | encoding, compression and comparison are done outside the lock | [`outside_the_lock`] |
 //! | some calls need no lock | [`without_the_lock`] |
 //! | dictionaries are decided on what has really been sent | [`dictionaries`] |
+//! | with unified dictionaries, each value is sent once, in time, and nobody is refused | [`unified`] |
 //! | handles: producers, metadata, `flush`, `into_inner` | [`handles`] |
 //!
 //! What the lock is not held for is also in `shared_lock_is_light.rs`, which needs an allocator of its own, and all
@@ -45,6 +46,7 @@ mod slots_and_sink_errors;
 mod slots_at_close;
 mod sync;
 mod torn_output;
+mod unified;
 mod without_the_lock;
 
 /// Two tests for each body that is generic over the format: `NAME::as_a_stream` and `NAME::as_a_file`, each at every
