@@ -60,9 +60,15 @@ pub(crate) struct MergeArguments {
     #[arg(long, value_enum, default_value_t = OrderArgument::Input)]
     order: OrderArgument,
 
-    /// Whether a dictionary that grows is sent again in full, or as a delta of its new values
-    #[arg(long, value_enum, default_value_t = DictionariesArgument::Resend)]
-    dictionaries: DictionariesArgument,
+    /// What becomes of dictionaries that differ from batch to batch [default: unify for a file, if they cannot be kept;
+    /// else resend]
+    #[arg(long, value_enum)]
+    dictionaries: Option<DictionariesArgument>,
+
+    /// Write a file's unified dictionaries behind its batches, each as one message, for readers that know no deltas; it is
+    /// no stream then
+    #[arg(long)]
+    dictionaries_at_close: bool,
 
     /// The boundary, in bytes, to which messages and buffers are padded: 8, 16, 32 or 64
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = parse_alignment)]
@@ -122,6 +128,8 @@ pub(crate) struct Job {
     pub(crate) output: PathBuf,
     pub(crate) format: Kind,
     pub(crate) options: Options,
+    /// What to write with instead, should the inputs have dictionaries that a file cannot keep.
+    pub(crate) unifying: Option<Options>,
     pub(crate) threads: usize,
     pub(crate) keeps_order: bool,
     pub(crate) json: bool,
@@ -149,10 +157,14 @@ enum OrderArgument {
     Arrival,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum DictionariesArgument {
+    /// Each is sent again in full; a file refuses that
     Resend,
+    /// One that grows is extended by its new values; another one is sent in full, which a file refuses
     Delta,
+    /// One dictionary is made of all, which grows by new values
+    Unify,
 }
 
 impl MergeArguments {
@@ -161,19 +173,23 @@ impl MergeArguments {
         if self.inputs.iter().filter(|path| is_standard(path)).count() > 1 {
             return Err(usage(ErrorKind::ArgumentConflict, "the standard input can be read only once"));
         }
-        let options = Options::builder()
-            .compression(self.compression)
-            .alignment(self.alignment)
-            .dictionaries(match self.dictionaries {
-                DictionariesArgument::Resend => DictionaryHandling::Resend,
-                DictionariesArgument::Delta => DictionaryHandling::Delta,
-            })
-            .build()
-            .map_err(|error| usage(ErrorKind::InvalidValue, error))?;
+        let format = self.format()?;
+        if self.dictionaries_at_close && format == Kind::Stream {
+            return Err(usage(ErrorKind::ArgumentConflict, "only a file can have its dictionaries at close"));
+        }
+        let (dictionaries, unifying) = match self.dictionaries {
+            Some(DictionariesArgument::Resend) => (DictionaryHandling::Resend, None),
+            Some(DictionariesArgument::Delta) => (DictionaryHandling::Delta, None),
+            Some(DictionariesArgument::Unify) => (DictionaryHandling::Unify, None),
+            None if self.dictionaries_at_close => (DictionaryHandling::Unify, None),
+            None if format == Kind::Stream => (DictionaryHandling::Resend, None),
+            None => (DictionaryHandling::Resend, Some(DictionaryHandling::Unify)),
+        };
         let cores = || thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Job {
-            format: self.format()?,
-            options,
+            format,
+            options: self.options(dictionaries)?,
+            unifying: unifying.map(|dictionaries| self.options(dictionaries)).transpose()?,
             threads: self.threads.map_or_else(cores, usize::from),
             keeps_order: self.order == OrderArgument::Input,
             inputs: self.inputs,
@@ -181,6 +197,15 @@ impl MergeArguments {
             json: self.json,
             quiet: self.quiet,
         })
+    }
+
+    fn options(&self, dictionaries: DictionaryHandling) -> Result<Options, clap::Error> {
+        let options = Options::builder()
+            .compression(self.compression)
+            .alignment(self.alignment)
+            .dictionaries(dictionaries)
+            .dictionaries_at_close(self.dictionaries_at_close);
+        options.build().map_err(|error| usage(ErrorKind::InvalidValue, error))
     }
 
     fn format(&self) -> Result<Kind, clap::Error> {
@@ -252,6 +277,9 @@ Examples:
   Whichever batch is ready first comes first:
     arrow-ipc merge *.arrow --output all.arrows --order arrival
 
+  For a reader that knows no deltas of dictionaries, such as polars:
+    arrow-ipc merge *.arrow --output all.arrow --dictionaries-at-close
+
 All inputs must have the same columns: names, types and nullability. Metadata of the schema is that of the first input.";
 
 const INSPECT_EXAMPLES: &str = "\
@@ -317,8 +345,26 @@ mod tests {
             &["in", "--output", "x.arrow", "--alignment", "24"],
             &["in", "--output", "x.arrow", "--threads", "0"],
             &["in", "--output", "x.arrow", "--order", "random"],
+            &["in", "--output", "x.arrow", "--dictionaries", "delta", "--dictionaries-at-close"],
+            &["in", "--output", "x.arrows", "--dictionaries-at-close"],
         ] {
             assert_eq!(job(arguments).unwrap_err().exit_code(), 2, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn dictionaries_are_unified_if_asked_for_or_if_need_be() {
+        use DictionaryHandling::{Delta, Resend, Unify};
+        for (arguments, expected, if_need_be) in [
+            (&["--output", "x.arrow"][..], Resend, true),
+            (&["--output", "x.arrows"], Resend, false),
+            (&["--output", "x.arrow", "--dictionaries", "resend"], Resend, false),
+            (&["--output", "x.arrow", "--dictionaries", "delta"], Delta, false),
+            (&["--output", "x.arrows", "--dictionaries", "unify"], Unify, false),
+            (&["--output", "x.arrow", "--dictionaries-at-close"], Unify, false),
+        ] {
+            let job = job(&[&["in"], arguments].concat()).unwrap();
+            assert_eq!((job.options.dictionaries(), job.unifying.is_some()), (expected, if_need_be), "{arguments:?}");
         }
     }
 

@@ -5,12 +5,14 @@
 //! wherever an input's own has equal values.
 //!
 //! A file holds one dictionary for each field, which only deltas may extend. Whether a sequence of dictionaries allows
-//! that is decided here, in the order of the input: left to the workers, it would depend on who comes first.
+//! that is decided here, in the order of the input: left to the workers, it would depend on who comes first. Where
+//! dictionaries are unified, none is refused, and the same array spares the workers a look at its values.
 
-use std::sync::Arc;
+use std::fmt;
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Field, Fields};
+use ipc_core::Comparison;
 
 use crate::decode::Values;
 
@@ -23,7 +25,7 @@ pub(crate) struct Known {
 /// What an output allows its dictionaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// A stream: any dictionary may replace the one before.
+    /// A stream, or unified dictionaries: any may come after the one before.
     Replace,
     /// A file with deltas: a dictionary may grow.
     Grow,
@@ -37,13 +39,40 @@ pub(crate) struct DictionaryField {
     path: String,
 }
 
+/// A dictionary that a file cannot have beside the one before.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    path: String,
+    /// Whether it has the one before in it.
+    grows: bool,
+}
+
+impl Refused {
+    /// The column.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, grows } = self;
+        let (what, how) = if *grows { ("grows", "delta or unify") } else { ("is replaced by another", "unify") };
+        write!(
+            f,
+            "the dictionary of column `{path}` {what}, which a file allows with --dictionaries {how} only; a stream \
+             (--format stream) always does"
+        )
+    }
+}
+
 impl Known {
     pub(crate) fn new(rule: Rule) -> Self {
         Self { rule, latest: Vec::new() }
     }
 
     /// The dictionaries to hand out for an input whose own are `values`, or why the output cannot have them.
-    pub(crate) fn settle(&mut self, fields: &[DictionaryField], values: &Values) -> Result<Values, String> {
+    pub(crate) fn settle(&mut self, fields: &[DictionaryField], values: &Values) -> Result<Values, Refused> {
         self.latest.resize(self.latest.len().max(fields.len()), None);
         let mut settled = values.clone();
         for (place, field) in fields.iter().enumerate() {
@@ -52,25 +81,17 @@ impl Known {
                 self.latest[place] = Some(new);
                 continue;
             };
-            match (compare(&old, &new), self.rule) {
+            // What contradicts itself is another one; the writer says what is wrong with it.
+            let comparison = Comparison::of(&old, &new).unwrap_or(Comparison::Different);
+            match (comparison, self.rule) {
                 // Where a file has a longer dictionary already, the keys mean the same in that one.
                 (Comparison::Same, _) | (Comparison::Within, Rule::Grow | Rule::Keep) => {
                     settled.insert(field.id, old);
                 }
                 (_, Rule::Replace) | (Comparison::Extends, Rule::Grow) => self.latest[place] = Some(new),
-                (Comparison::Extends, Rule::Keep) => {
-                    return Err(format!(
-                        "the dictionary of column `{}` grows, which a file allows with --dictionaries delta only; \
-                         a stream (--format stream) always does",
-                        field.path
-                    ));
-                }
-                (Comparison::Different, Rule::Grow | Rule::Keep) => {
-                    return Err(format!(
-                        "the dictionary of column `{}` is replaced by another, which a file does not allow; \
-                         a stream (--format stream) does",
-                        field.path
-                    ));
+                (comparison, Rule::Grow | Rule::Keep) => {
+                    let grows = comparison == Comparison::Extends;
+                    return Err(Refused { path: field.path.clone(), grows });
                 }
             }
         }
@@ -110,34 +131,11 @@ fn visit_type(data_type: &DataType, path: &str, found: &mut Vec<DictionaryField>
     }
 }
 
-/// How a dictionary stands to the one known.
-enum Comparison {
-    Same,
-    /// The first of its values are those known.
-    Extends,
-    /// Its values are the first of those known.
-    Within,
-    Different,
-}
-
-fn compare(old: &ArrayRef, new: &ArrayRef) -> Comparison {
-    if Arc::ptr_eq(old, new) {
-        return Comparison::Same;
-    }
-    let common = old.len().min(new.len());
-    if old.data_type() != new.data_type() || old.slice(0, common).to_data() != new.slice(0, common).to_data() {
-        return Comparison::Different;
-    }
-    match old.len().cmp(&new.len()) {
-        std::cmp::Ordering::Equal => Comparison::Same,
-        std::cmp::Ordering::Less => Comparison::Extends,
-        std::cmp::Ordering::Greater => Comparison::Within,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use arrow_array::StringArray;
+    use std::sync::Arc;
+
+    use arrow_array::{Array, StringArray};
 
     use super::*;
 
@@ -173,6 +171,6 @@ mod tests {
             assert_eq!(outcome(rule, &["a", "b", "c"]).map_err(drop), longer, "{rule:?}");
             assert_eq!(outcome(rule, &["x"]).map_err(drop), other, "{rule:?}");
         }
-        assert!(outcome(Rule::Keep, &["a", "b", "c"]).unwrap_err().contains("`city` grows"));
+        assert!(outcome(Rule::Keep, &["a", "b", "c"]).unwrap_err().to_string().contains("`city` grows"));
     }
 }

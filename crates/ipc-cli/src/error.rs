@@ -65,6 +65,11 @@ pub(crate) fn warn(input: &str, what: impl Display) {
     tell(format_args!("{input}: warning: {what}"));
 }
 
+/// Tells what was decided where the arguments left it open.
+pub(crate) fn note(what: impl Display) {
+    tell(what);
+}
+
 fn tell(what: impl Display) {
     let line = what.to_string();
     let words: Vec<&str> = line.split_whitespace().collect();

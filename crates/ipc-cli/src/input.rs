@@ -11,7 +11,7 @@ use ipc_recover::scan::{self, Head, MessageKind, Next, Place};
 use ipc_recover::{Damage, Fault, Footer, Kind, Source};
 
 use crate::decode::{self, Encoded, Values};
-use crate::dictionaries::{self, DictionaryField, Known};
+use crate::dictionaries::{self, DictionaryField, Known, Refused};
 use crate::error::{Error, Result, warn};
 use crate::source::{display_name, into_seekable, is_standard, open};
 
@@ -120,6 +120,35 @@ impl Input {
                 }
             }
         }
+    }
+
+    /// Reads what dictionaries the input's batches have, and of these nothing, until `known` refuses one.
+    pub(crate) fn survey_dictionaries(mut self, known: &mut Known) -> Result<Option<Refused>> {
+        let surveyed = self.survey(known);
+        surveyed.map_err(|damage| Error::input(&self.name, damage))
+    }
+
+    fn survey(&mut self, known: &mut Known) -> Result<Option<Refused>, Damage> {
+        let mut is_settled = false;
+        while let Some(head) = self.next_head()? {
+            if head.kind()? == MessageKind::DictionaryBatch {
+                let body = head.read_body(&mut self.source)?;
+                decode::dictionary(&head, &body, &self.schema, &mut self.values)?;
+                is_settled = false;
+                continue;
+            }
+            head.skip_body(&mut self.source)?;
+            if !is_settled && let Err(refused) = known.settle(&self.dictionary_fields, &self.values) {
+                return Ok(Some(refused));
+            }
+            is_settled = true;
+        }
+        Ok(None)
+    }
+
+    /// Whether a field is dictionary-encoded.
+    pub(crate) fn has_dictionaries(&self) -> bool {
+        !self.dictionary_fields.is_empty()
     }
 
     fn next_head(&mut self) -> Result<Option<Head>, Damage> {

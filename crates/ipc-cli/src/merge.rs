@@ -1,7 +1,8 @@
 //! `merge`: many inputs, one output, any number of threads.
 //!
 //! All inputs are opened before anything is written, so that one that is missing, no Arrow, or of another schema costs no
-//! time. Then one thread reads message after message, and workers decode, encode and compress:
+//! time. Where a file is written and the arguments leave it open, their dictionaries are read, too: if they differ, they
+//! are unified. Then one thread reads message after message, and workers decode, encode and compress:
 //!
 //! - in the order of the inputs, the reader reserves a [slot](ipc_shared::Slot) for each batch, and hands both to a
 //!   worker, which fills the slot whenever it is ready. Reserving waits while too many slots are out.
@@ -16,12 +17,12 @@ use std::time::Instant;
 
 use arrow_schema::{Metadata, SchemaRef};
 use ipc_recover::Kind;
-use ipc_shared::{Builder, DictionaryHandling, Format, SharedWriter, Slot, StreamSchema, Summary};
+use ipc_shared::{Builder, DictionaryHandling, Format, Options, SharedWriter, Slot, StreamSchema, Summary};
 
 use crate::args::Job;
 use crate::decode::Encoded;
 use crate::dictionaries::{Known, Rule};
-use crate::error::{Error, Result, warn};
+use crate::error::{Error, Result, note, warn};
 use crate::input::Input;
 use crate::output::{Failure, Output, Sink, is_same_file};
 use crate::pipeline;
@@ -37,9 +38,10 @@ pub(crate) fn run(job: &Job) -> Result<()> {
     }
     let survey = Survey::of(job)?;
     let (output, sink) = Output::create(&job.output)?;
+    let options = survey.options;
     let reading = Reading {
         inputs: survey.inputs,
-        known: Known::new(rule(job)),
+        known: Known::new(rule(job.format, &options)),
         progress: Progress::new(survey.length, job.quiet),
         failure: sink.failure().clone(),
         read_bytes: Arc::default(),
@@ -50,9 +52,9 @@ pub(crate) fn run(job: &Job) -> Result<()> {
         Kind::File => {
             let empty = SharedWriter::file(sink);
             let builder = survey.metadata.iter().fold(empty, |builder, (key, value)| builder.metadata(key, value));
-            write(builder, job, survey.schema, reading, output.name())
+            write(builder.options(options), job, survey.schema, reading, output.name())
         }
-        Kind::Stream => write(SharedWriter::stream(sink), job, survey.schema, reading, output.name()),
+        Kind::Stream => write(SharedWriter::stream(sink).options(options), job, survey.schema, reading, output.name()),
     };
     progress.clear();
     let stats = written?.stats;
@@ -70,6 +72,8 @@ struct Survey {
     metadata: Metadata,
     /// How many bytes all inputs have together, if that is known.
     length: Option<u64>,
+    /// How the output is written.
+    options: Options,
 }
 
 /// An input that waits for its turn.
@@ -108,8 +112,42 @@ impl Survey {
             let lost = format_args!("{} key-value pairs in its footer are lost in a stream", metadata.len());
             warn(&display_name(&job.inputs[0]), lost);
         }
-        Ok(Self { inputs, schema: Arc::clone(schema.schema()), metadata, length })
+        let schema = Arc::clone(schema.schema());
+        let options = settle_options(job, &inputs)?;
+        Ok(Self { inputs, schema, metadata, length, options })
     }
+}
+
+/// The options to write with: those that unify dictionaries, where the arguments leave it open and a file could not keep
+/// the inputs' own. That takes a look into all of them; one that can be read only once is not looked into, and might.
+fn settle_options(job: &Job, inputs: &[Pending]) -> Result<Options> {
+    let Some(unifying) = &job.unifying else { return Ok(job.options.clone()) };
+    let mut known = Known::new(rule(job.format, &job.options));
+    for pending in inputs {
+        let reason = match pending {
+            Pending::Open(input) if !input.has_dictionaries() => None,
+            Pending::Open(input) => {
+                Some(format!("{} can be read only once, and its dictionaries may change", input.name()))
+            }
+            Pending::Closed(path) => {
+                let input = Input::open(path, true)?;
+                if !input.has_dictionaries() {
+                    return Ok(job.options.clone());
+                }
+                let name = Arc::clone(input.name());
+                input
+                    .survey_dictionaries(&mut known)?
+                    .map(|refused| format!("{name} has another dictionary for column `{}`", refused.path()))
+            }
+        };
+        if let Some(reason) = reason {
+            if !job.quiet {
+                note(format_args!("{reason}: dictionaries are unified"));
+            }
+            return Ok(unifying.clone());
+        }
+    }
+    Ok(job.options.clone())
 }
 
 impl Pending {
@@ -159,7 +197,7 @@ fn write<F: Format>(
     output: &str,
 ) -> Result<Summary> {
     let output: Arc<str> = output.into();
-    let builder = builder.options(job.options.clone()).schema(schema).window(WINDOW_PER_THREAD * job.threads);
+    let builder = builder.schema(schema).window(WINDOW_PER_THREAD * job.threads);
     let writer = builder.build().map_err(|failed| Error::writer(&output, &output, &failed.into_parts().0.into()))?;
     if job.keeps_order {
         write_in_order(&writer, job.threads, reading, &output)?;
@@ -225,9 +263,9 @@ fn check_schema(input: &Input, schema: &StreamSchema, first: &str) -> Result<()>
 }
 
 /// What the output allows its dictionaries.
-fn rule(job: &Job) -> Rule {
-    match (job.format, job.options.dictionaries()) {
-        (Kind::Stream, _) => Rule::Replace,
+fn rule(format: Kind, options: &Options) -> Rule {
+    match (format, options.dictionaries()) {
+        (Kind::Stream, _) | (_, DictionaryHandling::Unify) => Rule::Replace,
         (Kind::File, DictionaryHandling::Delta) => Rule::Grow,
         (Kind::File, _) => Rule::Keep,
     }

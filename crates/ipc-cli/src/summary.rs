@@ -37,6 +37,7 @@ impl Report<'_> {
             "dictionary_batches": stats.dictionary_batches,
             "deltas": stats.deltas,
             "replacements": stats.replacements,
+            "unused_values": stats.unused_values,
             "read_bytes": read_bytes,
             "raw_bytes": stats.raw_bytes,
             "written_bytes": stats.written_bytes,

@@ -51,12 +51,13 @@ fn each_batch_has_the_dictionary_of_its_place() {
         merge_well(&[&input], &output, &["--threads", threads]);
         assert_eq!(read(&output), batches);
     }
-    let told = merge_badly(folder.path(), &[&input], &folder.path().join("out.arrow"), &[]);
-    assert!(told.contains("`city` is replaced") && told.contains("--format stream"), "{told}");
+    let kept = &["--dictionaries", "resend"];
+    let told = merge_badly(folder.path(), &[&input], &folder.path().join("out.arrow"), kept);
+    assert!(told.contains("`city` is replaced") && told.contains("--dictionaries unify"), "{told}");
 }
 
 #[test]
-fn growing_dictionaries_fit_a_file_as_deltas_only() {
+fn growing_dictionaries_fit_a_file_as_deltas() {
     let folder = folder();
     let all: Vec<String> = (0..32).map(|n| format!("city {n}")).collect();
     let cities: Vec<&str> = all.iter().map(String::as_str).collect();
@@ -68,8 +69,9 @@ fn growing_dictionaries_fit_a_file_as_deltas_only() {
     let input = put(&folder, "growing.arrows", &writer.into_inner().unwrap());
     let output = folder.path().join("out.arrow");
     for _ in 0..5 {
-        let told = merge_badly(folder.path(), &[&input], &output, &["--threads", "8"]);
-        assert!(told.contains("`city` grows") && told.contains("--dictionaries delta"), "{told}");
+        let kept = &["--threads", "8", "--dictionaries", "resend"];
+        let told = merge_badly(folder.path(), &[&input], &output, kept);
+        assert!(told.contains("`city` grows") && told.contains("--dictionaries delta or unify"), "{told}");
     }
     for threads in ["1", "8"] {
         merge_well(&[&input], &output, &["--dictionaries", "delta", "--threads", threads]);

@@ -18,3 +18,4 @@ mod real_data;
 mod recover;
 mod refused_by_the_system;
 mod support;
+mod unify;

@@ -1,7 +1,7 @@
 //! What this program writes of real data, polars and nanoarrow read too.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::{data, folder, merge_well, names, python, text};
@@ -24,18 +24,25 @@ fn nanoarrow_reads_what_we_write() {
 }
 
 fn reads(reader: &str, readable: impl Fn(&Path, &str) -> bool) {
-    let Some(python) = python(&format!("pyarrow, {reader}")) else { return };
     let folder = folder();
-    let mut lines = Vec::new();
+    let mut pairs = Vec::new();
     for input in ["real", "data"].iter().filter_map(|name| data(name)).flat_map(|folder| names(&folder)) {
         for (format, codec) in [("file", "none"), ("stream", "none"), ("file", "lz4"), ("stream", "zstd")] {
             if readable(&input, codec) {
-                let written = folder.path().join(format!("{}.arrow", lines.len()));
+                let written = folder.path().join(format!("{}.arrow", pairs.len()));
                 merge_well(&[&input], &written, &["--format", format, "--compression", codec]);
-                lines.push(format!("{}\t{}", input.display(), written.display()));
+                pairs.push((input.clone(), written));
             }
         }
     }
+    compare_with(reader, &pairs);
+}
+
+/// Has `reader` read the second of each pair, and compares that with what pyarrow reads of the first.
+pub(crate) fn compare_with(reader: &str, pairs: &[(PathBuf, PathBuf)]) {
+    let Some(python) = python(&format!("pyarrow, {reader}")) else { return };
+    let line = |(read, written): &(PathBuf, PathBuf)| format!("{}\t{}", read.display(), written.display());
+    let lines: Vec<String> = pairs.iter().map(line).collect();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers.py");
     let mut child =
         Command::new(python).arg(script).arg(reader).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

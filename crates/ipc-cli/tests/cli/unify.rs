@@ -1,0 +1,138 @@
+//! Inputs whose dictionaries differ are merged into one output with one dictionary for each field, in both formats, at any
+//! number of threads; into a file without being asked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use arrow_array::builder::StringDictionaryBuilder;
+use arrow_array::types::ArrowDictionaryKeyType;
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch, StringArray, downcast_dictionary_array};
+use tempfile::TempDir;
+
+use crate::readers::compare_with;
+use crate::support::{
+    Pair, data, dictionary_batch, file, folder, inspect, judge, merge, merge_badly, merge_well, program, put, read,
+    stream, text,
+};
+
+/// The rows of a dictionary of strings, with a dictionary of their own, in the order in which they come up.
+fn encoded_anew<K: ArrowDictionaryKeyType>(array: &DictionaryArray<K>) -> ArrayRef {
+    let strings = array.downcast_dict::<StringArray>().expect("the dictionaries of the trips hold strings");
+    let mut builder = StringDictionaryBuilder::<K>::new();
+    strings.into_iter().for_each(|string| builder.append_option(string));
+    Arc::new(builder.finish())
+}
+
+fn with_own_dictionaries(batch: &RecordBatch) -> RecordBatch {
+    let columns = batch.columns().iter().map(|column| {
+        downcast_dictionary_array!(
+            column => encoded_anew(column),
+            _ => Arc::clone(column),
+        )
+    });
+    RecordBatch::try_new(batch.schema(), columns.collect()).unwrap()
+}
+
+/// The trips in eight parts: four files of one dictionary for each field, and four streams of two.
+fn parts(folder: &TempDir, trips: &Path) -> Vec<PathBuf> {
+    let halves = |batch: &RecordBatch| {
+        let half = batch.num_rows() / 2;
+        [batch.slice(0, half), batch.slice(half, batch.num_rows() - half)].map(|part| with_own_dictionaries(&part))
+    };
+    let pieces: Vec<RecordBatch> = read(trips).iter().flat_map(halves).collect();
+    assert_eq!(pieces.len(), 12);
+    let (files, streams) = pieces.split_at(4);
+    let files = files.chunks(1).map(file);
+    let all = files.chain(streams.chunks(2).map(stream)).enumerate();
+    all.map(|(number, bytes)| put(folder, &format!("part {number}"), &bytes)).collect()
+}
+
+#[test]
+fn eight_inputs_with_dictionaries_of_their_own_become_one() {
+    let Some(trips) = data("data/trips.arrow") else { return };
+    let folder = folder();
+    let parts = parts(&folder, &trips);
+    let parts: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
+    let names = parts.iter().map(|part| part.display().to_string()).collect::<Vec<_>>().join(",");
+    let mut pairs = Vec::new();
+    for format in ["file", "stream"] {
+        for (threads, order, flags) in [
+            ("1", "input", "--batches"),
+            ("2", "input", "--batches"),
+            ("8", "input", "--batches"),
+            ("8", "arrival", "--unordered"),
+        ] {
+            let written = folder.path().join(format!("{format} {threads} {order}"));
+            let how = ["--format", format, "--threads", threads, "--order", order, "--dictionaries", "unify"];
+            merge_well(&parts, &written, &how);
+            let (said, is_complete) = inspect(&written);
+            assert!(is_complete, "{said}");
+            let totals = &said["totals"];
+            assert_eq!((&totals["rows"], &totals["record_batches"]), (&60_000.into(), &12.into()));
+            // Each of three fields has one, and deltas.
+            assert!(
+                totals["dictionary_batches"].as_u64().unwrap() - totals["deltas"].as_u64().unwrap() == 3,
+                "{totals}"
+            );
+            pairs.push(Pair { flags, read: names.clone(), written });
+        }
+    }
+    judge(&pairs);
+}
+
+#[test]
+fn polars_reads_dictionaries_at_close() {
+    let Some(trips) = data("data/trips.arrow") else { return };
+    let folder = folder();
+    let parts = parts(&folder, &trips);
+    let parts: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
+    let [resent, at_close] = ["resent.arrows", "at close.arrow"].map(|name| folder.path().join(name));
+    merge_well(&parts, &resent, &["--threads", "2"]);
+    merge_well(&parts, &at_close, &["--threads", "2", "--dictionaries-at-close"]);
+    let totals = inspect(&at_close).0["totals"].clone();
+    assert_eq!((&totals["dictionary_batches"], &totals["deltas"]), (&3.into(), &0.into()));
+    compare_with("polars", &[(resent, at_close)]);
+}
+
+#[test]
+fn a_file_unifies_what_it_cannot_keep_and_says_so() {
+    let folder = folder();
+    let (one, other) = (dictionary_batch(&["a", "b", "c"], &[0, 1]), dictionary_batch(&["b", "a"], &[0, 1]));
+    let [first, second] = [
+        put(&folder, "first.arrow", &file(std::slice::from_ref(&one))),
+        put(&folder, "second", &stream(std::slice::from_ref(&other))),
+    ];
+    let output = folder.path().join("out.arrow");
+    let done = merge(&[&first, &second], &output, &[]);
+    let told = text(&done.stderr);
+    assert!(done.status.success(), "{told}");
+    assert!(told.contains("second has another dictionary for column `city`: dictionaries are unified"), "{told}");
+    assert_eq!(read(&output), [one.clone(), other.clone()]);
+    let quiet = merge(&[&first, &second], &output, &["--quiet"]);
+    assert!(quiet.status.success() && quiet.stderr.is_empty(), "{}", text(&quiet.stderr));
+
+    // What agrees is kept as it is, down to values that nothing uses.
+    let done = merge(&[&first, &first], &output, &[]);
+    assert!(!text(&done.stderr).contains("unified"), "{}", text(&done.stderr));
+    assert_eq!(inspect(&output).0["messages"][1]["rows"], 3);
+
+    fs::remove_file(&output).unwrap();
+    let told = merge_badly(folder.path(), &[&first, &second], &output, &["--dictionaries", "delta"]);
+    assert!(told.contains("`city` is replaced by another") && told.contains("--dictionaries unify"), "{told}");
+}
+
+#[test]
+fn an_input_that_can_be_read_only_once_is_not_trusted_to_keep_its_dictionaries() {
+    let folder = folder();
+    let batches = [dictionary_batch(&["a", "b"], &[0, 1]), dictionary_batch(&["b", "a"], &[0, 1])];
+    let input = put(&folder, "in.arrows", &stream(&batches));
+    let output = folder.path().join("out.arrow");
+    let mut command = program();
+    command.args(["merge", "-", "--output"]).arg(&output).stdin(fs::File::open(&input).unwrap());
+    let done = command.stdout(Stdio::null()).output().unwrap();
+    let told = text(&done.stderr);
+    assert!(done.status.success() && told.contains("standard input can be read only once"), "{told}");
+    assert_eq!(read(&output), batches);
+}
