@@ -22,7 +22,7 @@ use crate::body::Body;
 use crate::clear;
 use crate::dictionary::is_same;
 use crate::error::{Error, Step};
-use crate::options::Validation;
+use crate::options::{Options, Validation};
 use crate::validate::{self, Checks};
 use crate::visible::Visible;
 use crate::walk::{own_keys, validity};
@@ -148,8 +148,8 @@ impl Unifying<'_> {
         };
         let map = KeyMap::of(&mut self.maps.maps[id], array.values(), self.dictionaries.len(id));
         let mut lacking = Vec::new();
-        let checks = body.options.validation;
-        let mut lookup = Lookup { dictionaries: self.dictionaries, id, checks, lacking: &mut lacking };
+        let options = body.options;
+        let mut lookup = Lookup { dictionaries: self.dictionaries, id, options, lacking: &mut lacking };
         downcast_integer_array!(
             keys => {
                 if keys.data_type() == field.key() {
@@ -361,7 +361,7 @@ impl<'n> Seen<'n> {
 struct Lookup<'l> {
     dictionaries: &'l UnifiedDictionaries,
     id: usize,
-    checks: Validation,
+    options: &'l Options,
     lacking: &'l mut Vec<u32>,
 }
 
@@ -371,8 +371,8 @@ impl Lookup<'_> {
     fn check(&self, values: &ArrayRef) -> Step {
         self.dictionaries.schema.dictionary(self.id).check_values(values.data_type())?;
         let rows = 0..values.len();
-        match self.checks {
-            Validation::Full => validate::dictionary(values, &rows, Checks::All),
+        match self.options.validation {
+            Validation::Full => validate::dictionary(values, &rows, Checks::full(self.options)),
             Validation::Layout if values.data_type().is_nested() => {
                 validate::dictionary(values, &rows, Checks::Indices)?;
                 validate::dictionary(values, &rows, Checks::Nulls)
