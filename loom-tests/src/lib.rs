@@ -8,6 +8,7 @@ mod explore;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, types::Int8Type};
 
 #[cfg(loom)]
@@ -33,6 +34,61 @@ pub fn dictionary_batch(values: &ArrayRef) -> RecordBatch {
     let keys = arrow_array::Int8Array::from(vec![0]);
     let array = DictionaryArray::<Int8Type>::try_new(keys, Arc::clone(values)).unwrap();
     RecordBatch::try_from_iter([("value", Arc::new(array) as ArrayRef)]).unwrap()
+}
+
+/// Rows that have these words, one after the other, from a dictionary of them.
+///
+/// # Panics
+///
+/// Never.
+#[must_use]
+pub fn words_batch(words: &[&str]) -> RecordBatch {
+    let keys = arrow_array::Int8Array::from_iter_values((0..).take(words.len()));
+    let array = DictionaryArray::<Int8Type>::try_new(keys, values(words)).unwrap();
+    RecordBatch::try_from_iter([("value", Arc::new(array) as ArrayRef)]).unwrap()
+}
+
+/// The words of a batch.
+///
+/// # Panics
+///
+/// Where it is no batch of words.
+#[must_use]
+pub fn words(batch: &RecordBatch) -> Vec<String> {
+    let column = batch.column(0).as_dictionary::<Int8Type>();
+    let words = column.values().as_string::<i32>();
+    column.keys().values().iter().map(|key| words.value(usize::try_from(*key).unwrap()).to_owned()).collect()
+}
+
+/// The values of all dictionary batches of a stream, in the order in which they stand.
+///
+/// # Panics
+///
+/// Where the stream is not whole.
+#[must_use]
+pub fn sent_values(mut stream: &[u8]) -> Vec<String> {
+    let mut sent = Vec::new();
+    let mut schema = None;
+    while let Some(length) = stream.get(4..8).map(|length| u32::from_le_bytes(length.try_into().unwrap()))
+        && length > 0
+    {
+        let body = 8 + usize::try_from(length).unwrap();
+        let message = arrow_ipc::root_as_message(&stream[8..body]).unwrap();
+        let end = body + usize::try_from(message.bodyLength()).unwrap();
+        if let Some(fields) = message.header_as_schema() {
+            schema = Some(arrow_ipc::convert::fb_to_schema(fields));
+        }
+        if let Some(batch) = message.header_as_dictionary_batch() {
+            let (schema, mut found) = (schema.as_ref().unwrap(), std::collections::HashMap::new());
+            let body = (&stream[body..end]).into();
+            // Each on its own, so that only what it sends is seen.
+            found.insert(batch.id(), values(&[]));
+            arrow_ipc::reader::read_dictionary(&body, batch, schema, &mut found, &message.version()).unwrap();
+            sent.extend(found[&batch.id()].as_string::<i32>().iter().flatten().map(str::to_owned));
+        }
+        stream = &stream[end..];
+    }
+    sent
 }
 
 /// Dictionary values.
