@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::outside::{Pair, judge};
+use crate::outside::{Pair, aloud, judge};
 use crate::read::readable_prefix;
 use crate::shared::{Mark, Output, Words, batch, marks, schema};
 use crate::sink::Faulty;
@@ -120,4 +120,5 @@ pub fn judge_with_pyarrow(samples: &[Sample]) {
     for (verdict, pair) in verdicts.iter().zip(&pairs) {
         assert_eq!(verdict, "equal", "{}", pair.written.display());
     }
+    aloud(format_args!("{} outputs read by pyarrow", pairs.len()));
 }
