@@ -55,7 +55,12 @@ fn fuzz(workspace: &Workspace, target: &str, seconds: u64) -> Result<()> {
         .arg(target)
         .args([&found, &seeds])
         .arg("--")
-        .args([format!("-max_total_time={seconds}"), "-print_final_stats=1".to_owned(), "-timeout=20".to_owned()])
+        .args([
+            format!("-max_total_time={seconds}"),
+            "-print_final_stats=1".to_owned(),
+            "-timeout=20".to_owned(),
+            "-print_funcs=0".to_owned(),
+        ])
         .arg(format!("-artifact_prefix={}/", failed.display()))
         .run()
 }
