@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, types::Int8Type};
+use ipc_shared::Truncate;
 
 #[cfg(loom)]
 pub use self::explore::{Coverage, explore, explore_unbounded};
@@ -155,6 +156,43 @@ impl Write for Shared {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes the first write, the header, and some bytes of the second; then fails once.
+#[derive(Debug)]
+pub struct Tearing {
+    sink: Shared,
+    writes: usize,
+}
+
+impl Tearing {
+    /// Tears what reaches `sink`.
+    #[must_use]
+    pub fn new(sink: &Shared) -> Self {
+        Self { sink: sink.clone(), writes: 0 }
+    }
+}
+
+impl Write for Tearing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        match self.writes {
+            2 => self.sink.write(&bytes[..bytes.len().min(3)]),
+            3 => Err(io::Error::other("torn")),
+            _ => self.sink.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Truncate for Tearing {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.sink.truncate(length);
         Ok(())
     }
 }

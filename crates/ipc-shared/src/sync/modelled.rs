@@ -26,7 +26,7 @@ pub(crate) fn spin_loop() {
 pub mod model {
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-    use super::{ALIVE, COIN, Cell, GUARDS, PARKS, REPLANS, SLEEPS, UNWINDING, checker};
+    use super::{ALIVE, COIN, Cell, GUARDS, PARKS, REPLANS, SLEEPS, TOSSED, UNWINDING, WAITS, WAKING, checker};
 
     /// Panics, in a thread that will [`catch`] it, without a word on standard error.
     ///
@@ -66,6 +66,18 @@ pub mod model {
         COIN.with(|coin| coin.set(true));
     }
 
+    /// Whether a park of this thread has returned early.
+    #[must_use]
+    pub fn has_woken_spuriously() -> bool {
+        TOSSED.with(Cell::get)
+    }
+
+    /// How many parkers have been woken and have not returned from their park, over all threads.
+    #[must_use]
+    pub fn waking() -> usize {
+        WAKING.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// How often threads really went to sleep, over all executions so far.
     #[must_use]
     pub fn parks() -> usize {
@@ -78,6 +90,12 @@ pub mod model {
         SLEEPS.with(Cell::get)
     }
 
+    /// How often this thread waited for a condition in this execution, sleeps among them.
+    #[must_use]
+    pub fn waits_of_this_thread() -> usize {
+        WAITS.with(Cell::get)
+    }
+
     /// How often a plan had gone stale when it was to be carried out, over all executions so far.
     #[must_use]
     pub fn replans() -> usize {
@@ -85,14 +103,18 @@ pub mod model {
     }
 
     pub(super) fn take_coin() -> bool {
-        COIN.with(|coin: &Cell<bool>| coin.replace(false))
+        let taken = COIN.with(|coin: &Cell<bool>| coin.replace(false));
+        TOSSED.with(|tossed| tossed.set(tossed.get() || taken));
+        taken
     }
 }
 
 checker::thread_local! {
     static UNWINDING: Cell<bool> = Cell::new(false);
     static COIN: Cell<bool> = Cell::new(false);
+    static TOSSED: Cell<bool> = Cell::new(false);
     static SLEEPS: Cell<usize> = Cell::new(0);
+    static WAITS: Cell<usize> = Cell::new(0);
     static TOKEN: usize = LAST_TOKEN.fetch_add(TOKEN_UNIT, std::sync::atomic::Ordering::Relaxed) + TOKEN_UNIT;
 }
 
@@ -116,6 +138,9 @@ static GUARDS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::
 
 /// How many parkers there are.
 static ALIVE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// How many parkers are on their way: woken, and not back yet.
+static WAKING: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 /// Outside the checker's sight, since it counts over all executions.
 static PARKS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
@@ -177,6 +202,7 @@ impl Condvar {
     pub(crate) fn wait<'m, T>(&self, mut guard: MutexGuard<'m, T>) -> MutexGuard<'m, T> {
         let inner = guard.0.take().expect("it is there until this is dropped");
         drop(guard);
+        WAITS.with(|waits| waits.set(waits.get() + 1));
         MutexGuard::new(self.0.wait(inner))
     }
 
@@ -226,12 +252,14 @@ impl Parker {
             given = self.0.changed.wait(given);
         }
         *given = false;
+        WAKING.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
 impl Waker {
     pub(crate) fn wake(&self) {
-        *self.0.given.lock() = true;
+        let was_given = std::mem::replace(&mut *self.0.given.lock(), true);
+        WAKING.fetch_add(usize::from(!was_given), std::sync::atomic::Ordering::Relaxed);
         self.0.changed.notify_all();
     }
 }
