@@ -29,7 +29,8 @@
 //! - While there is an owner, the word changes only under the queue's mutex, or by the owner's unlock.
 //! - A hand-off puts the new owner in the old one's place: the lock is never free between the two, and nobody can barge.
 //! - A waiter that was woken before the lock was poisoned may come back after it was revived, and clear a `WAKING` that is
-//!   another's. Then two are awake where one would do; the lock has an owner at that moment, who will see the queue.
+//!   another's. Then two are awake where one would do; the lock has an owner at that moment, who will see the queue. If
+//!   one of them becomes due while that owner unlocks, it may be overtaken once more.
 //!
 //! # Notes about memory ordering
 //!
@@ -211,7 +212,8 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Enters the queue, unless the lock is not held by now. A waiter that was woken in vain goes back to its head.
+    /// Enters the queue, unless the lock is not held by now: then nobody would come to wake this thread. A waiter that was
+    /// woken in vain goes back to the head.
     fn enqueue(&self, waiter: &Arc<Waiter>, woken: usize) -> bool {
         let mut queue = self.queue.lock();
         let due = if woken != 0 && queue.patience.has_ended() { DUE } else { 0 };
@@ -245,7 +247,7 @@ impl<T> Lock<T> {
     #[cold]
     fn unlock_slow(&self) {
         let mut state = self.state.load(Relaxed);
-        while state & PARKED == 0 || state & (WAKING | DUE) == WAKING {
+        while state & PARKED == 0 || state & WAKING != 0 {
             // Nobody to wake, or somebody is awake already.
             // Release: pairs with the Acquire of whoever takes the lock next.
             match self.state.compare_exchange_weak(state, state & !OWNER, Release, Relaxed) {
@@ -257,10 +259,9 @@ impl<T> Lock<T> {
         let head = queue.waiters.pop_front().expect("PARKED is set only while the queue is not empty");
         let parked = if queue.waiters.is_empty() { 0 } else { PARKED };
         // Nobody but this thread can change the word now: it holds the lock, and the queue's mutex.
-        let state = self.state.load(Relaxed);
         if state & DUE != 0 || queue.patience.has_ended() {
             queue.patience.renew();
-            self.state.store(head.token | state & WAKING | parked, Relaxed);
+            self.state.store(head.token | parked, Relaxed);
             drop(queue);
             head.signal(HANDED_OVER);
         } else {

@@ -24,7 +24,7 @@ use crate::sync::{Condvar, Mutex};
 #[derive(Debug)]
 pub(crate) struct Window<D, A> {
     places: Mutex<Places<D, A>>,
-    /// Something left the window, the drainer stopped, or the window closed or was aborted.
+    /// Something left the window, the drainer stopped, or the window was aborted.
     changed: Condvar,
     capacity: usize,
 }
@@ -113,6 +113,7 @@ impl<D, A: Clone> Window<D, A> {
     /// Says whether it is the turn of `place`.
     pub(crate) fn arrive(&self, place: u64) -> Result<Turn<'_, D, A>, Refused<A>> {
         let mut places = self.places.lock();
+        // A hint, which spares the caller the work of leaving what nobody will append.
         places.check()?;
         if place != places.first || places.draining {
             return Ok(Turn::Later);
@@ -138,9 +139,7 @@ impl<D, A: Clone> Window<D, A> {
         let mut places = self.places.lock();
         places.give_up(place);
         places.check().ok()?;
-        let drain = self.drain_if_ready(&mut places);
-        self.changed.notify_all();
-        drain
+        self.drain_if_ready(&mut places)
     }
 
     /// Becomes the drainer, once nobody else is.
@@ -222,11 +221,10 @@ impl<D, A> Places<D, A> {
         }
     }
 
-    fn close(&mut self, changed: &Condvar) {
+    fn close(&mut self) {
         self.closed = true;
         let out = self.queue.iter_mut().filter(|place| matches!(place, Place::Out));
         out.for_each(|place| *place = Place::GivenUp);
-        changed.notify_all();
     }
 
     fn stop_draining(&mut self, changed: &Condvar) {
@@ -280,9 +278,10 @@ impl<'w, D, A> Drain<'w, D, A> {
 
     /// Gives up the places that are out, and lets no more be taken. What is ready stays, for the drainer.
     ///
-    /// Only the drainer may do so: nothing is between its place and the output then.
+    /// Only the drainer may do so: nothing is between its place and the output then. Those who wait are told when it stops
+    /// being the drainer.
     pub(crate) fn close(&self) {
-        self.window.places.lock().close(&self.window.changed);
+        self.window.places.lock().close();
     }
 }
 
