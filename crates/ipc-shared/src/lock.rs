@@ -34,12 +34,18 @@
 //!
 //! # Notes about memory ordering
 //!
-//! What a holder wrote is seen by the next holder through one of these pairs:
-//! - unlock's `Release` on the word, and the `Acquire` of the compare-exchange that takes the lock;
-//! - a hand-off's `Release` on the waiter's signal, and the waiter's `Acquire` of it.
+//! What a holder wrote is seen by the next holder, and what the last one wrote before it ended the lock is seen by those
+//! who find it ended and by the one who revives it. These releases and acquires pair for that; each pair has a model in
+//! `loom-tests` that fails when either side is made relaxed, which `cargo xtask mutants` does:
 //!
-//! What the last holder wrote before it ended the lock is seen by those who find it ended, and by the one who revives it,
-//! through the `Release` on the word, or on the waiter's signal, and the `Acquire` with which either is read.
+//! | `Release` | `Acquire` | model | mutants |
+//! |---|---|---|---|
+//! | unlock, nobody waits | `lock` at once | `mutex_2x1` | `unlock-relaxed`, `take-relaxed` |
+//! | unlock, one is awake | the look of a spinner | `mutex_3` | `unlock-with-one-awake-relaxed`, `take-after-looking-relaxed` |
+//! | unlock that wakes one | the look of a spinner | `mutex_3` | `unlock-and-wake-relaxed`, `take-after-looking-relaxed` |
+//! | a waiter's signal: hand-over, end | the waiter's look at it | `spurious_wakeup` | `signal-relaxed`, `signal-read-relaxed` |
+//! | the end | `ended` | `what_was_written_before_the_end_is_seen_after_it` | `end-relaxed`, `end-read-relaxed` |
+//! | the end by poison | `revive` | `revived_by_another` | `poison-relaxed`, `revive-relaxed` |
 //!
 //! All else is `Relaxed`: `PARKED` and `DUE` are changed under the queue's mutex, `WAKING` is set under it and cleared by
 //! the one thread that was woken, and the owner is only ever compared with what the comparing thread itself has stored.

@@ -1,8 +1,10 @@
-//! Cargo commands: printed as a person would type them, then run from the root of the workspace.
+//! Cargo commands: printed as a person would type them, then run, from the root of the workspace
+//! where nothing else is said.
 
 use std::env;
 use std::ffi::OsStr;
 use std::fmt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::{Error, Result};
@@ -18,8 +20,13 @@ pub(crate) struct Cargo {
 impl Cargo {
     /// `cargo ARGUMENTS`, with the arguments separated by white space.
     pub(crate) fn new(workspace: &Workspace, arguments: &str) -> Self {
+        Self::within(workspace.root(), arguments)
+    }
+
+    /// As [`new`](Self::new), but run in `directory`.
+    pub(crate) fn within(directory: &Path, arguments: &str) -> Self {
         let mut cargo = Self::anywhere(arguments);
-        cargo.command.current_dir(workspace.root());
+        cargo.command.current_dir(directory);
         cargo
     }
 
@@ -41,6 +48,11 @@ impl Cargo {
     pub(crate) fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         self.command.args(arguments);
         self
+    }
+
+    /// The process to be, for what is set for programs of any kind.
+    pub(crate) fn process(&mut self) -> &mut Command {
+        &mut self.command
     }
 
     /// Sets an environment variable.

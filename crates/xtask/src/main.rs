@@ -2,6 +2,7 @@
 //!
 //! - [`chores`]: one file per chore. A new chore is a file there and a variant of [`Chore`] here.
 //! - [`checks`]: what a chore looks at by itself instead of asking cargo.
+//! - [`mutant`] and [`mod@copy`]: the table of faults that the models must notice, and what they are seeded into.
 //! - [`steps`]: runs what a chore consists of, and reports on it.
 //! - [`cargo`] and [`workspace`]: cargo commands, and what cargo knows about this workspace.
 //! - [`tools`]: programs that not everybody has.
@@ -14,7 +15,9 @@
 mod cargo;
 mod checks;
 mod chores;
+mod copy;
 mod error;
+mod mutant;
 mod steps;
 mod tools;
 mod workspace;
@@ -23,7 +26,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::chores::{bench, core_mutants, counts, coverage, deny, fuzz, loom, semver, shuttle, test, valgrind};
+use crate::chores::{
+    bench, core_mutants, counts, coverage, deny, fuzz, loom, mutants, semver, shuttle, test, valgrind,
+};
 use crate::error::Result;
 use crate::workspace::Workspace;
 
@@ -41,6 +46,7 @@ enum Chore {
     Bench(bench::Arguments),
     Counts(counts::Arguments),
     Loom(loom::Arguments),
+    Mutants(mutants::Arguments),
     /// Tries the shared writer under random schedules.
     Shuttle,
     Valgrind(valgrind::Arguments),
@@ -69,6 +75,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Bench(arguments) => bench::run(&workspace, &arguments),
         Chore::Counts(arguments) => counts::run(&workspace, &arguments),
         Chore::Loom(arguments) => loom::run(&workspace, &arguments),
+        Chore::Mutants(arguments) => mutants::run(&workspace, &arguments),
         Chore::Shuttle => shuttle::run(&workspace),
         Chore::Valgrind(arguments) => valgrind::run(&workspace, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&workspace, &arguments),

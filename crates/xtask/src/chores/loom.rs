@@ -8,6 +8,8 @@
 //!   still tells which one it was, and why.
 //! - No model at all is a failure, so that a mistyped name does not pass.
 
+use std::process::Command;
+
 use crate::cargo::Cargo;
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
@@ -35,13 +37,17 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     }
     println!("{} models, up to {} preemptions", models.len(), arguments.preemptions());
 
-    arguments
-        .command(workspace)
-        .args(["--test-threads=1", "--nocapture"])
-        .env("LOOM_MAX_PREEMPTIONS", arguments.preemptions())
-        .env_remove("LOOM_MAX_DURATION")
-        .env_remove("LOOM_MAX_PERMUTATIONS")
-        .run()
+    let mut command = arguments.command(workspace).args(["--test-threads=1", "--nocapture"]);
+    within_bound(command.process(), arguments.preemptions());
+    command.run()
+}
+
+/// Has a program explore schedules with so many preemptions, all of them, whatever the environment says.
+pub(crate) fn within_bound(program: &mut Command, preemptions: &str) {
+    program.env("LOOM_MAX_PREEMPTIONS", preemptions);
+    for other in ["MAX_DURATION", "MAX_PERMUTATIONS", "MAX_BRANCHES", "MAX_THREADS", "CHECKPOINT_FILE", "LOG"] {
+        program.env_remove(format!("LOOM_{other}"));
+    }
 }
 
 /// Makes a command build with `--cfg loom`, into a directory of its own.
@@ -57,9 +63,13 @@ impl Arguments {
     }
 
     fn preemptions(&self) -> &'static str {
-        if self.deep { "5" } else { "3" }
+        if self.deep { DEEP } else { SHALLOW }
     }
 }
+
+/// How many preemptions are enough for every change.
+pub(crate) const SHALLOW: &str = "3";
+const DEEP: &str = "5";
 
 /// The names in what the test harness prints for `--list`.
 fn models_of(list: &str) -> Vec<&str> {

@@ -11,6 +11,7 @@ pub(crate) mod coverage;
 pub(crate) mod deny;
 pub(crate) mod fuzz;
 pub(crate) mod loom;
+pub(crate) mod mutants;
 pub(crate) mod semver;
 pub(crate) mod shuttle;
 pub(crate) mod test;

@@ -1,0 +1,225 @@
+//! `cargo xtask mutants`: every seeded fault is caught by the model that is there to catch it.
+//!
+//! - The table is that of [`crate::mutant`]. Faults are seeded into a copy of the workspace below the target directory;
+//!   the sources themselves are never touched. The copy builds into the target directory of the other models, so that
+//!   nothing but our own crates is built anew.
+//! - First the models run on the copy as it is: all that the table names must pass. Then each mutant alone.
+//! - A mutant that does not build is an error of the table, never a success. One is caught if its model ends in time, does
+//!   not pass, and says what the table expects it to say; how it ends, by a failure or by an abort (a panic while loom
+//!   unwinds), makes no difference then.
+//! - Each run is a process of its own, since a model that fails may abort, with a limit of time, since it may hang.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::cargo::Cargo;
+use crate::chores::loom;
+use crate::copy::Copy;
+use crate::error::{Error, Result};
+use crate::mutant::{Model, Mutant, Table};
+use crate::workspace::{Workspace, json, text};
+
+/// Seeds faults into a copy of the sources, and fails unless each is caught by its model.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Only the mutants whose names contain this.
+    #[arg(default_value = "")]
+    mutant: String,
+}
+
+/// Runs the models without faults, then with each that is asked for, and prints what became of them.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let start = Instant::now();
+    let table = Table::load(workspace.root())?;
+    let mutants = table.named(&arguments.mutant)?;
+    let models = Models { workspace, copy: Copy::of(workspace)? };
+
+    let mut named: Vec<&Model> = Vec::new();
+    for mutant in &mutants {
+        if !named.contains(&&mutant.model) {
+            named.push(&mutant.model);
+        }
+    }
+    println!("{} mutants, {} models; first without any fault", mutants.len(), named.len());
+    for model in named {
+        match models.run(model)?.ending {
+            Ending::Passed => {}
+            ending => return Err(Error::Check(format!("without any fault, {model} {ending}"))),
+        }
+    }
+
+    let mut rows = vec!["| mutant | model | verdict | time |".to_owned(), "|---|---|---|---|".to_owned()];
+    let mut missed = Vec::new();
+    for mutant in mutants {
+        println!("{}", mutant.name);
+        let run = models.copy.with(mutant, || models.run(&mutant.model))?;
+        let verdict = run.verdict(mutant);
+        if let Verdict::Missed(..) = verdict {
+            print!("{}", run.output);
+            missed.push(mutant.name.clone());
+        }
+        rows.push(format!("| {} | {} | {verdict} | {:.1} s |", mutant.name, mutant.model, run.took.as_secs_f64()));
+    }
+    println!("\n{}\n\n{} s in all", rows.join("\n"), start.elapsed().as_secs());
+    if missed.is_empty() { Ok(()) } else { Err(Error::Check(format!("not caught: {}", missed.join(", ")))) }
+}
+
+/// A run of a model.
+struct Run {
+    ending: Ending,
+    output: String,
+    took: Duration,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ending {
+    Passed,
+    Failed,
+    Aborted,
+    OutOfTime,
+}
+
+/// Whether a mutant was caught.
+enum Verdict<'m> {
+    Caught(Ending, &'m str),
+    Missed(Ending),
+}
+
+/// A copy of the workspace, and the target directory that its models are built into.
+struct Models<'w> {
+    workspace: &'w Workspace,
+    copy: Copy,
+}
+
+impl Models<'_> {
+    /// Builds a model from the copy as it is now, and runs it.
+    fn run(&self, model: &Model) -> Result<Run> {
+        let program = self.build(&model.program)?;
+        let path = self.copy.root().join("output.txt");
+        let failed = |source| Error::Write { path: path.clone(), source };
+        let output = File::create(&path).map_err(failed)?;
+        let mut command = Command::new(&program);
+        command.args(["--exact", &model.test, "--test-threads=1", "--nocapture"]).stdin(Stdio::null());
+        command.stdout(output.try_clone().map_err(failed)?).stderr(output);
+        loom::within_bound(&mut command, loom::SHALLOW);
+        let start = Instant::now();
+        let ending = end_of(&mut command, start + LIMIT)
+            .map_err(|source| Error::Start { command: program.display().to_string(), source })?;
+        let took = start.elapsed();
+        let output = fs::read(&path).map_err(|source| Error::Read { path, source })?;
+        let output = String::from_utf8_lossy(&output).into_owned();
+        if ending == Ending::Passed && !output.contains("1 passed") {
+            return Err(Error::Check(format!("{model} did not run")));
+        }
+        Ok(Run { ending, output, took })
+    }
+
+    /// Builds a program of models, and says where it is.
+    fn build(&self, program: &str) -> Result<PathBuf> {
+        let build = Cargo::within(self.copy.root(), "test --quiet --package loom-tests --profile loom --no-run");
+        let build = build.args(["--message-format=json-render-diagnostics", "--test", program]);
+        let messages = loom::cfg_loom(self.workspace, build).capture()?;
+        for line in messages.lines() {
+            let message = json(line)?;
+            if message["target"]["name"] == program && message["executable"].is_string() {
+                return Ok(text(&message, "executable")?.into());
+            }
+        }
+        Err(Error::Output(format!("no test program `{program}`")))
+    }
+}
+
+/// Waits for the command's end; stops it where that does not come before `limit`.
+fn end_of(command: &mut Command, limit: Instant) -> io::Result<Ending> {
+    let mut process = command.spawn()?;
+    loop {
+        match process.try_wait()? {
+            Some(status) if status.success() => return Ok(Ending::Passed),
+            Some(status) if status.code().is_some() => return Ok(Ending::Failed),
+            Some(_) => return Ok(Ending::Aborted),
+            None if Instant::now() < limit => thread::sleep(Duration::from_millis(10)),
+            None => {
+                process.kill()?;
+                process.wait()?;
+                return Ok(Ending::OutOfTime);
+            }
+        }
+    }
+}
+
+impl Run {
+    fn verdict<'m>(&self, mutant: &'m Mutant) -> Verdict<'m> {
+        match self.ending {
+            Ending::Failed | Ending::Aborted if self.output.contains(&mutant.says) => {
+                Verdict::Caught(self.ending, &mutant.says)
+            }
+            ending => Verdict::Missed(ending),
+        }
+    }
+}
+
+impl fmt::Display for Verdict<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Caught(ending, says) => write!(f, "caught, {ending}: {says}"),
+            Self::Missed(Ending::Failed | Ending::Aborted) => f.write_str("MISSED: says something else"),
+            Self::Missed(ending) => write!(f, "MISSED: {ending}"),
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Passed => "passes",
+            Self::Failed => "fails",
+            Self::Aborted => "aborts",
+            Self::OutOfTime => "does not end in time",
+        })
+    }
+}
+
+/// Ten times what the slowest model that catches something takes on two slow cores.
+const LIMIT: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> Ending {
+        end_of(Command::new("sh").args(["-c", script]), Instant::now() + limit).unwrap()
+    }
+
+    #[test]
+    fn ends_are_told_apart() {
+        let long = Duration::from_secs(60);
+        assert_eq!(shell("exit 0", long), Ending::Passed);
+        assert_eq!(shell("exit 101", long), Ending::Failed);
+        assert_eq!(shell("kill -ABRT $$", long), Ending::Aborted);
+        assert_eq!(shell("sleep 60", Duration::from_millis(50)), Ending::OutOfTime);
+    }
+
+    #[test]
+    fn only_the_expected_words_of_a_model_that_ended_catch_a_mutant() {
+        let mutant: Mutant = toml::from_str(
+            "name = 'n'\nfile = 'f'\nfind = 'a'\nreplace = 'b'\nmodel = 'lock::m'\nsays = 'two threads at once'\n",
+        )
+        .unwrap();
+        for (ending, output, caught) in [
+            (Ending::Failed, "panicked: two threads at once", true),
+            (Ending::Aborted, "panicked: two threads at once", true),
+            (Ending::Failed, "no interleaving met what the model is about", false),
+            (Ending::OutOfTime, "panicked: two threads at once", false),
+            (Ending::Passed, "two threads at once", false),
+        ] {
+            let run = Run { ending, output: output.to_owned(), took: Duration::ZERO };
+            assert_eq!(matches!(run.verdict(&mutant), Verdict::Caught(..)), caught, "{ending}, {output}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! A copy of the workspace below its target directory, to be spoilt by mutants.
+//!
+//! It has the packages and what cargo needs to build them, no more. It is made anew each time: a source that has gone must
+//! not linger, and cargo takes what is newer than the last build for changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::mutant::Mutant;
+use crate::workspace::Workspace;
+
+/// A copy of the workspace.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    root: PathBuf,
+}
+
+impl Copy {
+    /// Copies the packages and what cargo needs to build them.
+    pub(crate) fn of(workspace: &Workspace) -> Result<Self> {
+        let copy = Self { root: workspace.target().join("mutants") };
+        if copy.root.exists() {
+            fs::remove_dir_all(&copy.root).map_err(|source| Error::Write { path: copy.root.clone(), source })?;
+        }
+        for file in ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"] {
+            copy.copy(workspace, Path::new(file))?;
+        }
+        for member in workspace.members() {
+            let package = member.manifest.parent().expect("a manifest is in a directory");
+            let package = package.strip_prefix(workspace.root()).expect("a member is within its workspace");
+            copy.copy(workspace, package)?;
+        }
+        Ok(copy)
+    }
+
+    /// The copy of the workspace's directory.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Does `work` while the copy has a fault.
+    pub(crate) fn with<R>(&self, mutant: &Mutant, work: impl FnOnce() -> Result<R>) -> Result<R> {
+        let path = self.root.join(&mutant.file);
+        let sound = fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let write = |text: &str| fs::write(&path, text).map_err(|source| Error::Write { path: path.clone(), source });
+        write(&mutant.apply(&sound)?)?;
+        let result = work();
+        write(&sound)?;
+        result
+    }
+
+    /// Copies a file or a directory of the workspace.
+    fn copy(&self, workspace: &Workspace, path: &Path) -> Result<()> {
+        let (from, to) = (workspace.root().join(path), self.root.join(path));
+        let failed = |source| Error::Write { path: to.clone(), source };
+        if from.is_dir() {
+            for entry in fs::read_dir(&from).map_err(failed)? {
+                self.copy(workspace, &path.join(entry.map_err(failed)?.file_name()))?;
+            }
+            return Ok(());
+        }
+        let directory = to.parent().expect("the copy is in a directory");
+        fs::create_dir_all(directory).and_then(|()| fs::copy(&from, &to)).map(drop).map_err(failed)
+    }
+}
