@@ -14,7 +14,7 @@ use arrow_array::{
     ArrayRef, DictionaryArray, FixedSizeListArray, Float64Array, Int8Array, Int32Array, RecordBatch, StringArray,
     StringViewArray, StructArray,
 };
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Metadata, Schema};
 use ipc_core::DictionaryHandling::Unify;
 use ipc_core::{BatchEncoder, Encoder, Error, Options, OptionsBuilder, Stats, StreamSchema, UnifiedDictionaries};
 use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
@@ -168,11 +168,11 @@ fn keys_that_are_right_already_are_borrowed() {
     let options = unify().build().unwrap();
     let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
     let (mut dictionaries, mut encoder) = (UnifiedDictionaries::new(schema), BatchEncoder::new(&options));
-    let lacking = encoder.encode_unified(&batch, &Default::default(), &dictionaries).unwrap().unwrap_err();
+    let lacking = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap_err();
     dictionaries.grow(&lacking).unwrap();
-    let before = encoder.encode_unified(&batch, &Default::default(), &dictionaries).unwrap().unwrap();
+    let before = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap();
     encoder.recycle(before);
-    let message = encoder.encode_unified(&batch, &Default::default(), &dictionaries).unwrap().unwrap();
+    let message = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap();
     let keys = batch.column(0).as_dictionary::<Int32Type>().keys().values().inner().as_ptr();
     assert!(message.slices().any(|slice| slice.as_ptr() == keys), "the body has the array's own bytes");
 }

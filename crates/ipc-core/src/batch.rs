@@ -24,7 +24,7 @@ use crate::options::{Options, Validation};
 use crate::schema::StreamSchema;
 use crate::segment::{Slice, recycle};
 use crate::unify::keys::{KeyMaps, Unifying};
-use crate::unify::{NewValues, UnifiedDictionaries};
+use crate::unify::{NewValues, UnifiedSnapshot};
 use crate::validate::{self, Checks};
 use crate::visible::Visible;
 use crate::walk::walk;
@@ -128,7 +128,7 @@ impl BatchEncoder {
     }
 
     /// Encodes a record batch with its keys rewritten to unified dictionaries, or says which values these lack. They have
-    /// to [grow](UnifiedDictionaries::grow) by those then, and the batch is to be encoded again.
+    /// to [grow](crate::UnifiedDictionaries::grow) by those then, and the batch is to be encoded again.
     ///
     /// # Errors
     ///
@@ -137,7 +137,7 @@ impl BatchEncoder {
         &mut self,
         batch: &'a RecordBatch,
         metadata: &Metadata,
-        dictionaries: &UnifiedDictionaries,
+        dictionaries: &UnifiedSnapshot,
     ) -> Result<Result<Message<Slice<'a>>, NewValues>> {
         let mut message = self.blank();
         match self.encode_unified_into(&mut message, batch, metadata, dictionaries) {
@@ -159,7 +159,7 @@ impl BatchEncoder {
         message: &mut Message<Slice<'a>>,
         batch: &'a RecordBatch,
         metadata: &Metadata,
-        dictionaries: &UnifiedDictionaries,
+        dictionaries: &UnifiedSnapshot,
     ) -> Result<Option<NewValues>> {
         same_width(batch)?;
         self.fill(message, batch.num_rows(), None, metadata, Some(dictionaries), |body| columns(body, batch))?;
@@ -215,7 +215,7 @@ impl BatchEncoder {
         &mut self,
         batch: &RecordBatch,
         uses: &[usize],
-        dictionaries: &UnifiedDictionaries,
+        dictionaries: &UnifiedSnapshot,
         sent: &Dictionaries,
         sending: Sending,
     ) -> Result<Updates> {
@@ -232,11 +232,7 @@ impl BatchEncoder {
     /// # Errors
     ///
     /// As [`encode`](Self::encode).
-    pub fn encode_closing_dictionaries(
-        &mut self,
-        dictionaries: &UnifiedDictionaries,
-        ledger: &Ledger,
-    ) -> Result<Updates> {
+    pub fn encode_closing_dictionaries(&mut self, dictionaries: &UnifiedSnapshot, ledger: &Ledger) -> Result<Updates> {
         let sent = ledger.dictionaries();
         let mut updates = Updates::new(sent, Sending::Changes);
         self.encode_due(dictionaries, ledger.uses(), sent, &mut updates)?;
@@ -246,7 +242,7 @@ impl BatchEncoder {
     /// Encodes what readers do not have of the first `uses` values of each unified dictionary.
     fn encode_due(
         &mut self,
-        dictionaries: &UnifiedDictionaries,
+        dictionaries: &UnifiedSnapshot,
         uses: &[usize],
         sent: &Dictionaries,
         updates: &mut Updates,
@@ -266,7 +262,7 @@ impl BatchEncoder {
     /// Encodes what readers do not have of the first `count` values of one unified dictionary, and of those inside it.
     fn encode_growth(
         &mut self,
-        dictionaries: &UnifiedDictionaries,
+        dictionaries: &UnifiedSnapshot,
         id: usize,
         count: usize,
         sent: &Dictionaries,
@@ -331,7 +327,7 @@ impl BatchEncoder {
         rows: usize,
         dictionary: Option<(i64, bool)>,
         metadata: &Metadata,
-        dictionaries: Option<&UnifiedDictionaries>,
+        dictionaries: Option<&UnifiedSnapshot>,
         write: impl FnOnce(&mut Body<'_, 'a>) -> Step,
     ) -> Result<()> {
         let compressed = dictionary.is_none() || self.options.compress_dictionaries;

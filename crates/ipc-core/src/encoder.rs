@@ -203,7 +203,7 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
         let ended = match unified {
             None => Ok(()),
             Some(unified) => batches
-                .encode_closing_dictionaries(unified, ledger)
+                .encode_closing_dictionaries(unified.snapshot(), ledger)
                 .and_then(|updates| ledger.append_dictionaries(&mut self.sink, updates)),
         };
         match ended.and_then(|()| ledger.end(&mut self.sink)) {
@@ -354,10 +354,16 @@ fn encode_unified<'a, F: Format>(
     ledger: &Ledger,
     unified: &mut UnifiedDictionaries,
 ) -> Result<Updates> {
-    while let Some(lacking) = batches.encode_unified_into(message, batch, metadata, unified)? {
+    while let Some(lacking) = batches.encode_unified_into(message, batch, metadata, unified.snapshot())? {
         unified.grow(&lacking)?;
     }
-    batches.encode_unified_dictionaries::<F>(batch, message.uses(), unified, ledger.dictionaries(), Sending::Changes)
+    batches.encode_unified_dictionaries::<F>(
+        batch,
+        message.uses(),
+        unified.snapshot(),
+        ledger.dictionaries(),
+        Sending::Changes,
+    )
 }
 
 /// Lets code that is generic over arrow's writers use an encoder; errors become [`ArrowError`]s.

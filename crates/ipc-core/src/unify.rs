@@ -1,12 +1,14 @@
 //! Dictionaries that all batches of an output share, whatever dictionaries they came with.
 //!
-//! [`UnifiedDictionaries`] has, for each dictionary-encoded field, one [growing](growing) dictionary of the values that
+//! [`UnifiedDictionaries`] have, for each dictionary-encoded field, one [growing](growing) dictionary of the values that
 //! batches have used. [`BatchEncoder::encode_unified`](crate::BatchEncoder::encode_unified) rewrites a batch's
-//! [keys](keys) to it, and says which values are missing; [`UnifiedDictionaries::grow`] adds them.
+//! [keys](keys) to a [`UnifiedSnapshot`] of them, and says which values are missing there; [`UnifiedDictionaries::grow`]
+//! adds them.
 //!
-//! - A clone is cheap and does not change: it can be read on one thread while another one grows the original.
-//! - Ids never change, so keys that were rewritten for one version are right for all later ones.
-//! - Growing is all or nothing, and looks everything up again before it adds: what is missing in one version need not be
+//! - A snapshot is cheap and does not change: it can be read on one thread while another one grows the dictionaries.
+//! - Ids never change, so keys that were rewritten for one snapshot are right for all later ones. Only one owner can grow
+//!   the dictionaries, so that there are no two later ones that differ.
+//! - Growing is all or nothing, and looks everything up again before it adds: what is missing in one snapshot need not be
 //!   missing in the next.
 //!
 //! What readers have been sent is no matter here; see [`Dictionaries`](crate::Dictionaries).
@@ -34,11 +36,17 @@ use crate::schema::{DictionaryField, StreamSchema};
 /// An id, and one more: so that the absence of an id is the number 0.
 pub(crate) type Place = NonZero<u32>;
 
-/// The unified dictionaries of an output, by dictionary id. Cheap to clone: values are shared.
-#[derive(Clone)]
+/// The unified dictionaries of an output, which grow.
+#[derive(Debug)]
 pub struct UnifiedDictionaries {
+    newest: UnifiedSnapshot,
+}
+
+/// The unified dictionaries of an output as of one moment, by dictionary id. Cheap to clone: values are shared.
+#[derive(Clone)]
+pub struct UnifiedSnapshot {
     schema: Arc<StreamSchema>,
-    /// All versions have the same, and no other dictionaries have it.
+    /// All snapshots of the same dictionaries have the same, and no others have it.
     hasher: Arc<RandomState>,
     dictionaries: Vec<Arc<Growing>>,
 }
@@ -62,13 +70,13 @@ impl UnifiedDictionaries {
     #[must_use]
     pub fn new(schema: Arc<StreamSchema>) -> Self {
         let dictionaries = (0..schema.dictionary_count()).map(|_| Arc::default()).collect();
-        Self { schema, hasher: Arc::new(RandomState::new()), dictionaries }
+        Self { newest: UnifiedSnapshot { schema, hasher: Arc::new(RandomState::new()), dictionaries } }
     }
 
-    /// The schema that they are for.
+    /// The dictionaries as of now.
     #[must_use]
-    pub fn schema(&self) -> &Arc<StreamSchema> {
-        &self.schema
+    pub fn snapshot(&self) -> &UnifiedSnapshot {
+        &self.newest
     }
 
     /// Adds those of `new` that are still not there.
@@ -79,12 +87,20 @@ impl UnifiedDictionaries {
     /// apart, [`Error::InvalidArray`](crate::Error::InvalidArray) where values contradict themselves. Nothing is added
     /// then.
     pub fn grow(&mut self, new: &NewValues) -> Result<()> {
-        let mut grown = self.clone();
+        let mut grown = self.newest.clone();
         for New { id, values, rows } in &new.list {
             grown.add(*id, values, rows)?;
         }
-        *self = grown;
+        self.newest = grown;
         Ok(())
+    }
+}
+
+impl UnifiedSnapshot {
+    /// The schema that they are for.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<StreamSchema> {
+        &self.schema
     }
 
     /// How many values the dictionary `id` has.
@@ -97,7 +113,7 @@ impl UnifiedDictionaries {
         self.dictionaries[id].values(ids, &stored_type(self.schema.dictionary(id).values()))
     }
 
-    /// Whether both are versions of the same dictionaries.
+    /// Whether these are the dictionaries that have `hasher`.
     fn is_related(&self, hasher: &Arc<RandomState>) -> bool {
         Arc::ptr_eq(&self.hasher, hasher)
     }
@@ -142,10 +158,10 @@ impl UnifiedDictionaries {
     }
 }
 
-impl fmt::Debug for UnifiedDictionaries {
+impl fmt::Debug for UnifiedSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lengths = self.dictionaries.iter().map(|dictionary| dictionary.len());
-        f.debug_struct("UnifiedDictionaries").field("lengths", &lengths.collect::<Vec<_>>()).finish_non_exhaustive()
+        f.debug_struct("UnifiedSnapshot").field("lengths", &lengths.collect::<Vec<_>>()).finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::Metadata;
 use ipc_core::{BatchEncoder, Dictionaries, Format, Ledger, Message, NewValues, Sending, Slice};
-use ipc_core::{StreamSchema, UnifiedDictionaries, Updates};
+use ipc_core::{StreamSchema, UnifiedDictionaries, UnifiedSnapshot, Updates};
 
 use crate::sync::{Mutex, Snapshot};
 
@@ -96,17 +96,17 @@ impl Basis {
 #[derive(Debug)]
 struct Unified {
     newest: Mutex<UnifiedDictionaries>,
-    published: Snapshot<UnifiedDictionaries>,
+    published: Snapshot<UnifiedSnapshot>,
 }
 
 impl Unified {
     fn new(schema: Arc<StreamSchema>) -> Self {
         let empty = UnifiedDictionaries::new(schema);
-        Self { published: Snapshot::new(empty.clone()), newest: Mutex::new(empty) }
+        Self { published: Snapshot::new(empty.snapshot().clone()), newest: Mutex::new(empty) }
     }
 
     /// The dictionaries as of now, or as of a moment ago. Takes no lock.
-    fn current(&self) -> impl Deref<Target = Arc<UnifiedDictionaries>> {
+    fn current(&self) -> impl Deref<Target = Arc<UnifiedSnapshot>> {
         self.published.load()
     }
 
@@ -114,8 +114,8 @@ impl Unified {
     fn grow(&self, new: &NewValues) -> ipc_core::Result<()> {
         let mut newest = self.newest.lock();
         newest.grow(new)?;
-        // Under the same lock, so that no older version is published after a newer one.
-        self.published.store(newest.clone());
+        // Under the same lock, so that no older one is published after a newer one.
+        self.published.store(newest.snapshot().clone());
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use arrow_array::{AnyDictionaryArray, Array, ArrayRef, PrimitiveArray, downcast_
 use arrow_buffer::{ArrowNativeType, NullBuffer, ToByteSlice};
 
 use super::stored::row_number;
-use super::{New, NewValues, Place, UnifiedDictionaries};
+use super::{New, NewValues, Place, UnifiedSnapshot};
 use crate::body::Body;
 use crate::clear;
 use crate::dictionary::is_same;
@@ -41,11 +41,11 @@ pub(crate) struct KeyMaps {
 }
 
 /// How many maps are kept for each field: as many producers can take turns.
-const KEPT: usize = 4;
+const KEPT: usize = 8;
 
 impl KeyMaps {
     /// Makes ready for a batch.
-    fn begin(&mut self, dictionaries: &UnifiedDictionaries) {
+    fn begin(&mut self, dictionaries: &UnifiedSnapshot) {
         let count = dictionaries.dictionaries.len();
         if !self.hasher.as_ref().is_some_and(|hasher| dictionaries.is_related(hasher)) {
             self.maps.clear();
@@ -85,7 +85,7 @@ struct KeyMap {
 
 /// What a walk needs to rewrite keys.
 pub(crate) struct Unifying<'s> {
-    dictionaries: &'s UnifiedDictionaries,
+    dictionaries: &'s UnifiedSnapshot,
     maps: &'s mut KeyMaps,
     /// How many values of each dictionary a reader must have.
     uses: &'s mut Vec<usize>,
@@ -94,7 +94,7 @@ pub(crate) struct Unifying<'s> {
 }
 
 impl<'s> Unifying<'s> {
-    pub(crate) fn new(dictionaries: &'s UnifiedDictionaries, maps: &'s mut KeyMaps, uses: &'s mut Vec<usize>) -> Self {
+    pub(crate) fn new(dictionaries: &'s UnifiedSnapshot, maps: &'s mut KeyMaps, uses: &'s mut Vec<usize>) -> Self {
         maps.begin(dictionaries);
         uses.clear();
         uses.resize(dictionaries.schema.dictionary_count(), 0);
@@ -359,7 +359,7 @@ impl<'n> Seen<'n> {
 
 /// Where values are looked up, and where those are noted that are not there.
 struct Lookup<'l> {
-    dictionaries: &'l UnifiedDictionaries,
+    dictionaries: &'l UnifiedSnapshot,
     id: usize,
     options: &'l Options,
     lacking: &'l mut Vec<u32>,
