@@ -80,11 +80,15 @@ struct Case {
 }
 
 fn cases() -> impl Iterator<Item = Case> {
-    let all =
-        [(false, Compression::None), (true, Compression::None), (false, Compression::Lz4), (true, Compression::Lz4)];
-    all.into_iter().flat_map(|(is_staged, compression)| {
-        let options = Options::builder().staging(is_staged).compression(compression);
-        let options = options.dictionaries(DictionaryHandling::Delta).build().unwrap();
+    let kinds = [
+        (false, Compression::None, DictionaryHandling::Delta),
+        (true, Compression::None, DictionaryHandling::Unify),
+        (false, Compression::Lz4, DictionaryHandling::Unify),
+        (true, Compression::Lz4, DictionaryHandling::Delta),
+    ];
+    kinds.into_iter().flat_map(|(is_staged, compression, dictionaries)| {
+        let options = Options::builder().staging(is_staged).compression(compression).dictionaries(dictionaries);
+        let options = options.build().unwrap();
         Fault::ALL.map(|fault| Case { fault, is_staged, options: options.clone() })
     })
 }
