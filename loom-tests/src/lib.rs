@@ -77,7 +77,7 @@ pub fn sent_values(mut stream: &[u8]) -> Vec<String> {
         let message = arrow_ipc::root_as_message(&stream[8..body]).unwrap();
         let end = body + usize::try_from(message.bodyLength()).unwrap();
         if let Some(fields) = message.header_as_schema() {
-            schema = Some(arrow_ipc::convert::fb_to_schema(fields));
+            schema = Some(arrow_ipc::convert::try_fb_to_schema(fields).unwrap());
         }
         if let Some(batch) = message.header_as_dictionary_batch() {
             let (schema, mut found) = (schema.as_ref().unwrap(), std::collections::HashMap::new());

@@ -4,11 +4,11 @@
 //! lines are data; [`open`] turns them into a [`Contender`], which is warm from its first call on. All contenders of a
 //! setup write the same batches into the same kind of sink.
 //!
-//! - [`ours`]: the encoder on one thread, the shared writer on more.
-//! - [`arrow_rs`]: arrow-rs's writers, alone, buffered, behind either mutex, behind a channel.
-//! - [`encoders`]: arrow-rs's sans-I/O encoder, one for each thread.
-//! - [`pyarrow`]: pyarrow, in a process of its own.
-//! - [`floor`]: what no writer can do without, alone.
+//! - `ours`: the encoder on one thread, the shared writer on more.
+//! - `arrow_rs`: arrow-rs's writers, alone, buffered, behind either mutex, behind a channel.
+//! - `encoders`: arrow-rs's sans-I/O encoder, one for each thread.
+//! - `pyarrow`: pyarrow, in a process of its own.
+//! - `floor`: what no writer can do without, alone.
 
 mod arrow_rs;
 mod encoders;
