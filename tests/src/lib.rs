@@ -1,7 +1,8 @@
 //! What the tests share: generated batches, readers, sinks that count or fail, an allocator that counts, and the way to
 //! test data and to a judge outside Rust.
 //!
-//! The tests themselves are in `tests/`, one file per promise. Nothing here tests anything.
+//! The tests themselves are in `tests/`, one file per promise. Nothing here tests anything, but [`stress`], which a test
+//! has for seconds and a chore for as long as it likes.
 //!
 //! - [`batches`]: proptest strategies for schemas and batches of every Arrow type; [`arrays`] fills them with values.
 //! - [`options`]: strategies for the options of an encoder; [`cases`](mod@cases): how many a property gets.
@@ -13,6 +14,7 @@
 //! - [`faults`]: every fault of a sink at every call, under every writer.
 //! - [`gate`]: a sink that a test can hold, watch and make fail while others write to it.
 //! - [`shared`]: both formats of a shared writer, batches that tell who wrote them, and the check of a whole output.
+//! - [`stress`]: everything at once, by 16 threads, read back.
 //! - [`threads`]: threads that start together, at every width, under a watchdog.
 //! - [`allocations`]: a global allocator that counts, by thread.
 //! - [`outside`]: test data beside the workspace, and a Python with pyarrow.
@@ -34,5 +36,6 @@ pub mod random;
 pub mod read;
 pub mod shared;
 pub mod sink;
+pub mod stress;
 pub mod threads;
 pub mod value;

@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::chores::{
-    bench, core_mutants, counts, coverage, deny, fuzz, loom, mutants, semver, shuttle, test, valgrind,
+    bench, core_mutants, counts, coverage, deny, fuzz, loom, mutants, semver, shuttle, stress, test, tsan, valgrind,
 };
 use crate::error::Result;
 use crate::workspace::Workspace;
@@ -49,6 +49,8 @@ enum Chore {
     Mutants(mutants::Arguments),
     /// Tries the shared writer under random schedules.
     Shuttle,
+    Stress(stress::Arguments),
+    Tsan(tsan::Arguments),
     Valgrind(valgrind::Arguments),
     Fuzz(fuzz::Arguments),
     Coverage(coverage::Arguments),
@@ -77,6 +79,8 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Loom(arguments) => loom::run(&workspace, &arguments),
         Chore::Mutants(arguments) => mutants::run(&workspace, &arguments),
         Chore::Shuttle => shuttle::run(&workspace),
+        Chore::Stress(arguments) => stress::run(&workspace, &arguments),
+        Chore::Tsan(arguments) => tsan::run(&workspace, &arguments),
         Chore::Valgrind(arguments) => valgrind::run(&workspace, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Chore::Coverage(arguments) => coverage::run(&workspace, &arguments),

@@ -14,5 +14,7 @@ pub(crate) mod loom;
 pub(crate) mod mutants;
 pub(crate) mod semver;
 pub(crate) mod shuttle;
+pub(crate) mod stress;
 pub(crate) mod test;
+pub(crate) mod tsan;
 pub(crate) mod valgrind;
