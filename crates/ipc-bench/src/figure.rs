@@ -21,6 +21,12 @@ pub enum Metric {
     Tail,
     /// Seconds for the end of an output.
     Close,
+    /// Seconds for taking a lock, the work under it, and giving it back, over all threads.
+    Section,
+    /// The time within which 999 of 1,000 get a lock, in seconds.
+    Wait,
+    /// The time within which all get a lock, in seconds.
+    LongestWait,
     /// Allocations for a batch, growing ones included.
     Allocations,
     /// Calls into the sink for a batch.
@@ -183,6 +189,9 @@ impl fmt::Display for Metric {
             Self::Time => "seconds per batch",
             Self::Tail => "p99.9 of a write in seconds",
             Self::Close => "seconds to close",
+            Self::Section => "seconds per section",
+            Self::Wait => "p99.9 of a wait in seconds",
+            Self::LongestWait => "longest wait in seconds",
             Self::Allocations => "allocations per batch",
             Self::Calls => "sink calls per batch",
             Self::Instructions => "instructions per batch",
@@ -199,7 +208,7 @@ impl Metric {
     #[must_use]
     pub fn show(self, value: f64) -> String {
         match self {
-            Self::Time | Self::Tail | Self::Close => match value {
+            Self::Time | Self::Tail | Self::Close | Self::Section | Self::Wait | Self::LongestWait => match value {
                 v if v < 1e-6 => format!("{:.0} ns", v * 1e9),
                 v if v < 1e-3 => format!("{:.3} us", v * 1e6),
                 v if v < 1.0 => format!("{:.3} ms", v * 1e3),

@@ -8,6 +8,7 @@
 //! - [`measure`] and [`figure`]: how two ways are compared, and what comes out.
 //! - [`lines`]: the lines that compare times, as tables.
 //! - [`latency`], [`probes`], [`growth`]: the unluckiest writes, memory, and how the cost rises with the work.
+//! - [`locks`]: the lock of the shared writer by itself.
 //! - [`counts`]: allocations, calls and instructions, and the stored baseline that a change is judged by.
 //! - [`report`]: what a run leaves behind.
 //!
@@ -43,6 +44,7 @@ pub mod figure;
 pub mod growth;
 pub mod latency;
 pub mod lines;
+pub mod locks;
 pub mod measure;
 pub mod probes;
 pub mod read_back;

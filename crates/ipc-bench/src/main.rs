@@ -12,7 +12,7 @@ use ipc_bench::counts::{self, Who};
 use ipc_bench::measure::{Bench, Effort};
 use ipc_bench::probes::{self, Probe};
 use ipc_bench::report::{self, machine::Machine};
-use ipc_bench::{growth, latency, lines};
+use ipc_bench::{growth, latency, lines, locks};
 
 #[derive(Parser)]
 #[command(name = "ipc-bench")]
@@ -94,6 +94,7 @@ fn run(arguments: Run) -> Result<(), Box<dyn Error>> {
     lines::run_sizes(&mut bench, &lines::sizes());
     lines::run(&mut bench, &lines::targets());
     latency::run(&mut bench);
+    locks::run(&mut bench);
     probes::run(&mut bench);
     let series = growth::run(&mut bench);
     if effort != Effort::Quick {
