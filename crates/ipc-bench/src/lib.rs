@@ -7,6 +7,7 @@
 //! - [`writers`]: by whom; [`read_back`] checks that all of them write what they were given.
 //! - [`measure`] and [`figure`]: how two ways are compared, and what comes out.
 //! - [`lines`]: the lines that compare times, as tables.
+//! - [`dictionaries`]: unified ones, which no peer has.
 //! - [`latency`], [`probes`], [`growth`]: the unluckiest writes, memory, and how the cost rises with the work.
 //! - [`locks`]: the lock of the shared writer by itself.
 //! - [`counts`]: allocations, calls and instructions, and the stored baseline that a change is judged by.
@@ -40,6 +41,7 @@
 pub mod batches;
 pub mod codec;
 pub mod counts;
+pub mod dictionaries;
 pub mod figure;
 pub mod growth;
 pub mod latency;

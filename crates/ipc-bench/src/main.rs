@@ -12,7 +12,7 @@ use ipc_bench::counts::{self, Who};
 use ipc_bench::measure::{Bench, Effort};
 use ipc_bench::probes::{self, Probe};
 use ipc_bench::report::{self, machine::Machine};
-use ipc_bench::{growth, latency, lines, locks};
+use ipc_bench::{dictionaries, growth, latency, lines, locks};
 
 #[derive(Parser)]
 #[command(name = "ipc-bench")]
@@ -93,6 +93,7 @@ fn run(arguments: Run) -> Result<(), Box<dyn Error>> {
     counts::run(&mut bench);
     lines::run_sizes(&mut bench, &lines::sizes());
     lines::run(&mut bench, &lines::targets());
+    dictionaries::run(&mut bench);
     latency::run(&mut bench);
     locks::run(&mut bench);
     probes::run(&mut bench);

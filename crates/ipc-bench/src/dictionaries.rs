@@ -1,0 +1,183 @@
+//! Unified dictionaries: what they cost while nothing is new, what growing costs, and what they save.
+//!
+//! Producers have dictionaries of their own: the same words, each in another order. Their batches are written in turn.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow_ipc::writer::StreamWriter;
+use ipc_core::Encoder;
+use ipc_shared::{Compression, DictionaryHandling, Options, SharedWriter};
+
+use crate::figure::{Line, Metric};
+use crate::measure::Bench;
+use crate::sinks::{Counting, Rewinding};
+
+/// How many producers take turns.
+const PRODUCERS: usize = 4;
+/// Rows of their batches, and words in their dictionaries.
+const ROWS: usize = 8192;
+const WORDS: usize = 1000;
+
+/// Measures them.
+pub fn run(bench: &mut Bench) {
+    let name = "5 columns x 8k rows, 2 of them dictionaries of 4 producers";
+    let line = |case: String, peer: &str, target| Line::new(case, Metric::Time, peer).at_least(target);
+    let (own, one) = (producers(true), producers(false));
+
+    let steady = line(format!("{name}, file"), "one dictionary", 0.8);
+    let folder = bench.folder().to_owned();
+    let unified = || in_turn(&own, DictionaryHandling::Unify, &folder);
+    bench.compare(steady, unified(), in_turn(&one, DictionaryHandling::Resend, &folder));
+
+    let resent = line(format!("{name}, no I/O, stream"), "StreamWriter", 3.0);
+    let mut peer = StreamWriter::try_new(Counting::default(), &own[0].schema()).expect("counting never fails");
+    let mut turns = own.iter().cycle();
+    let mut ours = Encoder::stream(Counting::default())
+        .with_options(unify(Compression::None))
+        .start(own[0].schema())
+        .expect("counting never fails");
+    let mut our_turns = own.iter().cycle();
+    bench.compare(
+        resent,
+        |times| our_turns.by_ref().take(times).for_each(|batch| _ = ours.write(batch).expect("counting never fails")),
+        |times| turns.by_ref().take(times).for_each(|batch| peer.write(batch).expect("counting never fails")),
+    );
+
+    for (codec, compression) in [("raw", Compression::None), ("lz4", Compression::Lz4)] {
+        let two = line(format!("{name}, {codec}, no I/O, 2 threads"), "1 thread", 1.6);
+        bench.compare(two, on_threads(&own, compression, 2), on_threads(&own, compression, 1));
+    }
+
+    let grows = line("100 new words in each of 1,000 batches, 100,000 there".into(), "nothing new", 1.0 / 3.0);
+    if bench.wants(&grows) {
+        let growth = Growth::new();
+        let [without, with] = &growth.before;
+        bench.compare_samples(grows, || growth.after(without), || growth.after(with));
+    }
+}
+
+fn unify(compression: Compression) -> Options {
+    let options = Options::builder().dictionaries(DictionaryHandling::Unify).compression(compression);
+    options.build().expect("these go together")
+}
+
+/// One batch of each producer, with dictionaries of its own or the same for all.
+fn producers(own: bool) -> Vec<RecordBatch> {
+    let words: Vec<ArrayRef> = (0..PRODUCERS)
+        .map(|producer| {
+            let step = if own { [7, 11, 13, 17][producer] } else { 1 };
+            let words = (0..WORDS).map(|word| format!("the word {:06}", word * step % WORDS));
+            Arc::new(StringArray::from_iter_values(words)) as ArrayRef
+        })
+        .collect();
+    let column = |producer: usize, salt: usize| {
+        let keys = (0..ROWS).map(|row| number((row * 31 + salt * row / 5 + producer) % WORDS));
+        let values = if own { &words[producer] } else { &words[0] };
+        let array = DictionaryArray::<Int32Type>::new(Int32Array::from_iter_values(keys), Arc::clone(values));
+        Arc::new(array) as ArrayRef
+    };
+    let batch = |producer: usize| {
+        let ids = Int64Array::from_iter_values((0..).take(ROWS));
+        let values = Float64Array::from_iter_values((0..ROWS).map(|row| (f64::from(number(row)) * 0.37).sin()));
+        let counts = Int32Array::from_iter_values((0..ROWS).map(|row| number(row % 1000)));
+        let columns = [
+            ("id", Arc::new(ids) as ArrayRef),
+            ("value", Arc::new(values)),
+            ("count", Arc::new(counts)),
+            ("from", column(producer, 1)),
+            ("to", column(producer, 2)),
+        ];
+        RecordBatch::try_from_iter(columns).expect("the columns are equally long")
+    };
+    (0..PRODUCERS).map(batch).collect()
+}
+
+fn in_turn(batches: &[RecordBatch], handling: DictionaryHandling, folder: &Path) -> impl FnMut(usize) {
+    let options = Options::builder().dictionaries(handling).build().expect("these go together");
+    let encoder = Encoder::file(Rewinding::new(folder)).with_options(options);
+    let mut encoder = encoder.start(batches[0].schema()).expect("the disk has room");
+    let mut turns = batches.iter().cycle();
+    move |times| turns.by_ref().take(times).for_each(|batch| _ = encoder.write(batch).expect("the disk has room"))
+}
+
+/// So many threads, each of which writes its share of the batches, those of one producer.
+fn on_threads(batches: &[RecordBatch], compression: Compression, threads: usize) -> impl FnMut(usize) {
+    let writer = SharedWriter::stream(Counting::default()).options(unify(compression)).build();
+    let writer = writer.expect("nothing is written yet");
+    let mut producers: Vec<_> = (0..threads).map(|_| writer.producer()).collect();
+    move |times| {
+        thread::scope(|scope| {
+            for (index, producer) in producers.iter_mut().enumerate() {
+                let share = times / threads + usize::from(index < times % threads);
+                let write =
+                    move || (0..share).for_each(|_| _ = producer.write(&batches[index]).expect("it only counts"));
+                scope.spawn(write);
+            }
+        });
+    }
+}
+
+/// Batches that bring words to a dictionary, each in an array of its own.
+struct Growth {
+    batches: Vec<RecordBatch>,
+    /// Batches that bring all words of before, without those of `batches` and with them.
+    before: [RecordBatch; 2],
+}
+
+impl Growth {
+    const BATCHES: usize = 1000;
+    /// Words that each brings.
+    const NEW: usize = 100;
+    /// Words that are there before.
+    const THERE: usize = 100_000;
+
+    fn new() -> Self {
+        let batches = (0..Self::BATCHES).map(|n| words(Self::THERE + Self::NEW * n, Self::NEW)).collect();
+        let before = [Self::THERE, Self::THERE + Self::NEW * Self::BATCHES].map(|there| words(0, there));
+        Self { batches, before }
+    }
+
+    /// Writes all batches to an output that has the words of `before`. Returns the seconds for one of them.
+    fn after(&self, before: &RecordBatch) -> f64 {
+        let encoder = Encoder::stream(Counting::default()).with_options(unify(Compression::None));
+        let mut encoder = encoder.start(before.schema()).expect("counting never fails");
+        encoder.write(before).expect("counting never fails");
+        let start = Instant::now();
+        self.batches.iter().for_each(|batch| _ = encoder.write(batch).expect("counting never fails"));
+        start.elapsed().as_secs_f64() / f64::from(u16::try_from(Self::BATCHES).expect("few batches"))
+    }
+}
+
+/// A batch of `count` rows, each of which has a word of its own.
+fn words(from: usize, count: usize) -> RecordBatch {
+    let words = StringArray::from_iter_values((from..from + count).map(|word| format!("the word {word:06}")));
+    let keys = Int32Array::from_iter_values((0..count).map(number));
+    let column = DictionaryArray::<Int32Type>::new(keys, Arc::new(words));
+    RecordBatch::try_from_iter([("word", Arc::new(column) as ArrayRef)]).expect("one column")
+}
+
+fn number(n: usize) -> i32 {
+    i32::try_from(n).expect("a small number")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Effort;
+
+    #[test]
+    fn every_line_runs_and_the_producers_differ_in_their_dictionaries_only() {
+        let mut bench = Bench::new(Effort::Smoke, vec!["4 producers".into()], &std::env::temp_dir());
+        run(&mut bench);
+        assert_eq!(bench.figures().len(), 4);
+        let [own, one] = [true, false].map(producers);
+        assert_ne!(own[0].column(3), own[1].column(3));
+        assert_eq!(own[0].column(2), own[1].column(2));
+        assert_eq!(own[0].schema(), one[3].schema());
+    }
+}
