@@ -18,23 +18,29 @@ pub(crate) struct Tool {
 impl Tool {
     pub(crate) const VALGRIND: Self =
         Self { name: "valgrind", probe: &["valgrind", "--version"], install: "apt-get install valgrind" };
-    pub(crate) const DENY: Self =
-        Self { name: "cargo-deny", probe: &["cargo-deny", "--version"], install: "cargo install --locked cargo-deny" };
+    pub(crate) const DENY: Self = Self {
+        name: "cargo-deny",
+        probe: &["cargo", "deny", "--version"],
+        install: "cargo install --locked cargo-deny",
+    };
     pub(crate) const SEMVER_CHECKS: Self = Self {
         name: "cargo-semver-checks",
-        probe: &["cargo-semver-checks", "--version"],
+        probe: &["cargo", "semver-checks", "--version"],
         install: "cargo install --locked cargo-semver-checks",
     };
     pub(crate) const MUTANTS: Self = Self {
         name: "cargo-mutants",
-        probe: &["cargo-mutants", "--version"],
+        probe: &["cargo", "mutants", "--version"],
         install: "cargo install --locked cargo-mutants",
     };
-    pub(crate) const FUZZ: Self =
-        Self { name: "cargo-fuzz", probe: &["cargo-fuzz", "--version"], install: "cargo install --locked cargo-fuzz" };
+    pub(crate) const FUZZ: Self = Self {
+        name: "cargo-fuzz",
+        probe: &["cargo", "fuzz", "--version"],
+        install: "cargo install --locked cargo-fuzz",
+    };
     pub(crate) const LLVM_COV: Self = Self {
         name: "cargo-llvm-cov",
-        probe: &["cargo-llvm-cov", "--version"],
+        probe: &["cargo", "llvm-cov", "--version"],
         install: "cargo install --locked cargo-llvm-cov",
     };
     pub(crate) const GIT: Self = Self { name: "git", probe: &["git", "--version"], install: "apt-get install git" };
