@@ -30,7 +30,7 @@ impl Effort {
     pub fn rounds(self) -> usize {
         match self {
             Self::Smoke => 1,
-            Self::Quick => 7,
+            Self::Quick => 5,
             Self::Full => 21,
         }
     }

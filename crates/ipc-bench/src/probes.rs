@@ -1,7 +1,7 @@
 //! What is measured in a process of its own: memory, which has to start from little.
 //!
-//! [`Probe::run`] runs in the child and prints its figures, `Probe::ask` starts this program as that child and reads
-//! them. Memory is what the system says the process has (`/proc/self/status`); elsewhere than on Linux the probes say
+//! [`Probe::run`] runs in the child and prints its figures; [`run`] starts this program as that child and reads them.
+//! Memory is what the system says the process has (`/proc/self/status`); elsewhere than on Linux the probes say
 //! that they were skipped.
 
 use std::env;

@@ -1,8 +1,8 @@
 //! The lines of the report that compare two ways to write the same batches.
 //!
-//! They are data: a [`Case`] is a [`Setup`] and a peer, and perhaps a target. [`targets`] and [`sizes`] have the lines that have to
-//! come out in a certain way, [`matrix`] all the combinations to look at. [`run`] reads back what both ways write,
-//! then compares their times.
+//! They are data: a [`Case`] is a [`Setup`] and a peer, and perhaps a target. [`targets()`] and [`sizes`] have the lines
+//! that have to come out in a certain way, [`matrix()`] all the combinations to look at. [`run`] reads back what both
+//! ways write, then compares their times; [`run_sizes`] compares the bytes.
 
 mod matrix;
 mod targets;
