@@ -79,10 +79,14 @@ impl Table {
         Ok(Self(mutants))
     }
 
-    /// The mutants whose names contain `part`, in the order of the table.
-    pub(crate) fn named(&self, part: &str) -> Result<Vec<&Mutant>> {
-        let named: Vec<_> = self.0.iter().filter(|mutant| mutant.name.contains(part)).collect();
-        if named.is_empty() { Err(Error::Check(format!("no mutant's name contains `{part}`"))) } else { Ok(named) }
+    /// The mutants whose names contain one of `parts`, or all, in the order of the table.
+    pub(crate) fn named(&self, parts: &[String]) -> Result<Vec<&Mutant>> {
+        let is_named = |mutant: &&Mutant| parts.is_empty() || parts.iter().any(|part| mutant.name.contains(part));
+        let named: Vec<_> = self.0.iter().filter(is_named).collect();
+        if named.is_empty() {
+            return Err(Error::Check(format!("no mutant's name contains {}", parts.join(" or "))));
+        }
+        Ok(named)
     }
 }
 

@@ -27,16 +27,15 @@ use crate::workspace::{Workspace, json, text};
 /// Seeds faults into a copy of the sources, and fails unless each is caught by its model.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// Only the mutants whose names contain this.
-    #[arg(default_value = "")]
-    mutant: String,
+    /// Only the mutants whose names contain one of these.
+    mutants: Vec<String>,
 }
 
 /// Runs the models without faults, then with each that is asked for, and prints what became of them.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let table = Table::load(workspace.root())?;
-    let mutants = table.named(&arguments.mutant)?;
+    let mutants = table.named(&arguments.mutants)?;
     let models = Models { workspace, copy: Copy::of(workspace)? };
 
     let mut named: Vec<&Model> = Vec::new();
@@ -53,19 +52,21 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
     }
 
-    let mut rows = vec!["| mutant | model | verdict | time |".to_owned(), "|---|---|---|---|".to_owned()];
+    let mut rows = Vec::new();
     let mut missed = Vec::new();
     for mutant in mutants {
-        println!("{}", mutant.name);
         let run = models.copy.with(mutant, || models.run(&mutant.model))?;
         let verdict = run.verdict(mutant);
+        let row = format!("| {} | {} | {verdict} | {:.1} s |", mutant.name, mutant.model, run.took.as_secs_f64());
+        println!("{row}");
         if let Verdict::Missed(..) = verdict {
-            print!("{}", run.output);
+            println!("{}", run.output);
             missed.push(mutant.name.clone());
         }
-        rows.push(format!("| {} | {} | {verdict} | {:.1} s |", mutant.name, mutant.model, run.took.as_secs_f64()));
+        rows.push(row);
     }
-    println!("\n{}\n\n{} s in all", rows.join("\n"), start.elapsed().as_secs());
+    println!("\n| mutant | model | verdict | time |\n|---|---|---|---|\n{}", rows.join("\n"));
+    println!("\n{} s in all", start.elapsed().as_secs());
     if missed.is_empty() { Ok(()) } else { Err(Error::Check(format!("not caught: {}", missed.join(", ")))) }
 }
 
@@ -185,7 +186,7 @@ impl fmt::Display for Ending {
     }
 }
 
-/// Ten times what the slowest model that catches something takes on two slow cores.
+/// Ten times what the slowest of the models that catch something takes on two slow cores.
 const LIMIT: Duration = Duration::from_secs(120);
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 20)]
     seconds: u64,
 
-    /// Seeds this fault of `cargo xtask mutants`, and expects a race.
+    /// Seeds the faults of `cargo xtask mutants` whose names contain this, one at a time, and expects a race of each.
     #[arg(long)]
     mutant: Option<String>,
 }
@@ -43,7 +43,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     };
     let table = Table::load(workspace.root())?;
     let copy = Copy::of(workspace)?;
-    for mutant in table.named(name)? {
+    for mutant in table.named(std::slice::from_ref(name))? {
         match copy.with(mutant, || compiler.stress(copy.root(), arguments.seconds).run()) {
             Err(Error::Exit { status, .. }) if status.code() == Some(RACE) => println!("{}: reported", mutant.name),
             Err(error) => return Err(error),
