@@ -116,7 +116,7 @@ pub enum DictionaryHandling {
 ///
 /// What `arrow-rs` builds by its safe constructors is valid. What came through a foreign interface, or out of an unsafe
 /// constructor, may contradict itself. Neither choice panics on such an array or lets it be followed out of its buffers;
-/// they differ in what may get into the output. The table of [`Error`](crate::Error) says which choice refuses what.
+/// they differ in what may get into the output. The table of [`Error`] says which choice refuses what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Validation {

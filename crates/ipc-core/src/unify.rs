@@ -1,8 +1,8 @@
 //! Dictionaries that all batches of an output share, whatever dictionaries they came with.
 //!
-//! [`UnifiedDictionaries`] have, for each dictionary-encoded field, one [growing](growing) dictionary of the values that
+//! [`UnifiedDictionaries`] have, for each dictionary-encoded field, one [`growing`] dictionary of the values that
 //! batches have used. [`BatchEncoder::encode_unified`](crate::BatchEncoder::encode_unified) rewrites a batch's
-//! [keys](keys) to a [`UnifiedSnapshot`] of them, and says which values are missing there; [`UnifiedDictionaries::grow`]
+//! [`keys`] to a [`UnifiedSnapshot`] of them, and says which values are missing there; [`UnifiedDictionaries::grow`]
 //! adds them.
 //!
 //! - A snapshot is cheap and does not change: it can be read on one thread while another one grows the dictionaries.

@@ -5,7 +5,7 @@
 //! value is what a reader of the array sees, whatever stands behind offsets, views or run ends, and in null slots.
 //!
 //! Arrays are not trusted: what does not fit together is an error. Dictionaries do not occur, since
-//! [`stored`](super::stored) has ids in their place.
+//! [`stored`](mod@super::stored) has ids in their place.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{self, ByteArrayType, ByteViewType, RunEndIndexType};
