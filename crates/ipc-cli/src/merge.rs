@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use arrow_schema::{Metadata, SchemaRef};
+use ipc_core::{File, Ledger};
 use ipc_recover::Kind;
 use ipc_shared::{Builder, DictionaryHandling, Format, Options, SharedWriter, Slot, StreamSchema, Summary};
 
@@ -113,15 +114,18 @@ impl Survey {
             warn(&display_name(&job.inputs[0]), lost);
         }
         let schema = Arc::clone(schema.schema());
-        let options = settle_options(job, &inputs)?;
+        let options = settle_options(job, &schema, &inputs)?;
         Ok(Self { inputs, schema, metadata, length, options })
     }
 }
 
-/// The options to write with: those that unify dictionaries, where the arguments leave it open and a file could not keep
-/// the inputs' own. That takes a look into all of them; one that can be read only once is not looked into, and might.
-fn settle_options(job: &Job, inputs: &[Pending]) -> Result<Options> {
-    let Some(unifying) = &job.unifying else { return Ok(job.options.clone()) };
+/// The options to write with: those that unify dictionaries, where the arguments leave it open, a file can have all of
+/// them unified, and it could not keep the inputs' own. That takes a look into all of them; one that can be read only once
+/// is not looked into, and might.
+fn settle_options(job: &Job, schema: &SchemaRef, inputs: &[Pending]) -> Result<Options> {
+    let Some(unifying) = job.unifying.as_ref().filter(|options| can_unify(schema, options)) else {
+        return Ok(job.options.clone());
+    };
     let mut known = Known::new(rule(job.format, &job.options));
     for pending in inputs {
         let reason = match pending {
@@ -148,6 +152,13 @@ fn settle_options(job: &Job, inputs: &[Pending]) -> Result<Options> {
         }
     }
     Ok(job.options.clone())
+}
+
+/// Whether a file can have every dictionary of this schema unified.
+fn can_unify(schema: &SchemaRef, options: &Options) -> bool {
+    StreamSchema::try_new(Arc::clone(schema), options).is_ok_and(|schema| {
+        schema.has_only_unified_dictionaries() && Ledger::new::<File>(Arc::new(schema), options).is_ok()
+    })
 }
 
 impl Pending {

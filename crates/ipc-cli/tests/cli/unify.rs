@@ -2,13 +2,14 @@
 //! number of threads; into a file without being asked.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
 use arrow_array::builder::StringDictionaryBuilder;
-use arrow_array::types::ArrowDictionaryKeyType;
-use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch, StringArray, downcast_dictionary_array};
+use arrow_array::types::{ArrowDictionaryKeyType, Int8Type};
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch, StringArray, StructArray, downcast_dictionary_array};
 use tempfile::TempDir;
 
 use crate::readers::compare_with;
@@ -135,4 +136,21 @@ fn an_input_that_can_be_read_only_once_is_not_trusted_to_keep_its_dictionaries()
     let told = text(&done.stderr);
     assert!(done.status.success() && told.contains("standard input can be read only once"), "{told}");
     assert_eq!(read(&output), batches);
+}
+
+#[test]
+fn an_input_that_can_be_read_only_once_keeps_dictionaries_that_cannot_be_unified() {
+    let folder = folder();
+    let inner = dictionary_batch(&["a", "b"], &[0, 1]);
+    let values = Arc::new(StructArray::from(inner)) as ArrayRef;
+    let column = DictionaryArray::<Int8Type>::new(vec![1, 0, 1].into(), values);
+    let batch = RecordBatch::try_from_iter([("nested", Arc::new(column) as ArrayRef)]).unwrap();
+    let output = folder.path().join("nested.arrow");
+    let mut command = program();
+    command.args(["merge", "-", "--output"]).arg(&output);
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&stream(&[batch.clone(), batch.clone()])).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert_eq!(read(&output), [batch.clone(), batch]);
 }
