@@ -44,7 +44,7 @@ fn unify_overlapping_values() {
         writer.write(&words_batch(&["a", "b"])).unwrap();
         other.join().unwrap();
         let stats = writer.close().unwrap().stats;
-        assert_eq!(stats.replacements, 0);
+        assert_eq!(stats.replacements, 0, "a unified dictionary is never replaced");
         check(&sink, &[&["a", "b"], &["b", "c"]], &["a", "b", "c"]);
         coverage.met_if(model::replans() > replans);
     });

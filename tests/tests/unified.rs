@@ -169,7 +169,7 @@ fn keys_that_are_right_already_are_borrowed() {
     let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
     let (mut dictionaries, mut encoder) = (UnifiedDictionaries::new(schema), BatchEncoder::new(&options));
     let lacking = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap_err();
-    dictionaries.grow(&lacking).unwrap();
+    encoder.learn(dictionaries.grow(lacking).unwrap());
     let before = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap();
     encoder.recycle(before);
     let message = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap();

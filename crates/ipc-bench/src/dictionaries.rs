@@ -2,6 +2,7 @@
 //!
 //! Producers have dictionaries of their own: the same words, each in another order. Their batches are written in turn.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -21,7 +22,7 @@ use crate::sinks::{Counting, Rewinding};
 const PRODUCERS: usize = 4;
 /// Rows of their batches, and words in their dictionaries.
 const ROWS: usize = 8192;
-const WORDS: usize = 1000;
+const WORDS: usize = 10_000;
 
 /// Measures them.
 pub fn run(bench: &mut Bench) {
@@ -53,7 +54,11 @@ pub fn run(bench: &mut Bench) {
         bench.compare(two, on_threads(&own, compression, 2), on_threads(&own, compression, 1));
     }
 
-    let grows = line("100 new words in each of 1,000 batches, 100,000 there".into(), "nothing new", 1.0 / 3.0);
+    let grows = line(
+        "1,000 batches of 8k rows and 1,000 words, 100 of them new, 100,000 there".into(),
+        "nothing new",
+        1.0 / 3.0,
+    );
     if bench.wants(&grows) {
         let growth = Growth::new();
         let [without, with] = &growth.before;
@@ -131,14 +136,16 @@ struct Growth {
 
 impl Growth {
     const BATCHES: usize = 1000;
-    /// Words that each brings.
+    /// Words that each brings, among those that it uses.
     const NEW: usize = 100;
+    const USED: usize = 1000;
     /// Words that are there before.
     const THERE: usize = 100_000;
 
     fn new() -> Self {
-        let batches = (0..Self::BATCHES).map(|n| words(Self::THERE + Self::NEW * n, Self::NEW)).collect();
-        let before = [Self::THERE, Self::THERE + Self::NEW * Self::BATCHES].map(|there| words(0, there));
+        let end = |batch: usize| Self::THERE + Self::NEW * batch;
+        let batches = (1..=Self::BATCHES).map(|n| words(end(n) - Self::USED..end(n), ROWS)).collect();
+        let before = [end(0), end(Self::BATCHES)].map(|end| words(0..end, end));
         Self { batches, before }
     }
 
@@ -153,10 +160,10 @@ impl Growth {
     }
 }
 
-/// A batch of `count` rows, each of which has a word of its own.
-fn words(from: usize, count: usize) -> RecordBatch {
-    let words = StringArray::from_iter_values((from..from + count).map(|word| format!("the word {word:06}")));
-    let keys = Int32Array::from_iter_values((0..count).map(number));
+/// A batch of so many rows, which have one of `words` after the other.
+fn words(words: Range<usize>, rows: usize) -> RecordBatch {
+    let keys = Int32Array::from_iter_values((0..rows).map(|row| number(row % words.len())));
+    let words = StringArray::from_iter_values(words.map(|word| format!("the word {word:06}")));
     let column = DictionaryArray::<Int32Type>::new(keys, Arc::new(words));
     RecordBatch::try_from_iter([("word", Arc::new(column) as ArrayRef)]).expect("one column")
 }

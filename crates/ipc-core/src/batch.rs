@@ -24,7 +24,7 @@ use crate::options::{Options, Validation};
 use crate::schema::StreamSchema;
 use crate::segment::{Slice, recycle};
 use crate::unify::keys::{KeyMaps, Unifying};
-use crate::unify::{NewValues, UnifiedSnapshot};
+use crate::unify::{Added, NewValues, UnifiedSnapshot};
 use crate::validate::{self, Checks};
 use crate::visible::Visible;
 use crate::walk::walk;
@@ -153,6 +153,12 @@ impl BatchEncoder {
         }
     }
 
+    /// Takes note of where values are that a batch of this encoder brought and that have been added, so that they need not
+    /// be looked up once more.
+    pub fn learn(&mut self, added: Added) {
+        self.maps.learn(added);
+    }
+
     /// As [`encode_unified`](Self::encode_unified), over `message`.
     pub(crate) fn encode_unified_into<'a>(
         &mut self,
@@ -210,7 +216,8 @@ impl BatchEncoder {
     ///
     /// # Errors
     ///
-    /// As [`encode_dictionaries`](Self::encode_dictionaries).
+    /// As [`encode_dictionaries`](Self::encode_dictionaries); and [`Error::InvalidArray`] where the snapshot is older than
+    /// the one that the message was encoded with, and has not all of the values.
     pub fn encode_unified_dictionaries<F: Format>(
         &mut self,
         batch: &RecordBatch,
@@ -273,6 +280,11 @@ impl BatchEncoder {
             return Ok(());
         }
         let field = dictionaries.schema().dictionary(id);
+        let known = dictionaries.len(id);
+        if known < count {
+            let (expected, found) = (format!("a snapshot of {count} unified values"), format!("one of {known}"));
+            return Err(Error::invalid(expected, found).at(field.path()).into());
+        }
         // A value of this dictionary came after those inside it.
         field
             .inner()

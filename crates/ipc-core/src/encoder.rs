@@ -355,7 +355,7 @@ fn encode_unified<'a, F: Format>(
     unified: &mut UnifiedDictionaries,
 ) -> Result<Updates> {
     while let Some(lacking) = batches.encode_unified_into(message, batch, metadata, unified.snapshot())? {
-        unified.grow(&lacking)?;
+        batches.learn(unified.grow(lacking)?);
     }
     batches.encode_unified_dictionaries::<F>(
         batch,

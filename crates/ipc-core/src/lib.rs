@@ -86,4 +86,4 @@ pub use schema::StreamSchema;
 pub use segment::Slice;
 pub use state::{Closed, Started, State, Unstarted};
 pub use storage::{Durable, FileTail, Truncate};
-pub use unify::{NewValues, UnifiedDictionaries, UnifiedSnapshot};
+pub use unify::{Added, NewValues, UnifiedDictionaries, UnifiedSnapshot};

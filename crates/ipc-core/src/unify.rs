@@ -3,13 +3,13 @@
 //! [`UnifiedDictionaries`] have, for each dictionary-encoded field, one [`growing`] dictionary of the values that
 //! batches have used. [`BatchEncoder::encode_unified`](crate::BatchEncoder::encode_unified) rewrites a batch's
 //! [`keys`] to a [`UnifiedSnapshot`] of them, and says which values are missing there; [`UnifiedDictionaries::grow`]
-//! adds them.
+//! adds them, and the encoder [learns](crate::BatchEncoder::learn) where they are.
 //!
 //! - A snapshot is cheap and does not change: it can be read on one thread while another one grows the dictionaries.
 //! - Ids never change, so keys that were rewritten for one snapshot are right for all later ones. Only one owner can grow
 //!   the dictionaries, so that there are no two later ones that differ.
-//! - Growing is all or nothing, and looks everything up again before it adds: what is missing in one snapshot need not be
-//!   missing in the next.
+//! - Growing is all or nothing, and looks up again, in what has been added since, before it adds: what is missing in one
+//!   snapshot need not be missing in the next.
 //!
 //! What readers have been sent is no matter here; see [`Dictionaries`](crate::Dictionaries).
 
@@ -28,7 +28,7 @@ use ahash::RandomState;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 
-use self::growing::{Growing, Wanted};
+use self::growing::{Growing, Limits, Wanted};
 use self::stored::{stored, stored_type};
 use crate::error::{Result, Step};
 use crate::schema::{DictionaryField, StreamSchema};
@@ -63,6 +63,16 @@ struct New {
     id: usize,
     values: ArrayRef,
     rows: Vec<u32>,
+    /// Of how many values of the dictionary it is known that they are others.
+    others: usize,
+}
+
+/// Where values are that have been added to the unified dictionaries.
+#[derive(Debug)]
+pub struct Added {
+    /// Tells to which dictionaries.
+    hasher: Arc<RandomState>,
+    list: Vec<(New, Vec<Place>)>,
 }
 
 impl UnifiedDictionaries {
@@ -79,20 +89,22 @@ impl UnifiedDictionaries {
         &self.newest
     }
 
-    /// Adds those of `new` that are still not there.
+    /// Adds those of `new` that are still not there, and says where all of them are.
     ///
     /// # Errors
     ///
     /// [`Error::DictionaryOverflow`](crate::Error::DictionaryOverflow) where a field's keys cannot tell so many values
     /// apart, [`Error::InvalidArray`](crate::Error::InvalidArray) where values contradict themselves. Nothing is added
     /// then.
-    pub fn grow(&mut self, new: &NewValues) -> Result<()> {
+    pub fn grow(&mut self, new: NewValues) -> Result<Added> {
         let mut grown = self.newest.clone();
-        for New { id, values, rows } in &new.list {
-            grown.add(*id, values, rows)?;
+        let mut list = Vec::with_capacity(new.list.len());
+        for new in new.list {
+            let places = grown.add(new.id, &new.values, &new.rows, new.others)?;
+            list.push((new, places));
         }
         self.newest = grown;
-        Ok(())
+        Ok(Added { hasher: Arc::clone(&self.newest.hasher), list })
     }
 }
 
@@ -121,40 +133,41 @@ impl UnifiedSnapshot {
     /// The places of the rows `rows` of `values`; `None` for those that are not there.
     fn find(&self, id: usize, values: &ArrayRef, rows: &[u32]) -> Step<Vec<Option<Place>>> {
         let (field, dictionary) = (self.schema.dictionary(id), &self.dictionaries[id]);
-        let mut places = Vec::with_capacity(rows.len());
-        let mut inner = |turn: usize, values: &ArrayRef, rows: &[u32]| self.find(field.inner()[turn], values, rows);
         if field.inner().is_empty() {
-            dictionary.find(&self.hasher, Wanted { values, rows }, |place| places.push(place))?;
-        } else if let Some(values) = stored(values, rows, field.values(), &mut inner)? {
-            let rows = all_rows(&values)?;
-            dictionary.find(&self.hasher, Wanted { values: &values, rows: &rows }, |place| places.push(place))?;
-        } else {
-            // An inner value is lacking. Which values it is in comes out when it is added.
-            places.resize(rows.len(), None);
+            return dictionary.find(&self.hasher, Wanted { values, rows });
         }
-        Ok(places)
+        let mut inner = |turn: usize, values: &ArrayRef, rows: &[u32]| self.find(field.inner()[turn], values, rows);
+        match stored(values, rows, field.values(), &mut inner)? {
+            Some(values) => dictionary.find(&self.hasher, Wanted { values: &values, rows: &all_rows(&values)? }),
+            // An inner value is lacking. Which values it is in comes out when it is added.
+            None => Ok(vec![None; rows.len()]),
+        }
     }
 
-    /// The places of the rows `rows` of `values`, which are added where they are not there.
-    fn add(&mut self, id: usize, values: &ArrayRef, rows: &[u32]) -> Step<Vec<Option<Place>>> {
+    /// The places of the rows `rows` of `values`, which are added where they are not there. They are none of the first
+    /// `others` values.
+    fn add(&mut self, id: usize, values: &ArrayRef, rows: &[u32], others: usize) -> Step<Vec<Place>> {
         let schema = Arc::clone(&self.schema);
         let field = schema.dictionary(id);
         if field.inner().is_empty() {
-            return self.add_to(id, field, Wanted { values, rows }).map_err(|error| error.at(field.path()));
+            let added = self.add_to(id, field, Wanted { values, rows }, others);
+            return added.map_err(|error| error.at(field.path()));
         }
-        let mut inner = |turn: usize, values: &ArrayRef, rows: &[u32]| self.add(field.inner()[turn], values, rows);
+        let mut inner = |turn: usize, values: &ArrayRef, rows: &[u32]| {
+            let places = self.add(field.inner()[turn], values, rows, 0)?;
+            Ok(places.into_iter().map(Some).collect())
+        };
         let values = stored(values, rows, field.values(), &mut inner).map_err(|error| error.at(field.path()))?;
         let values = values.expect("what is lacking is added");
         let rows = all_rows(&values)?;
-        self.add_to(id, field, Wanted { values: &values, rows: &rows }).map_err(|error| error.at(field.path()))
+        let added = self.add_to(id, field, Wanted { values: &values, rows: &rows }, others);
+        added.map_err(|error| error.at(field.path()))
     }
 
-    fn add_to(&mut self, id: usize, field: &DictionaryField, wanted: Wanted<'_>) -> Step<Vec<Option<Place>>> {
-        let mut places = Vec::with_capacity(wanted.rows.len());
+    fn add_to(&mut self, id: usize, field: &DictionaryField, wanted: Wanted<'_>, others: usize) -> Step<Vec<Place>> {
         let dictionary = Arc::make_mut(&mut self.dictionaries[id]);
-        let (data_type, limit) = (stored_type(field.values()), most_values(field.key()));
-        dictionary.add(&self.hasher, wanted, &data_type, limit, |place| places.push(Some(place)))?;
-        Ok(places)
+        let limits = Limits { data_type: stored_type(field.values()), length: most_values(field.key()) };
+        dictionary.add(&self.hasher, wanted, others, &limits)
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::Metadata;
-use ipc_core::{BatchEncoder, Dictionaries, Format, Ledger, Message, NewValues, Sending, Slice};
+use ipc_core::{Added, BatchEncoder, Dictionaries, Format, Ledger, Message, NewValues, Sending, Slice};
 use ipc_core::{StreamSchema, UnifiedDictionaries, UnifiedSnapshot, Updates};
 
 use crate::sync::{Mutex, Snapshot};
@@ -60,7 +60,7 @@ impl Basis {
             let encoded = encoder.encode_unified(batch, metadata, &unified.current())?;
             match encoded {
                 Ok(message) => return Ok(message),
-                Err(new) => unified.grow(&new)?,
+                Err(new) => encoder.learn(unified.grow(new)?),
             }
         }
     }
@@ -111,11 +111,11 @@ impl Unified {
     }
 
     /// Adds those of `new` that are not there by now.
-    fn grow(&self, new: &NewValues) -> ipc_core::Result<()> {
+    fn grow(&self, new: NewValues) -> ipc_core::Result<Added> {
         let mut newest = self.newest.lock();
-        newest.grow(new)?;
+        let added = newest.grow(new)?;
         // Under the same lock, so that no older one is published after a newer one.
         self.published.store(newest.snapshot().clone());
-        Ok(())
+        Ok(added)
     }
 }

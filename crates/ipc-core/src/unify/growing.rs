@@ -46,67 +46,71 @@ pub(crate) struct Wanted<'w> {
     pub(crate) rows: &'w [u32],
 }
 
+/// What a dictionary may hold.
+pub(crate) struct Limits {
+    /// Values of this type.
+    pub(crate) data_type: DataType,
+    /// So many.
+    pub(crate) length: u64,
+}
+
 impl Growing {
     /// How many values there are.
     pub(crate) fn len(&self) -> usize {
         self.length
     }
 
-    /// Looks up what is wanted; `found` is told the place of each, in order, or `None`.
-    pub(crate) fn find(&self, hasher: &RandomState, wanted: Wanted<'_>, mut found: impl FnMut(Option<Place>)) -> Step {
-        let known = self.cells()?;
+    /// Looks up what is wanted: the place of each, in order, or `None`.
+    pub(crate) fn find(&self, hasher: &RandomState, wanted: Wanted<'_>) -> Step<Vec<Option<Place>>> {
+        let known = self.cells(0)?;
         let cells = Cells::of(wanted.values)?;
-        let mut scratch = [Vec::new(), Vec::new()];
-        for &row in wanted.rows {
-            let [own, others] = &mut scratch;
-            let cell = cells.get(row.as_usize(), own)?;
-            found(self.place(&known, hasher.hash_one(cell), cell, others));
-        }
-        Ok(())
+        let [mut own, mut others] = [Vec::new(), Vec::new()];
+        let place = |row: &u32| {
+            let cell = cells.get(row.as_usize(), &mut own)?;
+            Ok(place_in(&known, hasher.hash_one(cell), cell, &mut others))
+        };
+        wanted.rows.iter().map(place).collect()
     }
 
-    /// Looks up what is wanted, and adds what is not there, as values of `data_type`. All or nothing: where the dictionary
-    /// would have more than `limit` values, it stays as it is.
+    /// Looks up what is wanted, which is none of the first `others` values, and adds what is not there. All or nothing:
+    /// where there would be too many values, the dictionary stays as it is.
     pub(crate) fn add(
         &mut self,
         hasher: &RandomState,
         wanted: Wanted<'_>,
-        data_type: &DataType,
-        limit: u64,
-        mut found: impl FnMut(Place),
-    ) -> Step {
-        let known = self.cells()?;
+        others: usize,
+        limits: &Limits,
+    ) -> Step<Vec<Place>> {
+        let known = self.cells(others)?;
         let cells = Cells::of(wanted.values)?;
         let mut new = Additions::default();
-        let mut scratch = [Vec::new(), Vec::new()];
-        for &row in wanted.rows {
-            let [own, others] = &mut scratch;
-            let cell = cells.get(row.as_usize(), own)?;
+        let [mut own, mut scratch] = [Vec::new(), Vec::new()];
+        let place = |row: &u32| {
+            let cell = cells.get(row.as_usize(), &mut own)?;
             let hash = hasher.hash_one(cell);
-            let place = match self.place(&known, hash, cell, others) {
-                Some(place) => place,
-                None => {
-                    let index = new.place(&cells, hash, cell, row, others);
-                    place(self.length + index).ok_or_else(|| overflow(self.length + index + 1, limit))?
-                }
-            };
-            found(place);
-        }
+            if let Some(place) = place_in(&known, hash, cell, &mut scratch) {
+                return Ok(place);
+            }
+            let id = self.length + new.index(&cells, hash, cell, *row, &mut scratch);
+            place_of(id).ok_or_else(|| overflow(id + 1, limits.length))
+        };
+        let places = wanted.rows.iter().map(place).collect::<Step<Vec<Place>>>()?;
         let count = self.length + new.rows.len();
-        if count as u64 > limit {
-            return Err(overflow(count, limit));
+        if count as u64 > limits.length {
+            return Err(overflow(count, limits.length));
         }
         if new.rows.is_empty() {
-            return Ok(());
+            return Ok(places);
         }
         drop(known);
         let mut no_inner = |_, _: &ArrayRef, _: &[u32]| unreachable!("inner dictionaries have become ids by now");
-        let values = stored(wanted.values, &new.rows, data_type, &mut no_inner)?;
+        let values = stored(wanted.values, &new.rows, &limits.data_type, &mut no_inner)?;
         let values = values.expect("without inner dictionaries nothing is lacking");
         let Additions { hashes, table, .. } = new;
         self.segments.push(Arc::new(Segment { start: self.length, values, hashes, table }));
         self.length = count;
-        self.join()
+        self.join()?;
+        Ok(places)
     }
 
     /// The values of these ids.
@@ -131,19 +135,11 @@ impl Growing {
         }
     }
 
-    fn cells(&self) -> Step<Vec<Cells<'_>>> {
-        self.segments.iter().map(|segment| Cells::of(segment.values.as_ref())).collect()
-    }
-
-    /// Where a value stands. `known` are the segments' values.
-    fn place(&self, known: &[Cells<'_>], hash: u64, cell: Cell<'_>, scratch: &mut Vec<u8>) -> Option<Place> {
-        self.segments.iter().zip(known).find_map(|(segment, values)| {
-            let index = segment.table.find(hash, |&index| {
-                let index = index.as_usize();
-                segment.hashes[index] == hash && values.get(index, scratch).is_ok_and(|known| known == cell)
-            })?;
-            place(segment.start + index.as_usize())
-        })
+    /// The segments that have values beyond the first `others`.
+    fn cells(&self, others: usize) -> Step<Vec<(&Segment, Cells<'_>)>> {
+        let is_wanted = |segment: &&Segment| segment.start + segment.values.len() > others;
+        let segments = self.segments.iter().map(Arc::as_ref).filter(is_wanted);
+        segments.map(|segment| Ok((segment, Cells::of(segment.values.as_ref())?))).collect()
     }
 
     /// Joins the last segments, as many as are due.
@@ -191,7 +187,7 @@ struct Additions {
 
 impl Additions {
     /// Where a value stands among the additions, which it joins if it is not there yet.
-    fn place(&mut self, cells: &Cells<'_>, hash: u64, cell: Cell<'_>, row: u32, scratch: &mut Vec<u8>) -> usize {
+    fn index(&mut self, cells: &Cells<'_>, hash: u64, cell: Cell<'_>, row: u32, scratch: &mut Vec<u8>) -> usize {
         let Self { rows, hashes, table } = self;
         let known = table.find(hash, |&index| {
             let index = index.as_usize();
@@ -209,8 +205,19 @@ impl Additions {
     }
 }
 
+/// Where a value stands in one of these segments.
+fn place_in(segments: &[(&Segment, Cells<'_>)], hash: u64, cell: Cell<'_>, scratch: &mut Vec<u8>) -> Option<Place> {
+    segments.iter().find_map(|(segment, values)| {
+        let index = segment.table.find(hash, |&index| {
+            let index = index.as_usize();
+            segment.hashes[index] == hash && values.get(index, scratch).is_ok_and(|known| known == cell)
+        })?;
+        place_of(segment.start + index.as_usize())
+    })
+}
+
 /// The place of an id, unless ids are exhausted.
-fn place(id: usize) -> Option<Place> {
+fn place_of(id: usize) -> Option<Place> {
     u32::try_from(id).ok().and_then(|id| Place::new(id.checked_add(1)?))
 }
 
@@ -225,13 +232,12 @@ mod tests {
 
     use super::*;
 
-    fn add(growing: &mut Growing, hasher: &RandomState, values: &[&str], limit: u64) -> Result<Vec<u32>, String> {
+    fn add(growing: &mut Growing, hasher: &RandomState, values: &[&str], length: u64) -> Result<Vec<u32>, String> {
         let array = StringArray::from(values.to_vec());
         let rows: Vec<u32> = (0..u32::try_from(values.len()).unwrap()).collect();
-        let mut ids = Vec::new();
-        let wanted = Wanted { values: &array, rows: &rows };
-        let added = growing.add(hasher, wanted, &DataType::Utf8, limit, |place| ids.push(place.get() - 1));
-        added.map(|()| ids).map_err(|error| error.to_string())
+        let limits = Limits { data_type: DataType::Utf8, length };
+        let places = growing.add(hasher, Wanted { values: &array, rows: &rows }, 0, &limits);
+        places.map(|all| all.iter().map(|place| place.get() - 1).collect()).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -17,7 +17,7 @@ use arrow_array::{AnyDictionaryArray, Array, ArrayRef, PrimitiveArray, downcast_
 use arrow_buffer::{ArrowNativeType, NullBuffer, ToByteSlice};
 
 use super::stored::row_number;
-use super::{New, NewValues, Place, UnifiedSnapshot};
+use super::{Added, New, NewValues, Place, UnifiedSnapshot};
 use crate::body::Body;
 use crate::clear;
 use crate::dictionary::is_same;
@@ -54,6 +54,19 @@ impl KeyMaps {
         }
         self.lacking.list.clear();
         self.unused = 0;
+    }
+
+    /// Notes where values are that have been added.
+    pub(crate) fn learn(&mut self, added: Added) {
+        if !self.hasher.as_ref().is_some_and(|hasher| Arc::ptr_eq(hasher, &added.hasher)) {
+            return;
+        }
+        for (New { id, values, rows, .. }, places) in added.list {
+            let maps = self.maps.get_mut(id).into_iter().flatten();
+            if let Some(map) = maps.into_iter().find(|map| Arc::ptr_eq(&map.values, &values)) {
+                rows.into_iter().zip(places).for_each(|(row, place)| map.learn(row.as_usize(), place));
+            }
+        }
     }
 
     /// What the batch that has been walked brings and is not known, if anything.
@@ -167,7 +180,8 @@ impl Unifying<'_> {
                 self.maps.unused += (map.places.len() - map.known) as u64;
             }
         } else {
-            self.maps.lacking.list.push(New { id, values: Arc::clone(array.values()), rows: lacking });
+            let (values, others) = (Arc::clone(array.values()), self.dictionaries.len(id));
+            self.maps.lacking.list.push(New { id, values, rows: lacking, others });
             // What is made from here on is thrown away: no need to compress it.
             body.forget_codec();
         }
@@ -314,8 +328,7 @@ impl KeyMap {
     }
 
     fn learn(&mut self, key: usize, place: Place) {
-        self.places[key] = Some(place);
-        self.known += 1;
+        self.known += usize::from(self.places[key].replace(place).is_none());
         self.top = self.top.max(place.get().as_usize());
         let is_same =
             |key: usize| self.places.get(key).copied().flatten().is_some_and(|p| p.get().as_usize() == key + 1);
