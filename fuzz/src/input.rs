@@ -62,7 +62,8 @@ pub fn options(u: &mut Unstructured<'_>) -> Result<Options> {
 /// What goes together with everything.
 fn switches(u: &mut Unstructured<'_>) -> Result<OptionsBuilder> {
     let alignment = *u.choose(&[Alignment::A64, Alignment::A32, Alignment::A16, Alignment::A8])?;
-    let dictionaries = *u.choose(&[DictionaryHandling::Resend, DictionaryHandling::Delta])?;
+    let dictionaries =
+        *u.choose(&[DictionaryHandling::Resend, DictionaryHandling::Delta, DictionaryHandling::Unify])?;
     let validation = *u.choose(&[Validation::Layout, Validation::Full])?;
     Ok(Options::builder()
         .alignment(alignment)

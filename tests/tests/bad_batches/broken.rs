@@ -11,7 +11,8 @@ use arrow_array::{
 };
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, RunEndBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, FieldRef, Fields, UnionFields};
-use ipc_core::{Error, Validation};
+use ipc_core::DictionaryHandling::Unify;
+use ipc_core::{Error, Options, Validation};
 
 use crate::wraps::{WRAPS, batch, in_dictionary};
 use crate::writers::{clearing, options, refusal};
@@ -88,6 +89,30 @@ fn a_dictionary_that_contradicts_itself_is_refused_before_it_is_sent_or_compared
             case.judge(refusal(&good, 0, &bad, &options(validation)), "c", looks);
             if case.depth <= Indices {
                 case.judge(refusal(&good, 1, &bad, &options(validation)), "c", looks);
+            }
+        }
+    }
+}
+
+/// Values that are unified are copied by their offsets, those of nulls too.
+#[test]
+fn a_dictionary_that_contradicts_itself_is_refused_before_it_is_unified() {
+    let null_at = |row| Some(NullBuffer::from((0..3).map(|at| at != row).collect::<Vec<_>>()));
+    let below_a_null = case("an offset far off below a null", Indices, strings([0, 2, 4, 6], SIX, null_at(0)), {
+        strings([i32::MIN, 2, 4, 6], SIX, null_at(0))
+    });
+    let cases = cases().into_iter().filter(|case| !matches!(case.good.data_type(), DataType::Dictionary(..)));
+    for case in cases.chain([below_a_null]) {
+        let wrapped = |array: &ArrayRef| batch(in_dictionary(Arc::clone(array)), true);
+        let (good, bad) = (wrapped(&case.good), wrapped(&case.bad));
+        for (validation, looks) in [(Validation::Layout, Indices), (Validation::Full, Content)] {
+            let options = Options::builder().validation(validation).dictionaries(Unify).staging(false).build().unwrap();
+            let Case { what, depth, .. } = &case;
+            match refusal(&good, 0, &bad, &options) {
+                // What is copied and compared is looked at more closely than what is sent as it is.
+                Some(Error::InvalidArray { path, .. }) => assert!(path.starts_with('c'), "{what}: {path}"),
+                None => assert!(*depth > looks, "{what}: written"),
+                Some(error) => panic!("{what}: {error:?}"),
             }
         }
     }

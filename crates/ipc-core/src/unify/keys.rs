@@ -15,6 +15,7 @@ use ahash::RandomState;
 use arrow_array::types::ArrowPrimitiveType;
 use arrow_array::{AnyDictionaryArray, Array, ArrayRef, PrimitiveArray, downcast_integer_array};
 use arrow_buffer::{ArrowNativeType, NullBuffer, ToByteSlice};
+use arrow_schema::DataType;
 
 use super::stored::row_number;
 use super::{Added, New, NewValues, Place, UnifiedSnapshot};
@@ -386,7 +387,10 @@ impl Lookup<'_> {
         let rows = 0..values.len();
         match self.options.validation {
             Validation::Full => validate::dictionary(values, &rows, Checks::full(self.options)),
-            Validation::Layout if values.data_type().is_nested() => {
+            // To arrow, runs of flat values are as flat as these.
+            Validation::Layout
+                if values.data_type().is_nested() || matches!(values.data_type(), DataType::RunEndEncoded(..)) =>
+            {
                 validate::dictionary(values, &rows, Checks::Indices)?;
                 validate::dictionary(values, &rows, Checks::Nulls)
             }

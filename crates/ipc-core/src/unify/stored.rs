@@ -21,6 +21,7 @@ use arrow_schema::{ArrowError, DataType, Field, Fields, UnionFields};
 use super::Place;
 use crate::error::{Error, Step};
 use crate::schema::children;
+use crate::validate::{self, Checks};
 
 /// What gives the places of an inner dictionary's values: the dictionary by its turn, its values, and the rows asked for,
 /// each once. A place is `None` where the unified dictionary does not have the value.
@@ -40,6 +41,8 @@ pub(crate) fn stored(
     while let Some(&first) = rest.first() {
         let length = rest.iter().zip(first..).take_while(|(row, expected)| *row == expected).count();
         let start = first.as_usize();
+        // What is copied by its offsets is followed below nulls too, whose bytes nobody has looked up.
+        validate::dictionary(values, &(start..start + length), Checks::Indices)?;
         selected.try_extend(0, start, start + length).map_err(|error| refused(&error))?;
         rest = &rest[length..];
     }
