@@ -315,4 +315,32 @@ mod tests {
         let error = Error::invalid("a", "b").within("price").within("item").within("orders");
         assert_eq!(error.to_string(), "invalid array in column `orders.item.price`: expected a, found b");
     }
+
+    #[test]
+    fn arrow_is_told_the_kind_of_error_and_all_of_its_text() {
+        use arrow_schema::ArrowError;
+
+        let (path, expected, found) = ("c".to_owned(), "a".to_owned(), "b".to_owned());
+        let mismatch = Error::SchemaMismatch { path, expected, found };
+        let text = mismatch.to_string();
+        assert!(matches!(ArrowError::from(mismatch), ArrowError::SchemaError(told) if told == text));
+        let invalid = Error::from(Error::invalid("a", "b"));
+        assert!(
+            matches!(ArrowError::from(invalid), ArrowError::InvalidArgumentError(told) if told.contains("found b"))
+        );
+        let io = Error::Io(io::ErrorKind::StorageFull.into());
+        assert!(
+            matches!(ArrowError::from(io), ArrowError::IoError(_, source) if source.kind() == io::ErrorKind::StorageFull)
+        );
+        assert!(matches!(ArrowError::from(Error::Closed), ArrowError::ExternalError(_)));
+    }
+
+    #[test]
+    fn a_failed_step_gives_back_what_it_consumed_and_says_why() {
+        let source = Arc::new(io::Error::from(io::ErrorKind::StorageFull));
+        let failed = Failed::new(Error::Poisoned { offset: 8, lost: 0, source }, 7);
+        assert_eq!(failed.to_string(), failed.error().to_string());
+        assert!(std::error::Error::source(&failed).is_some() && format!("{failed:?}").contains("Poisoned"));
+        assert_eq!(failed.into_inner(), 7);
+    }
 }

@@ -405,6 +405,25 @@ mod tests {
     }
 
     #[test]
+    fn options_say_what_was_chosen() {
+        let options = Options::builder()
+            .compression(Compression::None)
+            .alignment(Alignment::A16)
+            .metadata_version(MetadataVersion::V4)
+            .dictionaries(DictionaryHandling::Delta)
+            .validation(Validation::Full)
+            .max_nesting(7)
+            .build()
+            .unwrap();
+        assert_eq!((options.compression(), options.alignment()), (Compression::None, Alignment::A16));
+        assert_eq!((options.metadata_version(), options.max_nesting()), (MetadataVersion::V4, 7));
+        assert_eq!((options.dictionaries(), options.validation()), (DictionaryHandling::Delta, Validation::Full));
+        for alignment in [Alignment::A8, Alignment::A16, Alignment::A32, Alignment::A64] {
+            assert_eq!(Alignment::try_from(alignment.bytes()).unwrap(), alignment);
+        }
+    }
+
+    #[test]
     fn contradictions_are_refused_when_built() {
         let refused = [
             Options::builder().compression(Compression::Zstd(0)),
