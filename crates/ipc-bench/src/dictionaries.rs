@@ -2,6 +2,7 @@
 //!
 //! Producers have dictionaries of their own: the same words, each in another order. Their batches are written in turn.
 
+use std::io::BufWriter;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,34 +21,28 @@ use crate::sinks::{Counting, Rewinding};
 
 /// How many producers take turns.
 const PRODUCERS: usize = 4;
-/// Rows of their batches, and words in their dictionaries.
+/// Rows of their batches.
 const ROWS: usize = 8192;
-const WORDS: usize = 10_000;
+/// Words in their dictionaries: few, of which it is the rows that matter, and many, which take more bytes than the rows.
+const FEW: usize = 1000;
+const MANY: usize = 20_000;
 
 /// Measures them.
 pub fn run(bench: &mut Bench) {
-    let name = "5 columns x 8k rows, 2 of them dictionaries of 4 producers";
+    let name = "5 columns x 8k rows, 2 of them dictionaries of 1,000 by 4 producers";
     let line = |case: String, peer: &str, target| Line::new(case, Metric::Time, peer).at_least(target);
-    let (own, one) = (producers(true), producers(false));
+    let (own, one) = (producers(FEW, true), producers(FEW, false));
 
     let steady = line(format!("{name}, file"), "one dictionary", 0.8);
     let folder = bench.folder().to_owned();
     let unified = || in_turn(&own, DictionaryHandling::Unify, &folder);
     bench.compare(steady, unified(), in_turn(&one, DictionaryHandling::Resend, &folder));
 
-    let resent = line(format!("{name}, no I/O, stream"), "StreamWriter", 3.0);
-    let mut peer = StreamWriter::try_new(Counting::default(), &own[0].schema()).expect("counting never fails");
-    let mut turns = own.iter().cycle();
-    let mut ours = Encoder::stream(Counting::default())
-        .with_options(unify(Compression::None))
-        .start(own[0].schema())
-        .expect("counting never fails");
-    let mut our_turns = own.iter().cycle();
-    bench.compare(
-        resent,
-        |times| our_turns.by_ref().take(times).for_each(|batch| _ = ours.write(batch).expect("counting never fails")),
-        |times| turns.by_ref().take(times).for_each(|batch| peer.write(batch).expect("counting never fails")),
-    );
+    let resent = line("the same with dictionaries of 20,000, file, stream".into(), "StreamWriter + BufWriter", 3.0);
+    if bench.wants(&resent) {
+        let own = producers(MANY, true);
+        bench.compare(resent, stream_in_turn(&own, &folder), resent_in_turn(&own, &folder));
+    }
 
     for (codec, compression) in [("raw", Compression::None), ("lz4", Compression::Lz4)] {
         let two = line(format!("{name}, {codec}, no I/O, 2 threads"), "1 thread", 1.6);
@@ -71,17 +66,17 @@ fn unify(compression: Compression) -> Options {
     options.build().expect("these go together")
 }
 
-/// One batch of each producer, with dictionaries of its own or the same for all.
-fn producers(own: bool) -> Vec<RecordBatch> {
+/// One batch of each producer, with dictionaries of `count` words, of its own or the same for all.
+fn producers(count: usize, own: bool) -> Vec<RecordBatch> {
     let words: Vec<ArrayRef> = (0..PRODUCERS)
         .map(|producer| {
             let step = if own { [7, 11, 13, 17][producer] } else { 1 };
-            let words = (0..WORDS).map(|word| format!("the word {:06}", word * step % WORDS));
+            let words = (0..count).map(|word| format!("the word {:06}", word * step % count));
             Arc::new(StringArray::from_iter_values(words)) as ArrayRef
         })
         .collect();
     let column = |producer: usize, salt: usize| {
-        let keys = (0..ROWS).map(|row| number((row * 31 + salt * row / 5 + producer) % WORDS));
+        let keys = (0..ROWS).map(|row| number((row * 31 + salt * row / 5 + producer) % count));
         let values = if own { &words[producer] } else { &words[0] };
         let array = DictionaryArray::<Int32Type>::new(Int32Array::from_iter_values(keys), Arc::clone(values));
         Arc::new(array) as ArrayRef
@@ -108,6 +103,21 @@ fn in_turn(batches: &[RecordBatch], handling: DictionaryHandling, folder: &Path)
     let mut encoder = encoder.start(batches[0].schema()).expect("the disk has room");
     let mut turns = batches.iter().cycle();
     move |times| turns.by_ref().take(times).for_each(|batch| _ = encoder.write(batch).expect("the disk has room"))
+}
+
+fn stream_in_turn(batches: &[RecordBatch], folder: &Path) -> impl FnMut(usize) {
+    let encoder = Encoder::stream(Rewinding::new(folder)).with_options(unify(Compression::None));
+    let mut encoder = encoder.start(batches[0].schema()).expect("the disk has room");
+    let mut turns = batches.iter().cycle();
+    move |times| turns.by_ref().take(times).for_each(|batch| _ = encoder.write(batch).expect("the disk has room"))
+}
+
+/// The peer, which sends dictionaries again wherever they change.
+fn resent_in_turn(batches: &[RecordBatch], folder: &Path) -> impl FnMut(usize) {
+    let sink = BufWriter::with_capacity(256 << 10, Rewinding::new(folder));
+    let mut writer = StreamWriter::try_new(sink, &batches[0].schema()).expect("the disk has room");
+    let mut turns = batches.iter().cycle();
+    move |times| turns.by_ref().take(times).for_each(|batch| writer.write(batch).expect("the disk has room"))
 }
 
 /// So many threads, each of which writes its share of the batches, those of one producer.
@@ -179,10 +189,11 @@ mod tests {
 
     #[test]
     fn every_line_runs_and_the_producers_differ_in_their_dictionaries_only() {
-        let mut bench = Bench::new(Effort::Smoke, vec!["4 producers".into()], &std::env::temp_dir());
+        let mut bench =
+            Bench::new(Effort::Smoke, vec!["4 producers".into(), "of 20,000".into()], &std::env::temp_dir());
         run(&mut bench);
         assert_eq!(bench.figures().len(), 4);
-        let [own, one] = [true, false].map(producers);
+        let [own, one] = [true, false].map(|own| producers(FEW, own));
         assert_ne!(own[0].column(3), own[1].column(3));
         assert_eq!(own[0].column(2), own[1].column(2));
         assert_eq!(own[0].schema(), one[3].schema());
