@@ -252,6 +252,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_there_is_shared_and_not_copied() {
+        let (mut growing, hasher) = (Growing::default(), RandomState::new());
+        add(&mut growing, &hasher, &["a", "b", "c", "d"], 9).unwrap();
+        let before = growing.clone();
+        add(&mut growing, &hasher, &["e", "a", "f"], 9).unwrap();
+        assert_eq!(growing.segments.len(), 2);
+        assert!(Arc::ptr_eq(&before.segments[0], &growing.segments[0]));
+    }
+
+    #[test]
     fn what_would_be_too_much_changes_nothing() {
         let (mut growing, hasher) = (Growing::default(), RandomState::new());
         add(&mut growing, &hasher, &["a", "b"], 3).unwrap();
