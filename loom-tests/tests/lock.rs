@@ -152,6 +152,27 @@ fn bounded_handoff() {
 }
 
 #[test]
+fn handed_over_on_the_way() {
+    explore("a waiter that was woken, and overtaken before it came", |coverage| {
+        let before = model::parks();
+        let lock = Arc::new(Lock::new(0));
+        let guard = lock.lock().unwrap();
+        let waiter = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || take(&lock))
+        };
+        thread::yield_now();
+        let is_asleep = model::parks() > before;
+        drop(guard);
+        // Comes back again and again, while the waiter may not get to run. The second look ends the patience of a model.
+        add(&lock, 3);
+        let (seen, parks) = waiter.join().unwrap();
+        assert!(!is_asleep || seen <= 1, "overtaken {seen} times");
+        coverage.met_if(is_asleep && seen == 1 && parks == 1);
+    });
+}
+
+#[test]
 fn bounded_handoff_in_order() {
     explore("a waiter that was overtaken, and then handed the lock while another slept", |coverage| {
         let lock = Arc::new(Lock::new(0));

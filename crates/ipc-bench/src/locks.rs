@@ -6,7 +6,7 @@
 //! - Waits: 16 threads, far more than most machines have cores, with sections as long as the write of a large batch. A
 //!   lock that lets anybody barge in starves somebody here; one that strictly queues loses its throughput above. The
 //!   longest wait is compared with what the lock's patience allows: each of those in front of a waiter has the lock for
-//!   one span of patience and the section in which that ends, and then it is handed on.
+//!   twice the patience and the section in which that ends, and then it is handed on.
 //!
 //! Sections are counted work, not watched time: a look at the clock takes as long as the shortest of them.
 
@@ -51,7 +51,7 @@ impl Case {
     /// How long a waiter waits at most, while every thread runs that has the lock.
     fn longest_wait(&self) -> Duration {
         let others = u32::try_from(self.threads - 1).expect("threads are few");
-        others * (PATIENCE + 2 * self.section)
+        others * (2 * PATIENCE + self.section)
     }
 }
 

@@ -2,8 +2,12 @@
 //!
 //! It differs from `std`'s mutex in three things. It can be *ended* by its holder, and then every waiter returns at
 //! once, refused, without taking its turn. It is *fair in the long run*: whoever comes first may take it (barging, which
-//! keeps throughput when threads outnumber cores), but every half millisecond an unlock hands it to the head of the
-//! queue. And a thread that asks for it while it holds it is told so instead of waiting for itself.
+//! keeps throughput when threads outnumber cores), but after half a millisecond of that an unlock hands it to the one that
+//! has waited longest, be it asleep, or awake and not scheduled yet. And a thread that asks for it while it holds it is
+//! told so instead of waiting for itself.
+//!
+//! So a waiter that comes to the head of the queue is overtaken for a millisecond at most, twice the patience, and for the
+//! section in which that ends.
 //!
 //! # States
 //!
@@ -15,7 +19,8 @@
 //!    0       0        0      0     0       0     free; nobody waits
 //!    t       0        0      0     0       0     held; nobody sleeps (some may spin)
 //!    t       0        0      0     0       1     held; the queue is not empty: unlock wakes its head
-//!   0/t      0        0      0     1      0/1    a waiter has been woken and has not tried yet: unlock wakes no other
+//!   0/t      0        0      0     1      0/1    a waiter has been woken and has not tried yet: unlock wakes no other,
+//!                                                and hands it the lock once it has been overtaken for too long
 //!    t       0        0      1     0       1     the head has waited too long: the next unlock hands it the lock
 //!    0       0        1      0     0       0     closed, for ever
 //!    0       1        0      0     0       0     poisoned, until somebody revives it: then held by them
@@ -27,6 +32,8 @@
 //! - `PARKED` without `WAKING` implies an owner: somebody will unlock and see the queue. A waiter enters the queue only
 //!   while it sees the lock held, and a woken one clears `WAKING` by taking the lock or by going back to the queue.
 //! - While there is an owner, the word changes only under the queue's mutex, or by the owner's unlock.
+//! - `WAKING` is set exactly while the waiter that the queue has noted as woken is on its way. When it gets there it may
+//!   find that it is the owner.
 //! - A hand-off puts the new owner in the old one's place: the lock is never free between the two, and nobody can barge.
 //! - A waiter that was woken before the lock was poisoned may come back after it was revived, and clear a `WAKING` that is
 //!   another's. Then two are awake where one would do; the lock has an owner at that moment, who will see the queue. If
@@ -43,6 +50,7 @@
 //! | unlock, nobody waits | `lock` at once | `mutex_2x1` | `unlock-relaxed`, `take-relaxed` |
 //! | unlock, one is awake | the look of a spinner | `mutex_3` | `unlock-with-one-awake-relaxed`, `take-after-looking-relaxed` |
 //! | unlock that wakes one | the look of a spinner | `mutex_3` | `unlock-and-wake-relaxed`, `take-after-looking-relaxed` |
+//! | a hand-over to one that is awake | the look of a spinner at its own lock | `handed_over_on_the_way` | `handed-over-awake-relaxed`, `found-own-relaxed` |
 //! | a waiter's signal: hand-over, end | the waiter's look at it | `spurious_wakeup` | `signal-relaxed`, `signal-read-relaxed` |
 //! | the end | `ended` | `what_was_written_before_the_end_is_seen_after_it` | `end-relaxed`, `end-read-relaxed` |
 //! | the end by poison | `revive` | `revived_by_another` | `poison-relaxed`, `revive-relaxed` |
@@ -58,8 +66,8 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use crate::sync::{
-    Acquire, AtomicU8, AtomicUsize, Mutex, Parker, Patience, Relaxed, Release, SPINS, TOKEN_UNIT, UnsafeCell, Waker,
-    panicking, spin_loop, thread_token,
+    Acquire, AtomicU8, AtomicUsize, Backoff, Mutex, Parker, Patience, Relaxed, Release, TOKEN_UNIT, UnsafeCell, Waker,
+    panicking, thread_token,
 };
 
 /// The queue is not empty.
@@ -84,6 +92,8 @@ const _: () = assert!((TOKEN_UNIT - 1) & OWNER == 0, "tokens leave the flags' bi
 pub struct Lock<T> {
     state: CachePadded<AtomicUsize>,
     queue: Mutex<Queue>,
+    /// How often the waiter that was woken last has been overtaken since. The owner's, like the value.
+    overtaken: UnsafeCell<u32>,
     value: UnsafeCell<T>,
 }
 
@@ -108,7 +118,8 @@ impl<T> Lock<T> {
     pub fn new(value: T) -> Self {
         Self {
             state: CachePadded::new(AtomicUsize::new(0)),
-            queue: Mutex::new(Queue { waiters: VecDeque::new(), patience: Patience::new() }),
+            queue: Mutex::new(Queue { waiters: VecDeque::new(), woken: None, patience: Patience::new() }),
+            overtaken: UnsafeCell::new(0),
             value: UnsafeCell::new(value),
         }
     }
@@ -194,7 +205,7 @@ impl<T> Lock<T> {
 
     /// Tries to take the lock for a while. Gives up early where others sleep already.
     fn spin(&self, woken: usize) -> Result<bool, Refused> {
-        let mut spins = SPINS;
+        let mut backoff = Backoff::new();
         loop {
             let state = self.state.load(Relaxed);
             if state & ENDED != 0 {
@@ -203,29 +214,34 @@ impl<T> Lock<T> {
                     None => continue, // revived meanwhile
                 }
             }
+            if woken != 0 && state & OWNER == thread_token() {
+                // Handed over on the way here.
+                // Acquire: pairs with the Release of the thread that did.
+                self.state.load(Acquire);
+                return Ok(true);
+            }
             if state & OWNER == 0 {
                 let taken = (state | thread_token()) & !woken;
                 // Acquire: pairs with the Release of the unlock before.
                 if self.state.compare_exchange_weak(state, taken, Acquire, Relaxed).is_ok() {
                     return Ok(true);
                 }
-            } else if spins == 0 || (state & PARKED != 0 && woken == 0) {
+            } else if backoff.is_over() || (state & PARKED != 0 && woken == 0) {
                 return Ok(false);
             } else {
-                spins -= 1;
-                spin_loop();
+                backoff.wait();
             }
         }
     }
 
-    /// Enters the queue, unless the lock is not held by now: then nobody would come to wake this thread. A waiter that was
-    /// woken in vain goes back to the head.
+    /// Enters the queue, unless the lock is not held by now, or is this thread's own: then nobody would come to wake it. A
+    /// waiter that was woken in vain goes back to the head.
     fn enqueue(&self, waiter: &Arc<Waiter>, woken: usize) -> bool {
         let mut queue = self.queue.lock();
         let due = if woken != 0 && queue.patience.has_ended() { DUE } else { 0 };
         let mut state = self.state.load(Relaxed);
         loop {
-            if state & OWNER == 0 {
+            if state & OWNER == 0 || state & OWNER == thread_token() {
                 return false;
             }
             match self.state.compare_exchange_weak(state, (state | PARKED | due) & !woken, Relaxed, Relaxed) {
@@ -253,8 +269,10 @@ impl<T> Lock<T> {
     #[cold]
     fn unlock_slow(&self) {
         let mut state = self.state.load(Relaxed);
-        while state & PARKED == 0 || state & WAKING != 0 {
-            // Nobody to wake, or somebody is awake already.
+        let overtakes_long = state & WAKING != 0 && self.overtake();
+        // Nobody to wake, or somebody is awake already.
+        let needs_nothing = |state| if state & WAKING == 0 { state & PARKED == 0 } else { !overtakes_long };
+        while needs_nothing(state) {
             // Release: pairs with the Acquire of whoever takes the lock next.
             match self.state.compare_exchange_weak(state, state & !OWNER, Release, Relaxed) {
                 Ok(_) => return,
@@ -262,20 +280,44 @@ impl<T> Lock<T> {
             }
         }
         let mut queue = self.queue.lock();
+        // Nobody but this thread can change the word now: it holds the lock, and the queue's mutex.
+        let state = self.state.load(Relaxed);
+        let is_due = state & DUE != 0 || queue.patience.has_ended();
+        if is_due {
+            queue.patience.renew();
+        }
+        if state & WAKING != 0 {
+            let woken = queue.woken.as_ref().expect("WAKING is set only while a waiter is on its way");
+            let owner = if is_due { woken.token | state & PARKED } else { state & !OWNER };
+            // Release: pairs with the Acquire of that waiter, or of whoever takes the lock next.
+            self.state.store(owner, Release);
+            return;
+        }
         let head = queue.waiters.pop_front().expect("PARKED is set only while the queue is not empty");
         let parked = if queue.waiters.is_empty() { 0 } else { PARKED };
-        // Nobody but this thread can change the word now: it holds the lock, and the queue's mutex.
-        if state & DUE != 0 || queue.patience.has_ended() {
-            queue.patience.renew();
+        if is_due {
             self.state.store(head.token | parked, Relaxed);
             drop(queue);
             head.signal(HANDED_OVER);
         } else {
+            queue.woken = Some(Arc::clone(&head));
+            // SAFETY: this thread is the owner.
+            self.overtaken.with_mut(|overtaken| unsafe { *overtaken = 0 });
             // Release: pairs with the Acquire of whoever takes the lock next.
             self.state.store(WAKING | parked, Release);
             drop(queue);
             head.signal(WOKEN);
         }
+    }
+
+    /// Notes that the waiter that was woken last is being overtaken by this thread, the owner. Whether it is time to look at
+    /// the clock: at each power of two, so that short sections do not pay for it, and patience is at most doubled.
+    fn overtake(&self) -> bool {
+        // SAFETY: this thread is the owner.
+        self.overtaken.with_mut(|overtaken| unsafe {
+            *overtaken = (*overtaken).wrapping_add(1);
+            (*overtaken).is_power_of_two()
+        })
     }
 
     /// Ends the lock and sends every waiter away.
@@ -343,6 +385,8 @@ impl<T> Drop for Guard<'_, T> {
 #[derive(Debug)]
 struct Queue {
     waiters: VecDeque<Arc<Waiter>>,
+    /// The one that was woken last.
+    woken: Option<Arc<Waiter>>,
     patience: Patience,
 }
 

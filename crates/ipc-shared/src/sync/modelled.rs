@@ -17,9 +17,24 @@ use super::{Acquire, Release};
 pub(crate) type AtomicU8 = checker::sync::atomic::AtomicU8;
 pub(crate) type AtomicUsize = checker::sync::atomic::AtomicUsize;
 
-/// Never called, since nothing spins in a model.
-pub(crate) fn spin_loop() {
-    checker::hint::spin_loop();
+/// Over at once: each look of a thread that spins is a branch to explore.
+#[derive(Debug)]
+pub(crate) struct Backoff;
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    #[expect(clippy::unused_self, reason = "the real one counts")]
+    pub(crate) fn is_over(&self) -> bool {
+        true
+    }
+
+    #[expect(clippy::unused_self, reason = "the real one counts")]
+    pub(crate) fn wait(&mut self) {
+        unreachable!("it is over before it begins");
+    }
 }
 
 /// What a model may set and ask.
@@ -317,9 +332,6 @@ pub(crate) const TOKEN_UNIT: usize = 32;
 pub(crate) fn thread_token() -> usize {
     TOKEN.with(|token| *token)
 }
-
-/// Each spin is a branch to explore: none.
-pub(crate) const SPINS: u32 = 0;
 
 /// How many cores there are.
 pub(crate) fn cores() -> usize {

@@ -10,10 +10,31 @@ use arc_swap::ArcSwap;
 pub(crate) type AtomicU8 = std::sync::atomic::AtomicU8;
 pub(crate) type AtomicUsize = std::sync::atomic::AtomicUsize;
 
-/// Tells the processor that this thread is about to look again.
-#[inline]
-pub(crate) fn spin_loop() {
-    std::hint::spin_loop();
+/// How a thread that wants a lock waits between two looks, before it sleeps: longer each time, so that those who look do
+/// not keep the word from those who change it.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    /// How many hints to the processor the next wait is.
+    hints: u32,
+}
+
+impl Backoff {
+    /// Waits of 1, 2, 4, and so on to so many hints: some microseconds.
+    const LONGEST: u32 = 64;
+
+    pub(crate) fn new() -> Self {
+        Self { hints: 1 }
+    }
+
+    /// Whether it has waited long enough.
+    pub(crate) fn is_over(&self) -> bool {
+        self.hints > Self::LONGEST
+    }
+
+    pub(crate) fn wait(&mut self) {
+        (0..self.hints).for_each(|_| std::hint::spin_loop());
+        self.hints *= 2;
+    }
 }
 
 /// Whether this thread is unwinding from a panic.
@@ -139,9 +160,6 @@ pub(crate) fn thread_token() -> usize {
 
 /// Counts for the models what the interface does not show.
 pub(crate) fn note_replan() {}
-
-/// How often a thread looks again before it sleeps.
-pub(crate) const SPINS: u32 = 100;
 
 /// How many cores there are.
 pub(crate) fn cores() -> usize {
