@@ -8,7 +8,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Int32Array, RecordBatch, new_empty_array};
+use arrow_array::{Array, ArrayRef, Int32Array, ListArray, RecordBatch, StringArray, new_empty_array};
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use ipc_core::{Alignment, Compression, Encoder, Error, MetadataVersion, Options};
 use ipc_tests::read;
@@ -105,6 +106,28 @@ fn a_first_batch_that_is_refused_leaves_the_encoder_unstarted() {
     let (encoder, _) = encoder.start_with(&good).unwrap();
     let stream = encoder.close().unwrap().into_inner();
     assert_same_batches(&[good], &read::stream(&stream).unwrap().batches);
+}
+
+#[test]
+fn a_column_of_another_type_than_its_field_is_refused() {
+    let child = Arc::new(field("b", DataType::Int32));
+    let fields = vec![field("a", DataType::Int32), field("list", DataType::List(Arc::clone(&child)))];
+    let number: ArrayRef = Arc::new(Int32Array::from(vec![1]));
+    let list = || ListArray::new(Arc::clone(&child), OffsetBuffer::from_lengths([1]), Arc::clone(&number), None);
+    let good = RecordBatch::try_new(schema(fields.clone()), vec![Arc::clone(&number), Arc::new(list())]).unwrap();
+    for clear_nulls in [false, true] {
+        let options = Options::builder().clear_nulls(clear_nulls).build().unwrap();
+        let encoder = Encoder::stream(Vec::new()).with_options(options);
+        let mut encoder = encoder.start(good.schema()).unwrap();
+        for other in [Arc::new(StringArray::from(vec!["1"])) as ArrayRef, Arc::new(list())] {
+            let bad = unchecked(schema(fields.clone()), vec![other, Arc::clone(good.column(1))], 1);
+            let error = encoder.write(&bad).unwrap_err();
+            assert!(matches!(&error, Error::InvalidArray { path, .. } if path == "a"), "{error:?}");
+        }
+        encoder.write(&good).unwrap();
+        let stream = encoder.close().unwrap().into_inner();
+        assert_same_batches(std::slice::from_ref(&good), &read::stream(&stream).unwrap().batches);
+    }
 }
 
 #[test]

@@ -374,7 +374,8 @@ fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Step {
     } else {
         for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
             let node = body.nodes();
-            walk(body, column.as_ref(), 0..batch.num_rows()).map_err(|e| e.within(field.name()))?;
+            let rows = 0..batch.num_rows();
+            walk(body, field.data_type(), column.as_ref(), rows).map_err(|e| e.within(field.name()))?;
             body.suspect(field, node);
         }
     }
@@ -391,7 +392,7 @@ fn values_of<'a>(body: &mut Body<'_, 'a>, values: &'a dyn Array, rows: Range<usi
     if body.options.clear_nulls {
         clear::array(body, values, rows.clone(), &Visible::ALL)?;
     } else {
-        walk(body, values, rows.clone())?;
+        walk(body, values.data_type(), values, rows.clone())?;
     }
     if body.has_suspects() { validate::dictionary(values, &rows, Checks::Nulls) } else { Ok(()) }
 }

@@ -37,6 +37,9 @@ use crate::walk;
 /// Appends the columns of a batch.
 pub(crate) fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Step {
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        if !column.data_type().equals_datatype(field.data_type()) {
+            return Err(walk::other_type(column.data_type()).within(field.name()));
+        }
         let node = body.nodes();
         array(body, column.as_ref(), 0..batch.num_rows(), &Visible::ALL).map_err(|e| e.within(field.name()))?;
         body.suspect(field, node);
@@ -52,7 +55,7 @@ pub(crate) fn array<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Ran
     }
     let seen = visible.but_nulls(array.nulls(), &rows);
     match array.data_type() {
-        DataType::Null => return walk::walk(body, array, rows),
+        DataType::Null => return walk::walk(body, array.data_type(), array, rows),
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
             // Where there are no values, rows are null, and have to stay so even if nobody can see them.
@@ -64,7 +67,9 @@ pub(crate) fn array<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Ran
         }
         // These have no validity of their own.
         DataType::Union(..) | DataType::RunEndEncoded(..) => {}
-        flat if seen.is_all() && !flat.is_nested() && !is_view(flat) => return walk::walk(body, array, rows),
+        flat if seen.is_all() && !flat.is_nested() && !is_view(flat) => {
+            return walk::walk(body, array.data_type(), array, rows);
+        }
         _ => validity(body, array.nulls(), &rows, visible, &seen)?,
     }
     own(body, array, &rows, &seen)?;

@@ -169,8 +169,9 @@ impl Updates {
     }
 
     /// Those that readers still do not have.
+    #[inline]
     pub(crate) fn due(mut self, sent: &Dictionaries) -> Self {
-        if self.version != sent.version {
+        if self.version != sent.version && !self.list.is_empty() {
             self.list.retain(|update| !sent.has(update));
         }
         self

@@ -154,7 +154,8 @@ impl Outlet {
         if !self.stage.is_empty() {
             slices.push(IoSlice::new(&self.stage));
         }
-        pieces.for_each(|piece| slices.push(IoSlice::new(piece)));
+        #[expect(clippy::redundant_closure, reason = "the closure's slices live shorter than the function's would")]
+        slices.extend(pieces.map(|piece| IoSlice::new(piece)));
         self.condition = Condition::Writing;
         let written = write_all_vectored(sink, &mut slices, length);
         self.slices = recycle(slices);

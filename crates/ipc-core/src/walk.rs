@@ -12,7 +12,9 @@ use std::ops::Range;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ByteArrayType, ByteViewType, RunEndIndexType};
 use arrow_array::{
-    AnyDictionaryArray, Array, ArrowPrimitiveType, OffsetSizeTrait, RunArray, UnionArray, downcast_primitive, types,
+    AnyDictionaryArray, Array, ArrowPrimitiveType, BooleanArray, FixedSizeBinaryArray, FixedSizeListArray,
+    GenericByteArray, GenericByteViewArray, GenericListArray, GenericListViewArray, MapArray, OffsetSizeTrait,
+    PrimitiveArray, RunArray, StructArray, UnionArray, downcast_primitive, types,
 };
 use arrow_buffer::{Buffer, NullBuffer};
 use arrow_schema::{DataType, Field, Fields};
@@ -26,19 +28,25 @@ use crate::validate::{children_fit, validity_fits};
 use crate::views;
 use crate::visible::Visible;
 
-/// Appends the rows `rows` of `array` to `body`. Errors carry the path below the array.
+/// Appends the rows `rows` of `array`, whose field is of type `data_type`, to `body`. Errors carry the path below the
+/// array.
 ///
 /// It is inlined where it is called, and primitive arrays, which most columns are, into it: so that a column costs no
 /// call of its own. All others have a function each, which is not.
 #[inline(always)]
-pub(crate) fn walk<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+pub(crate) fn walk<'a>(
+    body: &mut Body<'_, 'a>,
+    data_type: &DataType,
+    array: &'a dyn Array,
+    rows: Range<usize>,
+) -> Step {
     macro_rules! primitive_array {
         ($type:ty) => {
             primitive::<$type>(body, array, rows)
         };
     }
     downcast_primitive! {
-        array.data_type() => (primitive_array),
+        data_type => (primitive_array),
         DataType::Null => null(body, array, rows),
         DataType::Boolean => boolean(body, array, rows),
         DataType::Utf8 => bytes::<types::Utf8Type>(body, array, rows),
@@ -56,7 +64,7 @@ pub(crate) fn walk<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Rang
         DataType::Map(entries, _) => map(body, array, entries, rows),
         DataType::Struct(fields) => structs(body, array, fields, rows),
         DataType::Union(..) => union(body, array, rows),
-        DataType::Dictionary(..) => dictionary(body, array, rows),
+        DataType::Dictionary(key, _) => dictionary(body, array, key, rows),
         DataType::RunEndEncoded(run_ends, field) => match run_ends.data_type() {
             DataType::Int16 => run_end_encoded::<types::Int16Type>(body, array, field, rows),
             DataType::Int32 => run_end_encoded::<types::Int32Type>(body, array, field, rows),
@@ -75,9 +83,23 @@ pub(crate) fn no_such_array(data_type: &DataType) -> Box<Error> {
 /// A child array; errors below it are told its field's name.
 fn child<'a>(body: &mut Body<'_, 'a>, field: &Field, array: &'a dyn Array, rows: Range<usize>) -> Step {
     let node = body.nodes();
-    walk(body, array, rows).map_err(|e| e.within(field.name()))?;
+    walk(body, field.data_type(), array, rows).map_err(|e| e.within(field.name()))?;
     body.suspect(field, node);
     Ok(())
+}
+
+/// The array as what its field says it is. Only unsafe code can build a batch where it is something else.
+#[inline(always)]
+fn typed<A: Array + 'static>(array: &dyn Array) -> Step<&A> {
+    match array.as_any().downcast_ref() {
+        Some(typed) => Ok(typed),
+        None => Err(other_type(array.data_type())),
+    }
+}
+
+#[cold]
+pub(crate) fn other_type(found: &DataType) -> Box<Error> {
+    Error::invalid("an array of its field's type", format!("one of type {found}"))
 }
 
 /// The field node and the validity bitmap, which is left empty where no row is null.
@@ -130,7 +152,7 @@ fn fixed_width<'a>(body: &mut Body<'_, 'a>, values: &'a Buffer, width: usize, ro
 
 #[inline(always)]
 fn primitive<'a, T: ArrowPrimitiveType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
-    let array = array.as_primitive::<T>();
+    let array = typed::<PrimitiveArray<T>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     fixed_width(body, array.values().inner(), size_of::<T::Native>(), &rows)
 }
@@ -143,14 +165,14 @@ fn null(body: &mut Body<'_, '_>, array: &dyn Array, rows: Range<usize>) -> Step 
 
 #[inline(never)]
 fn boolean<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
-    let array = array.as_boolean();
+    let array = typed::<BooleanArray>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     rewrite::bits(body, array.values(), rows)
 }
 
 #[inline(never)]
 fn bytes<'a, T: ByteArrayType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
-    let array = array.as_bytes::<T>();
+    let array = typed::<GenericByteArray<T>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     let values = rewrite::offsets(body, array.offsets().inner(), &rows)?;
     body.array(array.values(), values.start, values.len())
@@ -158,7 +180,7 @@ fn bytes<'a, T: ByteArrayType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, ro
 
 #[inline(never)]
 fn byte_views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
-    let array = array.as_byte_view::<T>();
+    let array = typed::<GenericByteViewArray<T>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     if body.options.compact_views {
         let (window, visible) = (views::window(array.views(), &rows)?, Visible::ALL.but_nulls(array.nulls(), &rows));
@@ -173,7 +195,7 @@ fn byte_views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a dyn Array
 
 #[inline(never)]
 fn fixed_size_binary<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
-    let array = array.as_fixed_size_binary();
+    let array = typed::<FixedSizeBinaryArray>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     fixed_width(body, array.values(), array.value_size(), &rows)
 }
@@ -185,7 +207,7 @@ fn list<'a, O: OffsetSizeTrait>(
     field: &Field,
     rows: Range<usize>,
 ) -> Step {
-    let array = array.as_list::<O>();
+    let array = typed::<GenericListArray<O>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     let values = rewrite::offsets(body, array.offsets().inner(), &rows)?;
     child(body, field, array.values().as_ref(), values)
@@ -198,7 +220,7 @@ fn list_view<'a, O: OffsetSizeTrait>(
     field: &Field,
     rows: Range<usize>,
 ) -> Step {
-    let array = array.as_list_view::<O>();
+    let array = typed::<GenericListViewArray<O>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     let values = rewrite::list_view_offsets(body, array.offsets(), array.sizes(), &rows)?;
     fixed_width(body, array.sizes().inner(), size_of::<O>(), &rows)?;
@@ -207,7 +229,7 @@ fn list_view<'a, O: OffsetSizeTrait>(
 
 #[inline(never)]
 fn fixed_size_list<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, field: &Field, rows: Range<usize>) -> Step {
-    let array = array.as_fixed_size_list();
+    let array = typed::<FixedSizeListArray>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     let size = usize::try_from(array.value_length())
         .map_err(|_| Error::invalid("a list size of at least 0", array.value_length().to_string()))?;
@@ -216,7 +238,7 @@ fn fixed_size_list<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, field: &Fi
 
 #[inline(never)]
 fn map<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, field: &Field, rows: Range<usize>) -> Step {
-    let array = array.as_map();
+    let array = typed::<MapArray>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     let entries = rewrite::offsets(body, array.offsets().inner(), &rows)?;
     child(body, field, array.entries(), entries)
@@ -224,7 +246,7 @@ fn map<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, field: &Field, rows: R
 
 #[inline(never)]
 fn structs<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, fields: &Fields, rows: Range<usize>) -> Step {
-    let array = array.as_struct();
+    let array = typed::<StructArray>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     children_fit(fields, array.columns())?;
     let mut children = fields.iter().zip(array.columns());
@@ -233,7 +255,7 @@ fn structs<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, fields: &Fields, r
 
 #[inline(never)]
 fn union<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
-    let array = array.as_union();
+    let array = typed::<UnionArray>(array)?;
     within(array.len(), &rows)?;
     let used = union_ids(body, array, &rows)?;
     for (type_id, field) in array.fields().iter() {
@@ -260,14 +282,14 @@ pub(crate) fn union_ids<'a>(
 
 /// The keys, which are what a dictionary array has in a record batch; its values go into a message of their own.
 #[inline(never)]
-fn dictionary<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
-    let array = array.as_any_dictionary();
-    if body.unifying.is_some() { unified_keys(body, array, rows, None) } else { own_keys(body, array, rows) }
+fn dictionary<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, key: &DataType, rows: Range<usize>) -> Step {
+    let Some(array) = array.as_any_dictionary_opt() else { return Err(other_type(array.data_type())) };
+    if body.unifying.is_some() { unified_keys(body, array, rows, None) } else { walk(body, key, array.keys(), rows) }
 }
 
 /// A dictionary array's keys as they are.
 pub(crate) fn own_keys<'a>(body: &mut Body<'_, 'a>, array: &'a dyn AnyDictionaryArray, rows: Range<usize>) -> Step {
-    walk(body, array.keys(), rows)
+    walk(body, array.keys().data_type(), array.keys(), rows)
 }
 
 #[inline(never)]
@@ -277,11 +299,11 @@ fn run_end_encoded<'a, R: RunEndIndexType>(
     field: &Field,
     rows: Range<usize>,
 ) -> Step {
-    let array = array.as_run::<R>();
+    let array = typed::<RunArray<R>>(array)?;
     within(array.len(), &rows)?;
     let runs = run_ends(body, array, &rows)?;
     let node = body.nodes();
-    walk(body, array.values().as_ref(), runs).map_err(|e| e.within("values"))?;
+    walk(body, field.data_type(), array.values().as_ref(), runs).map_err(|e| e.within("values"))?;
     body.suspect(field, node);
     Ok(())
 }
