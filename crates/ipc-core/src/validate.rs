@@ -107,15 +107,17 @@ fn array(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Chec
 }
 
 /// Checks that a validity bitmap can be that of an array of so many rows.
-#[inline]
+#[inline(always)]
 pub(crate) fn validity_fits(nulls: &NullBuffer, length: usize) -> Step {
+    if nulls.len() == length && nulls.null_count() <= length { Ok(()) } else { Err(other_validity(nulls, length)) }
+}
+
+#[cold]
+fn other_validity(nulls: &NullBuffer, length: usize) -> Box<Error> {
     if nulls.len() != length {
-        return Err(Error::invalid(format!("validity for {length} rows"), format!("for {}", nulls.len())));
+        return Error::invalid(format!("validity for {length} rows"), format!("for {}", nulls.len()));
     }
-    if nulls.null_count() > length {
-        return Err(Error::invalid(format!("at most {length} nulls"), nulls.null_count().to_string()));
-    }
-    Ok(())
+    Error::invalid(format!("at most {length} nulls"), nulls.null_count().to_string())
 }
 
 /// Checks that a struct has as many children as fields.
