@@ -20,7 +20,9 @@ pub fn run(data: &[u8]) {
             let before = encoder.get_ref().len();
             match encoder.write(batch) {
                 Ok(_) => written += 1,
-                Err(Error::InvalidArray { .. } | Error::DictionaryOverflow { .. }) => {
+                Err(
+                    Error::InvalidArray { .. } | Error::DictionaryOverflow { .. } | Error::DictionaryTooLarge { .. },
+                ) => {
                     assert_eq!(encoder.get_ref().len(), before, "a refusal writes nothing");
                 }
                 Err(error) => panic!("{error:?}"),

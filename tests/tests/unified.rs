@@ -11,12 +11,13 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int32Type};
 use arrow_array::{
-    ArrayRef, DictionaryArray, FixedSizeListArray, Float64Array, Int8Array, Int32Array, RecordBatch, StringArray,
-    StringViewArray, StructArray,
+    ArrayRef, DictionaryArray, FixedSizeListArray, Float64Array, Int8Array, Int16Array, Int32Array, RecordBatch,
+    RunArray, StringArray, StringViewArray, StructArray,
 };
 use arrow_schema::{DataType, Field, Metadata, Schema};
 use ipc_core::DictionaryHandling::Unify;
-use ipc_core::{BatchEncoder, Encoder, Error, Options, OptionsBuilder, Stats, StreamSchema, UnifiedDictionaries};
+use ipc_core::UnifiedDictionaries;
+use ipc_core::{BatchEncoder, Encoder, Error, Format, Options, OptionsBuilder, Stats, StreamSchema};
 use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
 use ipc_tests::dictionaries::{batch, dictionary, nested, sent, words};
 use ipc_tests::sink::{Fault, Faulty};
@@ -204,6 +205,40 @@ fn too_many_values_are_refused_before_any_of_the_batch_is_added() {
     let file = encoder.close().unwrap().into_inner();
     assert_same_batches(&[first, last], &read::file(&file).unwrap().batches);
     assert_eq!(sent(&file, 8)[3..], [Extended(0, 28), Extended(1, 28), Batch]);
+}
+
+/// Rows `from..to` of as many values, each in a run of its own whose end has 16 bits.
+fn runs(rows: std::ops::Range<i32>) -> RecordBatch {
+    let ends = Int16Array::from_iter_values(1..=i16::try_from(rows.len()).unwrap());
+    let keys: Vec<i32> = (0..i32::try_from(rows.len()).unwrap()).collect();
+    let runs = RunArray::try_new(&ends, &Int32Array::from_iter_values(rows)).unwrap();
+    of(&[("run", dictionary(&keys, Arc::new(runs)))])
+}
+
+/// Readers have all values of a dictionary in one array, and that ends where its run ends do.
+#[test]
+fn more_than_one_array_holds_is_refused_before_any_of_the_batch_is_added() {
+    let (first, beyond, last) = (runs(0..20_000), runs(10_000..32_768), runs(19_999..32_767));
+    let written = [first.clone(), last.clone()];
+    let (deltas, at_close) = (unify().build().unwrap(), unify().dictionaries_at_close(true).build().unwrap());
+    let stream = Encoder::stream(Vec::new()).with_options(deltas.clone()).start(first.schema()).unwrap();
+    assert_same_batches(&written, &read::stream(&all_but_one(stream, [&first, &beyond, &last])).unwrap().batches);
+    for options in [deltas, at_close] {
+        let file = Encoder::file(Vec::new()).with_options(options).start(first.schema()).unwrap();
+        assert_same_batches(&written, &read::file(&all_but_one(file, [&first, &beyond, &last])).unwrap().batches);
+    }
+}
+
+/// What an encoder makes of three batches, the second of which it has to refuse.
+fn all_but_one<F: Format>(mut encoder: Encoder<Vec<u8>, F>, batches: [&RecordBatch; 3]) -> Vec<u8> {
+    encoder.write(batches[0]).unwrap();
+    let before = encoder.stats();
+    let refused = encoder.write(batches[1]).unwrap_err();
+    let message = "the dictionary of column `run` would have 32768 rows in runs; one array of its type holds 32767";
+    assert_eq!(refused.to_string(), message);
+    assert_eq!(encoder.stats(), before);
+    encoder.write(batches[2]).unwrap();
+    encoder.close().unwrap().into_inner()
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(crate) type Step<T = ()> = std::result::Result<T, Box<Error>>;
 /// | other metadata than the stream's, of the schema or a field | none: readers see the stream's | |
 /// | types that nest too deep, or that the format does not know | [`NestingTooDeep`](Self::NestingTooDeep), [`Unsupported`](Self::Unsupported) | when the schema becomes known |
 /// | a dictionary that differs from the one in the file | [`DictionaryReplacement`](Self::DictionaryReplacement) | always |
+/// | more values in a unified dictionary than its keys tell apart, or than one array holds | [`DictionaryOverflow`](Self::DictionaryOverflow), [`DictionaryTooLarge`](Self::DictionaryTooLarge) | always |
 /// | columns missing or too many for the batch's own schema, or of fewer rows | [`InvalidArray`](Self::InvalidArray) | always |
 /// | columns of another type than the batch's own schema says | [`InvalidArray`](Self::InvalidArray) | full |
 /// | a null where the field denies it, at any level, unless a parent's null hides it | [`InvalidArray`](Self::InvalidArray) | always |
@@ -90,6 +91,20 @@ pub enum Error {
         /// How many values there would be.
         count: u64,
         /// How many values the keys can tell apart.
+        limit: u64,
+    },
+
+    /// A unified dictionary would outgrow its values' type: readers have all of it in one array, whose strings, lists or
+    /// runs end at numbers of 32 or 16 bits. Nothing was added; batches without new values still can be written.
+    #[error("the dictionary of column `{path}` would have {count} {what}; one array of its type holds {limit}")]
+    DictionaryTooLarge {
+        /// The dictionary-encoded column.
+        path: String,
+        /// What is counted, such as the bytes of all strings.
+        what: &'static str,
+        /// How many there would be.
+        count: u64,
+        /// How many fit.
         limit: u64,
     },
 
@@ -205,6 +220,7 @@ impl Error {
             Self::SchemaMismatch { path, .. }
             | Self::DictionaryReplacement { path, .. }
             | Self::DictionaryOverflow { path, .. }
+            | Self::DictionaryTooLarge { path, .. }
             | Self::InvalidArray { path, .. }
             | Self::Unsupported { path, .. }
             | Self::NestingTooDeep { path, .. } => Some(path),
@@ -231,6 +247,7 @@ impl From<Error> for arrow_schema::ArrowError {
             Error::SchemaMismatch { .. } => Self::SchemaError(error.to_string()),
             Error::DictionaryReplacement { .. }
             | Error::DictionaryOverflow { .. }
+            | Error::DictionaryTooLarge { .. }
             | Error::InvalidArray { .. }
             | Error::Unsupported { .. } => Self::InvalidArgumentError(error.to_string()),
             Error::Io(source) => Self::IoError(source.to_string(), source),

@@ -106,6 +106,10 @@ pub enum DictionaryHandling {
     /// a delta before the first batch that needs them. So producers need not agree on their dictionaries, in a file
     /// either. Values that no key uses are left out, and equal ones, compared by their bits, become one.
     ///
+    /// A dictionary ends where its keys' type does ([`Error::DictionaryOverflow`]), or where one array of its values
+    /// does, since that is how readers have it ([`Error::DictionaryTooLarge`]): 2 GiB of strings with 32-bit offsets,
+    /// 32,767 rows of runs with 16-bit ends. A batch that would bring more is refused.
+    ///
     /// A dictionary that its field calls ordered is sent as `Resend` does, since a value that is added would have to
     /// stand between others. In a file, a dictionary with others inside its values needs
     /// [`dictionaries_at_close`](OptionsBuilder::dictionaries_at_close).

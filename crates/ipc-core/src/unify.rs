@@ -16,6 +16,7 @@
 pub(crate) mod cells;
 mod growing;
 pub(crate) mod keys;
+mod room;
 mod stored;
 pub(crate) mod widened;
 
@@ -94,7 +95,8 @@ impl UnifiedDictionaries {
     /// # Errors
     ///
     /// [`Error::DictionaryOverflow`](crate::Error::DictionaryOverflow) where a field's keys cannot tell so many values
-    /// apart, [`Error::InvalidArray`](crate::Error::InvalidArray) where values contradict themselves. Nothing is added
+    /// apart, [`Error::DictionaryTooLarge`](crate::Error::DictionaryTooLarge) where one array does not hold them,
+    /// [`Error::InvalidArray`](crate::Error::InvalidArray) where values contradict themselves. Nothing is added
     /// then.
     pub fn grow(&mut self, new: NewValues) -> Result<Added> {
         let mut grown = self.newest.clone();

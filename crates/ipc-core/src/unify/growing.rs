@@ -18,6 +18,7 @@ use hashbrown::HashTable;
 
 use super::Place;
 use super::cells::{Cell, Cells};
+use super::room::Taken;
 use super::stored::{joined, stored};
 use crate::error::{Error, Step};
 
@@ -27,6 +28,7 @@ pub(crate) struct Growing {
     /// From the first values to the last.
     segments: Vec<Arc<Segment>>,
     length: usize,
+    taken: Taken,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,7 @@ impl Growing {
     }
 
     /// Looks up what is wanted, which is none of the first `others` values, and adds what is not there. All or nothing:
-    /// where there would be too many values, the dictionary stays as it is.
+    /// where there would be too many values for the keys or for one array, the dictionary stays as it is.
     pub(crate) fn add(
         &mut self,
         hasher: &RandomState,
@@ -106,9 +108,10 @@ impl Growing {
         let mut no_inner = |_, _: &ArrayRef, _: &[u32]| unreachable!("inner dictionaries have become ids by now");
         let values = stored(wanted.values, &new.rows, &limits.data_type, &mut no_inner)?;
         let values = values.expect("without inner dictionaries nothing is lacking");
+        let taken = self.taken.with(values.as_ref())?;
         let Additions { hashes, table, .. } = new;
         self.segments.push(Arc::new(Segment { start: self.length, values, hashes, table }));
-        self.length = count;
+        (self.length, self.taken) = (count, taken);
         self.join()?;
         Ok(places)
     }
@@ -127,11 +130,7 @@ impl Growing {
         match parts.as_slice() {
             [] => Ok(new_empty_array(data_type)),
             [one] => Ok(Arc::clone(one)),
-            several => joined(&several.iter().collect::<Vec<_>>())?.ok_or_else(|| {
-                let (what, length) =
-                    ("dictionary", several.iter().map(|part| part.get_array_memory_size() as u64).sum());
-                Box::new(Error::TooLarge { what, length, limit: i32::MAX.unsigned_abs().into() })
-            }),
+            several => joined(&several.iter().collect::<Vec<_>>()),
         }
     }
 
@@ -157,10 +156,7 @@ impl Growing {
             return Ok(());
         }
         let last = &self.segments[self.segments.len() - due..];
-        // What does not fit one array stays apart.
-        let Some(values) = joined(&last.iter().map(|segment| &segment.values).collect::<Vec<_>>())? else {
-            return Ok(());
-        };
+        let values = joined(&last.iter().map(|segment| &segment.values).collect::<Vec<_>>())?;
         let hashes: Vec<u64> = last.iter().flat_map(|segment| segment.hashes.iter().copied()).collect();
         let mut table = HashTable::with_capacity(hashes.len());
         for (index, hash) in (0..).zip(&hashes) {
@@ -173,7 +169,7 @@ impl Growing {
     }
 }
 
-/// How many bytes of values are joined into one segment. With 32-bit offsets, an array holds twice as many.
+/// How many bytes of values are joined into one segment. Whoever grows the dictionary waits for the copy.
 const JOINED_AT_MOST: usize = 1 << 30;
 
 /// Values on their way into a new segment.

@@ -50,20 +50,19 @@ pub(crate) fn stored(
     Ok(form.of(selected.freeze(), data_type)?.map(make_array))
 }
 
-/// All of `arrays`, which are stored, as one; `None` where their lengths do not fit one array's offsets.
-pub(crate) fn joined(arrays: &[&ArrayRef]) -> Step<Option<ArrayRef>> {
-    let [first, ..] = arrays else { return Ok(None) };
+/// All of `arrays`, which are stored, as one. There is [room](super::room) for them.
+pub(crate) fn joined(arrays: &[&ArrayRef]) -> Step<ArrayRef> {
+    let first = arrays.first().expect("there is something to join");
     let data: Vec<ArrayData> = arrays.iter().map(Array::to_data).collect();
     let length = data.iter().map(ArrayData::len).sum();
     let mut all = MutableArrayData::new(data.iter().collect(), false, length);
     for (index, data) in data.iter().enumerate() {
-        if all.try_extend(index, 0, data.len()).is_err() {
-            return Ok(None);
-        }
+        all.try_extend(index, 0, data.len()).map_err(|error| refused(&error))?;
     }
     let mut inner = |_, _: &ArrayRef, _: &[u32]| unreachable!("what is stored has ids for dictionaries");
     let mut form = Form { met: 0, inner: &mut inner };
-    Ok(form.of(all.freeze(), first.data_type())?.map(make_array))
+    let whole = form.of(all.freeze(), first.data_type())?;
+    Ok(make_array(whole.expect("without dictionaries nothing is lacking")))
 }
 
 /// The type in which values of `data_type` are stored.
