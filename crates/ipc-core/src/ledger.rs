@@ -69,7 +69,7 @@ impl Ledger {
             dictionaries: Dictionaries::new(schema.dictionary_count()),
             uses: Vec::new(),
             stats: Stats { messages: 1, written_bytes: outlet.position(), ..Stats::default() },
-            footer: F::HAS_FOOTER.then(|| Footer::new(&schema)),
+            footer: F::HAS_FOOTER.then(|| Footer::new(&schema, options)),
             options: options.clone(),
             schema,
             outlet,
@@ -91,7 +91,7 @@ impl Ledger {
     ) -> Result<Receipt> {
         let updates = updates.due(&self.dictionaries);
         if let Some(footer) = &self.footer {
-            footer.check_room(1 + updates.count())?;
+            footer.check_room(1, updates.count())?;
         }
         if updates.is_empty() {
             let start = self.accept(sink, batch.slices(), batch.length(), 1)?;
@@ -115,7 +115,7 @@ impl Ledger {
             return Ok(());
         }
         if let Some(footer) = &self.footer {
-            footer.check_room(updates.count())?;
+            footer.check_room(0, updates.count())?;
         }
         let pieces = updates.messages().flat_map(Message::slices);
         let start = self.accept(sink, pieces, updates.length(), 0)?;
@@ -327,21 +327,30 @@ impl Ledger {
 struct Footer {
     /// The bytes that its schema takes, at most.
     schema: u64,
+    /// How many dictionaries come at close, at most.
+    closing: usize,
     dictionaries: Vec<Block>,
     record_batches: Vec<Block>,
     metadata: Metadata,
 }
 
 impl Footer {
-    fn new(schema: &StreamSchema) -> Self {
-        let schema = limits::schema(schema.schema());
-        Self { schema, dictionaries: Vec::new(), record_batches: Vec::new(), metadata: Metadata::new() }
+    fn new(schema: &StreamSchema, options: &Options) -> Self {
+        Self {
+            schema: limits::schema(schema.schema()),
+            // Each is one message then.
+            closing: if options.dictionaries_at_close { schema.dictionary_count() } else { 0 },
+            dictionaries: Vec::new(),
+            record_batches: Vec::new(),
+            metadata: Metadata::new(),
+        }
     }
 
     /// Refuses more messages than a footer can list, which is some 89 million. What is in the metadata is left for the
     /// end, when it is known.
-    fn check_room(&self, messages: usize) -> Result<()> {
-        let blocks = self.dictionaries.len() + self.record_batches.len() + messages;
+    fn check_room(&self, record_batches: usize, dictionaries: usize) -> Result<()> {
+        let dictionaries = (self.dictionaries.len() + dictionaries).max(self.closing);
+        let blocks = self.record_batches.len() + record_batches + dictionaries;
         limits::check("footer", limits::footer(self.schema, blocks, &Metadata::new()))
     }
 
@@ -389,12 +398,15 @@ fn block<B>(offset: u64, message: &Message<B>) -> Block {
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::record_batch;
+    use arrow_array::types::Int32Type;
+    use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, record_batch};
 
     use super::*;
     use crate::batch::BatchEncoder;
     use crate::dictionary::Sending;
     use crate::format::File;
+    use crate::options::DictionaryHandling;
+    use crate::unify::UnifiedDictionaries;
 
     #[test]
     fn a_message_that_the_footer_has_no_room_for_is_refused() {
@@ -407,9 +419,7 @@ mod tests {
         let mut sink = Vec::new();
         let updates = |ledger: &Ledger| Updates::new(ledger.dictionaries(), Sending::Changes);
 
-        // As much as if the schema left room for two blocks.
-        let two = limits::footer(0, 2, &Metadata::new());
-        ledger.footer.as_mut().unwrap().schema = u64::from(i32::MAX.unsigned_abs()) - two;
+        leave_room_for_two(&mut ledger);
         for _ in 0..2 {
             ledger.append(&mut sink, updates(&ledger), &message).unwrap();
         }
@@ -419,5 +429,39 @@ mod tests {
         assert_eq!(ledger.stats(), stats);
         ledger.end(&mut sink).unwrap();
         assert!(sink.ends_with(FOOTER_MAGIC), "the file can be closed");
+    }
+
+    /// Else the file could not be closed.
+    #[test]
+    fn a_footer_keeps_room_for_the_dictionaries_that_come_at_close() {
+        let words: DictionaryArray<Int32Type> = ["a"].into_iter().collect();
+        let batch = RecordBatch::try_from_iter([("word", Arc::new(words) as ArrayRef)]).unwrap();
+        let options =
+            Options::builder().dictionaries(DictionaryHandling::Unify).dictionaries_at_close(true).build().unwrap();
+        let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
+        let mut ledger = Ledger::new::<File>(Arc::clone(&schema), &options).unwrap();
+        let (mut encoder, mut unified) = (BatchEncoder::new(&options), UnifiedDictionaries::new(schema));
+        let new = encoder.encode_unified(&batch, &Metadata::new(), unified.snapshot()).unwrap().unwrap_err();
+        encoder.learn(unified.grow(new).unwrap());
+        let message = encoder.encode_unified(&batch, &Metadata::new(), unified.snapshot()).unwrap().unwrap();
+        let mut sink = Vec::new();
+
+        leave_room_for_two(&mut ledger);
+        let updates = Updates::new(ledger.dictionaries(), Sending::Changes);
+        ledger.append(&mut sink, updates, &message).unwrap();
+        let updates = Updates::new(ledger.dictionaries(), Sending::Changes);
+        let error = ledger.append(&mut sink, updates, &message).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { what: "footer", .. }), "{error:?}");
+        let closing = encoder.encode_closing_dictionaries(unified.snapshot(), &ledger).unwrap();
+        assert_eq!(closing.count(), 1);
+        ledger.append_dictionaries(&mut sink, closing).unwrap();
+        ledger.end(&mut sink).unwrap();
+        assert!(sink.ends_with(FOOTER_MAGIC), "the file can be closed");
+    }
+
+    /// As much as if the schema left room for two blocks.
+    fn leave_room_for_two(ledger: &mut Ledger) {
+        let two = limits::footer(0, 2, &Metadata::new());
+        ledger.footer.as_mut().unwrap().schema = u64::from(i32::MAX.unsigned_abs()) - two;
     }
 }
