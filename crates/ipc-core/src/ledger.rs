@@ -8,16 +8,12 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow_ipc::convert::{IpcSchemaEncoder, metadata_to_fb};
-use arrow_ipc::writer::DictionaryTracker;
-use arrow_ipc::{Block, FooterBuilder};
 use arrow_schema::Metadata;
-use flatbuffers::FlatBufferBuilder;
 
 use crate::dictionary::{Dictionaries, Updates};
 use crate::error::{Error, Result};
-use crate::format::{FOOTER_MAGIC, Format, end_of_stream};
-use crate::limits;
+use crate::footer::{Footer, block};
+use crate::format::{Format, end_of_stream};
 use crate::message::{Made, Message, PREFIX, frame};
 use crate::options::Options;
 use crate::receipt::{Receipt, Stats};
@@ -322,80 +318,6 @@ impl Ledger {
     }
 }
 
-/// The footer in the making.
-#[derive(Debug)]
-struct Footer {
-    /// The bytes that its schema takes, at most.
-    schema: u64,
-    /// How many dictionaries come at close, at most.
-    closing: usize,
-    dictionaries: Vec<Block>,
-    record_batches: Vec<Block>,
-    metadata: Metadata,
-}
-
-impl Footer {
-    fn new(schema: &StreamSchema, options: &Options) -> Self {
-        Self {
-            schema: limits::schema(schema.schema()),
-            // Each is one message then.
-            closing: if options.dictionaries_at_close { schema.dictionary_count() } else { 0 },
-            dictionaries: Vec::new(),
-            record_batches: Vec::new(),
-            metadata: Metadata::new(),
-        }
-    }
-
-    /// Refuses more messages than a footer can list, which is some 89 million. What is in the metadata is left for the
-    /// end, when it is known.
-    fn check_room(&self, record_batches: usize, dictionaries: usize) -> Result<()> {
-        let dictionaries = (self.dictionaries.len() + dictionaries).max(self.closing);
-        let blocks = self.record_batches.len() + record_batches + dictionaries;
-        limits::check("footer", limits::footer(self.schema, blocks, &Metadata::new()))
-    }
-
-    /// Appends the footer, its length and the closing magic to `tail`.
-    fn write(&self, tail: &mut Vec<u8>, schema: &StreamSchema, options: &Options) -> Result<()> {
-        let blocks = self.dictionaries.len() + self.record_batches.len();
-        limits::check("footer", limits::footer(self.schema, blocks, &self.metadata))?;
-        let mut fbb = FlatBufferBuilder::new();
-        let dictionaries = fbb.create_vector(&self.dictionaries);
-        let record_batches = fbb.create_vector(&self.record_batches);
-        let mut tracker = DictionaryTracker::new(false);
-        let schema = IpcSchemaEncoder::new()
-            .with_dictionary_tracker(&mut tracker)
-            .schema_to_fb_offset(&mut fbb, schema.schema());
-        let metadata = (!self.metadata.is_empty()).then(|| metadata_to_fb(&mut fbb, &self.metadata));
-        let mut builder = FooterBuilder::new(&mut fbb);
-        builder.add_version(options.metadata_version.to_flatbuffer());
-        builder.add_schema(schema);
-        builder.add_dictionaries(dictionaries);
-        builder.add_recordBatches(record_batches);
-        if let Some(metadata) = metadata {
-            builder.add_custom_metadata(metadata);
-        }
-        let root = builder.finish();
-        fbb.finish(root, None);
-        let footer = fbb.finished_data();
-        let length = i32::try_from(footer.len()).map_err(|_| Error::TooLarge {
-            what: "footer",
-            length: footer.len() as u64,
-            limit: i32::MAX.unsigned_abs().into(),
-        })?;
-        tail.extend_from_slice(footer);
-        tail.extend_from_slice(&length.to_le_bytes());
-        tail.extend_from_slice(FOOTER_MAGIC);
-        Ok(())
-    }
-}
-
-/// Where a message stands, as the footer says it.
-fn block<B>(offset: u64, message: &Message<B>) -> Block {
-    let signed = |length: u64| i64::try_from(length).expect("an output is shorter than 2^63 bytes");
-    let metadata = i32::try_from(message.metadata_length()).expect("the metadata's length fits its own 32-bit field");
-    Block::new(signed(offset), metadata, signed(message.body_length()))
-}
-
 #[cfg(test)]
 mod tests {
     use arrow_array::types::Int32Type;
@@ -404,7 +326,8 @@ mod tests {
     use super::*;
     use crate::batch::BatchEncoder;
     use crate::dictionary::Sending;
-    use crate::format::File;
+    use crate::format::{FOOTER_MAGIC, File};
+    use crate::limits;
     use crate::options::DictionaryHandling;
     use crate::unify::UnifiedDictionaries;
 
@@ -462,6 +385,6 @@ mod tests {
     /// As much as if the schema left room for two blocks.
     fn leave_room_for_two(ledger: &mut Ledger) {
         let two = limits::footer(0, 2, &Metadata::new());
-        ledger.footer.as_mut().unwrap().schema = u64::from(i32::MAX.unsigned_abs()) - two;
+        ledger.footer.as_mut().unwrap().schema_length = u64::from(i32::MAX.unsigned_abs()) - two;
     }
 }

@@ -53,6 +53,7 @@ mod compress;
 mod dictionary;
 mod encoder;
 mod error;
+mod footer;
 pub mod format;
 mod ledger;
 mod limits;

@@ -1,0 +1,91 @@
+//! What a file says of itself at its end: its schema, and where its dictionaries and record batches stand.
+//!
+//! It grows by a block with each message, and its length has 32 bits. A message
+//! that it would have no room for is refused, so that what has been accepted can be closed.
+
+use arrow_ipc::convert::{IpcSchemaEncoder, metadata_to_fb};
+use arrow_ipc::writer::DictionaryTracker;
+use arrow_ipc::{Block, FooterBuilder};
+use arrow_schema::Metadata;
+use flatbuffers::FlatBufferBuilder;
+
+use crate::error::{Error, Result};
+use crate::format::FOOTER_MAGIC;
+use crate::limits;
+use crate::message::Message;
+use crate::options::Options;
+use crate::schema::StreamSchema;
+
+/// The footer in the making.
+#[derive(Debug)]
+pub(crate) struct Footer {
+    /// The bytes that its schema takes, at most.
+    pub(crate) schema_length: u64,
+    /// How many dictionaries come at close, at most.
+    closing: usize,
+    pub(crate) dictionaries: Vec<Block>,
+    pub(crate) record_batches: Vec<Block>,
+    pub(crate) metadata: Metadata,
+}
+
+impl Footer {
+    pub(crate) fn new(schema: &StreamSchema, options: &Options) -> Self {
+        Self {
+            schema_length: limits::schema(schema.schema()),
+            // Each is one message then.
+            closing: if options.dictionaries_at_close { schema.dictionary_count() } else { 0 },
+            dictionaries: Vec::new(),
+            record_batches: Vec::new(),
+            metadata: Metadata::new(),
+        }
+    }
+
+    /// Refuses more messages than a footer can list, which is some 89 million. What is in the metadata is left for the
+    /// end, when it is known.
+    pub(crate) fn check_room(&self, record_batches: usize, dictionaries: usize) -> Result<()> {
+        let dictionaries = (self.dictionaries.len() + dictionaries).max(self.closing);
+        let blocks = self.record_batches.len() + record_batches + dictionaries;
+        limits::check("footer", limits::footer(self.schema_length, blocks, &Metadata::new()))
+    }
+
+    /// Appends the footer, its length and the closing magic to `tail`.
+    pub(crate) fn write(&self, tail: &mut Vec<u8>, schema: &StreamSchema, options: &Options) -> Result<()> {
+        let blocks = self.dictionaries.len() + self.record_batches.len();
+        limits::check("footer", limits::footer(self.schema_length, blocks, &self.metadata))?;
+        let mut fbb = FlatBufferBuilder::new();
+        let dictionaries = fbb.create_vector(&self.dictionaries);
+        let record_batches = fbb.create_vector(&self.record_batches);
+        let mut tracker = DictionaryTracker::new(false);
+        let schema = IpcSchemaEncoder::new()
+            .with_dictionary_tracker(&mut tracker)
+            .schema_to_fb_offset(&mut fbb, schema.schema());
+        let metadata = (!self.metadata.is_empty()).then(|| metadata_to_fb(&mut fbb, &self.metadata));
+        let mut builder = FooterBuilder::new(&mut fbb);
+        builder.add_version(options.metadata_version.to_flatbuffer());
+        builder.add_schema(schema);
+        builder.add_dictionaries(dictionaries);
+        builder.add_recordBatches(record_batches);
+        if let Some(metadata) = metadata {
+            builder.add_custom_metadata(metadata);
+        }
+        let root = builder.finish();
+        fbb.finish(root, None);
+        let footer = fbb.finished_data();
+        let length = i32::try_from(footer.len()).map_err(|_| Error::TooLarge {
+            what: "footer",
+            length: footer.len() as u64,
+            limit: i32::MAX.unsigned_abs().into(),
+        })?;
+        tail.extend_from_slice(footer);
+        tail.extend_from_slice(&length.to_le_bytes());
+        tail.extend_from_slice(FOOTER_MAGIC);
+        Ok(())
+    }
+}
+
+/// Where a message stands, as the footer says it.
+pub(crate) fn block<B>(offset: u64, message: &Message<B>) -> Block {
+    let signed = |length: u64| i64::try_from(length).expect("an output is shorter than 2^63 bytes");
+    let metadata = i32::try_from(message.metadata_length()).expect("the metadata's length fits its own 32-bit field");
+    Block::new(signed(offset), metadata, signed(message.body_length()))
+}
