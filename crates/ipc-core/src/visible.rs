@@ -5,7 +5,7 @@
 //! breaks no promise of its field, and bytes there are nobody's business.
 //!
 //! The masks that this takes are allocated. Nothing here is on the way of a batch that is written with the defaults and
-//! has no nulls where its schema denies them.
+//! has no nulls where its schema denies them, but where it brings new values with dictionaries inside to be unified.
 
 use std::ops::Range;
 
@@ -25,11 +25,6 @@ pub(crate) struct Visible(Option<BooleanBuffer>);
 impl Visible {
     /// All rows of any range.
     pub(crate) const ALL: Self = Self(None);
-
-    /// One of `length` rows.
-    pub(crate) fn one(row: usize, length: usize) -> Self {
-        Self(Some(BooleanBuffer::collect_bool(length, |other| other == row)))
-    }
 
     /// Whether a row can be seen, counted from the first of the range.
     pub(crate) fn sees(&self, row: usize) -> bool {

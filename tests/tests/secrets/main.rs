@@ -7,7 +7,7 @@
 //! runs these tests and the round trips there.
 //!
 //! What still leaves, as the options say: bytes of view buffers that no view uses, unless views are compacted; values of
-//! dictionaries that no key uses; items between list views.
+//! dictionaries that no key uses, unless they are unified; items between list views.
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
@@ -16,6 +16,7 @@ mod canary;
 mod cut_off;
 mod padding;
 mod reuse;
+mod unified;
 mod uninitialised;
 
 use ipc_core::{Alignment, Compression, MetadataVersion, Options};

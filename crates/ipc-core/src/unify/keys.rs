@@ -17,7 +17,7 @@ use arrow_array::{AnyDictionaryArray, Array, ArrayRef, PrimitiveArray, downcast_
 use arrow_buffer::{ArrowNativeType, NullBuffer, ToByteSlice};
 use arrow_schema::DataType;
 
-use super::stored::row_number;
+use super::stored::{blank, row_number};
 use super::{Added, New, NewValues, Place, UnifiedSnapshot};
 use crate::body::Body;
 use crate::clear;
@@ -167,42 +167,50 @@ impl Unifying<'_> {
         downcast_integer_array!(
             keys => {
                 if keys.data_type() == field.key() {
-                    map.rewrite_same(body, keys, rows, &seen, &mut lookup)?;
+                    map.rewrite_same(body, keys, rows.clone(), &seen, &mut lookup)?;
                 } else {
-                    map.rewrite::<_, i32>(body, keys, rows, &seen, &mut lookup)?;
+                    map.rewrite::<_, i32>(body, keys, rows.clone(), &seen, &mut lookup)?;
                 }
             },
             other => unreachable!("keys are integers: {other}")
         );
         self.uses[id] = map.top;
-        if lacking.is_empty() {
+        let others = self.dictionaries.len(id);
+        // A key that is cleared has become a 0, and that has to be the id of some value.
+        let needs_any = visible.is_some() && has_valid(array.nulls(), &rows);
+        if needs_any {
+            self.uses[id] = map.top.max(1);
+        }
+        let new = if !lacking.is_empty() {
+            New { id, values: Arc::clone(array.values()), rows: lacking, others }
+        } else if needs_any && others == 0 {
+            New { id, values: blank(field.values()), rows: vec![0], others }
+        } else {
             if !map.is_counted {
                 map.is_counted = true;
                 self.maps.unused += (map.places.len() - map.known) as u64;
             }
-        } else {
-            let (values, others) = (Arc::clone(array.values()), self.dictionaries.len(id));
-            self.maps.lacking.list.push(New { id, values, rows: lacking, others });
-            // What is made from here on is thrown away: no need to compress it.
-            body.forget_codec();
-        }
+            return Ok(());
+        };
+        self.maps.lacking.list.push(new);
+        // What is made from here on is thrown away: no need to compress it.
+        body.forget_codec();
         Ok(())
     }
 }
 
-/// Appends node and validity of keys that are to be cleared, and says which of them to write as they are. A hidden key
-/// becomes a 0, and that has to be the id of some value: so where all keys are hidden, one of them is written, and where
-/// all are null, they stay so.
+/// Appends node and validity of keys that are to be cleared, and says which of them to write as they are. The others
+/// become 0. Where all are null, they stay so: there may be no value that a key could stand for.
 fn cleared(body: &mut Body<'_, '_>, keys: &dyn Array, rows: &Range<usize>, visible: &Visible) -> Step<Visible> {
     let nulls = keys.nulls();
-    let first = rows.clone().find(|row| nulls.is_none_or(|nulls| nulls.is_valid(*row)));
-    let visible = if first.is_some() { visible } else { &Visible::ALL };
+    let visible = if has_valid(nulls, rows) { visible } else { &Visible::ALL };
     let seen = visible.but_nulls(nulls, rows);
     clear::validity(body, nulls, rows, visible, &seen)?;
-    Ok(match first {
-        Some(first) if seen.count(rows.len()) == 0 => Visible::one(first - rows.start, rows.len()),
-        _ => seen,
-    })
+    Ok(seen)
+}
+
+fn has_valid(nulls: Option<&NullBuffer>, rows: &Range<usize>) -> bool {
+    rows.clone().any(|row| nulls.is_none_or(|nulls| nulls.is_valid(row)))
 }
 
 impl KeyMap {

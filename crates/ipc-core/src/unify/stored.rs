@@ -4,10 +4,12 @@
 //! - A producer's array may be large and its memory shared, so what is kept is copied out of it. String and binary views
 //!   are given buffers that hold nothing else.
 //! - An inner dictionary becomes the column of its unified ids. Such a column is hashed, joined and written like any other
-//!   numbers, and it is what the format wants there: a dictionary-encoded child is written as its keys.
+//!   numbers, and it is what the format wants there: a dictionary-encoded child is written as its keys. A key that no
+//!   reader can see, since it is below a null, brings no value along.
 //! - A producer's fields may carry other metadata than the stream's; what is kept has the stream's types throughout, so
 //!   that it can be joined.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -22,6 +24,7 @@ use super::Place;
 use crate::error::{Error, Step};
 use crate::schema::children;
 use crate::validate::{self, Checks};
+use crate::visible::{self, Visible};
 
 /// What gives the places of an inner dictionary's values: the dictionary by its turn, its values, and the rows asked for,
 /// each once. A place is `None` where the unified dictionary does not have the value.
@@ -46,8 +49,11 @@ pub(crate) fn stored(
         selected.try_extend(0, start, start + length).map_err(|error| refused(&error))?;
         rest = &rest[length..];
     }
-    let mut form = Form { met: 0, inner };
-    Ok(form.of(selected.freeze(), data_type)?.map(make_array))
+    let selected = make_array(selected.freeze());
+    let mut seen = Vec::new();
+    keys_seen(selected.as_ref(), 0..selected.len(), &Visible::ALL, &mut seen)?;
+    let mut form = Form { met: 0, seen: &seen, inner };
+    Ok(form.of(selected.to_data(), data_type)?.map(make_array))
 }
 
 /// All of `arrays`, which are stored, as one. There is [room](super::room) for them.
@@ -60,7 +66,7 @@ pub(crate) fn joined(arrays: &[&ArrayRef]) -> Step<ArrayRef> {
         all.try_extend(index, 0, data.len()).map_err(|error| refused(&error))?;
     }
     let mut inner = |_, _: &ArrayRef, _: &[u32]| unreachable!("what is stored has ids for dictionaries");
-    let mut form = Form { met: 0, inner: &mut inner };
+    let mut form = Form { met: 0, seen: &[], inner: &mut inner };
     let whole = form.of(all.freeze(), first.data_type())?;
     Ok(make_array(whole.expect("without dictionaries nothing is lacking")))
 }
@@ -73,10 +79,39 @@ pub(crate) fn stored_type(data_type: &DataType) -> DataType {
     }
 }
 
+/// One value of type `data_type` that says nothing: of zeros, empty strings and empty lists. For what nobody can see, but
+/// must be there.
+pub(crate) fn blank(data_type: &DataType) -> ArrayRef {
+    fn without_nulls(data: &ArrayData) -> Result<ArrayData, ArrowError> {
+        let children = match data.data_type() {
+            DataType::Dictionary(_, values) => vec![blank(values).to_data()],
+            _ => data.child_data().iter().map(without_nulls).collect::<Result<_, _>>()?,
+        };
+        data.clone().into_builder().nulls(None).child_data(children).build()
+    }
+    let blank = without_nulls(&ArrayData::new_null(data_type, 1));
+    make_array(blank.expect("without validity, a null is a value of zeros"))
+}
+
+/// The rows of a dictionary-encoded child that its parent uses, and which of them a reader can see.
+type Seen = (Range<usize>, Visible);
+
+/// Appends, by turn, what can be seen of the keys of inner dictionaries.
+fn keys_seen(array: &dyn Array, rows: Range<usize>, visible: &Visible, seen: &mut Vec<Seen>) -> Step {
+    let visible = visible.but_nulls(array.nulls(), &rows);
+    if let DataType::Dictionary(..) = array.data_type() {
+        seen.push((rows, visible));
+        return Ok(());
+    }
+    visible::children(array, &rows, &visible, &mut |child| keys_seen(child.array, child.rows, &child.visible, seen))
+}
+
 /// A walk through data and its type, side by side.
 struct Form<'f, 'i> {
     /// How many inner dictionaries have been met.
     met: usize,
+    /// What can be seen of each of them.
+    seen: &'f [Seen],
     inner: &'f mut Inner<'i>,
 }
 
@@ -104,6 +139,7 @@ impl Form<'_, '_> {
     fn ids(&mut self, data: ArrayData, key: &DataType) -> Step<Option<ArrayData>> {
         let turn = self.met;
         self.met += 1;
+        let (span, visible) = &self.seen[turn];
         let array = make_array(data);
         let array = array.as_any_dictionary();
         let (keys, values) = (array.keys(), array.values());
@@ -112,9 +148,8 @@ impl Form<'_, '_> {
             keys => keys.values().iter().map(|key| key.as_usize()).collect(),
             other => unreachable!("keys are integers: {other}")
         );
-        let is_valid = |row: usize| nulls.is_none_or(|nulls| nulls.is_valid(row));
         let mut rows = Vec::new();
-        for key in keys.iter().enumerate().filter(|(row, _)| is_valid(*row)).map(|(_, key)| *key) {
+        for key in visible.rows(span.len()).map(|row| keys[span.start + row]) {
             if key >= values.len() {
                 return Err(Error::invalid(format!("keys below {}", values.len()), key.to_string()));
             }
@@ -122,9 +157,14 @@ impl Form<'_, '_> {
         }
         rows.sort_unstable();
         rows.dedup();
-        let places = (self.inner)(turn, values, &rows)?;
+        let are_null = nulls.is_some_and(|nulls| nulls.null_count() == nulls.len());
+        let places = if rows.is_empty() && !are_null && !keys.is_empty() {
+            (self.inner)(turn, &blank(values.data_type()), &[0])?
+        } else {
+            (self.inner)(turn, values, &rows)?
+        };
         let Some(places) = places.into_iter().collect::<Option<Vec<Place>>>() else { return Ok(None) };
-        // What a null key says is of no account, and may not be among the rows.
+        // A key that nobody can see is of no account, but has to stand for some value unless it is null.
         let ids = keys.iter().map(|key| {
             let known = rows.binary_search_by(|row| row.as_usize().cmp(key));
             known.map_or(0, |at| places[at].get() - 1)
