@@ -49,6 +49,7 @@ compile_error!("ipc-core writes arrays as they lie in memory, and its schemas sa
 mod batch;
 mod body;
 mod clear;
+mod compare;
 mod compress;
 mod dictionary;
 mod encoder;
@@ -75,7 +76,8 @@ mod visible;
 mod walk;
 
 pub use batch::BatchEncoder;
-pub use dictionary::{Comparison, Dictionaries, Sending, Updates};
+pub use compare::Comparison;
+pub use dictionary::{Dictionaries, Sending, Updates};
 pub use encoder::Encoder;
 pub use error::{Error, Failed, Result};
 pub use format::{File, Format, Stream};

@@ -21,7 +21,7 @@ use super::stored::{blank, row_number};
 use super::{Added, New, NewValues, Place, UnifiedSnapshot};
 use crate::body::Body;
 use crate::clear;
-use crate::dictionary::is_same;
+use crate::compare::is_same;
 use crate::error::{Error, Step};
 use crate::options::{Options, Validation};
 use crate::validate::{self, Checks};
