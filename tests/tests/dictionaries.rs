@@ -6,9 +6,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, Float64Array, ListArray, RecordBatch, StringArray, StructArray};
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Schema};
 use ipc_core::DictionaryHandling::{self, Delta, Resend};
 use ipc_core::{Encoder, Error, Options};
@@ -78,6 +80,31 @@ fn equal_values_are_sent_once() {
             assert_eq!(sent_in_stream(&batches, handling), [Whole(0, rows), Batch, Batch]);
             assert_eq!(sent_in_file(&batches, handling).unwrap(), [Whole(0, rows), Batch, Batch]);
         }
+    }
+}
+
+/// Readers see the metadata of the stream's schema, whatever a batch has.
+#[test]
+fn values_whose_fields_differ_in_metadata_only_are_sent_once() {
+    let told = |about: &str| HashMap::from([("about".to_owned(), about.to_owned())]);
+    let of = |about: &str, last: &str| {
+        let inner = dictionary(&[0, 1], words(&["a", last]));
+        let word = Field::new("word", inner.data_type().clone(), true).with_metadata(told(about));
+        let row: ArrayRef = Arc::new(StructArray::new(vec![word].into(), vec![inner], None));
+        let item = Arc::new(Field::new("item", row.data_type().clone(), true).with_metadata(told(about)));
+        let list: ArrayRef = Arc::new(ListArray::new(item, OffsetBuffer::from_lengths([1, 1]), row, None));
+        RecordBatch::try_from_iter_with_nullable([("list", dictionary(&[0, 1], list), true)]).unwrap()
+    };
+    let (batches, seen) = ([of("one", "b"), of("other", "b")], [of("one", "b"), of("one", "b")]);
+    let once = [Whole(0, 2), Whole(1, 2), Batch, Batch];
+    for handling in [Resend, Delta] {
+        let stream = encode::stream(&batches[0].schema(), &batches, &options(handling)).unwrap();
+        assert_eq!(sent(&stream, 0), once);
+        assert_same_batches(&seen, &read::stream(&stream).unwrap().batches);
+        let file = encode::file(&batches[0].schema(), &batches, &options(handling)).unwrap();
+        assert_eq!(sent(&file, 8), once);
+        assert_same_batches(&seen, &read::file(&file).unwrap().batches);
+        assert_refused(sent_in_file(&[of("one", "b"), of("other", "c")], handling), "list.item.word");
     }
 }
 

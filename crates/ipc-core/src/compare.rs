@@ -9,12 +9,15 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{self, ByteArrayType};
 use arrow_array::{Array, ArrayRef, downcast_primitive_array};
+use arrow_data::ArrayData;
 use arrow_schema::DataType;
 
 use crate::error::Result;
+use crate::schema::children;
 use crate::validate::{self, Checks};
 
-/// How the values of a dictionary stand to those of one before it. Values are compared by their bits.
+/// How the values of a dictionary stand to those of one before it. Values are compared by their bits, and the metadata of
+/// fields inside their type is of no account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     /// They are the same.
@@ -39,7 +42,8 @@ impl Comparison {
         }
         // Comparing follows the indices of both.
         validate::dictionary(new.as_ref(), &(0..new.len()), Checks::Indices)?;
-        let (old, new) = (old.to_data(), new.to_data());
+        let old = old.to_data();
+        let Some(new) = with_type(new.to_data(), old.data_type()) else { return Ok(Self::Different) };
         if old.ptr_eq(&new) {
             return Ok(Self::Same);
         }
@@ -53,6 +57,24 @@ impl Comparison {
             std::cmp::Ordering::Greater => Self::Within,
         })
     }
+}
+
+/// The same data with fields that have other metadata; `None` where the type differs in more than that, or where arrow
+/// does not take the data for valid.
+fn with_type(data: ArrayData, data_type: &DataType) -> Option<ArrayData> {
+    if data.data_type() == data_type {
+        return Some(data);
+    }
+    if !data.data_type().equals_datatype(data_type) {
+        return None;
+    }
+    let types: Vec<&DataType> = match data_type {
+        DataType::Dictionary(_, values) => vec![values],
+        other => children(other).into_iter().map(|field| field.data_type()).collect(),
+    };
+    let parts = data.child_data().iter().zip(types).map(|(child, data_type)| with_type(child.clone(), data_type));
+    let parts = parts.collect::<Option<Vec<_>>>()?;
+    data.into_builder().data_type(data_type.clone()).child_data(parts).build().ok()
 }
 
 /// Whether two arrays are known to be the same without a look at their values.
