@@ -12,9 +12,11 @@
 use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, make_array};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_schema::{DataType, Field, Metadata, Schema};
-use ipc_core::{Compression, DictionaryHandling, Encoder, Format, Options, Unstarted};
+use ipc_core::{Comparison, Compression, DictionaryHandling, Encoder, Format, Options, Unstarted};
 use ipc_tests::allocations::{self, Counting as CountingAllocator};
 use ipc_tests::arrays::{Sharing, has_dictionary};
 use ipc_tests::batches::{Batches, Plan, every_kind};
@@ -93,6 +95,49 @@ fn a_dictionary_with_the_same_buffers_in_another_array_costs_nothing() {
     let encoder = Encoder::stream(Counting::default());
     let (allocations, _) = allocations_after_warm_up(encoder, &batches, 5);
     assert_eq!(allocations, 0);
+}
+
+/// Readers wrap the same memory in new arrays for each batch. Whoever looks at values asks for `ArrayData` first.
+#[test]
+fn values_of_any_type_in_the_same_buffers_are_the_same_without_a_look_at_them() {
+    for batch in batches_of(every_kind()) {
+        for (field, values) in batch.schema().fields().iter().zip(batch.columns()) {
+            let again = make_array(values.to_data());
+            let (found, allocations, _) = allocations::count(|| Comparison::of(values, &again).unwrap());
+            assert_eq!((found, allocations), (Comparison::Same, 0), "{field}");
+            for elsewhere in with_one_buffer_copied(&values.to_data()) {
+                let elsewhere = make_array(elsewhere);
+                let (found, allocations, _) = allocations::count(|| Comparison::of(values, &elsewhere).unwrap());
+                // There is nothing to allocate for a struct of no fields.
+                let is_looked_at = allocations > 0 || matches!(field.data_type(), DataType::Struct(f) if f.is_empty());
+                assert!(found == Comparison::Same && is_looked_at, "{field}: each buffer counts");
+            }
+        }
+    }
+}
+
+/// The same data as often as it has buffers, each time with another one of them in memory of its own.
+fn with_one_buffer_copied(data: &ArrayData) -> Vec<ArrayData> {
+    let copy = |buffer: &Buffer| Buffer::from(buffer.as_slice());
+    let mut all = Vec::new();
+    let mut keep = |changed: ArrayDataBuilder| all.push(changed.build().unwrap());
+    if let Some(nulls) = data.nulls().filter(|nulls| nulls.null_count() > 0) {
+        let bits = BooleanBuffer::new(copy(nulls.buffer()), nulls.offset(), nulls.len());
+        keep(data.clone().into_builder().nulls(Some(NullBuffer::new(bits))));
+    }
+    for (i, _) in data.buffers().iter().enumerate().filter(|(_, buffer)| !buffer.is_empty()) {
+        let mut buffers = data.buffers().to_vec();
+        buffers[i] = copy(&buffers[i]);
+        keep(data.clone().into_builder().buffers(buffers));
+    }
+    for (i, child) in data.child_data().iter().enumerate() {
+        for changed in with_one_buffer_copied(child) {
+            let mut children = data.child_data().to_vec();
+            children[i] = changed;
+            keep(data.clone().into_builder().child_data(children));
+        }
+    }
+    all
 }
 
 #[test]

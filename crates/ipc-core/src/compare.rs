@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{self, ByteArrayType};
-use arrow_array::{Array, ArrayRef, downcast_primitive_array};
+use arrow_array::types::{self, ByteArrayType, ByteViewType, RunEndIndexType};
+use arrow_array::{Array, ArrayRef, OffsetSizeTrait, UnionArray, downcast_primitive_array};
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
 
@@ -44,9 +44,6 @@ impl Comparison {
         validate::dictionary(new.as_ref(), &(0..new.len()), Checks::Indices)?;
         let old = old.to_data();
         let Some(new) = with_type(new.to_data(), old.data_type()) else { return Ok(Self::Different) };
-        if old.ptr_eq(&new) {
-            return Ok(Self::Same);
-        }
         let common = old.len().min(new.len());
         if old.slice(0, common) != new.slice(0, common) {
             return Ok(Self::Different);
@@ -77,34 +74,115 @@ fn with_type(data: ArrayData, data_type: &DataType) -> Option<ArrayData> {
     data.into_builder().data_type(data_type.clone()).child_data(parts).build().ok()
 }
 
-/// Whether two arrays are known to be the same without a look at their values.
+/// Whether two arrays are known to be the same without a look at their values: one array, or, at any level, different
+/// wrappings of the same memory. Allocates nothing.
 pub(crate) fn is_same(old: &ArrayRef, new: &ArrayRef) -> bool {
-    Arc::ptr_eq(old, new) || has_same_buffers(old.as_ref(), new.as_ref())
+    Arc::ptr_eq(old, new) || has_same_memory(old.as_ref(), new.as_ref())
 }
 
-/// Whether two arrays are different wrappings, as readers make them for each batch, of the same memory. Asks only the
-/// types that most dictionaries have; `false` means that it is not known.
-fn has_same_buffers(old: &dyn Array, new: &dyn Array) -> bool {
-    fn bytes<T: ByteArrayType>(old: &dyn Array, new: &dyn Array) -> bool {
-        let (old, new) = (old.as_bytes::<T>(), new.as_bytes::<T>());
-        old.values().ptr_eq(new.values()) && old.offsets().ptr_eq(new.offsets())
+fn has_same_memory(old: &dyn Array, new: &dyn Array) -> bool {
+    let nulls = [old, new].map(|array| array.nulls().filter(|nulls| nulls.null_count() > 0));
+    let has_same_nulls = match nulls {
+        [Some(old), Some(new)] => old.inner().ptr_eq(new.inner()),
+        [old, new] => old.is_none() && new.is_none(),
+    };
+    old.len() == new.len() && has_same_nulls && has_same_content(old, new)
+}
+
+/// What there is beside length and validity.
+fn has_same_content(old: &dyn Array, new: &dyn Array) -> bool {
+    use DataType::{
+        Binary, BinaryView, Boolean, Dictionary, FixedSizeBinary, FixedSizeList, LargeBinary, LargeList, LargeListView,
+        LargeUtf8, List, ListView, Map, Null, RunEndEncoded, Struct, Union, Utf8, Utf8View,
+    };
+    match (old.data_type(), new.data_type()) {
+        (Null, Null) => true,
+        (Boolean, Boolean) => old.as_boolean().values().ptr_eq(new.as_boolean().values()),
+        (Utf8, Utf8) => bytes::<types::Utf8Type>(old, new),
+        (LargeUtf8, LargeUtf8) => bytes::<types::LargeUtf8Type>(old, new),
+        (Binary, Binary) => bytes::<types::BinaryType>(old, new),
+        (LargeBinary, LargeBinary) => bytes::<types::LargeBinaryType>(old, new),
+        (Utf8View, Utf8View) => views::<types::StringViewType>(old, new),
+        (BinaryView, BinaryView) => views::<types::BinaryViewType>(old, new),
+        (FixedSizeBinary(width), FixedSizeBinary(other)) => {
+            width == other && old.as_fixed_size_binary().values().ptr_eq(new.as_fixed_size_binary().values())
+        }
+        (List(_), List(_)) => lists::<i32>(old, new),
+        (LargeList(_), LargeList(_)) => lists::<i64>(old, new),
+        (ListView(_), ListView(_)) => list_views::<i32>(old, new),
+        (LargeListView(_), LargeListView(_)) => list_views::<i64>(old, new),
+        (FixedSizeList(_, size), FixedSizeList(_, other)) => {
+            size == other && is_same(old.as_fixed_size_list().values(), new.as_fixed_size_list().values())
+        }
+        (Map(..), Map(..)) => {
+            let (old, new) = (old.as_map(), new.as_map());
+            old.offsets().ptr_eq(new.offsets()) && has_same_memory(old.entries(), new.entries())
+        }
+        (Struct(_), Struct(_)) => {
+            let (old, new) = (old.as_struct().columns(), new.as_struct().columns());
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| is_same(old, new))
+        }
+        (Union(..), Union(..)) => unions(old.as_union(), new.as_union()),
+        (Dictionary(..), Dictionary(..)) => {
+            let (old, new) = (old.as_any_dictionary(), new.as_any_dictionary());
+            has_same_memory(old.keys(), new.keys()) && is_same(old.values(), new.values())
+        }
+        (RunEndEncoded(ends, _), RunEndEncoded(other, _)) => match (ends.data_type(), other.data_type()) {
+            (DataType::Int16, DataType::Int16) => runs::<types::Int16Type>(old, new),
+            (DataType::Int32, DataType::Int32) => runs::<types::Int32Type>(old, new),
+            (DataType::Int64, DataType::Int64) => runs::<types::Int64Type>(old, new),
+            _ => false,
+        },
+        (old_type, new_type) if old_type == new_type => downcast_primitive_array!(
+            (old, new) => old.values().ptr_eq(new.values()),
+            _ => false
+        ),
+        _ => false,
     }
-    let same_nulls = match (old.nulls(), new.nulls()) {
-        (Some(old), Some(new)) => old.inner().ptr_eq(new.inner()),
+}
+
+fn bytes<T: ByteArrayType>(old: &dyn Array, new: &dyn Array) -> bool {
+    let (old, new) = (old.as_bytes::<T>(), new.as_bytes::<T>());
+    old.offsets().ptr_eq(new.offsets()) && old.values().ptr_eq(new.values())
+}
+
+fn views<T: ByteViewType>(old: &dyn Array, new: &dyn Array) -> bool {
+    let (old, new) = (old.as_byte_view::<T>(), new.as_byte_view::<T>());
+    let (old_buffers, new_buffers) = (old.data_buffers(), new.data_buffers());
+    old.views().ptr_eq(new.views())
+        && old_buffers.len() == new_buffers.len()
+        && old_buffers.iter().zip(new_buffers.iter()).all(|(old, new)| old.ptr_eq(new))
+}
+
+fn lists<O: OffsetSizeTrait>(old: &dyn Array, new: &dyn Array) -> bool {
+    let (old, new) = (old.as_list::<O>(), new.as_list::<O>());
+    old.offsets().ptr_eq(new.offsets()) && is_same(old.values(), new.values())
+}
+
+fn list_views<O: OffsetSizeTrait>(old: &dyn Array, new: &dyn Array) -> bool {
+    let (old, new) = (old.as_list_view::<O>(), new.as_list_view::<O>());
+    old.offsets().ptr_eq(new.offsets()) && old.sizes().ptr_eq(new.sizes()) && is_same(old.values(), new.values())
+}
+
+fn unions(old: &UnionArray, new: &UnionArray) -> bool {
+    let has_same_offsets = match (old.offsets(), new.offsets()) {
+        (Some(old), Some(new)) => old.ptr_eq(new),
         (old, new) => old.is_none() && new.is_none(),
     };
-    old.data_type() == new.data_type()
-        && same_nulls
-        && match old.data_type() {
-            DataType::Utf8 => bytes::<types::Utf8Type>(old, new),
-            DataType::LargeUtf8 => bytes::<types::LargeUtf8Type>(old, new),
-            DataType::Binary => bytes::<types::BinaryType>(old, new),
-            DataType::LargeBinary => bytes::<types::LargeBinaryType>(old, new),
-            _ => downcast_primitive_array!(
-                (old, new) => old.values().ptr_eq(new.values()),
-                _ => false
-            ),
-        }
+    let (fields, others) = (old.fields(), new.fields());
+    let is_same_child = |type_id, other| type_id == other && is_same(old.child(type_id), new.child(other));
+    old.type_ids().ptr_eq(new.type_ids())
+        && has_same_offsets
+        && fields.len() == others.len()
+        && fields.iter().zip(others.iter()).all(|((type_id, _), (other, _))| is_same_child(type_id, other))
+}
+
+fn runs<R: RunEndIndexType>(old: &dyn Array, new: &dyn Array) -> bool {
+    let (old, new) = (old.as_run::<R>(), new.as_run::<R>());
+    let (old_ends, new_ends) = (old.run_ends(), new.run_ends());
+    old_ends.offset() == new_ends.offset()
+        && old_ends.inner().ptr_eq(new_ends.inner())
+        && is_same(old.values(), new.values())
 }
 
 #[cfg(test)]
