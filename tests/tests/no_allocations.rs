@@ -16,7 +16,10 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, Str
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_schema::{DataType, Field, Metadata, Schema};
-use ipc_core::{Comparison, Compression, DictionaryHandling, Encoder, Format, Options, Unstarted};
+use ipc_core::{
+    BatchEncoder, Comparison, Compression, DictionaryHandling, Encoder, Format, Options, StreamSchema,
+    UnifiedDictionaries, Unstarted,
+};
 use ipc_tests::allocations::{self, Counting as CountingAllocator};
 use ipc_tests::arrays::{Sharing, has_dictionary};
 use ipc_tests::batches::{Batches, Plan, every_kind};
@@ -149,6 +152,29 @@ fn unified_dictionaries_cost_nothing_while_they_do_not_grow() {
         let encoder = Encoder::stream(Counting::default()).with_options(options);
         let (allocations, _) = allocations_after_warm_up(encoder, &batches, 5);
         assert_eq!(allocations, 0, "{compression:?}");
+    }
+}
+
+/// Also where they came in another wrapping than those that this encoder has met before.
+#[test]
+fn where_new_values_have_been_added_is_not_looked_up_again() {
+    let values: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+    let of = |key: i32, values: ArrayRef| {
+        let column = DictionaryArray::<Int32Type>::new(Int32Array::from(vec![key]), values);
+        RecordBatch::try_from_iter([("word", Arc::new(column) as ArrayRef)]).unwrap()
+    };
+    let options = Options::builder().dictionaries(DictionaryHandling::Unify).build().unwrap();
+    let batches = [of(0, values.clone()), of(1, make_array(values.to_data()))];
+    let schema = Arc::new(StreamSchema::try_new(batches[0].schema(), &options).unwrap());
+    let (mut dictionaries, mut encoder) = (UnifiedDictionaries::new(schema), BatchEncoder::new(&options));
+    let none = Metadata::new();
+    for (batch, uses) in batches.iter().zip([1, 2]) {
+        let lacking = encoder.encode_unified(batch, &none, dictionaries.snapshot()).unwrap().unwrap_err();
+        encoder.learn(dictionaries.grow(lacking).unwrap());
+        let encode = || encoder.encode_unified(batch, &none, dictionaries.snapshot()).unwrap().unwrap();
+        let (message, allocations, _) = allocations::count(encode);
+        assert_eq!((message.uses(), allocations), ([uses].as_slice(), 0));
+        encoder.recycle(message);
     }
 }
 

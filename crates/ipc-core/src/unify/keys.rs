@@ -182,7 +182,8 @@ impl Unifying<'_> {
             self.uses[id] = map.top.max(1);
         }
         let new = if !lacking.is_empty() {
-            New { id, values: Arc::clone(array.values()), rows: lacking, others }
+            // In the map's wrapping, by which it is found again.
+            New { id, values: Arc::clone(&map.values), rows: lacking, others }
         } else if needs_any && others == 0 {
             New { id, values: blank(field.values()), rows: vec![0], others }
         } else {
