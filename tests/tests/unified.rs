@@ -76,6 +76,21 @@ fn what_no_key_uses_is_left_out_and_counted() {
 }
 
 #[test]
+fn what_no_key_uses_is_counted_once_however_often_its_batch_is_tried() {
+    let own = |keys: &[i32], values: &[&str]| dictionary(keys, words(values));
+    let known = of(&[("a", own(&[0], &["x"])), ("b", own(&[0], &["x"]))]);
+    // The second brings a new value, so the batch is encoded again, and then the sink refuses it.
+    let batch = of(&[("a", own(&[1], &["left out", "x"])), ("b", own(&[0], &["y", "left out, too"]))]);
+    let mut sink = Faulty::new(Fault::Error, 2);
+    let mut encoder = Encoder::stream(&mut sink).with_options(unify().build().unwrap()).start(known.schema()).unwrap();
+    encoder.write(&known).unwrap();
+    assert!(matches!(encoder.write(&batch), Err(Error::Io(_))));
+    assert_eq!(encoder.stats().unused_values, 0, "it has not been accepted");
+    (0..2).for_each(|_| _ = encoder.write(&batch).unwrap());
+    assert_eq!(encoder.stats().unused_values, 2);
+}
+
+#[test]
 fn equal_values_become_one() {
     assert_eq!(sent_by(&[own(&["a", "b", "a", "a"])]), [Whole(0, 2), Batch]);
     let nulls = Arc::new(StringArray::from(vec![None, Some(""), None]));

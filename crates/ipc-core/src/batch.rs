@@ -110,7 +110,10 @@ impl BatchEncoder {
     /// A message to encode into: what it holds is of no account, but its memory is used again.
     pub(crate) fn blank<'a>(&mut self) -> Message<Slice<'a>> {
         match self.spare.take() {
-            Some(Message { made, segments }) => Message { made, segments: recycle(segments) },
+            Some(Message { mut made, segments }) => {
+                made.unused_values = 0;
+                Message { made, segments: recycle(segments) }
+            }
             None => Message::default(),
         }
     }
@@ -169,8 +172,11 @@ impl BatchEncoder {
     ) -> Result<Option<NewValues>> {
         same_width(batch)?;
         self.fill(message, batch.num_rows(), None, metadata, Some(dictionaries), |body| columns(body, batch))?;
-        message.made.unused_values = self.maps.unused();
-        Ok(self.maps.take_lacking())
+        let lacking = self.maps.take_lacking();
+        if lacking.is_none() {
+            message.made.unused_values = self.maps.take_unused();
+        }
+        Ok(lacking)
     }
 
     /// Encodes the dictionaries of `batch` that have to be sent before it, given what has been `sent`.
@@ -304,6 +310,13 @@ impl BatchEncoder {
     /// Takes a message's memory back for the next one.
     pub fn recycle(&mut self, message: Message<Slice<'_>>) {
         self.spare = Some(Message { made: message.made, segments: recycle(message.segments) });
+    }
+
+    /// As [`recycle`](Self::recycle), for a message that was not written: values that
+    /// [no key used](crate::Stats::unused_values) are counted with the next one.
+    pub fn recycle_unwritten(&mut self, message: Message<Slice<'_>>) {
+        self.maps.put_unused(message.made.unused_values);
+        self.recycle(message);
     }
 
     /// Takes back what an owned message can give back: all but the segments that shared a batch's memory.

@@ -179,7 +179,10 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
             Ok(updates) => ledger.append(&mut self.sink, updates, &message),
             Err(error) => Err(error),
         };
-        batches.recycle(message);
+        match written {
+            Ok(_) => batches.recycle(message),
+            Err(_) => batches.recycle_unwritten(message),
+        }
         written
     }
 

@@ -34,8 +34,8 @@ pub struct Stats {
     pub deltas: u64,
     /// Dictionary batches that replaced a dictionary.
     pub replacements: u64,
-    /// Values of batches' dictionaries that were left out of unified ones, since no key used them. Counted whenever a
-    /// thread meets a dictionary that it has not met lately.
+    /// Values of batches' dictionaries that were left out of unified ones, since no key used them. Counted whenever an
+    /// encoder meets a dictionary that it has not met lately, with the first batch that it then has accepted.
     pub unused_values: u64,
     /// Bytes of bodies before compression, with padding.
     pub raw_bytes: u64,

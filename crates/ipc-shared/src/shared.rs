@@ -315,9 +315,13 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         let message = basis.encode(encoder, batch, metadata)?;
         match self.plan(encoder, basis, batch, message.uses(), Sending::Changes) {
             Ok(Some(plan)) => Ok(Some((message, plan))),
-            not_planned => {
+            Ok(None) => {
                 encoder.recycle(message);
-                not_planned.map(|_| None)
+                Ok(None)
+            }
+            Err(error) => {
+                encoder.recycle_unwritten(message);
+                Err(error)
             }
         }
     }
@@ -352,7 +356,10 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     ) -> Result<Receipt> {
         loop {
             let appended = self.append(encoder, batch, &message, plan);
-            encoder.recycle(message);
+            match appended {
+                Err(_) => encoder.recycle_unwritten(message),
+                Ok(_) => encoder.recycle(message),
+            }
             if let Some(receipt) = appended? {
                 return Ok(receipt);
             }
@@ -402,15 +409,19 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 return Ok((message, plan));
             }
             let basis = Arc::clone(&plan.basis);
-            self.under_plan(plan, |sink, ledger, updates| match F::HAS_FOOTER {
+            let sent = self.under_plan(plan, |sink, ledger, updates| match F::HAS_FOOTER {
                 true => ledger.append_dictionaries(sink, updates),
                 false => Ok(()),
-            })?;
-            match self.plan(encoder, &basis, batch, message.uses(), Sending::Changes)? {
-                Some(replanned) => plan = replanned,
-                None => {
+            });
+            match sent.and_then(|_| self.plan(encoder, &basis, batch, message.uses(), Sending::Changes)) {
+                Ok(Some(replanned)) => plan = replanned,
+                Ok(None) => {
                     encoder.recycle(message);
                     (message, plan) = self.prepare(encoder, batch, metadata)?;
+                }
+                Err(error) => {
+                    encoder.recycle_unwritten(message);
+                    return Err(error);
                 }
             }
         }

@@ -83,7 +83,14 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
         let shared = Arc::clone(&self.shared);
         let place = self.place.expect("a slot is written once, which consumes it");
         let (message, plan) = shared.prepare(encoder, batch, metadata)?;
-        match shared.arrive(place)? {
+        let turn = match shared.arrive(place) {
+            Ok(turn) => turn,
+            Err(error) => {
+                encoder.recycle_unwritten(message);
+                return Err(error);
+            }
+        };
+        match turn {
             Turn::Now(drain) => {
                 let appended = shared.append_prepared(encoder, batch, metadata, message, plan);
                 self.place = None;

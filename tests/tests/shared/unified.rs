@@ -6,11 +6,14 @@
 //! refused for its dictionary; or where growing takes the writer's lock.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::MessageHeader;
+use arrow_schema::{Field, Schema};
 use ipc_shared::{Compression, DictionaryHandling, Error, File, Options, SharedWriter, Stream};
+use ipc_tests::dictionaries::{dictionary, words};
 use ipc_tests::framing::Framing;
 use ipc_tests::gate::{Act, gate};
 use ipc_tests::read;
@@ -24,6 +27,7 @@ in_both_formats!(
     overlapping_dictionaries_become_one,
     places_are_filled_in_any_order,
     what_the_sink_refused_is_sent_with_the_next,
+    what_is_left_out_is_counted_once_it_is_accepted,
     one_that_outgrows_its_keys_is_refused_and_the_others_go_on,
     growing_does_not_take_the_lock,
 );
@@ -140,14 +144,41 @@ fn what_the_sink_refused_is_sent_with_the_next<F: Output>(threads: usize) {
     assert!(framing.dictionary_batches().iter().skip(1).all(|(_, is_delta)| *is_delta));
 }
 
+/// Whether it was refused as a write, or in a place, or in one that has another in front; by a sink that goes on, or by
+/// one that is rolled back.
+fn what_is_left_out_is_counted_once_it_is_accepted<F: Output>(_: usize) {
+    // In a stream, what is left in a place behind another is never refused.
+    let most_places = if F::HAS_FOOTER { 2 } else { 1 };
+    for act in [Act::Fail, Act::Tear] {
+        for places in 0..=most_places {
+            let (sink, gate) = gate();
+            let writer = F::to(sink).options(unify()).build().unwrap();
+            gate.plan([act]);
+            let batch = batch(Words::Own, (0, 0));
+            let write = || {
+                let mut places: Vec<_> = (0..places).map(|_| writer.reserve().unwrap()).collect();
+                match places.pop() {
+                    None => writer.write(&batch).map(drop),
+                    Some(last) => last.write(&batch),
+                }
+            };
+            write().unwrap_err();
+            writer.rollback().unwrap();
+            write().unwrap();
+            let unused = writer.close().unwrap().stats.unused_values;
+            assert_eq!(unused, 20 - batch.num_rows() as u64, "{act:?}, {places} places");
+        }
+    }
+}
+
 /// With 8-bit keys there is room for 128 words. Who comes first gets in; the others are refused, and what they brought is
 /// in no dictionary.
 fn one_that_outgrows_its_keys_is_refused_and_the_others_go_on<F: Output>(threads: usize) {
-    use arrow_array::{ArrayRef, DictionaryArray, Int8Array, StringArray, types::Int8Type};
+    use arrow_array::{DictionaryArray, Int8Array, StringArray, types::Int8Type};
     let of = |thread: usize| {
         let words = StringArray::from_iter_values((0..50).map(|word| format!("word {word} of {thread}")));
-        let array = DictionaryArray::<Int8Type>::new(Int8Array::from_iter_values(0..50), std::sync::Arc::new(words));
-        RecordBatch::try_from_iter([("word", std::sync::Arc::new(array) as ArrayRef)]).unwrap()
+        let array = DictionaryArray::<Int8Type>::new(Int8Array::from_iter_values(0..50), Arc::new(words));
+        RecordBatch::try_from_iter([("word", Arc::new(array) as ArrayRef)]).unwrap()
     };
     let writer = F::to(Vec::new()).options(unify()).build().unwrap();
     let results = together(threads, |thread| writer.write(&of(thread)).map(|_| thread));
@@ -190,6 +221,24 @@ fn growing_does_not_take_the_lock<F: Output>(threads: usize) {
     let found = read_unified::<F>(&gate.taken());
     let expected: Vec<Mark> = [(0, 0)].into_iter().chain((0..threads - 1).map(|thread| (1, thread))).collect();
     assert_eq!(marks(Words::Own, &found), expected);
+}
+
+/// An ordered dictionary is not unified, and a file allows no other in its place.
+#[test]
+fn what_a_batch_leaves_out_that_is_refused_is_counted_with_the_next() {
+    let values = words(&["used", "left out"]);
+    let of = |size: &str, values: ArrayRef| {
+        let columns = vec![dictionary(&[0], words(&[size])), dictionary(&[0], values)];
+        let field = |name: &str| Field::new(name, columns[0].data_type().clone(), true);
+        let fields = vec![field("size").with_dict_is_ordered(true), field("word")];
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+    };
+    let writer = File::to(Vec::new()).options(unify()).build().unwrap();
+    writer.write(&of("small", words(&["used"]))).unwrap();
+    let refused = writer.write(&of("large", values.clone()));
+    assert!(matches!(refused, Err(Error::Core(ipc_core::Error::DictionaryReplacement { .. }))), "{refused:?}");
+    writer.write(&of("small", values)).unwrap();
+    assert_eq!(writer.close().unwrap().stats.unused_values, 1);
 }
 
 #[test]

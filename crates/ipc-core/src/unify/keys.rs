@@ -37,7 +37,8 @@ pub(crate) struct KeyMaps {
     maps: Vec<Vec<KeyMap>>,
     /// What the batch at hand brings that is not known.
     lacking: NewValues,
-    /// How many values of dictionaries that the batch at hand brings for the first time are used by no key.
+    /// How many values that no key uses have been left out of dictionaries that were met for the first time, and are on no
+    /// batch's account yet.
     unused: u64,
 }
 
@@ -52,9 +53,9 @@ impl KeyMaps {
             self.maps.clear();
             self.maps.resize_with(count, Vec::new);
             self.hasher = Some(Arc::clone(&dictionaries.hasher));
+            self.unused = 0;
         }
         self.lacking.list.clear();
-        self.unused = 0;
     }
 
     /// Notes where values are that have been added.
@@ -75,9 +76,14 @@ impl KeyMaps {
         (!self.lacking.list.is_empty()).then(|| std::mem::take(&mut self.lacking))
     }
 
-    /// How many values that the batch brought along are not used.
-    pub(crate) fn unused(&self) -> u64 {
-        self.unused
+    /// How many values have been left out, for a batch to take on its account.
+    pub(crate) fn take_unused(&mut self) -> u64 {
+        std::mem::take(&mut self.unused)
+    }
+
+    /// Takes back what is on the account of a batch that was not written.
+    pub(crate) fn put_unused(&mut self, count: u64) {
+        self.unused += count;
     }
 }
 
