@@ -194,6 +194,16 @@ fn keys_that_are_right_already_are_borrowed() {
 }
 
 #[test]
+#[should_panic(expected = "dictionaries grow by what is lacking in a snapshot of theirs")]
+fn dictionaries_do_not_grow_by_what_others_lack() {
+    let (batch, options) = (own(&["a"]), unify().build().unwrap());
+    let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
+    let [these, mut others] = [(); 2].map(|()| UnifiedDictionaries::new(schema.clone()));
+    let encoded = BatchEncoder::new(&options).encode_unified(&batch, &Metadata::new(), these.snapshot());
+    let _ = others.grow(encoded.unwrap().unwrap_err());
+}
+
+#[test]
 fn too_many_values_are_refused_before_any_of_the_batch_is_added() {
     let short = |name: &str, from: i32, count: i8| -> (String, ArrayRef) {
         let values = StringArray::from_iter_values((from..from + i32::from(count)).map(|n| format!("{name} {n}")));

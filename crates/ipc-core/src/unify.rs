@@ -53,9 +53,11 @@ pub struct UnifiedSnapshot {
 }
 
 /// The values that a batch brings along, and that the unified dictionaries lack.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[must_use = "a batch cannot be written before the dictionaries have grown"]
 pub struct NewValues {
+    /// Tells which dictionaries.
+    hasher: Arc<RandomState>,
     list: Vec<New>,
 }
 
@@ -98,7 +100,12 @@ impl UnifiedDictionaries {
     /// apart, [`Error::DictionaryTooLarge`](crate::Error::DictionaryTooLarge) where one array does not hold them,
     /// [`Error::InvalidArray`](crate::Error::InvalidArray) where values contradict themselves. Nothing is added
     /// then.
+    ///
+    /// # Panics
+    ///
+    /// Where `new` is lacking in other dictionaries than these: it came of a batch that was encoded for a snapshot of others.
     pub fn grow(&mut self, new: NewValues) -> Result<Added> {
+        assert!(self.newest.is_related(&new.hasher), "dictionaries grow by what is lacking in a snapshot of theirs");
         let mut grown = self.newest.clone();
         let mut list = Vec::with_capacity(new.list.len());
         for new in new.list {

@@ -36,7 +36,7 @@ pub(crate) struct KeyMaps {
     /// By dictionary id, those used last in front.
     maps: Vec<Vec<KeyMap>>,
     /// What the batch at hand brings that is not known.
-    lacking: NewValues,
+    lacking: Vec<New>,
     /// How many values that no key uses have been left out of dictionaries that were met for the first time, and are on no
     /// batch's account yet.
     unused: u64,
@@ -55,7 +55,7 @@ impl KeyMaps {
             self.hasher = Some(Arc::clone(&dictionaries.hasher));
             self.unused = 0;
         }
-        self.lacking.list.clear();
+        self.lacking.clear();
     }
 
     /// Notes where values are that have been added.
@@ -73,7 +73,8 @@ impl KeyMaps {
 
     /// What the batch that has been walked brings and is not known, if anything.
     pub(crate) fn take_lacking(&mut self) -> Option<NewValues> {
-        (!self.lacking.list.is_empty()).then(|| std::mem::take(&mut self.lacking))
+        let hasher = self.hasher.as_ref().filter(|_| !self.lacking.is_empty())?;
+        Some(NewValues { hasher: Arc::clone(hasher), list: std::mem::take(&mut self.lacking) })
     }
 
     /// How many values have been left out, for a batch to take on its account.
@@ -199,7 +200,7 @@ impl Unifying<'_> {
             }
             return Ok(());
         };
-        self.maps.lacking.list.push(new);
+        self.maps.lacking.push(new);
         // What is made from here on is thrown away: no need to compress it.
         body.forget_codec();
         Ok(())
