@@ -153,10 +153,11 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     ///
     /// # Errors
     ///
-    /// [`Error::SchemaMismatch`], [`Error::DictionaryReplacement`], [`Error::InvalidArray`], [`Error::TooLarge`] and
-    /// [`Error::Compression`] refuse the batch: nothing was written and the encoder goes on. So it does after
-    /// [`Error::Io`], where the sink failed before it took a byte of the batch. After [`Error::Poisoned`] nothing more is
-    /// written, unless the sink can [take bytes back](Self::rollback).
+    /// [`Error::SchemaMismatch`], [`Error::DictionaryReplacement`], [`Error::DictionaryOverflow`],
+    /// [`Error::DictionaryTooLarge`], [`Error::InvalidArray`], [`Error::TooLarge`] and [`Error::Compression`] refuse the
+    /// batch: nothing was written and the encoder goes on. So it does after [`Error::Io`], where the sink failed before it
+    /// took a byte of the batch. After [`Error::Poisoned`] nothing more is written, unless the sink can
+    /// [take bytes back](Self::rollback).
     pub fn write(&mut self, batch: &RecordBatch) -> Result<Receipt> {
         self.write_with_metadata(batch, &Metadata::new())
     }

@@ -30,7 +30,8 @@
 //!
 //! # Guarantees
 //!
-//! - Nothing is recorded before it is written: a batch that failed leaves no trace, not even a dictionary thought sent.
+//! - Nothing is recorded before it is written: a batch that failed leaves no trace, not even a dictionary thought sent. Only
+//!   in [unified](DictionaryHandling::Unify) dictionaries do its values keep their places, to be sent when they are needed.
 //! - A sink that fails between messages may be tried again. One that fails inside a message is the end, and neither
 //!   marker nor footer ever follows torn bytes, unless the sink can [take them back](Encoder::rollback).
 //! - A batch is refused before any byte of it is written, with the path of the column at fault.

@@ -110,6 +110,14 @@ pub enum DictionaryHandling {
     /// does, since that is how readers have it ([`Error::DictionaryTooLarge`]): 2 GiB of strings with 32-bit offsets,
     /// 32,767 rows of runs with 16-bit ends. A batch that would bring more is refused.
     ///
+    /// Values get their places when a batch brings them, and keep them if that batch then fails. A retry finds them there;
+    /// if there is none, they take room among the keys all the same, and readers get them with values that come later.
+    ///
+    /// Beside the unified dictionary, each encoder (a [`BatchEncoder`](crate::BatchEncoder), and so each producer of a
+    /// shared writer) remembers the last eight dictionaries of batches that it has met for each field: their arrays, which
+    /// stay alive with the buffers they lie in, and four bytes for each value. They are let go of with the encoder, or
+    /// when eight others have come.
+    ///
     /// A dictionary that its field calls ordered is sent as `Resend` does, since a value that is added would have to
     /// stand between others. In a file, a dictionary with others inside its values needs
     /// [`dictionaries_at_close`](OptionsBuilder::dictionaries_at_close).

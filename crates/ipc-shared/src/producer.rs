@@ -12,7 +12,8 @@ use crate::error::Result;
 use crate::shared::Shared;
 
 /// A handle for one thread that writes often. It owns the memory in which its batches are encoded, so it shares nothing
-/// with other threads before it takes the lock, and allocates nothing once it is warm, unless it has to sleep.
+/// with other threads before it takes the lock, and allocates nothing once it is warm, unless it has to sleep. Where
+/// dictionaries are [unified](crate::DictionaryHandling::Unify), it also keeps the last ones that it was given.
 pub struct Producer<W, F> {
     shared: Arc<Shared<W, F>>,
     encoder: BatchEncoder,

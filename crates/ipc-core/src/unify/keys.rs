@@ -42,7 +42,7 @@ pub(crate) struct KeyMaps {
     unused: u64,
 }
 
-/// How many maps are kept for each field: as many producers can take turns.
+/// How many maps are kept for each field: as many producers can take turns. Their dictionaries stay alive with them.
 const KEPT: usize = 8;
 
 impl KeyMaps {
