@@ -70,6 +70,11 @@ pub(crate) struct MergeArguments {
     #[arg(long)]
     dictionaries_at_close: bool,
 
+    /// Unify dictionaries, with keys of 32 bits where those of the inputs have 8 or 16: for more values than these can tell
+    /// apart
+    #[arg(long)]
+    widen_dictionary_keys: bool,
+
     /// The boundary, in bytes, to which messages and buffers are padded: 8, 16, 32 or 64
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = parse_alignment)]
     alignment: Alignment,
@@ -181,7 +186,7 @@ impl MergeArguments {
             Some(DictionariesArgument::Resend) => (DictionaryHandling::Resend, None),
             Some(DictionariesArgument::Delta) => (DictionaryHandling::Delta, None),
             Some(DictionariesArgument::Unify) => (DictionaryHandling::Unify, None),
-            None if self.dictionaries_at_close => (DictionaryHandling::Unify, None),
+            None if self.dictionaries_at_close || self.widen_dictionary_keys => (DictionaryHandling::Unify, None),
             None if format == Kind::Stream => (DictionaryHandling::Resend, None),
             None => (DictionaryHandling::Resend, Some(DictionaryHandling::Unify)),
         };
@@ -204,7 +209,8 @@ impl MergeArguments {
             .compression(self.compression)
             .alignment(self.alignment)
             .dictionaries(dictionaries)
-            .dictionaries_at_close(self.dictionaries_at_close);
+            .dictionaries_at_close(self.dictionaries_at_close)
+            .widen_dictionary_keys(self.widen_dictionary_keys);
         options.build().map_err(|error| usage(ErrorKind::InvalidValue, error))
     }
 
@@ -280,6 +286,9 @@ Examples:
   For a reader that knows no deltas of dictionaries, such as polars:
     arrow-ipc merge *.arrow --output all.arrow --dictionaries-at-close
 
+  For dictionaries with short keys, which together have more values than these can tell apart:
+    arrow-ipc merge *.arrow --output all.arrow --widen-dictionary-keys
+
 All inputs must have the same columns: names, types and nullability. Metadata of the schema is that of the first input.";
 
 const INSPECT_EXAMPLES: &str = "\
@@ -347,6 +356,7 @@ mod tests {
             &["in", "--output", "x.arrow", "--order", "random"],
             &["in", "--output", "x.arrow", "--dictionaries", "delta", "--dictionaries-at-close"],
             &["in", "--output", "x.arrows", "--dictionaries-at-close"],
+            &["in", "--output", "x.arrows", "--dictionaries", "resend", "--widen-dictionary-keys"],
         ] {
             assert_eq!(job(arguments).unwrap_err().exit_code(), 2, "{arguments:?}");
         }
@@ -362,6 +372,7 @@ mod tests {
             (&["--output", "x.arrow", "--dictionaries", "delta"], Delta, false),
             (&["--output", "x.arrows", "--dictionaries", "unify"], Unify, false),
             (&["--output", "x.arrow", "--dictionaries-at-close"], Unify, false),
+            (&["--output", "x.arrows", "--widen-dictionary-keys"], Unify, false),
         ] {
             let job = job(&[&["in"], arguments].concat()).unwrap();
             assert_eq!((job.options.dictionaries(), job.unifying.is_some()), (expected, if_need_be), "{arguments:?}");

@@ -49,6 +49,11 @@ impl Error {
         match error {
             ipc_shared::Error::Core(ipc_core::Error::Io(error)) => Self::write(output, error),
             ipc_shared::Error::Poisoned { source, .. } => Self::write(output, source),
+            ipc_shared::Error::Core(refusal @ ipc_core::Error::DictionaryOverflow { limit, .. })
+                if *limit <= 1 << u16::BITS =>
+            {
+                Self::input(input, format_args!("{refusal}; --widen-dictionary-keys makes room for more"))
+            }
             ipc_shared::Error::Core(refusal) => Self::input(input, refusal),
             other => Self::output(output, other),
         }

@@ -60,6 +60,9 @@ pub(crate) fn run(job: &Job) -> Result<()> {
     progress.clear();
     let stats = written?.stats;
     output.complete()?;
+    if let Some(reason) = survey.unified.filter(|_| !job.quiet) {
+        note(format_args!("{reason}: dictionaries are unified"));
+    }
     let read_bytes = read_bytes.load(Ordering::Relaxed);
     let report = Report { job, stats, read_bytes, elapsed: begin.elapsed() };
     tell(&job.output, job.json, job.quiet, &report.json(), &report.text())
@@ -75,6 +78,9 @@ struct Survey {
     length: Option<u64>,
     /// How the output is written.
     options: Options,
+    /// Why dictionaries are unified, if nobody asked for it. Told once the output is there: before, something else may
+    /// have to be told.
+    unified: Option<String>,
 }
 
 /// An input that waits for its turn.
@@ -114,17 +120,18 @@ impl Survey {
             warn(&display_name(&job.inputs[0]), lost);
         }
         let schema = Arc::clone(schema.schema());
-        let options = settle_options(job, &schema, &inputs)?;
-        Ok(Self { inputs, schema, metadata, length, options })
+        let (options, unified) = settle_options(job, &schema, &inputs)?;
+        Ok(Self { inputs, schema, metadata, length, options, unified })
     }
 }
 
 /// The options to write with: those that unify dictionaries, where the arguments leave it open, a file can have all of
 /// them unified, and it could not keep the inputs' own. That takes a look into all of them; one that can be read only once
-/// is not looked into, and might.
-fn settle_options(job: &Job, schema: &SchemaRef, inputs: &[Pending]) -> Result<Options> {
+/// is not looked into, and might. With them comes the reason.
+fn settle_options(job: &Job, schema: &SchemaRef, inputs: &[Pending]) -> Result<(Options, Option<String>)> {
+    let as_asked = || Ok((job.options.clone(), None));
     let Some(unifying) = job.unifying.as_ref().filter(|options| can_unify(schema, options)) else {
-        return Ok(job.options.clone());
+        return as_asked();
     };
     let mut known = Known::new(rule(job.format, &job.options));
     for pending in inputs {
@@ -136,7 +143,7 @@ fn settle_options(job: &Job, schema: &SchemaRef, inputs: &[Pending]) -> Result<O
             Pending::Closed(path) => {
                 let input = Input::open(path, true)?;
                 if !input.has_dictionaries() {
-                    return Ok(job.options.clone());
+                    return as_asked();
                 }
                 let name = Arc::clone(input.name());
                 input
@@ -144,14 +151,11 @@ fn settle_options(job: &Job, schema: &SchemaRef, inputs: &[Pending]) -> Result<O
                     .map(|refused| format!("{name} has another dictionary for column `{}`", refused.path()))
             }
         };
-        if let Some(reason) = reason {
-            if !job.quiet {
-                note(format_args!("{reason}: dictionaries are unified"));
-            }
-            return Ok(unifying.clone());
+        if reason.is_some() {
+            return Ok((unifying.clone(), reason));
         }
     }
-    Ok(job.options.clone())
+    as_asked()
 }
 
 /// Whether a file can have every dictionary of this schema unified.

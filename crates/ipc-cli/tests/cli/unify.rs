@@ -8,8 +8,10 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use arrow_array::builder::StringDictionaryBuilder;
-use arrow_array::types::{ArrowDictionaryKeyType, Int8Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{ArrowDictionaryKeyType, Int8Type, Int32Type};
 use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch, StringArray, StructArray, downcast_dictionary_array};
+use arrow_schema::DataType;
 use tempfile::TempDir;
 
 use crate::readers::compare_with;
@@ -153,4 +155,48 @@ fn an_input_that_can_be_read_only_once_keeps_dictionaries_that_cannot_be_unified
     let done = child.wait_with_output().unwrap();
     assert!(done.status.success(), "{}", text(&done.stderr));
     assert_eq!(read(&output), [batch.clone(), batch]);
+}
+
+/// A hundred words in a dictionary with 8-bit keys.
+fn hundred(from: usize) -> RecordBatch {
+    let words = StringArray::from_iter_values((from..from + 100).map(|word| format!("word {word}")));
+    let column = DictionaryArray::<Int8Type>::new((0..100).collect::<Vec<_>>().into(), Arc::new(words));
+    RecordBatch::try_from_iter([("word", Arc::new(column) as ArrayRef)]).unwrap()
+}
+
+#[test]
+fn keys_that_are_too_short_for_all_values_are_told_in_one_line_and_can_be_widened() {
+    let folder = folder();
+    let batches = [hundred(0), hundred(100)];
+    let inputs = [put(&folder, "a", &file(&batches[..1])), put(&folder, "b", &file(&batches[1..]))];
+    let inputs = [inputs[0].as_path(), inputs[1].as_path()];
+    let output = folder.path().join("out.arrow");
+    for how in [&["--threads", "1"][..], &["--threads", "1", "--dictionaries", "unify"]] {
+        let told = merge_badly(folder.path(), &inputs, &output, how);
+        assert!(told.contains("b: the dictionary of column `word` would have 200 values"), "{told}");
+        assert!(told.contains("--widen-dictionary-keys"), "{told}");
+    }
+    let wide = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    for format in ["file", "stream"] {
+        merge_well(&inputs, &output, &["--format", format, "--widen-dictionary-keys"]);
+        let merged = read(&output);
+        assert!(merged.iter().all(|batch| *batch.column(0).data_type() == wide));
+        let found = merged.iter().flat_map(|batch| {
+            let column = batch.column(0).as_dictionary::<Int32Type>();
+            let words = column.downcast_dict::<StringArray>().unwrap();
+            words.into_iter().map(|word| word.unwrap().to_owned()).collect::<Vec<_>>()
+        });
+        assert!(found.eq((0..200).map(|word| format!("word {word}"))), "{format}");
+    }
+}
+
+/// The line about dictionaries would only stand in the way of the one that counts.
+#[test]
+fn what_is_said_of_dictionaries_is_said_of_an_output_that_is_there() {
+    let folder = folder();
+    let batches = [dictionary_batch(&["a", "b"], &[0, 1]), dictionary_batch(&["b", "a"], &[0, 1])];
+    let inputs = [put(&folder, "a", &file(&batches[..1])), put(&folder, "b", &file(&batches[1..]))];
+    let output = folder.path().join("no such folder").join("out.arrow");
+    let told = merge_badly(folder.path(), &[&inputs[0], &inputs[1]], &output, &[]);
+    assert!(told.contains("out.arrow"), "{told}");
 }
