@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::{Metadata, SchemaRef};
-use ipc_recover::scan::{self, Head, MessageKind, Next, Place};
+use ipc_recover::scan::{self, Framing, Head, MessageKind, Next, Place};
 use ipc_recover::{Damage, Fault, Footer, Kind, Source};
 
 use crate::decode::{self, Encoded, Values};
@@ -31,8 +31,12 @@ pub(crate) struct Input {
 
 /// In which order the messages of an input are read.
 enum Order {
-    Stream,
-    File { places: std::vec::IntoIter<Place>, metadata: Metadata },
+    /// From the front; its messages are framed like this.
+    Stream(Framing),
+    File {
+        places: std::vec::IntoIter<Place>,
+        metadata: Metadata,
+    },
 }
 
 impl Input {
@@ -43,8 +47,8 @@ impl Input {
         let refused = |damage: Damage| refused(&name, &damage);
         let (source, schema, order) = match scan::recognize(&mut source).map_err(refused)? {
             Kind::Stream => {
-                let schema = read_schema(&mut source).map_err(refused)?;
-                (source, schema, Order::Stream)
+                let (schema, framing) = read_schema(&mut source).map_err(refused)?;
+                (source, schema, Order::Stream(framing))
             }
             Kind::File => {
                 let mut source = into_seekable(source).map_err(|error| Error::input(&name, error))?;
@@ -90,7 +94,7 @@ impl Input {
     /// The key-value pairs in the footer, of a file.
     pub(crate) fn footer_metadata(&self) -> Option<&Metadata> {
         match &self.order {
-            Order::Stream => None,
+            Order::Stream(_) => None,
             Order::File { metadata, .. } => Some(metadata),
         }
     }
@@ -154,9 +158,15 @@ impl Input {
     fn next_head(&mut self) -> Result<Option<Head>, Damage> {
         match &mut self.order {
             Order::File { places, .. } => places.next().map(|place| place.head(&mut self.source)).transpose(),
-            Order::Stream => match scan::next(&mut self.source)? {
+            Order::Stream(framing) => match scan::next(&mut self.source)? {
                 Next::Message(head) => Ok(Some(head)),
-                Next::EndOfStream => {
+                Next::EndOfStream(marker) => {
+                    if (*framing, marker) == (Framing::Marked, Framing::Legacy) {
+                        self.warn(
+                            "ends with four zero bytes instead of its end-of-stream marker, which readers allow; if it was \
+                             cut there, nobody can tell",
+                        );
+                    }
                     self.warn_of_more();
                     Ok(None)
                 }
@@ -196,8 +206,8 @@ impl Input {
     }
 }
 
-/// Reads the schema message that a stream starts with.
-fn read_schema(source: &mut Source<'_>) -> Result<SchemaRef, Damage> {
+/// Reads the schema message that a stream starts with, and tells how it is framed.
+fn read_schema(source: &mut Source<'_>) -> Result<(SchemaRef, Framing), Damage> {
     let head = match scan::next(source) {
         Ok(Next::Message(head)) => head,
         Ok(_) => return Err(Damage::new(0, Fault::NotArrow)),
@@ -213,7 +223,7 @@ fn read_schema(source: &mut Source<'_>) -> Result<SchemaRef, Damage> {
     };
     let schema = decode::schema(schema).map_err(|fault| Damage::new(head.place().offset, fault))?;
     head.skip_body(source)?;
-    Ok(schema)
+    Ok((schema, head.framing()))
 }
 
 /// Damage that keeps an input from being opened.

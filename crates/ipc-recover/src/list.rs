@@ -82,7 +82,7 @@ impl<E, F: FnMut(&Head, &Content) -> Result<(), E>> List<'_, '_, F> {
         loop {
             let stopped = match scan::next(self.source) {
                 Ok(Next::Message(head)) => self.show(&head)?,
-                Ok(Next::EndOfStream) => return Ok(None),
+                Ok(Next::EndOfStream(_)) => return Ok(None),
                 Ok(Next::EndOfInput) => Some(Damage::new(self.source.position(), Fault::NoMarker)),
                 Err(damage) => Some(damage),
             };

@@ -33,8 +33,9 @@ pub enum Kind {
 pub enum Next {
     /// A message; the source stands before its body.
     Message(Head),
-    /// The end-of-stream marker; the source stands behind it.
-    EndOfStream,
+    /// The end-of-stream marker, framed like this; the source stands behind it. A [`Framing::Legacy`] one is four zeros,
+    /// which readers take for the end of any stream.
+    EndOfStream(Framing),
     /// Nothing: the input ends here.
     EndOfInput,
 }
@@ -141,7 +142,7 @@ pub fn next(source: &mut Source<'_>) -> Result<Next, Damage> {
     let offset = source.position();
     let Some(prefix) = Prefix::read(source, offset)? else { return Ok(Next::EndOfInput) };
     if prefix.flatbuffer_length == 0 {
-        return Ok(Next::EndOfStream);
+        return Ok(Next::EndOfStream(prefix.framing));
     }
     let truncated = Fault::Truncated { part: Part::Metadata, length: Some(prefix.flatbuffer_length) };
     let flatbuffer = source

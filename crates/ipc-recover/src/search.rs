@@ -53,7 +53,7 @@ fn is_whole(source: &mut Source<'_>, schema: &Schema, offset: u64) -> Result<boo
     source.seek(offset).map_err(Damage::unreadable(offset))?;
     let checked = scan::next(source).and_then(|next| match next {
         Next::Message(head) => schema.check(&head, source).map(|_| true),
-        Next::EndOfStream | Next::EndOfInput => Ok(false),
+        Next::EndOfStream(_) | Next::EndOfInput => Ok(false),
     });
     checked.or_else(|damage| if damage.is_of_system() { Err(damage) } else { Ok(false) })
 }

@@ -153,8 +153,10 @@ fn walk(source: &mut Source<'_>, schema: &Schema, collector: &mut Collector) -> 
         let offset = source.position();
         let taken = match scan::next(source) {
             Ok(Next::Message(head)) => schema.check(&head, source).and_then(|checked| collector.take(checked)),
-            Ok(Next::EndOfStream) if is_unwritten(source, schema, offset)? => Err(Damage::new(offset, Fault::Zeros)),
-            Ok(Next::EndOfStream) => return Ok(End::Marker),
+            Ok(Next::EndOfStream(framing)) if is_unwritten(source, schema, framing)? => {
+                Err(Damage::new(offset, Fault::Zeros))
+            }
+            Ok(Next::EndOfStream(_)) => return Ok(End::Marker),
             Ok(Next::EndOfInput) => Err(Damage::new(offset, Fault::NoMarker)),
             Err(damage) => Err(damage),
         };
@@ -166,9 +168,9 @@ fn walk(source: &mut Source<'_>, schema: &Schema, collector: &mut Collector) -> 
 
 /// Whether the marker that the source has just read is none: a length of 0, and nothing but zeros behind it, where
 /// markers are longer than that.
-fn is_unwritten(source: &mut Source<'_>, schema: &Schema, offset: u64) -> Result<bool, Error> {
+fn is_unwritten(source: &mut Source<'_>, schema: &Schema, marker: Framing) -> Result<bool, Error> {
     let behind = source.position();
-    if schema.framing() == Framing::Legacy || behind - offset > Framing::Legacy.length() || source.lacks(1) {
+    if schema.framing() == Framing::Legacy || marker == Framing::Marked || source.lacks(1) {
         return Ok(false);
     }
     let mut block = [0; 4096];
@@ -259,7 +261,7 @@ fn schema_at_front(source: &mut Source<'_>, kind: Kind) -> Result<Schema, Damage
     let offset = source.position();
     let head: Head = match scan::next(source)? {
         Next::Message(head) => head,
-        Next::EndOfStream => return Err(Damage::new(offset, Fault::InvalidMetadata)),
+        Next::EndOfStream(_) => return Err(Damage::new(offset, Fault::InvalidMetadata)),
         Next::EndOfInput => return Err(Damage::new(offset, Fault::NoMarker)),
     };
     head.skip_body(source)?;

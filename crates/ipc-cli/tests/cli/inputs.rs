@@ -10,7 +10,8 @@ use arrow_schema::{DataType, Field, Metadata, Schema};
 use ipc_core::{Encoder, MetadataVersion, Options};
 
 use crate::support::{
-    batch, dictionary_batch, file, folder, inspect, merge, merge_badly, merge_well, names, put, read, stream, text,
+    Pair, batch, dictionary_batch, file, folder, inspect, judge, merge, merge_badly, merge_well, names, put, read,
+    stream, text,
 };
 
 #[test]
@@ -148,6 +149,32 @@ fn a_stream_that_ends_between_messages_is_taken_with_a_warning() {
     assert_eq!(read(&output).len(), 2);
     let quiet = merge(&[&input], &output, &["--quiet"]);
     assert!(quiet.status.success() && quiet.stderr.is_empty(), "quiet says nothing");
+}
+
+/// Four zeros end a stream for every reader, also one whose messages are framed anew. They may be all that is left of what
+/// came behind, so it is told.
+#[test]
+fn a_stream_that_ends_in_zeros_is_taken_as_readers_take_it_with_a_warning() {
+    let folder = folder();
+    let batches = [batch(1, 4), batch(2, 5)];
+    let whole = stream(&batches);
+    let pairs: Vec<_> = [&[0; 4][..], &[0; 8], &[0; 5_000]]
+        .map(|zeros| {
+            let bytes = [&whole[..whole.len() - 8], zeros].concat();
+            let input = put(&folder, &format!("{}-zeros.arrows", zeros.len()), &bytes);
+            let output = folder.path().join(format!("{}-out.arrow", zeros.len()));
+            let done = merge(&[&input], &output, &[]);
+            assert!(done.status.success());
+            let told = text(&done.stderr);
+            assert!(told.contains("ends with four zero bytes instead of its end-of-stream marker"), "{told}");
+            let more = format!("{} bytes behind the end-of-stream marker are left out", zeros.len() - 4);
+            assert_eq!(told.contains(&more), zeros.len() > 4, "{told}");
+            assert_eq!(read(&input), batches);
+            assert_eq!(read(&output), batches);
+            Pair { flags: "--batches", read: input.display().to_string(), written: output }
+        })
+        .into();
+    judge(&pairs);
 }
 
 #[test]
