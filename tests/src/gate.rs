@@ -56,12 +56,14 @@ struct Inner {
     acts: VecDeque<Act>,
     /// What is to be done with all calls after them.
     then: Option<Act>,
-    failing_flushes: usize,
+    /// What is to be done with the next calls of `flush`.
+    flushes: VecDeque<Act>,
     /// What is to be done with the next calls of `truncate`.
     cuts: VecDeque<Act>,
     /// How often it has been cut.
     cut: usize,
-    failing_syncs: usize,
+    /// What is to be done with the next calls of `sync`.
+    planned_syncs: VecDeque<Act>,
     /// How often it was asked to sync.
     syncs: usize,
     is_shut: bool,
@@ -116,9 +118,9 @@ impl Gate {
         self.inner().then = Some(act);
     }
 
-    /// Lets so many calls of `flush` fail.
-    pub fn fail_flushes(&self, calls: usize) {
-        self.inner().failing_flushes = calls;
+    /// Lets the sink do this with its next calls of `flush`: `Take`, `Fail` or `Panic`.
+    pub fn plan_flushes(&self, acts: impl IntoIterator<Item = Act>) {
+        self.inner().flushes.extend(acts);
     }
 
     /// Lets the sink do this with its next calls of `truncate`: `Take`, `Fail` or `Panic`.
@@ -132,9 +134,9 @@ impl Gate {
         self.inner().cut
     }
 
-    /// Lets so many calls of `sync` fail.
-    pub fn fail_syncs(&self, calls: usize) {
-        self.inner().failing_syncs = calls;
+    /// Lets the sink do this with its next calls of `sync`: `Take`, `Fail` or `Panic`.
+    pub fn plan_syncs(&self, acts: impl IntoIterator<Item = Act>) {
+        self.inner().planned_syncs.extend(acts);
     }
 
     /// How often the sink was asked to sync.
@@ -187,6 +189,21 @@ impl Gate {
     }
 }
 
+/// Does what was planned for a call that takes no bytes.
+fn done(inner: MutexGuard<'_, Inner>, act: Option<Act>) -> io::Result<()> {
+    match act.unwrap_or(Act::Take) {
+        Act::Take => Ok(()),
+        Act::Fail => Err(KIND.into()),
+        _ => panics(inner),
+    }
+}
+
+/// Panics, and leaves the gate as it is for others.
+fn panics(inner: MutexGuard<'_, Inner>) -> ! {
+    drop(inner);
+    panic::resume_unwind(Box::new("the sink panics, as it was asked to"))
+}
+
 impl Write for Gated {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_vectored(&[IoSlice::new(bytes)])
@@ -217,17 +234,15 @@ impl Write for Gated {
                 if act == Act::TearAndPanic {
                     inner.taken.extend_from_slice(&bytes[..half]);
                 }
-                drop(inner);
-                panic::resume_unwind(Box::new("the sink panics, as it was asked to"))
+                panics(inner)
             }
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let mut inner = self.gate.pass();
-        let fails = inner.failing_flushes > 0;
-        inner.failing_flushes = inner.failing_flushes.saturating_sub(1);
-        if fails { Err(KIND.into()) } else { Ok(()) }
+        let act = inner.flushes.pop_front();
+        done(inner, act)
     }
 }
 
@@ -243,10 +258,7 @@ impl Truncate for Gated {
                 Ok(())
             }
             Act::Fail => Err(KIND.into()),
-            _ => {
-                drop(inner);
-                panic::resume_unwind(Box::new("the sink panics, as it was asked to"))
-            }
+            _ => panics(inner),
         }
     }
 }
@@ -255,8 +267,7 @@ impl Durable for Gated {
     fn sync(&mut self) -> io::Result<()> {
         let mut inner = self.gate.pass();
         inner.syncs += 1;
-        let fails = inner.failing_syncs > 0;
-        inner.failing_syncs = inner.failing_syncs.saturating_sub(1);
-        if fails { Err(KIND.into()) } else { Ok(()) }
+        let act = inner.planned_syncs.pop_front();
+        done(inner, act)
     }
 }

@@ -4,9 +4,10 @@
 //! [`Shared::under_plan`] takes the lock, checks by pointers alone that nothing that matters has changed since, appends,
 //! and publishes. A plan that has gone stale is made anew, outside: nothing is guessed.
 
+mod desk;
 mod storage;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -18,11 +19,14 @@ use ipc_core::{StreamSchema, Updates};
 use crate::basis::Basis;
 use crate::counters::Counters;
 use crate::error::{Error, Result};
-use crate::lock::{Guard, Lock, Refused};
+use crate::lock::{Lock, Refused};
 use crate::slot::Deposit;
-use crate::sync::{Mutex, Snapshot, note_replan, panicking};
+use crate::sync::{AtomicU8, Mutex, Relaxed, Snapshot, note_replan};
 use crate::window::{self, Aborted, Reserved, Window};
 use crate::writer::Summary;
+
+pub(crate) use self::desk::Fault;
+use self::desk::{Desk, Held, Output};
 
 /// What all handles on a writer share.
 pub(crate) struct Shared<W, F> {
@@ -30,25 +34,21 @@ pub(crate) struct Shared<W, F> {
     view: Snapshot<View>,
     /// Aborted, with the first error, while the lock is poisoned.
     window: Window<Deposit, Fault>,
+    /// Whether batches are taken.
+    ///
+    /// | value | means |
+    /// |---|---|
+    /// | `TAKING` | they are, unless the lock has ended |
+    /// | `SHUT` | they are not: a `close` has returned, which gave up all places; if it failed, another one can go on |
+    ///
+    /// All accesses are relaxed: it guards nothing, and whoever knows that a `close` has returned knows this, too.
+    intake: AtomicU8,
     encoders: Mutex<Vec<BatchEncoder>>,
     counters: Counters,
     options: Options,
     /// What the footer will carry, in a format that has one.
     footer_metadata: Metadata,
     format: PhantomData<F>,
-}
-
-/// What only the holder of the lock may touch.
-struct Desk<W> {
-    sink: W,
-    /// There once the schema is known.
-    output: Option<Output>,
-}
-
-/// An output whose schema is known: its state, and what its batches are encoded for.
-struct Output {
-    ledger: Ledger,
-    basis: Arc<Basis>,
 }
 
 /// What is known of the output without the lock. It may be a moment old.
@@ -85,14 +85,6 @@ impl Plan {
     }
 }
 
-/// Why the writer is poisoned.
-#[derive(Debug, Clone)]
-pub(crate) struct Fault {
-    offset: u64,
-    lost: u64,
-    source: Arc<io::Error>,
-}
-
 impl<W, F> Shared<W, F> {
     pub(crate) fn new(
         sink: W,
@@ -115,6 +107,7 @@ impl<W, F> Shared<W, F> {
             desk: Lock::new(Desk { sink, output }),
             view: Snapshot::new(view),
             window: Window::new(places),
+            intake: AtomicU8::new(TAKING),
             encoders: Mutex::new(Vec::new()),
             counters,
             options,
@@ -123,8 +116,13 @@ impl<W, F> Shared<W, F> {
         }
     }
 
+    /// Whether batches are refused, whatever they are.
     pub(crate) fn has_ended(&self) -> bool {
-        self.desk.ended().is_some()
+        self.is_shut() || self.desk.ended().is_some()
+    }
+
+    fn is_shut(&self) -> bool {
+        self.intake.load(Relaxed) == SHUT
     }
 
     pub(crate) fn is_held_by_current_thread(&self) -> bool {
@@ -245,9 +243,10 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     }
 
     pub(crate) fn close(&self) -> Result<Summary> {
-        self.check()?;
+        self.check_lock()?;
         let drain = self.window.drain();
         drain.close();
+        let _shuts = Shutting { intake: &self.intake };
         self.append_ready(drain)?;
         let guard = self.lock()?;
         if guard.output.is_none() {
@@ -268,8 +267,13 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         Ok(summary)
     }
 
-    /// Refuses early what the lock would refuse, and what would wait for itself.
+    /// Refuses early what would be refused later, and what would wait for itself.
     pub(crate) fn check(&self) -> Result<()> {
+        self.check_lock()?;
+        if self.is_shut() { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    fn check_lock(&self) -> Result<()> {
         match self.desk.ended().and_then(|refused| self.refusal(refused)) {
             Some(error) => Err(error),
             None if self.desk.is_held_by_current_thread() => Err(Error::Reentrant),
@@ -459,7 +463,6 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         work: impl FnOnce(&mut W, &mut Ledger, Updates) -> ipc_core::Result<R>,
     ) -> Result<Option<R>> {
         let mut guard = self.lock()?;
-        let fuse = self.fuse(&guard);
         let mut opened = false;
         match &guard.output {
             Some(Output { ledger, basis }) => {
@@ -476,7 +479,6 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 opened = true;
             }
         }
-        drop(fuse);
         let worked = self.use_desk(guard, |Desk { sink, output }| {
             let open = output.as_mut().expect("it was there, or has just been put there");
             let before = open.ledger.dictionaries().version();
@@ -496,26 +498,23 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         Ok(Some(result))
     }
 
-    fn lock(&self) -> Result<Guard<'_, Desk<W>>> {
+    fn lock(&self) -> Result<Held<'_, W>> {
         loop {
             match self.desk.lock() {
-                Ok(guard) => return Ok(guard),
+                Ok(guard) => return Ok(Held::new(guard, &self.window)),
                 Err(refused) => self.refusal(refused).map_or(Ok(()), Err)?,
             }
         }
     }
 
-    /// Does `work` with the desk. If it tears the output, or panics, the writer is poisoned before the lock is given
-    /// back, so that nobody finds it so without knowing why.
+    /// Does `work` with the desk. If it tears the output, the writer is poisoned before the lock is given back, so that
+    /// nobody finds it so without knowing why.
     fn use_desk<'l, R>(
         &'l self,
-        mut guard: Guard<'l, Desk<W>>,
+        mut guard: Held<'l, W>,
         work: impl FnOnce(&mut Desk<W>) -> ipc_core::Result<R>,
-    ) -> Result<(Guard<'l, Desk<W>>, R)> {
-        let fuse = self.fuse(&guard);
-        let result = work(&mut guard);
-        drop(fuse);
-        match result {
+    ) -> Result<(Held<'l, W>, R)> {
+        match work(&mut guard) {
             Ok(result) => Ok((guard, result)),
             Err(error @ ipc_core::Error::Poisoned { .. }) => {
                 let error = self.told(error);
@@ -524,13 +523,6 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// What poisons the writer if the thread panics while it holds the lock.
-    fn fuse(&self, desk: &Desk<W>) -> Fuse<'_, W, F> {
-        let ledger = desk.output.as_ref().map(|output| &output.ledger);
-        let (offset, lost) = ledger.map_or((0, 0), |l| (l.confirmed_bytes(), l.staged_batches()));
-        Fuse { shared: self, offset, lost, was_panicking: panicking() }
     }
 
     /// What callers are told of an error of the ledger. One that poisons the writer aborts the window; the lock is still
@@ -571,20 +563,18 @@ impl From<window::Refused<Fault>> for Error {
     }
 }
 
-/// Blows when a panic passes it.
-struct Fuse<'l, W: Write + Send, F: Format> {
-    shared: &'l Shared<W, F>,
-    offset: u64,
-    lost: u64,
-    was_panicking: bool,
+/// Shuts the intake when a `close` is over, however it went: a panic of the sink included.
+struct Shutting<'s> {
+    intake: &'s AtomicU8,
 }
 
-impl<W: Write + Send, F: Format> Drop for Fuse<'_, W, F> {
+impl Drop for Shutting<'_> {
     fn drop(&mut self) {
-        if !panicking() || self.was_panicking {
-            return;
-        }
-        let source = Arc::new(io::Error::other("the sink, or what prepared its bytes, panicked"));
-        self.shared.window.abort(Fault { offset: self.offset, lost: self.lost, source });
+        self.intake.store(SHUT, Relaxed);
     }
 }
+
+/// Batches are taken.
+const TAKING: u8 = 0;
+/// None will be.
+const SHUT: u8 = 1;

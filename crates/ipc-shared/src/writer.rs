@@ -46,7 +46,8 @@ use crate::slot::Slot;
 /// 3. After any `close` has returned `Ok`, no byte is ever appended. A `write` that lost the race gets
 ///    [`Error::Closed`](crate::Error::Closed), also one that was asleep.
 /// 4. `close` before any schema is known gives [`Error::NoSchema`](crate::Error::NoSchema), writes nothing, and closes. A second `close` gives
-///    [`Error::Closed`](crate::Error::Closed).
+///    [`Error::Closed`](crate::Error::Closed). A `close` that failed is only to be repeated: every other call gets
+///    `Error::Closed` from then on, or what item 5 says.
 /// 5. When the sink fails before it took a byte of a message, the writer goes on. After at least one byte it is
 ///    poisoned: every later call says so, with the first error and the last good offset, and neither end-of-stream
 ///    marker nor footer follows the torn bytes. On a sink that can take bytes back, [`rollback`](Self::rollback) does so,
@@ -147,8 +148,10 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
 
     /// Writes the end: what waits in slots, what is staged, the end-of-stream marker and, in a file, the footer.
     ///
-    /// Exactly one call succeeds. Places that are still reserved are given up, and no more can be reserved. Where the sink
-    /// failed without tearing a message, `close` may be repeated, and writes nothing twice.
+    /// Exactly one call succeeds. Places that are still reserved are given up, and no more can be reserved.
+    ///
+    /// Where the sink failed without tearing a message, `close` may be repeated, as may one that was rolled back; it writes
+    /// nothing twice. Nothing else may follow: once a `close` has returned, no batch is taken, also if it failed.
     ///
     /// # Errors
     ///
@@ -158,7 +161,8 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
         self.shared.close()
     }
 
-    /// Whether the writer takes no more batches, being closed or poisoned. Takes no lock; a moment later it may be.
+    /// Whether the writer takes no more batches: it is closed, or a `close` has failed, or it is poisoned. Takes no lock; a
+    /// moment later it may be.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.has_ended()
@@ -210,7 +214,8 @@ impl<W: Truncate + Send, F: Format> SharedWriter<W, F> {
     ///
     /// [`Error::Core`](crate::Error::Core) where the sink could not take them back: the writer is poisoned as before, and
     /// `rollback` may be repeated. [`Error::Poisoned`](crate::Error::Poisoned) after a failed [`sync`](Self::sync), and
-    /// [`Error::Closed`](crate::Error::Closed) after a close.
+    /// [`Error::Closed`](crate::Error::Closed) after a close that succeeded. After one that tore the output or panicked, only
+    /// `close` goes on.
     ///
     /// # Example
     ///

@@ -6,6 +6,7 @@
 //! | what returned `Ok` is in the output once, before the end | [`ok_means_written`] |
 //! | nothing is appended after `close` | [`nothing_after_close`] |
 //! | `close` before any schema writes nothing | [`close_without_schema`] |
+//! | a `close` that fails is only to be repeated | [`close_that_fails`] |
 //! | a sink that fails between messages may be used again | [`sink_errors`] |
 //! | nothing follows torn bytes, and every call says why | [`torn_output`] |
 //! | torn bytes are taken back, and nothing accepted is lost | [`rollback`] |
@@ -27,6 +28,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
+mod close_that_fails;
 mod close_without_schema;
 mod dictionaries;
 mod dropped_without_close;

@@ -12,7 +12,7 @@ use arrow_array::{Array, ArrayRef, Int32Array, RecordBatch};
 use arrow_buffer::NullBuffer;
 use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field, Schema};
-use ipc_shared::Error;
+use ipc_shared::{Error, Options};
 use ipc_tests::gate::{Act, gate};
 use ipc_tests::shared::{Output, Words, batch, sorted_marks, unstaged};
 use ipc_tests::threads::{let_others_park, together};
@@ -24,6 +24,8 @@ in_both_formats!(
     who_waits_for_a_place_is_woken,
     who_closes_is_woken,
     the_batches_that_waited_count_as_lost,
+    what_the_sink_took_before_it_panicked_counts,
+    a_panic_in_a_sync_leaves_what_the_sync_before_it_confirmed,
     a_panic_while_encoding_harms_nobody,
     a_thread_that_dies_with_a_place_holds_nobody_up,
 );
@@ -110,6 +112,51 @@ fn the_batches_that_waited_count_as_lost<F: Output>(threads: usize) {
     assert!(panicked.is_err(), "the second batch, which waited behind the first, meets the panic");
     let Err(Error::Poisoned { lost, .. }) = writer.close() else { panic!("not poisoned") };
     assert_eq!(lost, threads as u64 - 1, "all that were accepted but the first, which is in the output");
+}
+
+/// A `flush` of the sink comes behind bytes that it has taken: they are good, and nothing is lost.
+fn what_the_sink_took_before_it_panicked_counts<F: Output>(threads: usize) {
+    let (sink, gate) = gate();
+    let writer = F::to(sink).options(staged()).build().unwrap();
+    together(threads, |thread| writer.write(&batch(Words::Plain, (thread, 0))).unwrap());
+    assert!(gate.is_empty(), "all of it is staged");
+    gate.plan_flushes([Act::Panic]);
+    assert!(catch_unwind(AssertUnwindSafe(|| writer.flush())).is_err());
+    assert!(!gate.is_empty(), "the stage was written before");
+    together(threads, |thread| {
+        let write = writer.write(&batch(Words::Plain, (thread, 1))).map(drop);
+        for told in [write, writer.flush(), writer.close().map(drop)] {
+            let Err(Error::Poisoned { offset, lost, .. }) = told else { panic!("{told:?}") };
+            assert_eq!((offset, lost), (gate.len() as u64, 0));
+        }
+    });
+    writer.rollback().unwrap();
+    writer.write(&batch(Words::Plain, (99, 0))).unwrap();
+    writer.close().unwrap();
+    let mut expected: Vec<_> = (0..threads).map(|thread| (thread, 0)).collect();
+    expected.push((99, 0));
+    assert_eq!(sorted_marks(Words::Plain, &F::whole(&gate.taken())), expected);
+}
+
+fn a_panic_in_a_sync_leaves_what_the_sync_before_it_confirmed<F: Output>(threads: usize) {
+    let (sink, gate) = gate();
+    let writer = F::to(sink).options(staged()).build().unwrap();
+    writer.write(&batch(Words::Plain, (0, 0))).unwrap();
+    writer.sync().unwrap();
+    let durable = gate.len() as u64;
+    writer.write(&batch(Words::Plain, (0, 1))).unwrap();
+    gate.plan_syncs([Act::Panic]);
+    assert!(catch_unwind(AssertUnwindSafe(|| writer.sync())).is_err());
+    together(threads, |_| {
+        for told in [writer.flush(), writer.rollback(), writer.sync()] {
+            let Err(Error::Poisoned { offset, lost, .. }) = told else { panic!("{told:?}") };
+            assert_eq!((offset, lost), (durable, 1), "nobody knows what the device has of the rest");
+        }
+    });
+}
+
+fn staged() -> Options {
+    Options::builder().staging(true).build().unwrap()
 }
 
 /// An array that no encoder can look into.

@@ -89,7 +89,7 @@ fn close_is_repeated<F: Output>(threads: usize) {
     for _ in 0..2 {
         assert!(!is_written(writer.close()), "the end is refused");
     }
-    gate.fail_flushes(1);
+    gate.plan_flushes([Act::Fail]);
     assert!(!is_written(writer.close()), "the end is written, but not flushed");
     let closed = together(threads, |_| writer.close().is_ok());
     assert_eq!(closed.into_iter().filter(|won| *won).count(), 1);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use ipc_shared::{Error, Options};
-use ipc_tests::gate::{KIND, gate};
+use ipc_tests::gate::{Act, KIND, gate};
 use ipc_tests::shared::{Output, Words, batch};
 use ipc_tests::threads::together;
 
@@ -38,7 +38,7 @@ fn a_failed_sync_is_the_end<F: Output>(threads: usize) {
     writer.write(&batch(Words::Plain, (0, 1))).unwrap();
     let _out = writer.reserve().unwrap();
     writer.reserve().unwrap().write(&batch(Words::Plain, (0, 2))).unwrap();
-    gate.fail_syncs(1);
+    gate.plan_syncs([Act::Fail]);
     let Err(Error::Poisoned { source: first, .. }) = writer.sync() else { panic!() };
     assert_eq!(first.kind(), KIND);
     let (taken, syncs) = (gate.taken(), gate.syncs());

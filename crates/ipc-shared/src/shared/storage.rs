@@ -10,9 +10,10 @@
 
 use ipc_core::{Durable, Format, Truncate};
 
-use super::{Desk, Output, Shared, View};
+use super::desk::{Desk, Held, Output};
+use super::{Shared, View};
 use crate::error::Result;
-use crate::lock::{Guard, Refused};
+use crate::lock::Refused;
 
 impl<W: Truncate + Send, F: Format> Shared<W, F> {
     pub(crate) fn rollback(&self) -> Result<()> {
@@ -24,18 +25,22 @@ impl<W: Truncate + Send, F: Format> Shared<W, F> {
                 Err(refused) => self.refusal(refused).map_or(Ok(()), Err)?,
             }
             if let Some(guard) = self.desk.revive() {
-                return self.cut_back(guard);
+                return self.cut_back(Held::new(guard, &self.window));
             }
         }
     }
 
-    fn cut_back(&self, mut guard: Guard<'_, Desk<W>>) -> Result<()> {
+    fn cut_back(&self, mut guard: Held<'_, W>) -> Result<()> {
         let Desk { sink, output } = &mut *guard;
         if let Some(output) = output {
-            if let Err(error) = output.ledger.rollback(sink) {
-                let error = self.told(error);
-                guard.poison();
-                return Err(error);
+            match output.ledger.rollback(sink) {
+                // The end has been written, and only the flush behind it has not returned: `close` may be repeated.
+                Ok(()) | Err(ipc_core::Error::Closed) => {}
+                Err(error) => {
+                    let error = self.told(error);
+                    guard.poison();
+                    return Err(error);
+                }
             }
             // A panic may have come between the ledger and what is known of it.
             self.view.store(View::of(output));
