@@ -66,11 +66,13 @@ pub enum Fault {
     HalfThenPanic,
     /// An error of `flush`.
     Flush,
+    /// A panic in `flush`: all bytes before it are taken.
+    PanicInFlush,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Error,
         Self::HalfThenError,
         Self::Full,
@@ -82,7 +84,13 @@ impl Fault {
         Self::Panic,
         Self::HalfThenPanic,
         Self::Flush,
+        Self::PanicInFlush,
     ];
+
+    /// Whether it is `flush` that has the fault.
+    fn is_of_flush(self) -> bool {
+        matches!(self, Self::Flush | Self::PanicInFlush)
+    }
 }
 
 /// Takes all bytes, but has one fault at one of its calls.
@@ -102,7 +110,7 @@ pub struct Faulty {
 }
 
 impl Faulty {
-    /// Fails at the call after `calls` good ones, counting calls of `flush` for [`Fault::Flush`] and calls of
+    /// Fails at the call after `calls` good ones, counting calls of `flush` for faults of that and calls of
     /// `write_vectored` for all others.
     #[must_use]
     pub fn new(fault: Fault, calls: usize) -> Self {
@@ -133,6 +141,10 @@ impl Faulty {
     }
 }
 
+fn panics() -> ! {
+    panic::resume_unwind(Box::new("the sink panics, as it was asked to"))
+}
+
 impl Write for Faulty {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_vectored(&[IoSlice::new(bytes)])
@@ -143,14 +155,14 @@ impl Write for Faulty {
         if let Some(kind) = self.due.pop() {
             return Err(kind.into());
         }
-        if self.fault == Fault::Flush || !self.is_due() {
+        if self.fault.is_of_flush() || !self.is_due() {
             return Ok(self.take(slices, length));
         }
         let half = length.div_ceil(2);
         let (taken, answer) = match self.fault {
             Fault::Error => (0, Some(Err(io::Error::other("the device failed")))),
             Fault::Interrupted => (0, Some(Err(io::ErrorKind::Interrupted.into()))),
-            Fault::Nothing | Fault::Flush => (0, Some(Ok(0))),
+            Fault::Nothing | Fault::Flush | Fault::PanicInFlush => (0, Some(Ok(0))),
             Fault::OneByte => (1, Some(Ok(1))),
             Fault::HalfThenError | Fault::Full | Fault::HalfThenInterrupted => (half, Some(Ok(half))),
             Fault::TooMany => (length, Some(Ok(length + 1))),
@@ -165,11 +177,15 @@ impl Write for Faulty {
         };
         self.take(slices, taken);
         self.taken_at_fault = self.taken.len();
-        answer.unwrap_or_else(|| panic::resume_unwind(Box::new("the sink panics, as it was asked to")))
+        answer.unwrap_or_else(|| panics())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.fault == Fault::Flush && self.is_due() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if !self.fault.is_of_flush() || !self.is_due() {
+            return Ok(());
+        }
+        self.taken_at_fault = self.taken.len();
+        if self.fault == Fault::Flush { Err(io::ErrorKind::StorageFull.into()) } else { panics() }
     }
 }
 

@@ -9,7 +9,7 @@
 use ipc_shared::{File, Stream};
 use ipc_tests::faults::sweep::{Mending, every_call, some_calls};
 use ipc_tests::faults::verdict::judge_with_pyarrow;
-use ipc_tests::faults::writers::Together;
+use ipc_tests::faults::writers::{Reserving, Together};
 
 #[test]
 fn a_stream_of_one_thread_survives_or_ends() {
@@ -52,12 +52,54 @@ fn a_file_of_four_threads_goes_on_after_a_rollback() {
 }
 
 #[test]
+fn places_of_one_thread_in_a_stream_survive_or_end() {
+    every_call::<Reserving<1>, Stream>(Mending::None);
+}
+
+#[test]
+fn places_of_one_thread_in_a_file_survive_or_end() {
+    every_call::<Reserving<1>, File>(Mending::None);
+}
+
+#[test]
+fn places_of_one_thread_in_a_stream_go_on_after_a_rollback() {
+    every_call::<Reserving<1>, Stream>(Mending::Rollback);
+}
+
+#[test]
+fn places_of_one_thread_in_a_file_go_on_after_a_rollback() {
+    every_call::<Reserving<1>, File>(Mending::Rollback);
+}
+
+#[test]
+fn places_of_four_threads_in_a_stream_survive_or_end() {
+    every_call::<Reserving<4>, Stream>(Mending::None);
+}
+
+#[test]
+fn places_of_four_threads_in_a_file_survive_or_end() {
+    every_call::<Reserving<4>, File>(Mending::None);
+}
+
+#[test]
+fn places_of_four_threads_in_a_stream_go_on_after_a_rollback() {
+    every_call::<Reserving<4>, Stream>(Mending::Rollback);
+}
+
+#[test]
+fn places_of_four_threads_in_a_file_go_on_after_a_rollback() {
+    every_call::<Reserving<4>, File>(Mending::Rollback);
+}
+
+#[test]
 fn pyarrow_reads_what_is_whole() {
     let mut samples = Vec::new();
     for mending in [Mending::None, Mending::Rollback] {
         samples.extend(some_calls::<Together<1>, File>(mending));
         samples.extend(some_calls::<Together<4>, Stream>(mending));
         samples.extend(some_calls::<Together<4>, File>(mending));
+        samples.extend(some_calls::<Reserving<4>, Stream>(mending));
+        samples.extend(some_calls::<Reserving<4>, File>(mending));
     }
     judge_with_pyarrow(&samples);
 }

@@ -7,7 +7,7 @@ use crate::shared::{Output, Words, schema};
 use crate::sink::Faulty;
 use arrow_array::RecordBatch;
 use ipc_core::{Encoder, Error, Failed, Started, Unstarted};
-use ipc_shared::{Options, SharedWriter};
+use ipc_shared::{Options, SharedWriter, Slot};
 
 /// Why a call did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +54,11 @@ pub trait Writers: 'static {
     const NAME: &'static str;
     /// How many threads write.
     const THREADS: usize;
+    /// Whether an unstaged write that returned `Ok` is in the output, and not only accepted.
+    const WRITES_AT_ONCE: bool = true;
+    /// Whether a flush confirms what its thread has written before. One that waits behind another thread's place has to wait
+    /// on.
+    const FLUSH_CONFIRMS: bool = true;
 
     /// Has each thread do `work` with its handle on a writer to `sink`, and then one of them `finish`. Returns what each
     /// made of it.
@@ -105,6 +110,85 @@ impl<const THREADS: usize> Writers for Together<THREADS> {
         let made = crate::threads::together(THREADS, |thread| work(thread, &mut writer.clone()));
         finish(&mut writer);
         made
+    }
+}
+
+/// A shared writer and so many threads, which have places out all the time.
+#[derive(Debug)]
+pub enum Reserving<const THREADS: usize> {}
+
+impl<const THREADS: usize> Writers for Reserving<THREADS> {
+    const NAME: &'static str =
+        if THREADS == 1 { "the shared writer's slots, 1 thread" } else { "the shared writer's slots, 4 threads" };
+    const THREADS: usize = THREADS;
+    const WRITES_AT_ONCE: bool = false;
+    const FLUSH_CONFIRMS: bool = THREADS == 1;
+
+    fn run<F: Output, R: Send>(
+        sink: &mut Faulty,
+        options: &Options,
+        work: impl Fn(usize, &mut dyn Handle) -> R + Sync,
+        finish: impl FnOnce(&mut dyn Handle),
+    ) -> Vec<R> {
+        let mut writer = F::to(sink).options(options.clone()).window(2 * THREADS).build().unwrap();
+        let made = crate::threads::together(THREADS, |thread| {
+            let mut placed = Placed { writer: writer.clone(), out: None };
+            let made = work(thread, &mut placed);
+            // A panic of the sink poisons the writer, of which the others tell.
+            let _ = placed.give_up();
+            made
+        });
+        finish(&mut writer);
+        made
+    }
+}
+
+/// A shared writer whose batches are left behind a place that is still out. What waits there is appended when that is given
+/// up: with the next call.
+struct Placed<'s, F: Output> {
+    writer: SharedWriter<&'s mut Faulty, F>,
+    out: Option<Slot<&'s mut Faulty, F>>,
+}
+
+impl<F: Output> Placed<'_, F> {
+    fn give_up(&mut self) -> Call {
+        let out = self.out.take();
+        call(|| {
+            drop(out);
+            Ok(())
+        })
+    }
+}
+
+impl<F: Output> Handle for Placed<'_, F> {
+    fn write(&mut self, batch: &RecordBatch) -> Call {
+        self.give_up()?;
+        call(|| {
+            // Whoever waits for a place holds none, so somebody else can make room.
+            let first = self.writer.reserve().map_err(shared_trouble)?;
+            let slot = match self.writer.try_reserve().map_err(shared_trouble)? {
+                Some(behind) => {
+                    self.out = Some(first);
+                    behind
+                }
+                None => first,
+            };
+            slot.write(batch).map_err(shared_trouble)
+        })
+    }
+
+    fn flush(&mut self) -> Call {
+        self.give_up()?;
+        Handle::flush(&mut self.writer)
+    }
+
+    fn close(&mut self) -> Call {
+        self.give_up()?;
+        Handle::close(&mut self.writer)
+    }
+
+    fn rollback(&mut self) -> Call {
+        Handle::rollback(&mut self.writer)
     }
 }
 
