@@ -1,11 +1,12 @@
-//! What tests need from outside the workspace, and may have to do without: test data beside it, and a Python with
-//! pyarrow. A test that goes without says so on standard error.
+//! What tests need from outside the workspace, and may have to do without: test data beside it, a Python with pyarrow, and
+//! strace. A test that goes without says so on standard error.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// The folder that the workspace's root is in, and with it `../shared`.
 fn workspace() -> PathBuf {
@@ -80,6 +81,21 @@ pub fn judge(pairs: &[Pair]) -> Option<Vec<String>> {
     let verdicts: Vec<String> = String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect();
     assert!(output.status.success() && verdicts.len() == pairs.len(), "the judge gave {} verdicts", verdicts.len());
     Some(verdicts)
+}
+
+/// Runs `program` under strace with these flags, and returns what it said and what strace saw. `None`, said aloud, where
+/// strace is missing or may not trace.
+#[must_use]
+pub fn strace(flags: &[&str], program: &[&OsStr]) -> Option<(Output, String)> {
+    let may_trace = Command::new("strace").args(["-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    if !may_trace.is_ok_and(|status| status.success()) {
+        skipped("strace is missing, or may not trace");
+        return None;
+    }
+    let log = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+    let mut strace = Command::new("strace");
+    let done = strace.arg("-f").arg("-o").arg(log.path()).args(flags).args(program).output().expect("it has just run");
+    Some((done, std::fs::read_to_string(log.path()).expect("strace has written its log")))
 }
 
 /// Says that something was skipped.
