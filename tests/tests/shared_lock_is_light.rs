@@ -18,7 +18,7 @@ use std::sync::Arc;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, DictionaryArray, Int32Array, RecordBatch, StringArray};
 use arrow_schema::{Field, Schema};
-use ipc_shared::{Compression, DictionaryHandling, File, SharedWriter, Stream};
+use ipc_shared::{Compression, DictionaryHandling, Error, File, Options, SharedWriter, Stream};
 use ipc_tests::shared::{Output, unstaged_with};
 use ipc_tests::threads::{at_every_width, together};
 
@@ -130,6 +130,13 @@ fn batch(thread: usize, values: usize) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column]).unwrap()
 }
 
+/// A batch of about 50 KB, which is staged where anything is.
+fn numbers() -> RecordBatch {
+    let column = Arc::new(Int32Array::from_iter_values(0..12_000));
+    let field = Field::new("number", column.data_type().clone(), false);
+    RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column]).unwrap()
+}
+
 const COMPRESSIONS: [Compression; 3] = [Compression::None, Compression::Lz4, Compression::Zstd(1)];
 
 #[test]
@@ -190,6 +197,51 @@ fn equal_dictionaries_are_not_compared_under_the_lock() {
             });
             assert_eq!(all, 0, "{compression:?}: allocations of any size under the lock");
             assert_eq!(writer.close().unwrap().stats.dictionary_batches, 1, "they were compared, and found equal");
+        }
+    });
+}
+
+/// The room for what is staged is made before the lock is taken, by the first write too, which settles the schema.
+#[test]
+fn a_staged_file_allocates_nothing_large_under_the_lock() {
+    at_every_width(|threads| {
+        for compression in COMPRESSIONS {
+            let options = Options::builder().compression(compression).build().unwrap();
+            let writer = File::to(Slow { allocates: 0 }).options(options).build().unwrap();
+            let batches: Vec<_> = (0..threads).map(|_| numbers()).collect();
+            let (_, large) = under_the_lock(&writer, threads, |thread| {
+                for _ in 0..8 {
+                    writer.write(&batches[thread]).unwrap();
+                }
+            });
+            assert_eq!(large, 0, "{compression:?}: allocations of {LARGE} bytes and more under the lock");
+        }
+    });
+}
+
+/// Also what stands behind all batches is encoded, and compressed, outside the lock.
+#[test]
+fn dictionaries_at_close_are_encoded_outside_the_lock() {
+    at_every_width(|threads| {
+        for compression in COMPRESSIONS {
+            let options = Options::builder()
+                .compression(compression)
+                .dictionaries(DictionaryHandling::Unify)
+                .dictionaries_at_close(true)
+                .build()
+                .unwrap();
+            let writer = File::to(Slow { allocates: 0 }).options(options).build().unwrap();
+            let batches: Vec<_> = (0..threads).map(|thread| batch(thread, thread)).collect();
+            let (_, large) = under_the_lock(&writer, threads, |thread| {
+                // One of them closes; the others may come too late.
+                let written = writer.write(&batches[thread]);
+                if thread == 0 {
+                    assert_eq!(writer.close().unwrap().stats.dictionary_batches, 1);
+                } else {
+                    assert!(matches!(written, Ok(_) | Err(Error::Closed)), "{written:?}");
+                }
+            });
+            assert_eq!(large, 0, "{compression:?}: allocations of {LARGE} bytes and more under the lock");
         }
     });
 }

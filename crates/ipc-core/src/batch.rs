@@ -17,7 +17,6 @@ use crate::compress::Codec;
 use crate::dictionary::{self, Dictionaries, Due, Sending, Sent, Update, Updates};
 use crate::error::{Error, Result, Step};
 use crate::format::Format;
-use crate::ledger::Ledger;
 use crate::message::{Made, Message};
 use crate::metadata::{Kind, Layout, Numbers, Template};
 use crate::options::{Options, Validation};
@@ -239,16 +238,20 @@ impl BatchEncoder {
         Ok(updates)
     }
 
-    /// Encodes what the batches of `ledger` need of unified dictionaries and readers do not have: all of it where
-    /// dictionaries are written at close, else nothing.
+    /// Encodes what batches need of unified dictionaries and readers do not have, for the end of an output that
+    /// [uses](crate::Ledger::uses) so many values of each.
     ///
     /// # Errors
     ///
     /// As [`encode`](Self::encode).
-    pub fn encode_closing_dictionaries(&mut self, dictionaries: &UnifiedSnapshot, ledger: &Ledger) -> Result<Updates> {
-        let sent = ledger.dictionaries();
+    pub fn encode_closing_dictionaries(
+        &mut self,
+        dictionaries: &UnifiedSnapshot,
+        uses: &[usize],
+        sent: &Dictionaries,
+    ) -> Result<Updates> {
         let mut updates = Updates::new(sent, Sending::Changes);
-        self.encode_due(dictionaries, ledger.uses(), sent, &mut updates)?;
+        self.encode_due(dictionaries, uses, sent, &mut updates)?;
         Ok(updates)
     }
 

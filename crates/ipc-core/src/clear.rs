@@ -29,7 +29,7 @@ use crate::error::{Error, Step};
 use crate::rewrite;
 use crate::spans;
 use crate::unify::keys::unified_keys;
-use crate::validate::{children_fit, validity_fits};
+use crate::validate::{children_fit, of_type, validity_fits};
 use crate::views;
 use crate::visible::{Visible, children};
 use crate::walk;
@@ -37,9 +37,7 @@ use crate::walk;
 /// Appends the columns of a batch.
 pub(crate) fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Step {
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        if !column.data_type().equals_datatype(field.data_type()) {
-            return Err(walk::other_type(column.data_type()).within(field.name()));
-        }
+        of_type(column.as_ref(), field.data_type()).map_err(|e| e.within(field.name()))?;
         let node = body.nodes();
         array(body, column.as_ref(), 0..batch.num_rows(), &Visible::ALL).map_err(|e| e.within(field.name()))?;
         body.suspect(field, node);
@@ -75,7 +73,9 @@ pub(crate) fn array<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Ran
     own(body, array, &rows, &seen)?;
     children(array, &rows, &seen, &mut |child| {
         let node = body.nodes();
-        self::array(body, child.array, child.rows, &child.visible).map_err(|e| e.within(child.name))?;
+        of_type(child.array, child.field.data_type())
+            .and_then(|()| self::array(body, child.array, child.rows, &child.visible))
+            .map_err(|e| e.within(child.name))?;
         body.suspect(child.field, node);
         Ok(())
     })

@@ -207,7 +207,7 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
         let ended = match unified {
             None => Ok(()),
             Some(unified) => batches
-                .encode_closing_dictionaries(unified.snapshot(), ledger)
+                .encode_closing_dictionaries(unified.snapshot(), ledger.uses(), ledger.dictionaries())
                 .and_then(|updates| ledger.append_dictionaries(&mut self.sink, updates)),
         };
         match ended.and_then(|()| ledger.end(&mut self.sink)) {

@@ -32,7 +32,7 @@ pub(crate) type Step<T = ()> = std::result::Result<T, Box<Error>>;
 /// | a dictionary that differs from the one in the file | [`DictionaryReplacement`](Self::DictionaryReplacement) | always |
 /// | more values in a unified dictionary than its keys tell apart, or than one array holds | [`DictionaryOverflow`](Self::DictionaryOverflow), [`DictionaryTooLarge`](Self::DictionaryTooLarge) | always |
 /// | columns missing or too many for the batch's own schema, or of fewer rows | [`InvalidArray`](Self::InvalidArray) | always |
-/// | columns of another type than the batch's own schema says | [`InvalidArray`](Self::InvalidArray) | full |
+/// | columns, or children, of another type than the batch's own schema says | [`InvalidArray`](Self::InvalidArray) | always; another time zone, precision or scale: full |
 /// | a null where the field denies it, at any level, unless a parent's null hides it | [`InvalidArray`](Self::InvalidArray) | always |
 /// | the same, by a key or a run of a null value | [`InvalidArray`](Self::InvalidArray) | full |
 /// | validity of another length, more nulls than rows | [`InvalidArray`](Self::InvalidArray) | always |

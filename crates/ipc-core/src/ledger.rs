@@ -58,10 +58,11 @@ impl Ledger {
         let mut message = vec![0; PREFIX];
         message.extend_from_slice(schema.flatbuffer());
         frame(&mut message, F::MAGIC.len(), options.metadata_version, options.alignment)?;
-        let mut outlet = Outlet::new();
+        let stages = options.staging.unwrap_or(F::HAS_FOOTER);
+        let mut outlet = Outlet::new(stages);
         outlet.stage([F::MAGIC, message.as_slice()].into_iter(), 0);
         Ok(Self {
-            stages: options.staging.unwrap_or(F::HAS_FOOTER),
+            stages,
             dictionaries: Dictionaries::new(schema.dictionary_count()),
             uses: Vec::new(),
             stats: Stats { messages: 1, written_bytes: outlet.position(), ..Stats::default() },
@@ -210,7 +211,8 @@ impl Ledger {
     }
 
     /// How many values of each unified dictionary, by dictionary id, the batches need; empty where they need none.
-    pub(crate) fn uses(&self) -> &[usize] {
+    #[must_use]
+    pub fn uses(&self) -> &[usize] {
         &self.uses
     }
 
@@ -375,7 +377,8 @@ mod tests {
         let updates = Updates::new(ledger.dictionaries(), Sending::Changes);
         let error = ledger.append(&mut sink, updates, &message).unwrap_err();
         assert!(matches!(error, Error::TooLarge { what: "footer", .. }), "{error:?}");
-        let closing = encoder.encode_closing_dictionaries(unified.snapshot(), &ledger).unwrap();
+        let closing =
+            encoder.encode_closing_dictionaries(unified.snapshot(), ledger.uses(), ledger.dictionaries()).unwrap();
         assert_eq!(closing.count(), 1);
         ledger.append_dictionaries(&mut sink, closing).unwrap();
         ledger.end(&mut sink).unwrap();

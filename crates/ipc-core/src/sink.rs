@@ -68,9 +68,11 @@ enum Condition {
 }
 
 impl Outlet {
-    pub(crate) fn new() -> Self {
+    /// Nothing written, and nothing staged. Where groups will be, all the room for them is there from the start: later, it
+    /// would be made while others wait.
+    pub(crate) fn new(stages: bool) -> Self {
         Self {
-            stage: Vec::new(),
+            stage: Vec::with_capacity(if stages { STAGE_CAPACITY } else { 0 }),
             staged: Vec::new(),
             taken: 0,
             synced: Synced::default(),
@@ -320,7 +322,7 @@ mod tests {
 
     /// Three staged groups of 10 bytes, the first of them a header, and one more of 10 that is written with them.
     fn write_into(room: usize) -> (Outlet, Full, Result<()>) {
-        let mut outlet = Outlet::new();
+        let mut outlet = Outlet::new(false);
         outlet.stage([[1; 10].as_slice()].into_iter(), 0);
         outlet.stage([[2; 10].as_slice()].into_iter(), 1);
         outlet.stage([[3; 10].as_slice()].into_iter(), 1);
@@ -354,7 +356,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut outlet = Outlet::new();
+        let mut outlet = Outlet::new(false);
         let result = outlet.write(&mut Liar, [[4; 10].as_slice()].into_iter(), 10);
         assert!(matches!(result, Err(Error::Poisoned { offset: 0, .. })), "{result:?}");
         assert!(matches!(outlet.check(), Err(Error::Poisoned { .. })));

@@ -7,8 +7,8 @@
 //! | checks | of what | when |
 //! |---|---|---|
 //! | [`Checks::Nulls`] | nulls in fields that deny them, but for those below a parent's null | the walk met such a field with nulls |
-//! | [`Checks::Indices`] | all that one part says of another: offsets, keys, type ids, run ends, views | a dictionary, before it is sent or compared |
-//! | [`Checks::Written`], [`Checks::Cleared`] | both, and what stands in the buffers: types, null counts, UTF-8, prefixes of views | [`Validation::Full`](crate::Validation::Full) |
+//! | [`Checks::Indices`] | all that one part says of another: types, offsets, keys, type ids, run ends, views | a dictionary, before it is sent or compared |
+//! | [`Checks::Written`], [`Checks::Cleared`] | both, and what stands in the buffers: null counts, UTF-8, prefixes of views | [`Validation::Full`](crate::Validation::Full) |
 //!
 //! A row that nobody can see need not make sense, as far as the format goes: a null may have any key and any bytes, if
 //! only its offsets are in order. But not all readers look away: what is below nulls is checked too where it is written,
@@ -71,9 +71,7 @@ pub(crate) fn dictionary(values: &dyn Array, rows: &Range<usize>, checks: Checks
 
 fn child(Child { name, field, array: values, rows, visible }: Child<'_>, checks: Checks) -> Step {
     let check = || {
-        if checks.is_full() && !values.data_type().equals_datatype(field.data_type()) {
-            return Err(Error::invalid(format!("type {}", field.data_type()), format!("{}", values.data_type())));
-        }
+        of_type(values, field.data_type())?;
         array(values, &rows, &visible, checks)?;
         if checks != Checks::Indices && !field.is_nullable() {
             return no_nulls(values, &rows, &visible, checks);
@@ -118,6 +116,14 @@ fn other_validity(nulls: &NullBuffer, length: usize) -> Box<Error> {
         return Error::invalid(format!("validity for {length} rows"), format!("for {}", nulls.len()));
     }
     Error::invalid(format!("at most {length} nulls"), nulls.null_count().to_string())
+}
+
+/// Checks that an array is what its field says. Only unsafe code can make one that is not.
+pub(crate) fn of_type(array: &dyn Array, data_type: &DataType) -> Step {
+    if array.data_type().equals_datatype(data_type) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("type {data_type}"), array.data_type().to_string()))
 }
 
 /// Checks that a struct has as many children as fields.

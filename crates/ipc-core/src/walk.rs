@@ -55,12 +55,12 @@ pub(crate) fn walk<'a>(
         DataType::LargeBinary => bytes::<types::LargeBinaryType>(body, array, rows),
         DataType::Utf8View => byte_views::<types::StringViewType>(body, array, rows),
         DataType::BinaryView => byte_views::<types::BinaryViewType>(body, array, rows),
-        DataType::FixedSizeBinary(_) => fixed_size_binary(body, array, rows),
+        DataType::FixedSizeBinary(size) => fixed_size_binary(body, array, *size, rows),
         DataType::List(field) => list::<i32>(body, array, field, rows),
         DataType::LargeList(field) => list::<i64>(body, array, field, rows),
         DataType::ListView(field) => list_view::<i32>(body, array, field, rows),
         DataType::LargeListView(field) => list_view::<i64>(body, array, field, rows),
-        DataType::FixedSizeList(field, _) => fixed_size_list(body, array, field, rows),
+        DataType::FixedSizeList(field, size) => fixed_size_list(body, array, field, *size, rows),
         DataType::Map(entries, _) => map(body, array, entries, rows),
         DataType::Struct(fields) => structs(body, array, fields, rows),
         DataType::Union(..) => union(body, array, rows),
@@ -98,7 +98,7 @@ fn typed<A: Array + 'static>(array: &dyn Array) -> Step<&A> {
 }
 
 #[cold]
-pub(crate) fn other_type(found: &DataType) -> Box<Error> {
+fn other_type(found: &DataType) -> Box<Error> {
     Error::invalid("an array of its field's type", format!("one of type {found}"))
 }
 
@@ -194,8 +194,11 @@ fn byte_views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a dyn Array
 }
 
 #[inline(never)]
-fn fixed_size_binary<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+fn fixed_size_binary<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, size: i32, rows: Range<usize>) -> Step {
     let array = typed::<FixedSizeBinaryArray>(array)?;
+    if array.value_length() != size {
+        return Err(other_type(array.data_type()));
+    }
     validity(body, array.len(), array.nulls(), &rows)?;
     fixed_width(body, array.values(), array.value_size(), &rows)
 }
@@ -228,8 +231,17 @@ fn list_view<'a, O: OffsetSizeTrait>(
 }
 
 #[inline(never)]
-fn fixed_size_list<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, field: &Field, rows: Range<usize>) -> Step {
+fn fixed_size_list<'a>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    field: &Field,
+    size: i32,
+    rows: Range<usize>,
+) -> Step {
     let array = typed::<FixedSizeListArray>(array)?;
+    if array.value_length() != size {
+        return Err(other_type(array.data_type()));
+    }
     validity(body, array.len(), array.nulls(), &rows)?;
     let size = usize::try_from(array.value_length())
         .map_err(|_| Error::invalid("a list size of at least 0", array.value_length().to_string()))?;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::Metadata;
-use ipc_core::{Added, BatchEncoder, Dictionaries, Format, Ledger, Message, NewValues, Sending, Slice};
+use ipc_core::{Added, BatchEncoder, Dictionaries, Format, Message, NewValues, Sending, Slice};
 use ipc_core::{StreamSchema, UnifiedDictionaries, UnifiedSnapshot, Updates};
 
 use crate::sync::{Mutex, Snapshot};
@@ -81,14 +81,15 @@ impl Basis {
         }
     }
 
-    /// Encodes the dictionaries that belong behind all batches, if any do.
+    /// Encodes the dictionaries that belong behind all batches, which use so many values of unified ones.
     pub(crate) fn encode_closing_dictionaries(
         &self,
         encoder: &mut BatchEncoder,
-        ledger: &Ledger,
-    ) -> ipc_core::Result<Option<Updates>> {
-        let unified = self.unified.as_ref();
-        unified.map(|unified| encoder.encode_closing_dictionaries(&unified.current(), ledger)).transpose()
+        uses: &[usize],
+        sent: &Dictionaries,
+    ) -> ipc_core::Result<Updates> {
+        let unified = self.unified.as_ref().expect("only unified dictionaries are sent behind batches");
+        encoder.encode_closing_dictionaries(&unified.current(), uses, sent)
     }
 }
 

@@ -1,10 +1,9 @@
-//! What all handles on a writer share, and what a call does outside the lock and what inside.
+//! What all handles on a writer share: the lock, the window of reserved places, what is published, and the writer's end.
 //!
-//! That division is the whole point of the crate. [`Shared::prepare`] works outside, against the published [`View`];
-//! [`Shared::under_plan`] takes the lock, checks by pointers alone that nothing that matters has changed since, appends,
-//! and publishes. A plan that has gone stale is made anew, outside: nothing is guessed.
+//! What a batch goes through, outside the lock and inside, is in [`plan`].
 
 mod desk;
+mod plan;
 mod storage;
 
 use std::io::Write;
@@ -13,20 +12,20 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Metadata, SchemaRef};
-use ipc_core::{BatchEncoder, Dictionaries, Format, Ledger, Message, Options, Receipt, Sending, Slice, Stats};
-use ipc_core::{StreamSchema, Updates};
+use ipc_core::{BatchEncoder, Dictionaries, Format, Ledger, Options, Receipt, Sending, Stats, Updates};
 
 use crate::basis::Basis;
 use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::lock::{Lock, Refused};
 use crate::slot::Deposit;
-use crate::sync::{AtomicU8, Mutex, Relaxed, Snapshot, note_replan};
+use crate::sync::{AtomicU8, Mutex, Relaxed, Snapshot};
 use crate::window::{self, Aborted, Reserved, Window};
 use crate::writer::Summary;
 
 pub(crate) use self::desk::Fault;
 use self::desk::{Desk, Held, Output};
+pub(crate) use self::plan::{Plan, open};
 
 /// What all handles on a writer share.
 pub(crate) struct Shared<W, F> {
@@ -39,9 +38,9 @@ pub(crate) struct Shared<W, F> {
     /// | value | means |
     /// |---|---|
     /// | `TAKING` | they are, unless the lock has ended |
-    /// | `SHUT` | they are not: a `close` has returned, which gave up all places; if it failed, another one can go on |
+    /// | `SHUT` | they are not: a `close` has begun, which gives up all places; if it fails, another one can go on |
     ///
-    /// All accesses are relaxed: it guards nothing, and whoever knows that a `close` has returned knows this, too.
+    /// All accesses are relaxed: it guards nothing, and whoever knows that a `close` has begun knows this, too.
     intake: AtomicU8,
     encoders: Mutex<Vec<BatchEncoder>>,
     counters: Counters,
@@ -70,20 +69,6 @@ pub(crate) type Drain<'w> = window::Drain<'w, Deposit, Fault>;
 
 /// Whether it is the turn of a place.
 pub(crate) type Turn<'w> = window::Turn<'w, Deposit, Fault>;
-
-/// What was decided for a batch outside the lock, and what it was decided on.
-pub(crate) struct Plan {
-    view: Arc<View>,
-    /// What the batch was encoded for.
-    basis: Arc<Basis>,
-    updates: Updates,
-}
-
-impl Plan {
-    pub(crate) fn basis(&self) -> &Arc<Basis> {
-        &self.basis
-    }
-}
 
 impl<W, F> Shared<W, F> {
     pub(crate) fn new(
@@ -142,20 +127,6 @@ impl<W, F> Shared<W, F> {
     }
 }
 
-/// Opens the ledger of an output.
-pub(crate) fn open<F: Format>(
-    schema: Arc<StreamSchema>,
-    options: &Options,
-    footer_metadata: &Metadata,
-) -> ipc_core::Result<Ledger> {
-    let mut ledger = Ledger::new::<F>(schema, options)?;
-    if let Some(metadata) = ledger.footer_metadata_mut() {
-        metadata.clone_from(footer_metadata);
-    }
-    Ok(ledger)
-}
-
-/// Outside the lock.
 impl<W: Write + Send, F: Format> Shared<W, F> {
     pub(crate) fn encoder(&self) -> BatchEncoder {
         BatchEncoder::new(&self.options)
@@ -246,17 +217,16 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         self.check_lock()?;
         let drain = self.window.drain();
         drain.close();
-        let _shuts = Shutting { intake: &self.intake };
+        self.intake.store(SHUT, Relaxed);
         self.append_ready(drain)?;
-        let guard = self.lock()?;
+        let (guard, updates) = self.lock_for_the_end()?;
         if guard.output.is_none() {
             guard.close();
             return Err(Error::NoSchema);
         }
         let (guard, summary) = self.use_desk(guard, |Desk { sink, output }| {
-            let Output { ledger, basis } = output.as_mut().expect("a schema stays known");
-            // The one thing that is encoded under the lock: it comes behind all batches, and whoever waits is too late anyway.
-            if let Some(updates) = self.with_encoder(|encoder| basis.encode_closing_dictionaries(encoder, ledger))? {
+            let Output { ledger, .. } = output.as_mut().expect("a schema stays known");
+            if let Some(updates) = updates {
                 ledger.append_dictionaries(sink, updates)?;
             }
             ledger.end(sink)?;
@@ -265,6 +235,27 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         })?;
         guard.close();
         Ok(summary)
+    }
+
+    /// Takes the lock with the dictionaries at hand that belong behind all batches. They are encoded without it, and anew
+    /// where batches that were on their way have brought values meanwhile; none come after those.
+    fn lock_for_the_end(&self) -> Result<(Held<'_, W>, Option<Updates>)> {
+        let mut encoded: Option<(Vec<usize>, Updates)> = None;
+        loop {
+            let guard = self.lock()?;
+            let Some(Output { ledger, basis }) = guard.output.as_ref().filter(|output| output.basis.has_unified())
+            else {
+                return Ok((guard, None));
+            };
+            if let Some((_, updates)) = encoded.take_if(|(uses, _)| uses == ledger.uses()) {
+                return Ok((guard, Some(updates)));
+            }
+            let (basis, sent) = (Arc::clone(basis), ledger.dictionaries().clone());
+            let uses = ledger.uses().to_vec();
+            drop(guard);
+            let updates = self.with_encoder(|encoder| basis.encode_closing_dictionaries(encoder, &uses, &sent))?;
+            encoded = Some((uses, updates));
+        }
     }
 
     /// Refuses early what would be refused later, and what would wait for itself.
@@ -278,156 +269,6 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             Some(error) => Err(error),
             None if self.desk.is_held_by_current_thread() => Err(Error::Reentrant),
             None => Ok(()),
-        }
-    }
-
-    /// Encodes `batch`, outside the lock, and decides what it needs: the schema it has to have, the dictionaries it needs
-    /// sent.
-    pub(crate) fn prepare<'a>(
-        &self,
-        encoder: &mut BatchEncoder,
-        batch: &'a RecordBatch,
-        metadata: &Metadata,
-    ) -> Result<(Message<Slice<'a>>, Plan)> {
-        loop {
-            let basis = match &self.view.load().basis {
-                Some(basis) => {
-                    basis.schema().check(batch.schema_ref())?;
-                    Arc::clone(basis)
-                }
-                None => Arc::new(Basis::new(Arc::new(StreamSchema::try_new(batch.schema(), &self.options)?))),
-            };
-            if let Some(prepared) = self.prepare_for(&basis, encoder, batch, metadata)? {
-                return Ok(prepared);
-            }
-        }
-    }
-
-    /// `None` if another basis has been settled meanwhile.
-    fn prepare_for<'a>(
-        &self,
-        basis: &Arc<Basis>,
-        encoder: &mut BatchEncoder,
-        batch: &'a RecordBatch,
-        metadata: &Metadata,
-    ) -> Result<Option<(Message<Slice<'a>>, Plan)>> {
-        if !basis.has_unified() {
-            // First the plan: where it is refused, encoding would have been in vain.
-            let Some(plan) = self.plan(encoder, basis, batch, &[], Sending::Changes)? else { return Ok(None) };
-            return Ok(Some((basis.encode(encoder, batch, metadata)?, plan)));
-        }
-        let message = basis.encode(encoder, batch, metadata)?;
-        match self.plan(encoder, basis, batch, message.uses(), Sending::Changes) {
-            Ok(Some(plan)) => Ok(Some((message, plan))),
-            Ok(None) => {
-                encoder.recycle(message);
-                Ok(None)
-            }
-            Err(error) => {
-                encoder.recycle_unwritten(message);
-                Err(error)
-            }
-        }
-    }
-
-    /// Decides, outside the lock, which dictionaries a batch needs sent that was encoded for `basis`. `None` if another
-    /// basis has been settled since.
-    fn plan(
-        &self,
-        encoder: &mut BatchEncoder,
-        basis: &Arc<Basis>,
-        batch: &RecordBatch,
-        uses: &[usize],
-        sending: Sending,
-    ) -> Result<Option<Plan>> {
-        let view = Arc::clone(&*self.view.load());
-        if view.basis.as_ref().is_some_and(|settled| !Arc::ptr_eq(settled, basis)) {
-            return Ok(None);
-        }
-        let updates = basis.encode_dictionaries::<F>(encoder, batch, uses, &view.dictionaries, sending)?;
-        Ok(Some(Plan { view, basis: Arc::clone(basis), updates }))
-    }
-
-    /// Appends what has been prepared, and prepares it anew where that was done for a schema which another thread's has
-    /// forestalled.
-    pub(crate) fn append_prepared<'a>(
-        &self,
-        encoder: &mut BatchEncoder,
-        batch: &'a RecordBatch,
-        metadata: &Metadata,
-        mut message: Message<Slice<'a>>,
-        mut plan: Plan,
-    ) -> Result<Receipt> {
-        loop {
-            let appended = self.append(encoder, batch, &message, plan);
-            match appended {
-                Err(_) => encoder.recycle_unwritten(message),
-                Ok(_) => encoder.recycle(message),
-            }
-            if let Some(receipt) = appended? {
-                return Ok(receipt);
-            }
-            (message, plan) = self.prepare(encoder, batch, metadata)?;
-        }
-    }
-
-    /// Appends an encoded batch, planning anew, outside the lock, where others have overtaken the plan. `None` if another
-    /// basis has been settled than it was encoded for.
-    fn append<B: AsRef<[u8]>>(
-        &self,
-        encoder: &mut BatchEncoder,
-        batch: &RecordBatch,
-        message: &Message<B>,
-        mut plan: Plan,
-    ) -> Result<Option<Receipt>> {
-        let basis = Arc::clone(&plan.basis);
-        // After the second time, everything is sent. In a stream that holds whatever others do, so nobody is overtaken for
-        // ever; in a file, whose dictionaries only grow, a writer is overtaken only by another's progress.
-        let mut next = Sending::Changes;
-        loop {
-            if let Some(receipt) = self.try_append(plan, message)? {
-                return Ok(Some(receipt));
-            }
-            note_replan();
-            match self.plan(encoder, &basis, batch, message.uses(), next)? {
-                Some(replanned) => plan = replanned,
-                None => return Ok(None),
-            }
-            next = Sending::Everything;
-        }
-    }
-
-    /// Makes sure that what has been prepared, and will be appended later, cannot be refused then: settles the schema, and
-    /// in a file, which allows no replacement, sends its dictionaries ahead.
-    pub(crate) fn secure<'a>(
-        &self,
-        encoder: &mut BatchEncoder,
-        batch: &'a RecordBatch,
-        metadata: &Metadata,
-        mut message: Message<Slice<'a>>,
-        mut plan: Plan,
-    ) -> Result<(Message<Slice<'a>>, Plan)> {
-        loop {
-            let never_refused = !F::HAS_FOOTER || plan.updates.is_empty() || plan.basis.accepts_any_dictionary();
-            if plan.view.basis.is_some() && never_refused {
-                return Ok((message, plan));
-            }
-            let basis = Arc::clone(&plan.basis);
-            let sent = self.under_plan(plan, |sink, ledger, updates| match F::HAS_FOOTER {
-                true => ledger.append_dictionaries(sink, updates),
-                false => Ok(()),
-            });
-            match sent.and_then(|_| self.plan(encoder, &basis, batch, message.uses(), Sending::Changes)) {
-                Ok(Some(replanned)) => plan = replanned,
-                Ok(None) => {
-                    encoder.recycle(message);
-                    (message, plan) = self.prepare(encoder, batch, metadata)?;
-                }
-                Err(error) => {
-                    encoder.recycle_unwritten(message);
-                    return Err(error);
-                }
-            }
         }
     }
 
@@ -449,53 +290,6 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             drain = Some(front.pass());
         }
         Ok(())
-    }
-
-    /// Appends, or returns `None` where the plan has gone stale.
-    fn try_append<B: AsRef<[u8]>>(&self, plan: Plan, message: &Message<B>) -> Result<Option<Receipt>> {
-        self.under_plan(plan, |sink, ledger, updates| ledger.append(sink, updates, message))
-    }
-
-    /// Takes the lock and does `work`, if the plan is still right; publishes what that changed.
-    fn under_plan<R>(
-        &self,
-        plan: Plan,
-        work: impl FnOnce(&mut W, &mut Ledger, Updates) -> ipc_core::Result<R>,
-    ) -> Result<Option<R>> {
-        let mut guard = self.lock()?;
-        let mut opened = false;
-        match &guard.output {
-            Some(Output { ledger, basis }) => {
-                if !Arc::ptr_eq(basis, &plan.basis)
-                    || !plan.updates.hold_for::<F>(&plan.view.dictionaries, ledger.dictionaries())
-                {
-                    return Ok(None);
-                }
-            }
-            None => {
-                let basis = plan.basis;
-                let ledger = open::<F>(Arc::clone(basis.schema()), &self.options, &self.footer_metadata)?;
-                guard.output = Some(Output { ledger, basis });
-                opened = true;
-            }
-        }
-        let worked = self.use_desk(guard, |Desk { sink, output }| {
-            let open = output.as_mut().expect("it was there, or has just been put there");
-            let before = open.ledger.dictionaries().version();
-            let worked = work(sink, &mut open.ledger, plan.updates);
-            // A schema counts only once something was written with it.
-            if opened && worked.is_err() && open.ledger.confirmed_bytes() == 0 && open.ledger.check().is_ok() {
-                *output = None;
-                return worked;
-            }
-            if opened || open.ledger.dictionaries().version() != before {
-                self.view.store(View::of(open));
-            }
-            self.counters.publish(&open.ledger.stats());
-            worked
-        });
-        let (_, result) = worked?;
-        Ok(Some(result))
     }
 
     fn lock(&self) -> Result<Held<'_, W>> {
@@ -560,17 +354,6 @@ impl From<window::Refused<Fault>> for Error {
             window::Refused::Closed => Self::Closed,
             window::Refused::Aborted(aborted) => aborted.into(),
         }
-    }
-}
-
-/// Shuts the intake when a `close` is over, however it went: a panic of the sink included.
-struct Shutting<'s> {
-    intake: &'s AtomicU8,
-}
-
-impl Drop for Shutting<'_> {
-    fn drop(&mut self) {
-        self.intake.store(SHUT, Relaxed);
     }
 }
 

@@ -319,7 +319,7 @@ fn fixed_size() -> Vec<Case> {
         case("fixed-size lists without their items", Layout, lists(6), lists(5)).at(".item"),
         case("a struct with a short child", Layout, pair(3, 3), pair(3, 2)).at(".b"),
         case("a struct without a child", Layout, pair(3, 3), structs(vec![integers(3)])),
-        case("a struct with a child of another type", Content, pair(3, 3), structs(vec![integers(3), float])).at(".b"),
+        case("a struct with a child of another type", Layout, pair(3, 3), structs(vec![integers(3), float])).at(".b"),
     ]
 }
 

@@ -134,14 +134,20 @@ fn columns_shorter_than_their_batch_are_refused() {
 }
 
 #[test]
-fn columns_of_another_type_than_their_batch_says_are_found_by_full_validation() {
+fn columns_of_another_type_than_their_batch_says_are_refused() {
     let integers: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
     let floats: ArrayRef = Arc::new(Float32Array::from(vec![1.0, 2.0]));
-    let good = RecordBatch::try_from_iter_with_nullable([("a", integers, true)]).unwrap();
-    let bad = unchecked(good.schema(), vec![floats], 2);
-    assert_eq!(refused_at(&good, &bad, Validation::Full).as_deref(), Some("a"));
-    // Nothing here can be followed anywhere, and only unsafe code makes such a batch.
-    assert_eq!(refused_at(&good, &bad, Validation::Layout), None);
+    let bytes = |size| -> ArrayRef { arrow_array::new_null_array(&DataType::FixedSizeBinary(size), 2) };
+    let lists = |size| -> ArrayRef {
+        arrow_array::new_null_array(&DataType::new_fixed_size_list(DataType::Int8, size, true), 2)
+    };
+    for (good, bad) in [(integers, floats), (bytes(4), bytes(8)), (lists(4), lists(8))] {
+        let good = RecordBatch::try_from_iter_with_nullable([("a", good, true)]).unwrap();
+        let bad = unchecked(good.schema(), vec![bad], 2);
+        for validation in [Validation::Layout, Validation::Full] {
+            assert_eq!(refused_at(&good, &bad, validation).as_deref(), Some("a"));
+        }
+    }
 }
 
 #[test]

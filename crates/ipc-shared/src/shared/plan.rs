@@ -1,0 +1,250 @@
+//! What a batch goes through: what is done outside the lock, and what inside.
+//!
+//! That division is the whole point of the crate. [`Shared::prepare`] works outside, against the published [`View`]: it
+//! encodes the batch, and makes a [`Plan`] of what has to go before it. [`Shared::under_plan`] takes the lock, checks by
+//! pointers alone that nothing that matters has changed since, appends, and publishes. A plan that has gone stale is made
+//! anew, outside: nothing is guessed.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::Metadata;
+use ipc_core::{BatchEncoder, Format, Ledger, Message, Options, Receipt, Sending, Slice, StreamSchema, Updates};
+
+use super::desk::{Desk, Output};
+use super::{Shared, View};
+use crate::basis::Basis;
+use crate::error::Result;
+use crate::sync::note_replan;
+
+/// What was decided for a batch outside the lock, and what it was decided on.
+pub(crate) struct Plan {
+    view: Arc<View>,
+    /// What the batch was encoded for.
+    basis: Arc<Basis>,
+    updates: Updates,
+    /// What opens the output, where the view knew of none.
+    opening: Option<Ledger>,
+}
+
+impl Plan {
+    pub(crate) fn basis(&self) -> &Arc<Basis> {
+        &self.basis
+    }
+}
+
+/// Opens the ledger of an output.
+pub(crate) fn open<F: Format>(
+    schema: Arc<StreamSchema>,
+    options: &Options,
+    footer_metadata: &Metadata,
+) -> ipc_core::Result<Ledger> {
+    let mut ledger = Ledger::new::<F>(schema, options)?;
+    if let Some(metadata) = ledger.footer_metadata_mut() {
+        metadata.clone_from(footer_metadata);
+    }
+    Ok(ledger)
+}
+
+impl<W: Write + Send, F: Format> Shared<W, F> {
+    /// Encodes `batch`, outside the lock, and decides what it needs: the schema it has to have, the dictionaries it needs
+    /// sent.
+    pub(crate) fn prepare<'a>(
+        &self,
+        encoder: &mut BatchEncoder,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+    ) -> Result<(Message<Slice<'a>>, Plan)> {
+        loop {
+            let basis = match &self.view.load().basis {
+                Some(basis) => {
+                    basis.schema().check(batch.schema_ref())?;
+                    Arc::clone(basis)
+                }
+                None => Arc::new(Basis::new(Arc::new(StreamSchema::try_new(batch.schema(), &self.options)?))),
+            };
+            if let Some(prepared) = self.prepare_for(&basis, encoder, batch, metadata)? {
+                return Ok(prepared);
+            }
+        }
+    }
+
+    /// `None` if another basis has been settled meanwhile.
+    fn prepare_for<'a>(
+        &self,
+        basis: &Arc<Basis>,
+        encoder: &mut BatchEncoder,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+    ) -> Result<Option<(Message<Slice<'a>>, Plan)>> {
+        if !basis.has_unified() {
+            // First the plan: where it is refused, encoding would have been in vain.
+            let Some(plan) = self.plan(encoder, basis, batch, &[], Sending::Changes)? else { return Ok(None) };
+            return Ok(Some((basis.encode(encoder, batch, metadata)?, plan)));
+        }
+        let message = basis.encode(encoder, batch, metadata)?;
+        match self.plan(encoder, basis, batch, message.uses(), Sending::Changes) {
+            Ok(Some(plan)) => Ok(Some((message, plan))),
+            Ok(None) => {
+                encoder.recycle(message);
+                Ok(None)
+            }
+            Err(error) => {
+                encoder.recycle_unwritten(message);
+                Err(error)
+            }
+        }
+    }
+
+    /// Decides, outside the lock, which dictionaries a batch needs sent that was encoded for `basis`. `None` if another
+    /// basis has been settled since.
+    pub(super) fn plan(
+        &self,
+        encoder: &mut BatchEncoder,
+        basis: &Arc<Basis>,
+        batch: &RecordBatch,
+        uses: &[usize],
+        sending: Sending,
+    ) -> Result<Option<Plan>> {
+        let view = Arc::clone(&*self.view.load());
+        if view.basis.as_ref().is_some_and(|settled| !Arc::ptr_eq(settled, basis)) {
+            return Ok(None);
+        }
+        let updates = basis.encode_dictionaries::<F>(encoder, batch, uses, &view.dictionaries, sending)?;
+        let opening = match view.basis {
+            Some(_) => None,
+            None => Some(open::<F>(Arc::clone(basis.schema()), &self.options, &self.footer_metadata)?),
+        };
+        Ok(Some(Plan { view, basis: Arc::clone(basis), updates, opening }))
+    }
+
+    /// Appends what has been prepared, and prepares it anew where that was done for a schema which another thread's has
+    /// forestalled.
+    pub(crate) fn append_prepared<'a>(
+        &self,
+        encoder: &mut BatchEncoder,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+        mut message: Message<Slice<'a>>,
+        mut plan: Plan,
+    ) -> Result<Receipt> {
+        loop {
+            let appended = self.append(encoder, batch, &message, plan);
+            match appended {
+                Err(_) => encoder.recycle_unwritten(message),
+                Ok(_) => encoder.recycle(message),
+            }
+            if let Some(receipt) = appended? {
+                return Ok(receipt);
+            }
+            (message, plan) = self.prepare(encoder, batch, metadata)?;
+        }
+    }
+
+    /// Appends an encoded batch, planning anew, outside the lock, where others have overtaken the plan. `None` if another
+    /// basis has been settled than it was encoded for.
+    pub(super) fn append<B: AsRef<[u8]>>(
+        &self,
+        encoder: &mut BatchEncoder,
+        batch: &RecordBatch,
+        message: &Message<B>,
+        mut plan: Plan,
+    ) -> Result<Option<Receipt>> {
+        let basis = Arc::clone(&plan.basis);
+        // After the second time, everything is sent. In a stream that holds whatever others do, so nobody is overtaken for
+        // ever; in a file, whose dictionaries only grow, a writer is overtaken only by another's progress.
+        let mut next = Sending::Changes;
+        loop {
+            if let Some(receipt) = self.try_append(plan, message)? {
+                return Ok(Some(receipt));
+            }
+            note_replan();
+            match self.plan(encoder, &basis, batch, message.uses(), next)? {
+                Some(replanned) => plan = replanned,
+                None => return Ok(None),
+            }
+            next = Sending::Everything;
+        }
+    }
+
+    /// Makes sure that what has been prepared, and will be appended later, cannot be refused then: settles the schema, and
+    /// in a file, which allows no replacement, sends its dictionaries ahead.
+    pub(crate) fn secure<'a>(
+        &self,
+        encoder: &mut BatchEncoder,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+        mut message: Message<Slice<'a>>,
+        mut plan: Plan,
+    ) -> Result<(Message<Slice<'a>>, Plan)> {
+        loop {
+            let never_refused = !F::HAS_FOOTER || plan.updates.is_empty() || plan.basis.accepts_any_dictionary();
+            if plan.view.basis.is_some() && never_refused {
+                return Ok((message, plan));
+            }
+            let basis = Arc::clone(&plan.basis);
+            let sent = self.under_plan(plan, |sink, ledger, updates| match F::HAS_FOOTER {
+                true => ledger.append_dictionaries(sink, updates),
+                false => Ok(()),
+            });
+            match sent.and_then(|_| self.plan(encoder, &basis, batch, message.uses(), Sending::Changes)) {
+                Ok(Some(replanned)) => plan = replanned,
+                Ok(None) => {
+                    encoder.recycle(message);
+                    (message, plan) = self.prepare(encoder, batch, metadata)?;
+                }
+                Err(error) => {
+                    encoder.recycle_unwritten(message);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Appends, or returns `None` where the plan has gone stale.
+    fn try_append<B: AsRef<[u8]>>(&self, plan: Plan, message: &Message<B>) -> Result<Option<Receipt>> {
+        self.under_plan(plan, |sink, ledger, updates| ledger.append(sink, updates, message))
+    }
+
+    /// Takes the lock and does `work`, if the plan is still right; publishes what that changed.
+    fn under_plan<R>(
+        &self,
+        plan: Plan,
+        work: impl FnOnce(&mut W, &mut Ledger, Updates) -> ipc_core::Result<R>,
+    ) -> Result<Option<R>> {
+        let mut guard = self.lock()?;
+        let mut opened = false;
+        match &guard.output {
+            Some(Output { ledger, basis }) => {
+                if !Arc::ptr_eq(basis, &plan.basis)
+                    || !plan.updates.hold_for::<F>(&plan.view.dictionaries, ledger.dictionaries())
+                {
+                    return Ok(None);
+                }
+            }
+            None => {
+                let ledger = plan.opening.expect("an output that a view knew of stays open");
+                guard.output = Some(Output { ledger, basis: plan.basis });
+                opened = true;
+            }
+        }
+        let worked = self.use_desk(guard, |Desk { sink, output }| {
+            let open = output.as_mut().expect("it was there, or has just been put there");
+            let before = open.ledger.dictionaries().version();
+            let worked = work(sink, &mut open.ledger, plan.updates);
+            // A schema counts only once something was written with it.
+            if opened && worked.is_err() && open.ledger.confirmed_bytes() == 0 && open.ledger.check().is_ok() {
+                *output = None;
+                return worked;
+            }
+            if opened || open.ledger.dictionaries().version() != before {
+                self.view.store(View::of(open));
+            }
+            self.counters.publish(&open.ledger.stats());
+            worked
+        });
+        let (_, result) = worked?;
+        Ok(Some(result))
+    }
+}
