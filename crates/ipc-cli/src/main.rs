@@ -13,7 +13,8 @@
 //! - [`input`] is a file or a stream as a sequence of encoded batches, each with the [`dictionaries`] as of its place.
 //! - [`decode`] makes a record batch of an encoded one, and lets no damaged input panic.
 //! - [`pipeline`] runs one reading thread and many workers, with bounded memory, until the first error.
-//! - [`output`] appears under its name only when complete; [`signals`] lets a file that may not grow be an error.
+//! - [`output`] appears under its name only when complete; [`signals`] sees to it when
+//!   the program is told to stop.
 //! - [`merge`], [`inspect`] and [`recover`] are the commands, put together from these.
 //!
 //! # Exit status

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use ipc_output::OutputFile;
 
 use crate::error::{Error, Result};
+use crate::signals;
 use crate::source::is_standard;
 
 /// Where the writer writes. It remembers its first failure.
@@ -54,6 +55,7 @@ impl Output {
             }
             _ => {
                 let file = OutputFile::create(path).map_err(failed)?;
+                signals::remove_when_told_to_stop(file.temporary_path());
                 let sink = file.as_file().try_clone().map_err(failed)?;
                 Ok((Self { name, file: Some(file) }, Sink::new(Box::new(sink))))
             }

@@ -78,7 +78,7 @@ impl OutputFile {
     ///
     /// Where the folder is missing or may not be written to, or something other than a regular file stands there.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
-        let path = fs::canonicalize(&path).unwrap_or_else(|_| path.as_ref().to_owned());
+        let path = followed(path.as_ref());
         if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
             return Err(io::Error::new(ErrorKind::InvalidInput, "is not a regular file"));
         }
@@ -93,6 +93,12 @@ impl OutputFile {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The name it has until then. A program that signals may end can remove it.
+    #[must_use]
+    pub fn temporary_path(&self) -> &Path {
+        &self.temporary
     }
 
     /// The file, under whatever name.
@@ -144,6 +150,21 @@ impl Durable for OutputFile {
     }
 }
 
+/// What a path stands for, if it is a symbolic link, which may lead to nothing yet.
+fn followed(path: &Path) -> PathBuf {
+    /// As many links as Linux follows.
+    const LINKS_AT_MOST: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_AT_MOST {
+        match (fs::canonicalize(&path), fs::read_link(&path)) {
+            (Ok(found), _) => return found,
+            (Err(_), Ok(target)) => path = folder_of(&path).join(target),
+            (Err(_), Err(_)) => break,
+        }
+    }
+    path
+}
+
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -193,6 +214,25 @@ mod tests {
         assert_eq!(names(folder.path()).len(), 1, "it is written where it belongs");
         drop(output);
         assert!(names(folder.path()).is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_even_if_it_leads_to_nothing_yet() {
+        use std::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().unwrap();
+        let [target, near, far] = ["target", "near", "far"].map(|name| folder.path().join(name));
+        symlink("target", &near).unwrap();
+        symlink(&near, &far).unwrap();
+        for content in ["first", "second"] {
+            let mut output = OutputFile::create(&far).unwrap();
+            output.write_all(content.as_bytes()).unwrap();
+            output.complete().unwrap();
+            assert_eq!(fs::read_to_string(&target).unwrap(), content);
+            assert!([&near, &far].into_iter().all(|link| link.is_symlink()));
+        }
+        assert_eq!(names(folder.path()).len(), 3);
     }
 
     #[test]

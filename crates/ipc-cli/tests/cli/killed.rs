@@ -12,6 +12,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -92,6 +93,28 @@ fn a_merge_leaves_all_or_nothing() {
     }
     println!("{KILLS} merges: {killed} were killed, {complete} outputs complete, {left} temporary files left behind");
     assert!(killed > KILLS / 10 && left > 0, "most merges were over before they were killed");
+}
+
+/// Told to stop while it waits for more input, it takes its temporary file with it, and ends by the signal it was told by.
+#[test]
+fn a_merge_that_is_told_to_stop_leaves_nothing() {
+    for (signal, number) in [("-INT", 2), ("-TERM", 15)] {
+        let folder = folder();
+        let mut command = program();
+        command.args(["merge", "-", "--quiet", "--output"]).arg(folder.path().join("out.arrow"));
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let bytes = stream(&[batch(1, 300), batch(2, 300)]);
+        child.stdin.as_mut().unwrap().write_all(&bytes[..bytes.len() / 2]).unwrap();
+        while names(folder.path()).is_empty() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        // The file is there a moment before anybody looks after it.
+        thread::sleep(Duration::from_millis(50));
+        assert!(Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap().success());
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(number), "{status}");
+        assert!(names(folder.path()).is_empty(), "{signal}");
+    }
 }
 
 /// The batch of this number: most of them small, so that several wait together, and some so large that none does.
