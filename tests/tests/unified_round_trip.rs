@@ -7,13 +7,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 use std::io::Write;
+use std::sync::Mutex;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Metadata};
 use ipc_core::DictionaryHandling::Unify;
 use ipc_core::{Error, Options, OptionsBuilder};
-use ipc_shared::Stream;
+use ipc_shared::{File, Stream};
 use ipc_tests::arrays::Sharing::{self, Changing, Equal, Growing, Shared};
 use ipc_tests::arrays::{contains, has_dictionary};
 use ipc_tests::batches::{Batches, Plan, arb_batches, every_kind};
@@ -34,11 +35,15 @@ fn assert_comes_back(batches: &Batches, found: &read::Contents) {
 }
 
 /// A file whose fields cannot be unified without dictionaries at close says so.
+fn is_unsupported(error: &Error) -> bool {
+    matches!(error, Error::Unsupported { reason, .. } if reason.contains("at close"))
+}
+
 #[track_caller]
 fn unless_unsupported(written: Result<Vec<u8>, Error>) -> Option<Vec<u8>> {
     match written {
         Ok(bytes) => Some(bytes),
-        Err(Error::Unsupported { reason, .. }) if reason.contains("at close") => None,
+        Err(error) if is_unsupported(&error) => None,
         Err(error) => panic!("{error}"),
     }
 }
@@ -108,18 +113,47 @@ proptest! {
     }
 
     #[test]
-    fn what_four_threads_write_comes_back(batches in arb_batches(ANY), options in arb_options_with(unify)) {
-        let writer = Stream::to(Vec::new()).schema(batches.schema.clone()).options(options).build().unwrap();
-        together(4, |thread| {
-            let mut producer = writer.producer();
-            batches.batches.iter().skip(thread).step_by(4).for_each(|batch| _ = producer.write(batch).unwrap());
-            batches.batches.iter().skip(thread).step_by(4).for_each(|batch| _ = writer.write(batch).unwrap());
-        });
-        writer.close().unwrap();
-        let found = read::stream(&writer.into_inner().unwrap()).unwrap();
-        let twice = [batches.batches.clone(), batches.batches.clone()].concat();
-        assert_eq!(sorted_cells(&found.batches), sorted_cells(&twice));
+    fn what_four_threads_write_to_a_stream_comes_back(
+        batches in arb_batches(ANY),
+        options in arb_options_with(unify),
+    ) {
+        assert_comes_back_from_threads::<Stream>(&batches, options);
     }
+
+    #[test]
+    fn what_four_threads_write_to_a_file_comes_back(batches in arb_batches(ANY), options in arb_options_with(unify)) {
+        assert_comes_back_from_threads::<File>(&batches, options);
+    }
+
+    #[test]
+    fn what_four_threads_write_to_a_file_with_its_dictionaries_at_close_comes_back(
+        batches in arb_batches(ANY),
+        options in arb_options_with(at_close),
+    ) {
+        assert_comes_back_from_threads::<File>(&batches, options);
+    }
+}
+
+/// Each batch is written twice: as a write, which comes to stand anywhere, and in a place.
+fn assert_comes_back_from_threads<F: Output>(batches: &Batches, options: Options) {
+    let Batches { schema, batches, .. } = batches;
+    let writer = match F::to(Vec::new()).schema(schema.clone()).options(options).window(2 * batches.len() + 1).build() {
+        Ok(writer) => writer,
+        Err(failed) => return assert!(is_unsupported(failed.error()), "{failed}"),
+    };
+    let places: Vec<_> = batches.iter().map(|_| Mutex::new(writer.reserve().ok())).collect();
+    together(4, |thread| {
+        let mut producer = writer.producer();
+        for (batch, place) in batches.iter().zip(&places).skip(thread).step_by(4) {
+            producer.write(batch).unwrap();
+            place.lock().unwrap().take().unwrap().write(batch).unwrap();
+        }
+    });
+    drop(places);
+    writer.close().unwrap();
+    let found = F::whole(&writer.into_inner().unwrap());
+    let twice = [batches.as_slice(), batches.as_slice()].concat();
+    assert_eq!(sorted_cells(&found), sorted_cells(&twice));
 }
 
 /// Batches with a dictionary of every kind, each with dictionaries of its own, and what another writer makes of them.
