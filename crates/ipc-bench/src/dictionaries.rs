@@ -120,7 +120,9 @@ fn resent_in_turn(batches: &[RecordBatch], folder: &Path) -> impl FnMut(usize) {
     move |times| turns.by_ref().take(times).for_each(|batch| writer.write(batch).expect("the disk has room"))
 }
 
-/// So many threads, each of which writes its share of the batches, those of one producer.
+/// So many threads, each of which writes its share of the batches, those of all producers in turn: the keys of the first
+/// producer are those of the unified dictionary, so that nothing has to be rewritten, and whoever wrote only those would
+/// have less to do.
 fn on_threads(batches: &[RecordBatch], compression: Compression, threads: usize) -> impl FnMut(usize) {
     let writer = SharedWriter::stream(Counting::default()).options(unify(compression)).build();
     let writer = writer.expect("nothing is written yet");
@@ -129,9 +131,8 @@ fn on_threads(batches: &[RecordBatch], compression: Compression, threads: usize)
         thread::scope(|scope| {
             for (index, producer) in producers.iter_mut().enumerate() {
                 let share = times / threads + usize::from(index < times % threads);
-                let write =
-                    move || (0..share).for_each(|_| _ = producer.write(&batches[index]).expect("it only counts"));
-                scope.spawn(write);
+                let turns = batches.iter().cycle().skip(index).take(share);
+                scope.spawn(move || turns.for_each(|batch| _ = producer.write(batch).expect("it only counts")));
             }
         });
     }
