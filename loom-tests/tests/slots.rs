@@ -173,6 +173,53 @@ fn io_error_vs_reserve() {
     });
 }
 
+/// Takes the header and one message, and some bytes of the next; then fails.
+struct TearsTheSecond {
+    sink: Shared,
+    calls: usize,
+}
+
+impl Write for TearsTheSecond {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.calls += 1;
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        match self.calls {
+            1 | 2 => self.sink.write(&bytes),
+            3 => self.sink.write(&bytes[..3]),
+            _ => Err(io::Error::other("torn")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn tear_vs_drainer() {
+    explore("an output that was torn behind what a thread had just appended from its place", |coverage| {
+        let sink = TearsTheSecond { sink: Shared::default(), calls: 0 };
+        let writer = SharedWriter::stream(sink).schema(batch(0).schema()).window(2).build().unwrap();
+        let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];
+        second.write(&batch(2)).unwrap();
+        let other = thread::spawn(move || drop(first));
+        let written = writer.write(&batch(1));
+        other.join().unwrap();
+        // One of the two messages is in the output, and the other is torn. What was accepted, and is torn, is lost.
+        let expected = u64::from(written.is_ok());
+        let told = [written.map(drop), writer.flush(), writer.close().map(drop)];
+        for error in told.into_iter().filter_map(Result::err) {
+            let Error::Poisoned { lost, .. } = error else { panic!("{error:?}") };
+            assert_eq!(lost, expected, "what is in the output is not lost");
+        }
+        coverage.met_if(expected == 0);
+    });
+}
+
 #[test]
 fn close_vs_drainer() {
     explore("a close that waited for the thread that was appending", |coverage| {

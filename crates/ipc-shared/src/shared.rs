@@ -276,14 +276,15 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     pub(crate) fn append_ready(&self, drain: Drain<'_>) -> Result<()> {
         let mut drain = Some(drain);
         while let Some(mut front) = drain.take().and_then(Drain::next) {
-            let deposit = front.content();
+            let (deposit, place) = front.parts();
             self.with_encoder(|encoder| {
                 let Deposit { batch, message, basis, plan } = deposit;
                 let plan = match plan.take() {
                     Some(plan) => Some(plan),
                     None => self.plan(encoder, basis, batch, message.uses(), Sending::Changes)?,
                 };
-                let appended = plan.map(|plan| self.append(encoder, batch, message, plan)).transpose()?.flatten();
+                let append = |plan| self.append(encoder, batch, message, plan, || place.front_is_appended());
+                let appended = plan.map(append).transpose()?.flatten();
                 appended.expect("what waits in a slot has settled the schema");
                 Ok::<_, Error>(())
             })?;

@@ -14,6 +14,7 @@
 //! | `Out` | reserved; its owner has not come back |
 //! | `Ready` | what it holds waits for its turn |
 //! | `Taken` | the drainer has what it held, and is about to append it |
+//! | `Passed` | what it held is in the output, and the drainer is about to take it out of the window |
 //! | `GivenUp` | its owner will not come back |
 
 use std::collections::VecDeque;
@@ -44,6 +45,7 @@ enum Place<D> {
     Out,
     Ready(D),
     Taken,
+    Passed,
     GivenUp,
 }
 
@@ -171,7 +173,7 @@ impl<D, A: Clone> Window<D, A> {
     }
 
     fn drain_if_ready(&self, places: &mut Places<D, A>) -> Option<Drain<'_, D, A>> {
-        if places.draining || !matches!(places.queue.front(), Some(Place::Ready(_) | Place::GivenUp)) {
+        if places.draining || !matches!(places.queue.front(), Some(Place::Ready(_) | Place::Passed | Place::GivenUp)) {
             return None;
         }
         places.draining = true;
@@ -248,13 +250,19 @@ impl<'w, D, A> Drain<'w, D, A> {
         self.window.changed.notify_all();
     }
 
+    /// What was taken from the front is in the output, and waits no more. To be said under the lock of the output: whoever
+    /// tears that next counts what waits.
+    pub(crate) fn front_is_appended(&self) {
+        self.window.places.lock().queue[0] = Place::Passed;
+    }
+
     /// Takes what is ready at the front. It keeps its place until it has been [passed](Taken::pass); dropped before, also
     /// by a panic, it goes back there. Without anything ready, the drainer stops being one.
     pub(crate) fn next(self) -> Option<Taken<'w, D, A>> {
         let mut places = self.window.places.lock();
         loop {
             match places.queue.front_mut() {
-                Some(Place::GivenUp) => {
+                Some(Place::Passed | Place::GivenUp) => {
                     places.queue.pop_front();
                     places.first += 1;
                     self.window.changed.notify_all();
@@ -294,14 +302,15 @@ pub(crate) struct Taken<'w, D, A> {
 }
 
 impl<'w, D, A> Taken<'w, D, A> {
-    pub(crate) fn content(&mut self) -> &mut D {
-        self.content.as_mut().expect("it is there until it is passed, which consumes this")
+    /// The content, and the right to say that it has been appended.
+    pub(crate) fn parts(&mut self) -> (&mut D, &Drain<'w, D, A>) {
+        (self.content.as_mut().expect(THERE), self.drain.as_ref().expect(THERE))
     }
 
     /// It has been appended: its place leaves the window.
     pub(crate) fn pass(mut self) -> Drain<'w, D, A> {
         self.content = None;
-        let drain = self.drain.take().expect("it is there until it is passed, which consumes this");
+        let drain = self.drain.take().expect(THERE);
         drain.pass_front();
         drain
     }
@@ -311,10 +320,16 @@ impl<D, A> Drop for Taken<'_, D, A> {
     fn drop(&mut self) {
         // Before the drain is dropped, which lets others drain.
         if let (Some(content), Some(drain)) = (self.content.take(), &self.drain) {
-            drain.window.places.lock().queue[0] = Place::Ready(content);
+            let front = &mut drain.window.places.lock().queue[0];
+            // After a panic behind the append, there is nothing to be tried again.
+            if matches!(front, Place::Taken) {
+                *front = Place::Ready(content);
+            }
         }
     }
 }
+
+const THERE: &str = "it is there until it is passed, which consumes this";
 
 impl<D, A> Drop for Drain<'_, D, A> {
     fn drop(&mut self) {
@@ -330,7 +345,7 @@ mod tests {
         let mut all = String::new();
         let mut drain = Some(drain);
         while let Some(mut taken) = drain.and_then(Drain::next) {
-            all.push(*taken.content());
+            all.push(*taken.parts().0);
             drain = Some(taken.pass());
         }
         all
@@ -390,6 +405,18 @@ mod tests {
         assert!(died.is_err());
         assert_eq!(window.abort("on purpose").waiting, 1);
         assert_eq!(drained(window.drain()), "a");
+    }
+
+    #[test]
+    fn what_was_appended_does_not_go_back_when_its_drainer_panics() {
+        let window = Window::new(2);
+        let [a, b] = [(); 2].map(|()| reserve(&window));
+        assert!(window.leave(b, 'b').unwrap().is_none());
+        let mut taken = window.leave(a, 'a').unwrap().and_then(Drain::next).unwrap();
+        taken.parts().1.front_is_appended();
+        drop(taken);
+        assert_eq!(window.abort("on purpose").waiting, 1, "b");
+        assert_eq!(drained(window.drain()), "b");
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         mut plan: Plan,
     ) -> Result<Receipt> {
         loop {
-            let appended = self.append(encoder, batch, &message, plan);
+            let appended = self.append(encoder, batch, &message, plan, || ());
             match appended {
                 Err(_) => encoder.recycle_unwritten(message),
                 Ok(_) => encoder.recycle(message),
@@ -142,21 +142,22 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
     }
 
-    /// Appends an encoded batch, planning anew, outside the lock, where others have overtaken the plan. `None` if another
-    /// basis has been settled than it was encoded for.
+    /// Appends an encoded batch, planning anew, outside the lock, where others have overtaken the plan; calls `appended`
+    /// before it gives the lock back. `None` if another basis has been settled than it was encoded for.
     pub(super) fn append<B: AsRef<[u8]>>(
         &self,
         encoder: &mut BatchEncoder,
         batch: &RecordBatch,
         message: &Message<B>,
         mut plan: Plan,
+        appended: impl Fn(),
     ) -> Result<Option<Receipt>> {
         let basis = Arc::clone(&plan.basis);
         // After the second time, everything is sent. In a stream that holds whatever others do, so nobody is overtaken for
         // ever; in a file, whose dictionaries only grow, a writer is overtaken only by another's progress.
         let mut next = Sending::Changes;
         loop {
-            if let Some(receipt) = self.try_append(plan, message)? {
+            if let Some(receipt) = self.try_append(plan, message, &appended)? {
                 return Ok(Some(receipt));
             }
             note_replan();
@@ -203,8 +204,13 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     }
 
     /// Appends, or returns `None` where the plan has gone stale.
-    fn try_append<B: AsRef<[u8]>>(&self, plan: Plan, message: &Message<B>) -> Result<Option<Receipt>> {
-        self.under_plan(plan, |sink, ledger, updates| ledger.append(sink, updates, message))
+    fn try_append<B: AsRef<[u8]>>(
+        &self,
+        plan: Plan,
+        message: &Message<B>,
+        appended: impl Fn(),
+    ) -> Result<Option<Receipt>> {
+        self.under_plan(plan, |sink, ledger, updates| ledger.append(sink, updates, message).inspect(|_| appended()))
     }
 
     /// Takes the lock and does `work`, if the plan is still right; publishes what that changed.
