@@ -86,13 +86,13 @@ impl Survey {
         };
         let at_front = schema_at_front(source, Kind::File);
         let schema_length = at_front.as_ref().map_or(0, length);
-        let schema = match Schema::of_footer(footer, at_front.as_ref().ok().map(Schema::version)) {
+        let mut schema = match Schema::of_footer(footer, at_front.as_ref().ok().map(Schema::version)) {
             Ok(schema) => schema,
             Err(damage) => return Self::from_front(source, Kind::File, Some(damage), salvages),
         };
         let by_footer = take_all(&listed, source, &schema)?;
         let mut collector = Collector::new(Kind::File);
-        let damage = match (at_front, by_footer) {
+        let (at_front, mut damage) = match (at_front, by_footer) {
             (Ok(at_front), Ok(by_footer)) if by_footer.is_whole() && has_no_gaps(&at_front, &listed, footer_at) => {
                 return Ok(Self::new(Kind::File, schema, schema_length, Condition::Complete, by_footer));
             }
@@ -114,15 +114,26 @@ impl Survey {
                         collector.cuts_mut().bytes(stopped_at, footer_at.saturating_sub(stopped_at), fault);
                         return Ok(Self::new(Kind::File, at_front, schema_length, Condition::Torn, collector));
                     }
-                    (_, End::Marker) => Damage::new(stopped_at, Fault::BehindTheEnd),
-                    (_, End::Broken(damage)) => damage,
+                    (_, walked) => (Some(at_front), walked.damage(source)),
                 }
             }
-            (Err(damage), _) => damage.of_input()?,
+            (Err(damage), _) => (None, damage.of_input()?),
         };
         if !salvages {
             let behind = listed.iter().map(|listed| listed.offset).find(|offset| *offset > damage.offset);
             return Err(Error::DamagedBeforeTail { damage, behind: behind.unwrap_or(footer_at) });
+        }
+        if let Some(at_front) = at_front {
+            // What is in front of the damage has been checked against the schema there. That of the footer comes with
+            // key-value pairs, and is taken unless it is damaged, too: less of the front is what it asks for then.
+            let mut by_footer = Collector::new(Kind::File);
+            source.seek(end(&at_front)).map_err(Error::Read)?;
+            let stopped = walk(source, &schema, &mut by_footer)?.damage(source);
+            if by_footer.kept() < collector.kept() {
+                schema = at_front;
+            } else {
+                (collector, damage) = (by_footer, stopped);
+            }
         }
         salvage(&listed, damage, source, &schema, &mut collector)?;
         Ok(Self::new(Kind::File, schema, schema_length, Condition::Damaged, collector))
@@ -145,6 +156,16 @@ enum End {
     Marker,
     /// At something that is no message.
     Broken(Damage),
+}
+
+impl End {
+    /// What is wrong with an end that comes before that of the file.
+    fn damage(self, source: &Source<'_>) -> Damage {
+        match self {
+            Self::Marker => Damage::new(source.position(), Fault::BehindTheEnd),
+            Self::Broken(damage) => damage,
+        }
+    }
 }
 
 /// Collects messages from where the source stands.

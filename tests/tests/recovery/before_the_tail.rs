@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BinaryArray, DictionaryArray, Int32Array, RecordBatch, StringArray};
 use arrow_ipc::{Block, MessageHeader};
-use arrow_schema::{DataType, Field, Metadata, SchemaRef};
+use arrow_schema::{DataType, Field, Metadata, Schema, SchemaRef};
 use ipc_core::{Compression, DictionaryHandling, Options};
 use ipc_recover::{Condition, Error, Fault, Kind, RecoverOptions, Report};
 use ipc_tests::arrays::Sharing;
@@ -17,7 +17,7 @@ use ipc_tests::framing::{Framed, footer, messages};
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, read};
 
-use crate::support::{recover, with_footer};
+use crate::support::{recover, with_footer, with_footer_of};
 
 fn plain() -> (SchemaRef, Vec<RecordBatch>) {
     let fields = vec![Field::new("number", DataType::Int64, true), Field::new("name", DataType::Utf8, true)];
@@ -232,6 +232,23 @@ fn a_footer_that_leaves_something_out() {
             worse = damaged(&worse, (message.flatbuffer.clone(), vec![0; message.flatbuffer.len()]));
         }
         assert_same_batches(&[batches.1[0].clone(), batches.1[2].clone()], &salvage(&worse).0);
+    }
+}
+
+/// A footer with another schema than the batches have, and a batch that is damaged: those in front of it are what the
+/// schema message asks for, so all are recovered with that.
+#[test]
+fn a_footer_with_a_schema_that_is_not_the_batches() {
+    let batches = plain();
+    let (bytes, framed) = file(&batches);
+    let listed = footer(&bytes);
+    let fields = vec![Field::new("number", DataType::Int64, true), Field::new("name", DataType::Int8, true)];
+    for schema in [Schema::empty(), Schema::new(fields)] {
+        let other = with_footer_of(&schema, &bytes, &listed.dictionaries, &listed.record_batches);
+        let lost = framed[3].flatbuffer.clone();
+        let other = damaged(&other, (lost.clone(), vec![0; lost.len()]));
+        assert_refused(&other, framed[3].offset, framed[4].offset);
+        assert_same_batches(&[&batches.1[..2], &batches.1[3..]].concat(), &salvage(&other).0);
     }
 }
 

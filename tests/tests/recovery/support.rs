@@ -3,6 +3,7 @@
 use arrow_ipc::convert::{IpcSchemaEncoder, try_fb_to_schema};
 use arrow_ipc::writer::DictionaryTracker;
 use arrow_ipc::{Block, FooterBuilder, MetadataVersion, root_as_footer};
+use arrow_schema::Schema;
 use flatbuffers::FlatBufferBuilder;
 use ipc_recover::{Error, RecoverOptions, Report, Source};
 use ipc_tests::framing::{MAGIC, footer};
@@ -18,13 +19,23 @@ pub(crate) fn recover(bytes: &[u8], options: &RecoverOptions) -> Result<(Vec<u8>
 
 /// The file `whole` with a footer that lists these messages instead of its own.
 pub(crate) fn with_footer(whole: &[u8], dictionaries: &[Block], record_batches: &[Block]) -> Vec<u8> {
-    let start = footer(whole).start;
-    let schema = root_as_footer(&whole[start..whole.len() - MAGIC.len() - 4]).unwrap();
+    let schema = root_as_footer(&whole[footer(whole).start..whole.len() - MAGIC.len() - 4]).unwrap();
     let schema = try_fb_to_schema(schema.schema().unwrap()).unwrap();
+    with_footer_of(&schema, whole, dictionaries, record_batches)
+}
+
+/// The file `whole` with a footer that has this schema, and lists these messages.
+pub(crate) fn with_footer_of(
+    schema: &Schema,
+    whole: &[u8],
+    dictionaries: &[Block],
+    record_batches: &[Block],
+) -> Vec<u8> {
+    let start = footer(whole).start;
     let mut fbb = FlatBufferBuilder::new();
     let (dictionaries, record_batches) = (fbb.create_vector(dictionaries), fbb.create_vector(record_batches));
     let mut tracker = DictionaryTracker::new(false);
-    let schema = IpcSchemaEncoder::new().with_dictionary_tracker(&mut tracker).schema_to_fb_offset(&mut fbb, &schema);
+    let schema = IpcSchemaEncoder::new().with_dictionary_tracker(&mut tracker).schema_to_fb_offset(&mut fbb, schema);
     let mut builder = FooterBuilder::new(&mut fbb);
     builder.add_version(MetadataVersion::V5);
     builder.add_schema(schema);
