@@ -19,7 +19,7 @@ use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::lock::{Lock, Refused};
 use crate::slot::Deposit;
-use crate::sync::{AtomicU8, Mutex, Relaxed, Snapshot};
+use crate::sync::{AtomicU8, Mutex, Relaxed, Snapshot, contain};
 use crate::window::{self, Aborted, Reserved, Window};
 use crate::writer::Summary;
 
@@ -192,9 +192,12 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 
     /// Appends what is ready, where that has become this thread's job. What fails waits at the front for the next who
     /// tries; `flush` and `close` report it.
+    ///
+    /// A panic of the sink goes no further, either: the caller's own batch has been accepted, or there is none, so it must
+    /// not look as if that had failed. The writer is poisoned by then.
     pub(crate) fn drain_on(&self, drain: Option<Drain<'_>>) {
         if let Some(drain) = drain {
-            let _ = self.append_ready(drain);
+            contain(|| _ = self.append_ready(drain));
         }
     }
 
@@ -261,7 +264,11 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     /// Refuses early what would be refused later, and what would wait for itself.
     pub(crate) fn check(&self) -> Result<()> {
         self.check_lock()?;
-        if self.is_shut() { Err(Error::Closed) } else { Ok(()) }
+        if !self.is_shut() {
+            return Ok(());
+        }
+        // A rollback may be under way, and fail: the lock is not poisoned then, and the window is still aborted.
+        Err(self.window.aborted().map_or(Error::Closed, Error::from))
     }
 
     fn check_lock(&self) -> Result<()> {

@@ -59,7 +59,8 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
     /// Encodes a record batch, and appends it if it is its turn, with all that waits behind it; else leaves it with
     /// the writer and returns.
     ///
-    /// `Ok` means *accepted*: [`flush`](crate::SharedWriter::flush) and [`close`](crate::SharedWriter::close) confirm.
+    /// `Ok` means *accepted*: [`flush`](crate::SharedWriter::flush) and [`close`](crate::SharedWriter::close) confirm. What
+    /// comes of the batches behind it, an error or a panic of the sink, is theirs to report.
     ///
     /// # Errors
     ///

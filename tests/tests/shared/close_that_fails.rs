@@ -20,6 +20,7 @@ in_both_formats!(
     when_the_end_is_torn_and_rolled_back,
     when_the_flush_behind_the_end_panics,
     when_another_thread_tears_the_output,
+    while_a_rollback_is_under_way,
 );
 
 /// A writer with so many batches in it, a place that is out, and one that waits behind that.
@@ -122,6 +123,27 @@ fn when_another_thread_tears_the_output<F: Output>(threads: usize) {
         for told in [torn.join().unwrap(), closed.join().unwrap()] {
             assert!(matches!(told, Err(Error::Poisoned { .. })), "{told:?}");
         }
+    });
+    writer.rollback().unwrap();
+    assert_only_close_goes_on(&writer, &gate, threads, 1);
+}
+
+/// Until a rollback has succeeded, the writer is poisoned, and says so, also while the rollback has its lock.
+fn while_a_rollback_is_under_way<F: Output>(threads: usize) {
+    let (writer, gate) = writer::<F>(1);
+    gate.plan([Act::Tear]);
+    assert!(matches!(writer.close(), Err(Error::Poisoned { .. })));
+    gate.plan_cuts([Act::Fail]);
+    gate.shut();
+    std::thread::scope(|scope| {
+        let rollback = scope.spawn(|| writer.rollback());
+        gate.wait_until_occupied();
+        together(threads, |thread| {
+            let told = writer.write(&batch(Words::Plain, (9, thread)));
+            assert!(matches!(told, Err(Error::Poisoned { .. })), "{told:?}");
+        });
+        gate.open();
+        assert!(matches!(rollback.join().unwrap(), Err(Error::Core(ipc_core::Error::Rollback(_)))));
     });
     writer.rollback().unwrap();
     assert_only_close_goes_on(&writer, &gate, threads, 1);

@@ -138,6 +138,11 @@ pub(crate) fn panicking() -> bool {
     UNWINDING.with(Cell::get)
 }
 
+/// Does `work`, and lets no panic of the model's own out of it.
+pub(crate) fn contain(work: impl FnOnce()) {
+    let _ = model::catch(work);
+}
+
 /// Outside the checker's sight, since tokens are never used twice.
 static LAST_TOKEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 

@@ -43,6 +43,11 @@ pub(crate) fn panicking() -> bool {
     std::thread::panicking()
 }
 
+/// Does `work`, and lets no panic out of it. What is shared has to know by itself that it happened.
+pub(crate) fn contain(work: impl FnOnce()) {
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+}
+
 /// A mutex for what is rare and short. It does not care for panics: nothing that panics runs under it.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
