@@ -117,6 +117,8 @@ fn receipts_say_where_batches_are() {
 fn stats_count_what_is_in_the_bytes() {
     let Batches { schema, batches, .. } = batches();
     for (options, _) in layouts() {
+        let raw = Options::builder().alignment(options.alignment()).build().unwrap();
+        let raw = messages(&encode::file(&schema, &batches, &raw).unwrap(), 8).messages;
         let mut encoder = Encoder::file(Vec::new()).with_options(options).start(schema.clone()).unwrap();
         for batch in &batches {
             encoder.write(batch).unwrap();
@@ -131,6 +133,7 @@ fn stats_count_what_is_in_the_bytes() {
         assert_eq!(stats.dictionary_batches, framing.dictionary_batches().len() as u64);
         assert_eq!((stats.deltas, stats.replacements), (0, 0));
         assert_eq!(stats.written_bytes, file.len() as u64);
+        assert_eq!(stats.raw_bytes, raw.iter().map(|message| message.body.len() as u64).sum::<u64>());
     }
 }
 

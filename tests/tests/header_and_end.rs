@@ -35,28 +35,6 @@ fn a_stream_starts_without_a_flush() {
 /// The sink takes the header, which goes out with the first batch, and fails before that.
 #[test]
 fn an_output_whose_first_batch_failed_behind_the_header_has_one_schema() {
-    /// Takes so many bytes, and fails once.
-    struct Full<'b> {
-        taken: &'b mut Vec<u8>,
-        room: usize,
-    }
-    impl Write for Full<'_> {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            if self.room == 0 {
-                self.room = usize::MAX;
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            let length = bytes.len().min(self.room);
-            self.room -= length;
-            self.taken.extend_from_slice(&bytes[..length]);
-            Ok(length)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     let batch = batch(Words::Equal, (0, 0));
     let dictionary_free = batch.project(&[0]).unwrap();
     let (_, receipt) = Encoder::stream(Vec::new()).start_with(&dictionary_free).unwrap();
@@ -68,6 +46,42 @@ fn an_output_whose_first_batch_failed_behind_the_header_has_one_schema() {
     encoder.close().unwrap();
     assert_eq!(messages(&bytes, 0).of_kind(MessageHeader::Schema).count(), 1);
     assert_same_batches(&[dictionary_free], &read::stream(&bytes).unwrap().batches);
+}
+
+/// The sink takes nothing of an output at first, so that another schema may still be told.
+#[test]
+fn an_output_that_failed_before_its_header_may_have_another_schema() {
+    let batch = batch(Words::Equal, (0, 0));
+    let other = batch.project(&[0]).unwrap();
+    let mut bytes = Vec::new();
+    let failed = Encoder::stream(Full { taken: &mut bytes, room: 0 }).start_with(&batch).unwrap_err();
+    assert!(matches!(failed.error(), Error::Io(_)), "{failed:?}");
+    let (encoder, _) = failed.into_inner().start_with(&other).unwrap();
+    encoder.close().unwrap();
+    assert_same_batches(&[other], &read::stream(&bytes).unwrap().batches);
+}
+
+/// Takes so many bytes, and fails once.
+struct Full<'b> {
+    taken: &'b mut Vec<u8>,
+    room: usize,
+}
+
+impl Write for Full<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.room == 0 {
+            self.room = usize::MAX;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let length = bytes.len().min(self.room);
+        self.room -= length;
+        self.taken.extend_from_slice(&bytes[..length]);
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[test]

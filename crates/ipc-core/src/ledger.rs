@@ -334,6 +334,24 @@ mod tests {
     use crate::unify::UnifiedDictionaries;
 
     #[test]
+    fn what_is_staged_has_not_reached_the_sink() {
+        let batch = record_batch!(("a", Int32, [1, 2, 3])).expect("one column");
+        let options = Options::builder().staging(true).build().unwrap();
+        let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
+        let mut ledger = Ledger::new::<File>(schema, &options).unwrap();
+        let mut encoder = BatchEncoder::new(&options);
+        let message = encoder.encode(&batch).unwrap();
+        let mut sink = Vec::new();
+        for appended in 1..=2 {
+            let updates = Updates::new(ledger.dictionaries(), Sending::Changes);
+            ledger.append(&mut sink, updates, &message).unwrap();
+            assert_eq!((ledger.confirmed_bytes(), ledger.staged_batches()), (0, appended));
+        }
+        ledger.write_staged(&mut sink).unwrap();
+        assert_eq!((ledger.confirmed_bytes(), ledger.staged_batches()), (sink.len() as u64, 0));
+    }
+
+    #[test]
     fn a_message_that_the_footer_has_no_room_for_is_refused() {
         let batch = record_batch!(("a", Int32, [1, 2, 3])).expect("one column");
         let options = Options::default();
