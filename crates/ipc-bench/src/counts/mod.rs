@@ -37,7 +37,9 @@ pub fn setups() -> Vec<Setup> {
         [Codec::Raw, Codec::Lz4, Codec::Zstd(1)].map(|codec| Setup { output: Output::Stream, codec, ..counted(shape) })
     });
     let many_pieces = Setup { output: Output::Stream, ..counted(Shape::Wide(2000)) };
-    let files = SHAPES.map(|shape| Setup { staging: Staging::Off, ..counted(shape) });
+    // Twice as deep as another: what depth costs is in proportion.
+    let files = SHAPES.into_iter().chain([Shape::Deep(40)]);
+    let files = files.map(|shape| Setup { staging: Staging::Off, ..counted(shape) });
     let staged = [Codec::Raw, Codec::Lz4].map(|codec| Setup { codec, ..counted(Shape::Mixed(64)) });
     streams.chain([many_pieces]).chain(files).chain(staged).collect()
 }

@@ -39,13 +39,16 @@ fn files() -> Vec<Case> {
     [floor.as_slice(), &buffered, &raw].concat()
 }
 
-/// Memory that nobody reserved. A new vector for each batch shows, above all, what the start of a stream costs.
+/// Memory that nobody reserved. A new vector for each batch shows, above all, what the start of a stream costs. The floor
+/// is a vector that grows by the same bytes.
 fn vectors() -> Vec<Case> {
-    let case = |shape, sink| Case::of(shape).stream().sink(sink).against(Way::WRITER);
-    [(SMALL, 3.0), (LARGE, 1.8)]
-        .into_iter()
-        .flat_map(|(shape, target)| [case(shape, Sink::GrowingVec).at_least(target), case(shape, Sink::Vec)])
-        .collect()
+    let case = |shape, sink| Case::of(shape).stream().sink(sink);
+    let lines = |(shape, target)| {
+        let growing = case(shape, Sink::GrowingVec);
+        let each = case(shape, Sink::Vec).against(Way::WRITER);
+        [growing.against(Way::WRITER).at_least(target), growing.against(Way::Writev), each]
+    };
+    [(SMALL, 3.0), (LARGE, 1.8)].into_iter().flat_map(lines).collect()
 }
 
 /// One thread, compressing.
