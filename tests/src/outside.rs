@@ -24,37 +24,51 @@ pub fn data(name: &str) -> Option<PathBuf> {
     None
 }
 
-/// A Python that can import pyarrow: the one that `IPC_TEST_PYTHON` names, else the workspace's `.venv`, else
+/// A Python that can import `modules`: the one that `IPC_TEST_PYTHON` names, else the workspace's `.venv`, else
 /// `python3`; `None`, said aloud, where that one cannot.
 #[must_use]
-pub fn python() -> Option<PathBuf> {
+pub fn python(modules: &str) -> Option<PathBuf> {
     let venv = workspace().join(".venv/bin/python");
     let python = match env::var_os("IPC_TEST_PYTHON") {
         Some(python) => PathBuf::from(python),
         None if venv.exists() => venv,
         None => PathBuf::from("python3"),
     };
-    let output = Command::new(&python).args(["-c", "import pyarrow"]).stderr(Stdio::null()).status();
+    let output = Command::new(&python).args(["-c", &format!("import {modules}")]).stderr(Stdio::null()).status();
     if output.is_ok_and(|status| status.success()) {
         return Some(python);
     }
-    skipped("no Python that can import pyarrow (set IPC_TEST_PYTHON, or make a .venv beside Cargo.toml)");
+    skipped(&format!("no Python that can import {modules} (set IPC_TEST_PYTHON, or make a .venv beside Cargo.toml)"));
     None
 }
 
 /// One comparison for the judge.
 #[derive(Debug, Clone)]
 pub struct Pair {
-    /// The input.
-    pub read: PathBuf,
+    /// How it judges.
+    pub flags: &'static str,
+    /// The input; several with commas between.
+    pub read: String,
     /// What we made of it.
     pub written: PathBuf,
-    /// Whether values outside their type's range are to be expected.
-    pub lax: bool,
 }
 
-/// Judges all pairs with pyarrow, in one process, batch by batch, and returns the verdicts: `equal`, or the first
-/// difference. `None`, said aloud, where Python or the judge is missing.
+impl Pair {
+    /// An input and what has to have the same batches, one by one.
+    #[must_use]
+    pub fn by_batches(read: &Path, written: PathBuf) -> Self {
+        Self { flags: "--batches", read: read.display().to_string(), written }
+    }
+
+    /// The same, where values outside their type's range are to be expected.
+    #[must_use]
+    pub fn lax(self) -> Self {
+        Self { flags: "--batches --lax", ..self }
+    }
+}
+
+/// Judges all pairs with pyarrow, in one process, and returns the verdicts: `equal`, or the first difference. `None`, said
+/// aloud, where Python or the judge is missing.
 #[must_use]
 pub fn judge(pairs: &[Pair]) -> Option<Vec<String>> {
     let judge = workspace().join("../shared/tools/compare_ipc.py");
@@ -63,19 +77,14 @@ pub fn judge(pairs: &[Pair]) -> Option<Vec<String>> {
         return None;
     }
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("judge_many.py");
-    let mut child = Command::new(python()?)
+    let mut child = Command::new(python("pyarrow")?)
         .args([driver, judge])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("Python starts");
-    let lines: String = pairs
-        .iter()
-        .map(|pair| {
-            let flags = if pair.lax { "--batches --lax" } else { "--batches" };
-            format!("{flags}\t{}\t{}\n", pair.read.display(), pair.written.display())
-        })
-        .collect();
+    let line = |pair: &Pair| format!("{}\t{}\t{}\n", pair.flags, pair.read, pair.written.display());
+    let lines: String = pairs.iter().map(line).collect();
     child.stdin.take().expect("piped").write_all(lines.as_bytes()).expect("the judge takes all pairs before it starts");
     let output = child.wait_with_output().expect("the judge ends");
     let verdicts: Vec<String> = String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect();

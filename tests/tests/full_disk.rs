@@ -63,7 +63,7 @@ impl Filled {
         self.found.iter().for_each(|mark| stream.write(&batch(Words::Equal, *mark)).unwrap());
         fs::write(&read, stream.into_inner().unwrap()).unwrap();
         fs::write(&written, &self.bytes).unwrap();
-        Pair { read, written, lax: false }
+        Pair::by_batches(&read, written)
     }
 }
 

@@ -77,7 +77,8 @@ fn judge_all(folder: &str, dictionaries: DictionaryHandling) -> Option<Vec<Strin
         let mut judge = |bytes: Vec<u8>| {
             let written = outputs.path().join(pairs.len().to_string());
             fs::write(&written, bytes).unwrap();
-            pairs.push(Pair { read: case.clone(), written, lax });
+            let pair = Pair::by_batches(&case, written);
+            pairs.push(if lax { pair.lax() } else { pair });
         };
         for compression in COMPRESSIONS {
             let options = options(compression, dictionaries);
@@ -91,7 +92,7 @@ fn judge_all(folder: &str, dictionaries: DictionaryHandling) -> Option<Vec<Strin
     }
     let verdicts = outside::judge(&pairs)?;
     let different = pairs.iter().zip(verdicts).filter(|(_, verdict)| verdict != "equal");
-    let different: Vec<_> = different.map(|(pair, verdict)| format!("{}: {verdict}", pair.read.display())).collect();
+    let different: Vec<_> = different.map(|(pair, verdict)| format!("{}: {verdict}", pair.read)).collect();
     assert!(different.is_empty(), "{} of {} differ:\n{}", different.len(), pairs.len(), different.join("\n"));
     refused.dedup();
     Some(refused)

@@ -116,7 +116,7 @@ pub fn judge_with_pyarrow(samples: &[Sample]) {
             sample.expected.iter().for_each(|mark| stream.write(&batch(Words::Growing, *mark)).unwrap());
             fs::write(&read, stream.into_inner().unwrap()).unwrap();
             fs::write(&written, &sample.bytes).unwrap();
-            Pair { read, written, lax: false }
+            Pair::by_batches(&read, written)
         })
         .collect();
     assert!(pairs.len() > samples.len() / 2, "{} of {} samples hold anything", pairs.len(), samples.len());

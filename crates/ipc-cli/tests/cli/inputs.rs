@@ -171,7 +171,7 @@ fn a_stream_that_ends_in_zeros_is_taken_as_readers_take_it_with_a_warning() {
             assert_eq!(told.contains(&more), zeros.len() > 4, "{told}");
             assert_eq!(read(&input), batches);
             assert_eq!(read(&output), batches);
-            Pair { flags: "--batches", read: input.display().to_string(), written: output }
+            Pair::by_batches(&input, output)
         })
         .into();
     judge(&pairs);

@@ -182,7 +182,7 @@ fn a_file_that_was_never_closed_has_all_that_was_flushed() {
         if number % 20 == 0 {
             let expected = file(&(0..found.len()).map(numbered).collect::<Vec<_>>());
             let read = put(&folder, &format!("{number}-expected.arrow"), &expected);
-            pairs.push(Pair { flags: "--batches", read: read.display().to_string(), written: output });
+            pairs.push(Pair::by_batches(&read, output));
         } else {
             fs::remove_file(&output).unwrap();
         }

@@ -1,10 +1,6 @@
-//! Inputs that tests make, runs of the program, and what tests need from outside: data beside the project and a Python
-//! with pyarrow. A test that goes without says so on standard error.
+//! Inputs that tests make, and runs of the program.
 
-use std::env;
-use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -13,6 +9,8 @@ use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, Int64Array, RecordBatch, StringArray};
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
+use ipc_tests::outside;
+pub(crate) use ipc_tests::outside::{Pair, data, python, skipped};
 use tempfile::TempDir;
 
 /// The program, ready for arguments.
@@ -119,77 +117,14 @@ pub(crate) fn inspect(path: &Path) -> (serde_json::Value, bool) {
     (said.unwrap_or_else(|error| panic!("{path:?}: {error}: {}", text(&output.stderr))), output.status.success())
 }
 
-/// A file or a folder of the test data beside the project; `None`, said aloud, where there is none.
-pub(crate) fn data(name: &str) -> Option<PathBuf> {
-    let path = root().join("../shared/data").join(name);
-    if !path.exists() {
-        skipped(&format!("no test data at ../shared/data/{name}"));
-        return None;
-    }
-    Some(path)
-}
-
-/// A Python that can import `modules`: the one that `IPC_TEST_PYTHON` names, else that of the project's `.venv`, else
-/// `python3`; `None`, said aloud, where that one cannot.
-pub(crate) fn python(modules: &str) -> Option<PathBuf> {
-    let venv = root().join(".venv/bin/python");
-    let python = match env::var_os("IPC_TEST_PYTHON") {
-        Some(python) => PathBuf::from(python),
-        None if venv.exists() => venv,
-        None => PathBuf::from("python3"),
-    };
-    let imported = Command::new(&python).args(["-c", &format!("import {modules}")]).stderr(Stdio::null()).status();
-    if imported.is_ok_and(|status| status.success()) {
-        return Some(python);
-    }
-    skipped(&format!("no Python that can import {modules} (set IPC_TEST_PYTHON, or make a .venv)"));
-    None
-}
-
-/// One comparison for the judge: flags, what was read (several with commas between), and what was written.
-pub(crate) struct Pair {
-    pub(crate) flags: &'static str,
-    pub(crate) read: String,
-    pub(crate) written: PathBuf,
-}
-
 /// Has pyarrow judge all pairs, in one process. Panics with all that differ.
 pub(crate) fn judge(pairs: &[Pair]) {
-    let judge = root().join("../shared/tools/compare_ipc.py");
-    if !judge.exists() {
-        return skipped("no judge at ../shared/tools/compare_ipc.py");
-    }
-    let Some(python) = python("pyarrow") else { return };
-    let lines = pairs.iter().fold(String::new(), |mut lines, pair| {
-        let _ = writeln!(lines, "{}\t{}\t{}", pair.flags, pair.read, pair.written.display());
-        lines
-    });
-    let mut child = Command::new(python)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judge.py"))
-        .arg(judge)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let verdicts = text(&output.stdout);
-    assert!(output.status.success() && verdicts.lines().count() == pairs.len(), "the judge failed: {verdicts}");
+    let Some(verdicts) = outside::judge(pairs) else { return };
     let differ: Vec<_> = verdicts
-        .lines()
+        .iter()
         .zip(pairs)
         .filter(|(verdict, _)| *verdict != "equal")
         .map(|(verdict, pair)| format!("{} -> {}: {verdict}", pair.read, pair.written.display()))
         .collect();
     assert!(differ.is_empty(), "{} of {} differ:\n{}", differ.len(), pairs.len(), differ.join("\n"));
-}
-
-/// Says that something was skipped, past the test harness, which hides what passing tests say.
-pub(crate) fn skipped(reason: &str) {
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
