@@ -46,8 +46,8 @@ use crate::slot::Slot;
 /// 3. After any `close` has returned `Ok`, no byte is ever appended. A `write` that lost the race gets
 ///    [`Error::Closed`](crate::Error::Closed), also one that was asleep.
 /// 4. `close` before any schema is known gives [`Error::NoSchema`](crate::Error::NoSchema), writes nothing, and closes. A second `close` gives
-///    [`Error::Closed`](crate::Error::Closed). A `close` that failed is only to be repeated: every other call gets
-///    `Error::Closed` from then on, or what item 5 says.
+///    [`Error::Closed`](crate::Error::Closed). Once a `close` has begun, every other call gets
+///    `Error::Closed`, or what item 5 says; one that failed is only to be repeated.
 /// 5. When the sink fails before it took a byte of a message, the writer goes on. After at least one byte it is
 ///    poisoned: every later call says so, with the first error and the last good offset, and neither end-of-stream
 ///    marker nor footer follows the torn bytes. On a sink that can take bytes back, [`rollback`](Self::rollback) does so,
@@ -151,7 +151,7 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     /// Exactly one call succeeds. Places that are still reserved are given up, and no more can be reserved.
     ///
     /// Where the sink failed without tearing a message, `close` may be repeated, as may one that was rolled back; it writes
-    /// nothing twice. Nothing else may follow: once a `close` has returned, no batch is taken, also if it failed.
+    /// nothing twice. Nothing else may follow: once a `close` has begun, no batch is taken, also if it fails.
     ///
     /// # Errors
     ///
@@ -161,8 +161,8 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
         self.shared.close()
     }
 
-    /// Whether the writer takes no more batches: it is closed, or a `close` has failed, or it is poisoned. Takes no lock; a
-    /// moment later it may be.
+    /// Whether the writer takes no more batches: a `close` has begun, or it is poisoned. Takes no lock; a moment later it may
+    /// be.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.has_ended()

@@ -1,4 +1,5 @@
-//! After `close` has returned, no byte is ever appended: every call says `Closed`, also one that was asleep.
+//! After `close` has returned, no byte is ever appended: every call says `Closed`, also one that was asleep. Once it has
+//! begun, no batch is taken.
 //!
 //! Fails where a waiter that is woken by `close` takes its turn nevertheless, where a call looks at a flag only before
 //! it waits, or where something that was left behind (a place, a stage) is written late.
@@ -12,7 +13,7 @@ use crate::in_both_formats;
 
 in_both_formats!(
     every_call_says_closed,
-    who_sleeps_on_the_lock_is_sent_away,
+    who_closes_meanwhile_is_sent_away,
     who_waits_for_a_place_is_sent_away,
     one_of_many_closes_wins,
 );
@@ -53,7 +54,7 @@ fn every_call_says_closed<F: Output>(threads: usize) {
     assert_eq!(gate.len(), length);
 }
 
-fn who_sleeps_on_the_lock_is_sent_away<F: Output>(threads: usize) {
+fn who_closes_meanwhile_is_sent_away<F: Output>(threads: usize) {
     let (sink, gate) = gate();
     let writer = F::to(sink).options(unstaged()).build().unwrap();
     writer.write(&batch(Words::Plain, (0, 0))).unwrap();
@@ -61,22 +62,23 @@ fn who_sleeps_on_the_lock_is_sent_away<F: Output>(threads: usize) {
     let results = std::thread::scope(|scope| {
         let closer = scope.spawn(|| writer.close());
         gate.wait_until_occupied();
-        // The closer writes the end and holds the lock; these can but wait for it.
-        let writers: Vec<_> = (1..threads)
+        // The closer writes the end and holds the lock. It may fail yet, so who wants to close, too, can but wait for it; who
+        // comes with a batch is too late in any case.
+        let others: Vec<_> = (1..threads)
             .map(|thread| {
                 let writer = &writer;
                 scope.spawn(move || match thread % 3 {
-                    0 => writer.close().err(),
-                    1 => writer.write(&batch(Words::Plain, (thread, 0))).err(),
+                    0 => writer.write(&batch(Words::Plain, (thread, 0))).err(),
+                    1 => writer.close().err(),
                     _ => writer.flush().err(),
                 })
             })
             .collect();
         let_others_park();
-        assert!(writers.iter().all(|writer| !writer.is_finished()), "the end is not written yet");
+        assert!(!others[0].is_finished(), "the end is not written yet");
         gate.open();
         closer.join().unwrap().unwrap();
-        writers.into_iter().map(|writer| writer.join().unwrap()).collect::<Vec<_>>()
+        others.into_iter().map(|other| other.join().unwrap()).collect::<Vec<_>>()
     });
     assert!(results.iter().all(|error| matches!(error, Some(Error::Closed))), "{results:?}");
     assert_eq!(F::whole(&gate.taken()).len(), 1, "nothing stands behind the end, and nothing came late");

@@ -71,6 +71,13 @@ fn every_later_call_says_so<F: Output>(threads: usize) {
 }
 
 fn who_sleeps_is_told<F: Output>(threads: usize) {
+    // Once one of them closes, the others come too late to be told of anything else.
+    for closes in [false, true] {
+        sleepers_are_told::<F>(threads, closes);
+    }
+}
+
+fn sleepers_are_told<F: Output>(threads: usize, closes: bool) {
     let (sink, gate) = gate();
     let writer = F::to(sink).options(unstaged()).build().unwrap();
     writer.write(&batch(Words::Plain, (0, 0))).unwrap();
@@ -83,8 +90,8 @@ fn who_sleeps_is_told<F: Output>(threads: usize) {
         let first = scope.spawn(move || write(0));
         gate.wait_until_occupied();
         let others: Vec<_> = (1..threads)
-            .map(|thread| match thread % 3 {
-                0 => scope.spawn(move || poison(writer.close())),
+            .map(|thread| match thread % 2 {
+                _ if closes => scope.spawn(move || poison(writer.close())),
                 1 => scope.spawn(move || write(thread)),
                 _ => scope.spawn(move || poison(writer.flush())),
             })
