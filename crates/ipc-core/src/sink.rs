@@ -345,6 +345,20 @@ mod tests {
     }
 
     #[test]
+    fn errors_between_groups_may_come_again_and_again() {
+        let (mut outlet, mut sink, _) = write_into(10);
+        for taken in [20, 30] {
+            sink.room = 10;
+            let result = outlet.write(&mut sink, [[4; 10].as_slice()].into_iter(), 10);
+            assert!(matches!(result, Err(Error::Io(_))), "{taken}: {result:?}");
+            assert_eq!((outlet.taken(), outlet.position()), (taken, 30));
+        }
+        sink.room = usize::MAX;
+        outlet.write(&mut sink, [[4; 10].as_slice()].into_iter(), 10).unwrap();
+        assert_eq!(sink.taken, [1, 2, 3, 4].into_iter().flat_map(|i| [i; 10]).collect::<Vec<u8>>());
+    }
+
+    #[test]
     fn a_sink_that_claims_too_much_is_not_trusted_again() {
         struct Liar;
         impl Write for Liar {
