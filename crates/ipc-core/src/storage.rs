@@ -181,6 +181,19 @@ mod tests {
     }
 
     #[test]
+    fn a_sink_behind_a_reference_or_a_box_can_do_the_same() {
+        fn cut_and_synced(mut sink: impl Truncate + Durable) {
+            sink.write_all(b"good torn").unwrap();
+            sink.truncate(4).unwrap();
+            sink.sync().unwrap();
+        }
+        let mut tail = FileTail::new(tempfile::tempfile().unwrap()).unwrap();
+        cut_and_synced(&mut tail);
+        cut_and_synced(Box::new(&mut tail));
+        assert_eq!(tail.into_inner().metadata().unwrap().len(), 4);
+    }
+
+    #[test]
     fn a_tail_that_others_have_shortened_is_not_filled_with_zeros() {
         let mut tail = FileTail::new(tempfile::tempfile().unwrap()).unwrap();
         tail.write_all(b"good").unwrap();
