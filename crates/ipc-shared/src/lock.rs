@@ -15,15 +15,14 @@
 //! bits. The queue has a mutex of its own, touched only by threads that are about to sleep or to wake somebody.
 //!
 //! ```text
-//!  owner  POISONED  CLOSED  DUE  WAKING  PARKED
-//!    0       0        0      0     0       0     free; nobody waits
-//!    t       0        0      0     0       0     held; nobody sleeps (some may spin)
-//!    t       0        0      0     0       1     held; the queue is not empty: unlock wakes its head
-//!   0/t      0        0      0     1      0/1    a waiter has been woken and has not tried yet: unlock wakes no other,
-//!                                                and hands it the lock once it has been overtaken for too long
-//!    t       0        0      1     0       1     the head has waited too long: the next unlock hands it the lock
-//!    0       0        1      0     0       0     closed, for ever
-//!    0       1        0      0     0       0     poisoned, until somebody revives it: then held by them
+//!  owner  POISONED  CLOSED  WAKING  PARKED
+//!    0       0        0       0       0     free; nobody waits
+//!    t       0        0       0       0     held; nobody sleeps (some may spin)
+//!    t       0        0       0       1     held; the queue is not empty: unlock wakes its head, or hands it the lock
+//!   0/t      0        0       1      0/1    a waiter has been woken and has not tried yet: unlock wakes no other, and
+//!                                           hands it the lock once it has been overtaken for too long
+//!    0       0        1       0       0     closed, for ever
+//!    0       1        0       0       0     poisoned, until somebody revives it: then held by them
 //! ```
 //!
 //! Invariants:
@@ -36,8 +35,7 @@
 //!   find that it is the owner.
 //! - A hand-off puts the new owner in the old one's place: the lock is never free between the two, and nobody can barge.
 //! - A waiter that was woken before the lock was poisoned may come back after it was revived, and clear a `WAKING` that is
-//!   another's. Then two are awake where one would do; the lock has an owner at that moment, who will see the queue. If
-//!   one of them becomes due while that owner unlocks, it may be overtaken once more.
+//!   another's. Then two are awake where one would do; the lock has an owner at that moment, who will see the queue.
 //!
 //! # Notes about memory ordering
 //!
@@ -55,8 +53,8 @@
 //! | the end | `ended` | `what_was_written_before_the_end_is_seen_after_it` | `end-relaxed`, `end-read-relaxed` |
 //! | the end by poison | `revive` | `revived_by_another` | `poison-relaxed`, `revive-relaxed` |
 //!
-//! All else is `Relaxed`: `PARKED` and `DUE` are changed under the queue's mutex, `WAKING` is set under it and cleared by
-//! the one thread that was woken, and the owner is only ever compared with what the comparing thread itself has stored.
+//! All else is `Relaxed`: `PARKED` is changed under the queue's mutex, `WAKING` is set under it and cleared by the one
+//! thread that was woken, or by the one that hands it the lock, and the owner is only ever compared with what the comparing thread itself has stored.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -74,17 +72,15 @@ use crate::sync::{
 const PARKED: usize = 1;
 /// A waiter has been woken and has not tried yet.
 const WAKING: usize = 1 << 1;
-/// The head of the queue gets the lock next.
-const DUE: usize = 1 << 2;
 /// The holder has closed the lock.
-const CLOSED: usize = 1 << 3;
+const CLOSED: usize = 1 << 2;
 /// A holder has panicked.
-const POISONED: usize = 1 << 4;
+const POISONED: usize = 1 << 3;
 
 /// Nobody gets the lock again.
 const ENDED: usize = CLOSED | POISONED;
 /// The token of the thread that holds the lock, or is being handed it.
-const OWNER: usize = !(PARKED | WAKING | DUE | ENDED);
+const OWNER: usize = !(PARKED | WAKING | ENDED);
 
 const _: () = assert!((TOKEN_UNIT - 1) & OWNER == 0, "tokens leave the flags' bits alone");
 
@@ -238,13 +234,12 @@ impl<T> Lock<T> {
     /// waiter that was woken in vain goes back to the head.
     fn enqueue(&self, waiter: &Arc<Waiter>, woken: usize) -> bool {
         let mut queue = self.queue.lock();
-        let due = if woken != 0 && queue.patience.has_ended() { DUE } else { 0 };
         let mut state = self.state.load(Relaxed);
         loop {
             if state & OWNER == 0 || state & OWNER == thread_token() {
                 return false;
             }
-            match self.state.compare_exchange_weak(state, (state | PARKED | due) & !woken, Relaxed, Relaxed) {
+            match self.state.compare_exchange_weak(state, (state | PARKED) & !woken, Relaxed, Relaxed) {
                 Ok(_) => break,
                 Err(now) => state = now,
             }
@@ -282,7 +277,7 @@ impl<T> Lock<T> {
         let mut queue = self.queue.lock();
         // Nobody but this thread can change the word now: it holds the lock, and the queue's mutex.
         let state = self.state.load(Relaxed);
-        let is_due = state & DUE != 0 || queue.patience.has_ended();
+        let is_due = queue.patience.has_ended();
         if is_due {
             queue.patience.renew();
         }
@@ -311,12 +306,12 @@ impl<T> Lock<T> {
     }
 
     /// Notes that the waiter that was woken last is being overtaken by this thread, the owner. Whether it is time to look at
-    /// the clock: at each power of two, so that short sections do not pay for it, and patience is at most doubled.
+    /// the clock.
     fn overtake(&self) -> bool {
         // SAFETY: this thread is the owner.
         self.overtaken.with_mut(|overtaken| unsafe {
             *overtaken = (*overtaken).wrapping_add(1);
-            (*overtaken).is_power_of_two()
+            Patience::is_worth_a_look(*overtaken)
         })
     }
 

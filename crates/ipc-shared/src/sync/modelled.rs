@@ -310,7 +310,7 @@ impl<T> Snapshot<T> {
     }
 }
 
-/// Ends at every second look, so that models see both answers.
+/// Ends at the second look, so that models see both answers.
 #[derive(Debug)]
 pub(crate) struct Patience {
     looks: Cell<u32>,
@@ -323,15 +323,21 @@ impl Patience {
 
     pub(crate) fn has_ended(&self) -> bool {
         self.looks.set(self.looks.get() + 1);
-        self.looks.get().is_multiple_of(2)
+        self.looks.get() >= 2
     }
 
-    #[expect(clippy::unused_self, reason = "looks go on being counted")]
-    pub(crate) fn renew(&mut self) {}
+    /// Whether to look, once a waiter has been overtaken so often: each second time, so that models see both answers soon.
+    pub(crate) fn is_worth_a_look(overtaken: u32) -> bool {
+        overtaken.is_multiple_of(2)
+    }
+
+    pub(crate) fn renew(&mut self) {
+        *self = Self::new();
+    }
 }
 
 /// What the tokens of threads are multiples of.
-pub(crate) const TOKEN_UNIT: usize = 32;
+pub(crate) const TOKEN_UNIT: usize = 16;
 
 /// A number that no other thread has or ever had, and never 0.
 pub(crate) fn thread_token() -> usize {

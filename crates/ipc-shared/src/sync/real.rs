@@ -146,6 +146,12 @@ impl Patience {
         Instant::now() >= self.ends
     }
 
+    /// Whether to look, once a waiter has been overtaken so often: at each power of two, so that short sections do not pay
+    /// for it, and patience is at most doubled.
+    pub(crate) fn is_worth_a_look(overtaken: u32) -> bool {
+        overtaken.is_power_of_two()
+    }
+
     /// Starts it anew.
     pub(crate) fn renew(&mut self) {
         *self = Self::new();
@@ -153,7 +159,7 @@ impl Patience {
 }
 
 /// What the tokens of threads are multiples of.
-pub(crate) const TOKEN_UNIT: usize = 32;
+pub(crate) const TOKEN_UNIT: usize = 16;
 
 /// A number that no other living thread has, never 0: the address of something that is the thread's own.
 #[inline]
