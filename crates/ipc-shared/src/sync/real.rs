@@ -11,29 +11,22 @@ pub(crate) type AtomicU8 = std::sync::atomic::AtomicU8;
 pub(crate) type AtomicUsize = std::sync::atomic::AtomicUsize;
 
 /// How a thread that wants a lock waits between two looks, before it sleeps: longer each time, so that those who look do
-/// not keep the word from those who change it.
+/// not keep the word from those who change it; at last it lets others have the processor.
 #[derive(Debug)]
-pub(crate) struct Backoff {
-    /// How many hints to the processor the next wait is.
-    hints: u32,
-}
+pub(crate) struct Backoff(crossbeam_utils::Backoff);
 
 impl Backoff {
-    /// Waits of 1, 2, 4, and so on to so many hints: some microseconds.
-    const LONGEST: u32 = 64;
-
     pub(crate) fn new() -> Self {
-        Self { hints: 1 }
+        Self(crossbeam_utils::Backoff::new())
     }
 
-    /// Whether it has waited long enough.
+    /// Whether it has waited long enough: some microseconds.
     pub(crate) fn is_over(&self) -> bool {
-        self.hints > Self::LONGEST
+        self.0.is_completed()
     }
 
     pub(crate) fn wait(&mut self) {
-        (0..self.hints).for_each(|_| std::hint::spin_loop());
-        self.hints *= 2;
+        self.0.snooze();
     }
 }
 
