@@ -13,11 +13,11 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{ByteArrayType, ByteViewType, RunEndIndexType};
 use arrow_array::{
     AnyDictionaryArray, Array, ArrowPrimitiveType, BooleanArray, FixedSizeBinaryArray, FixedSizeListArray,
-    GenericByteArray, GenericByteViewArray, GenericListArray, GenericListViewArray, MapArray, OffsetSizeTrait,
-    PrimitiveArray, RunArray, StructArray, UnionArray, downcast_primitive, types,
+    GenericByteArray, GenericByteViewArray, GenericListArray, GenericListViewArray, MapArray, NullArray,
+    OffsetSizeTrait, PrimitiveArray, RunArray, StructArray, UnionArray, downcast_primitive, types,
 };
 use arrow_buffer::{Buffer, NullBuffer};
-use arrow_schema::{DataType, Field, Fields};
+use arrow_schema::{DataType, Field, Fields, UnionFields, UnionMode};
 
 use crate::body::Body;
 use crate::error::{Error, Step};
@@ -63,7 +63,7 @@ pub(crate) fn walk<'a>(
         DataType::FixedSizeList(field, size) => fixed_size_list(body, array, field, *size, rows),
         DataType::Map(entries, _) => map(body, array, entries, rows),
         DataType::Struct(fields) => structs(body, array, fields, rows),
-        DataType::Union(..) => union(body, array, rows),
+        DataType::Union(fields, mode) => union(body, array, fields, *mode, rows),
         DataType::Dictionary(key, _) => dictionary(body, array, key, rows),
         DataType::RunEndEncoded(run_ends, field) => match run_ends.data_type() {
             DataType::Int16 => run_end_encoded::<types::Int16Type>(body, array, field, rows),
@@ -159,6 +159,7 @@ fn primitive<'a, T: ArrowPrimitiveType>(body: &mut Body<'_, 'a>, array: &'a dyn 
 
 #[inline(never)]
 fn null(body: &mut Body<'_, '_>, array: &dyn Array, rows: Range<usize>) -> Step {
+    let array = typed::<NullArray>(array)?;
     within(array.len(), &rows)?;
     body.node(rows.len(), rows.len())
 }
@@ -266,11 +267,21 @@ fn structs<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, fields: &Fields, r
 }
 
 #[inline(never)]
-fn union<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+fn union<'a>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    fields: &UnionFields,
+    mode: UnionMode,
+    rows: Range<usize>,
+) -> Step {
     let array = typed::<UnionArray>(array)?;
+    let has_same_ids = fields.iter().map(|(id, _)| id).eq(array.fields().iter().map(|(id, _)| id));
+    if array.offsets().is_some() != (mode == UnionMode::Dense) || !has_same_ids {
+        return Err(other_type(array.data_type()));
+    }
     within(array.len(), &rows)?;
     let used = union_ids(body, array, &rows)?;
-    for (type_id, field) in array.fields().iter() {
+    for (type_id, field) in fields.iter() {
         let rows = used.as_ref().map_or_else(|| rows.clone(), |used| used.of(type_id));
         child(body, field, array.child(type_id).as_ref(), rows)?;
     }

@@ -31,8 +31,8 @@
 //! - `PARKED` without `WAKING` implies an owner: somebody will unlock and see the queue. A waiter enters the queue only
 //!   while it sees the lock held, and a woken one clears `WAKING` by taking the lock or by going back to the queue.
 //! - While there is an owner, the word changes only under the queue's mutex, or by the owner's unlock.
-//! - `WAKING` is set exactly while the waiter that the queue has noted as woken is on its way. When it gets there it may
-//!   find that it is the owner.
+//! - `WAKING` is set only while the waiter that the queue has noted as woken is on its way. When it gets there it may find
+//!   that it is the owner.
 //! - A hand-off puts the new owner in the old one's place: the lock is never free between the two, and nobody can barge.
 //! - A waiter that was woken before the lock was poisoned may come back after it was revived, and clear a `WAKING` that is
 //!   another's. Then two are awake where one would do; the lock has an owner at that moment, who will see the queue.
@@ -54,7 +54,8 @@
 //! | the end by poison | `revive` | `revived_by_another` | `poison-relaxed`, `revive-relaxed` |
 //!
 //! All else is `Relaxed`: `PARKED` is changed under the queue's mutex, `WAKING` is set under it and cleared by the one
-//! thread that was woken, or by the one that hands it the lock, and the owner is only ever compared with what the comparing thread itself has stored.
+//! thread that was woken, or by the one that hands it the lock, and the owner is only ever compared with what the comparing
+//! thread itself has stored.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
