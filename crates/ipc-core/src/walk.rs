@@ -24,7 +24,7 @@ use crate::error::{Error, Step};
 use crate::rewrite;
 use crate::spans::{self, UnionRows};
 use crate::unify::keys::unified_keys;
-use crate::validate::{children_fit, validity_fits};
+use crate::validate::{children_fit, of_type, validity_fits};
 use crate::views;
 use crate::visible::Visible;
 
@@ -64,7 +64,7 @@ pub(crate) fn walk<'a>(
         DataType::Map(entries, _) => map(body, array, entries, rows),
         DataType::Struct(fields) => structs(body, array, fields, rows),
         DataType::Union(fields, mode) => union(body, array, fields, *mode, rows),
-        DataType::Dictionary(key, _) => dictionary(body, array, key, rows),
+        DataType::Dictionary(key, values) => dictionary(body, array, [key, values], rows),
         DataType::RunEndEncoded(run_ends, field) => match run_ends.data_type() {
             DataType::Int16 => run_end_encoded::<types::Int16Type>(body, array, field, rows),
             DataType::Int32 => run_end_encoded::<types::Int32Type>(body, array, field, rows),
@@ -305,8 +305,14 @@ pub(crate) fn union_ids<'a>(
 
 /// The keys, which are what a dictionary array has in a record batch; its values go into a message of their own.
 #[inline(never)]
-fn dictionary<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, key: &DataType, rows: Range<usize>) -> Step {
+fn dictionary<'a>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    [key, values]: [&DataType; 2],
+    rows: Range<usize>,
+) -> Step {
     let Some(array) = array.as_any_dictionary_opt() else { return Err(other_type(array.data_type())) };
+    of_type(array.values().as_ref(), values)?;
     if body.unifying.is_some() { unified_keys(body, array, rows, None) } else { walk(body, key, array.keys(), rows) }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, DictionaryArray, Float32Array, Int32Array, RecordBatch, types::Int8Type};
 use arrow_schema::{DataType, Field, Metadata, Schema, SchemaRef, UnionFields, UnionMode};
-use ipc_core::{Encoder, Error, Options, Validation};
+use ipc_core::{DictionaryHandling, Encoder, Error, Options, Validation};
 use ipc_tests::read;
 
 use crate::writers::{options, refusal};
@@ -141,12 +141,38 @@ fn columns_of_another_type_than_their_batch_says_are_refused() {
     let lists = |size| -> ArrayRef {
         arrow_array::new_null_array(&DataType::new_fixed_size_list(DataType::Int8, size, true), 2)
     };
-    for (good, bad) in [(integers, floats), (bytes(4), bytes(8)), (lists(4), lists(8))] {
+    let union = |id, member, mode| -> ArrayRef {
+        let fields = UnionFields::try_new([id], [field("u", member)]).unwrap();
+        arrow_array::new_null_array(&DataType::Union(fields, mode), 2)
+    };
+    let sparse = union(0, DataType::Int32, UnionMode::Sparse);
+    let dictionary = |key, values| -> ArrayRef {
+        arrow_array::new_null_array(&DataType::Dictionary(Box::new(key), Box::new(values)), 2)
+    };
+    let words = dictionary(DataType::Int8, DataType::Utf8);
+    let pairs = [
+        (Arc::clone(&integers), floats),
+        (bytes(4), bytes(8)),
+        (lists(4), lists(8)),
+        (arrow_array::new_null_array(&DataType::Null, 2), integers),
+        (Arc::clone(&sparse), union(1, DataType::Int32, UnionMode::Sparse)),
+        (sparse, union(0, DataType::Int32, UnionMode::Dense)),
+        (Arc::clone(&words), dictionary(DataType::Int16, DataType::Utf8)),
+    ];
+    for (good, bad) in pairs {
         let good = RecordBatch::try_from_iter_with_nullable([("a", good, true)]).unwrap();
         let bad = unchecked(good.schema(), vec![bad], 2);
         for validation in [Validation::Layout, Validation::Full] {
             assert_eq!(refused_at(&good, &bad, validation).as_deref(), Some("a"));
         }
+    }
+    // As the first that is sent: once another was, a file would refuse it for that.
+    let good = RecordBatch::try_from_iter_with_nullable([("a", words, true)]).unwrap();
+    let bad = unchecked(good.schema(), vec![dictionary(DataType::Int8, DataType::Binary)], 2);
+    for handling in [DictionaryHandling::Resend, DictionaryHandling::Unify] {
+        let options = Options::builder().dictionaries(handling).staging(false).build().unwrap();
+        let refusal = refusal(&good, 0, &bad, &options);
+        assert!(matches!(&refusal, Some(Error::InvalidArray { path, .. }) if path == "a"), "{handling:?}: {refusal:?}");
     }
 }
 
