@@ -2,12 +2,12 @@
 //!
 //! It differs from `std`'s mutex in three things. It can be *ended* by its holder, and then every waiter returns at
 //! once, refused, without taking its turn. It is *fair in the long run*: whoever comes first may take it (barging, which
-//! keeps throughput when threads outnumber cores), but after half a millisecond of that an unlock hands it to the one that
-//! has waited longest, be it asleep, or awake and not scheduled yet. And a thread that asks for it while it holds it is
+//! keeps throughput when threads outnumber cores), but after a millisecond of that an unlock hands it to the one that has
+//! waited longest, be it asleep, or awake and not scheduled yet. And a thread that asks for it while it holds it is
 //! told so instead of waiting for itself.
 //!
-//! So a waiter that comes to the head of the queue is overtaken for a millisecond at most, twice the patience, and for the
-//! section in which that ends.
+//! So a waiter that comes to the head of the queue is overtaken for two milliseconds at most, twice the patience, and for
+//! the section in which that ends.
 //!
 //! # States
 //!

@@ -128,7 +128,7 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// How long barging may go on before the lock is handed to the head of the queue.
-    const SPAN: Duration = Duration::from_micros(500);
+    const SPAN: Duration = Duration::from_millis(1);
 
     pub(crate) fn new() -> Self {
         Self { ends: Instant::now() + Self::SPAN }
