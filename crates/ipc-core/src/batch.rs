@@ -17,7 +17,7 @@ use crate::compress::Codec;
 use crate::dictionary::{self, Dictionaries, Due, Sending, Sent, Update, Updates};
 use crate::error::{Error, Result, Step};
 use crate::format::Format;
-use crate::message::{Made, Message};
+use crate::message::Message;
 use crate::metadata::{Kind, Layout, Numbers, Template};
 use crate::options::{Options, Validation};
 use crate::schema::StreamSchema;
@@ -107,6 +107,7 @@ impl BatchEncoder {
     }
 
     /// A message to encode into: what it holds is of no account, but its memory is used again.
+    #[inline]
     pub(crate) fn blank<'a>(&mut self) -> Message<Slice<'a>> {
         match self.spare.take() {
             Some(Message { mut made, segments }) => {
@@ -311,6 +312,7 @@ impl BatchEncoder {
     }
 
     /// Takes a message's memory back for the next one.
+    #[inline]
     pub fn recycle(&mut self, message: Message<Slice<'_>>) {
         self.spare = Some(Message { made: message.made, segments: recycle(message.segments) });
     }
@@ -361,11 +363,11 @@ impl BatchEncoder {
         let compressed = dictionary.is_none() || self.options.compress_dictionaries;
         let codec = self.codec.as_mut().filter(|_| compressed);
         let Message { made, segments } = message;
-        let Made { arena, uses, unused_values, .. } = &mut **made;
-        uses.clear();
-        *unused_values = 0;
-        let mut body = Body::new(&self.options, &mut self.layout, segments, arena, &mut self.scratch, codec);
-        body.unifying = dictionaries.map(|unified| Unifying::new(unified, &mut self.maps, uses));
+        let made = &mut **made;
+        made.uses.clear();
+        made.unused_values = 0;
+        let mut body = Body::new(&self.options, &mut self.layout, segments, &mut made.arena, &mut self.scratch, codec);
+        body.unifying = dictionaries.map(|unified| Unifying::new(unified, &mut self.maps, &mut made.uses));
         write(&mut body)?;
         (made.body_length, made.raw_body_length) = body.lengths();
         made.rows = rows as u64;
@@ -389,10 +391,9 @@ fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Step {
         clear::columns(body, batch)?;
     } else {
         for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            let node = body.nodes();
+            body.expect(field);
             let rows = 0..batch.num_rows();
             walk(body, field.data_type(), column.as_ref(), rows).map_err(|e| e.within(field.name()))?;
-            body.suspect(field, node);
         }
     }
     if body.has_suspects() { validate::columns(batch, Checks::Nulls) } else { Ok(()) }

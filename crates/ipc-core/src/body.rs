@@ -7,7 +7,9 @@
 //! Batches of few rows and many columns cost what happens here for each buffer, so the short way, an array's buffer that
 //! is borrowed as it is, is inlined into the walk.
 
-use arrow_buffer::Buffer;
+use std::ops::Range;
+
+use arrow_buffer::{ArrowNativeType, Buffer, ScalarBuffer, ToByteSlice};
 use arrow_schema::Field;
 
 use crate::compress::Codec;
@@ -45,6 +47,8 @@ pub(crate) struct Body<'s, 'a> {
     pub(crate) unifying: Option<Unifying<'s>>,
     /// Whether a null stays a null where nobody can see it, in a body that is cleared.
     pub(crate) keeps_nulls: bool,
+    /// Whether the field of the array that is described next denies nulls.
+    denies_nulls: bool,
     /// How many arrays have nulls that their fields deny, unless nulls of their parents hide them.
     suspects: usize,
 }
@@ -77,6 +81,7 @@ impl<'s, 'a> Body<'s, 'a> {
             suspects: 0,
             unifying: None,
             keeps_nulls: false,
+            denies_nulls: false,
         }
     }
 
@@ -91,22 +96,13 @@ impl<'s, 'a> Body<'s, 'a> {
         self.codec = None;
     }
 
-    /// How many arrays have been described.
+    /// Says that the array that is described next is `field`'s.
     #[inline(always)]
-    pub(crate) fn nodes(&self) -> usize {
-        self.layout.nodes.len()
+    pub(crate) fn expect(&mut self, field: &Field) {
+        self.denies_nulls = !field.is_nullable();
     }
 
-    /// Looks whether the array that was described `node`th has nulls that its field denies. Whether nobody can see them
-    /// is for others to find out.
-    #[inline(always)]
-    pub(crate) fn suspect(&mut self, field: &Field, node: usize) {
-        if !field.is_nullable() && self.layout.nodes.get(node).is_some_and(|[_, null_count]| *null_count > 0) {
-            self.suspects += 1;
-        }
-    }
-
-    /// Whether there are nulls that a field denies, unless nobody can see them.
+    /// Whether there are nulls that a field denies, unless nobody can see them, which is for others to find out.
     #[inline(always)]
     pub(crate) fn has_suspects(&self) -> bool {
         self.suspects > 0
@@ -116,6 +112,9 @@ impl<'s, 'a> Body<'s, 'a> {
     #[inline(always)]
     pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Step {
         signed("field node length", length)?;
+        if null_count > 0 && self.denies_nulls {
+            self.suspects += 1;
+        }
         self.layout.nodes.push([length as u64, null_count as u64]);
         Ok(())
     }
@@ -134,26 +133,38 @@ impl<'s, 'a> Body<'s, 'a> {
     /// The bytes from `start` to `start + length` of an array's buffer, as they are.
     #[inline(always)]
     pub(crate) fn array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Step {
-        if length < self.borrowed_from {
-            return self.copied_or_compressed(buffer, start, length);
+        match buffer.as_slice().get(start..).and_then(|bytes| bytes.get(..length)) {
+            Some(bytes) => self.slice(bytes, buffer),
+            None => Err(too_short(buffer.len(), start.saturating_add(length))),
         }
-        match Slice::of(buffer, start, length) {
-            Some(slice) => self.segments.push(Segment::Array(slice)),
-            None => return Err(too_short(buffer.len(), start.saturating_add(length))),
+    }
+
+    /// The elements `rows` of an array's buffer, as they are.
+    #[inline(always)]
+    pub(crate) fn values<T: ArrowNativeType>(&mut self, values: &'a ScalarBuffer<T>, rows: &Range<usize>) -> Step {
+        match values.get(rows.clone()) {
+            Some(elements) => self.slice(elements.to_byte_slice(), values.inner()),
+            None => Err(too_short(values.inner().len(), rows.end.saturating_mul(size_of::<T>()))),
         }
-        let padding = self.describe(length);
+    }
+
+    /// Some of the bytes of an array's buffer, as they are.
+    #[inline(always)]
+    fn slice(&mut self, bytes: &'a [u8], buffer: &'a Buffer) -> Step {
+        if bytes.len() < self.borrowed_from {
+            return self.copied_or_compressed(bytes, buffer);
+        }
+        self.segments.push(Segment::Array(Slice::new(bytes, buffer)));
+        let padding = self.describe(bytes.len());
         if padding != 0 {
             self.segments.push(Segment::padding(padding));
         }
         Ok(())
     }
 
-    /// As [`array`](Self::array), for what is not borrowed as it is.
-    fn copied_or_compressed(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Step {
-        let Some(slice) = Slice::of(buffer, start, length) else {
-            return Err(too_short(buffer.len(), start.saturating_add(length)));
-        };
-        let bytes = slice.bytes();
+    /// As [`slice`](Self::slice), for what is not borrowed as it is.
+    #[inline(never)]
+    fn copied_or_compressed(&mut self, bytes: &'a [u8], buffer: &'a Buffer) -> Step {
         if bytes.is_empty() {
             self.empty();
         } else if self.codec.is_none() {
@@ -165,7 +176,7 @@ impl<'s, 'a> Body<'s, 'a> {
             if bytes.len() < COPY_BELOW {
                 self.push_copy(bytes);
             } else {
-                self.segments.push(Segment::Array(slice));
+                self.segments.push(Segment::Array(Slice::new(bytes, buffer)));
             }
             self.describe_instead_of(LENGTH_PREFIX + bytes.len(), bytes.len());
         }
@@ -259,7 +270,7 @@ impl<'s, 'a> Body<'s, 'a> {
     }
 
     /// Appends bytes of the arena, as part of the segment before where they adjoin it.
-    fn push_arena(&mut self, range: std::ops::Range<usize>) {
+    fn push_arena(&mut self, range: Range<usize>) {
         match self.segments.last_mut() {
             Some(Segment::Arena(last)) if last.end == range.start => last.end = range.end,
             _ => self.segments.push(Segment::Arena(range)),

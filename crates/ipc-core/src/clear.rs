@@ -38,9 +38,8 @@ use crate::walk;
 pub(crate) fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Step {
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         of_type(column.as_ref(), field.data_type()).map_err(|e| e.within(field.name()))?;
-        let node = body.nodes();
+        body.expect(field);
         array(body, column.as_ref(), 0..batch.num_rows(), &Visible::ALL).map_err(|e| e.within(field.name()))?;
-        body.suspect(field, node);
     }
     Ok(())
 }
@@ -72,12 +71,10 @@ pub(crate) fn array<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Ran
     }
     own(body, array, &rows, &seen)?;
     children(array, &rows, &seen, &mut |child| {
-        let node = body.nodes();
+        body.expect(child.field);
         of_type(child.array, child.field.data_type())
             .and_then(|()| self::array(body, child.array, child.rows, &child.visible))
-            .map_err(|e| e.within(child.name))?;
-        body.suspect(child.field, node);
-        Ok(())
+            .map_err(|e| e.within(child.name))
     })
 }
 

@@ -129,11 +129,6 @@ impl Updates {
         Self { version: sent.version, sending, list: Vec::new() }
     }
 
-    /// None, for a stream without dictionaries.
-    pub(crate) fn none() -> Self {
-        Self { version: 0, sending: Sending::Changes, list: Vec::new() }
-    }
-
     pub(crate) fn push(&mut self, update: Update) {
         self.list.push(update);
     }

@@ -172,13 +172,16 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
         ledger.check()?;
         ledger.schema().check(batch.schema_ref())?;
         let mut message = batches.blank();
-        let encoded = match unified {
-            None => encode::<F>(batches, &mut message, batch, metadata, ledger),
-            Some(unified) => encode_unified::<F>(batches, &mut message, batch, metadata, ledger, unified),
-        };
-        let written = match encoded {
-            Ok(updates) => ledger.append(&mut self.sink, updates, &message),
-            Err(error) => Err(error),
+        let written = if ledger.schema().dictionary_count() == 0 {
+            batches
+                .encode_into(&mut message, batch, metadata)
+                .and_then(|()| ledger.append_alone(&mut self.sink, &message))
+        } else {
+            match unified {
+                None => encode::<F>(batches, &mut message, batch, metadata, ledger),
+                Some(unified) => encode_unified::<F>(batches, &mut message, batch, metadata, ledger, unified),
+            }
+            .and_then(|updates| ledger.append(&mut self.sink, updates, &message))
         };
         match written {
             Ok(_) => batches.recycle(message),
@@ -330,7 +333,6 @@ fn is_untouched(ledger: &Ledger) -> bool {
 }
 
 /// Encodes a batch with its own keys, and the dictionaries that it needs sent.
-#[inline(always)]
 fn encode<'a, F: Format>(
     batches: &mut BatchEncoder,
     message: &mut Message<Slice<'a>>,
@@ -338,13 +340,8 @@ fn encode<'a, F: Format>(
     metadata: &Metadata,
     ledger: &Ledger,
 ) -> Result<Updates> {
-    let updates = match ledger.schema().dictionary_count() {
-        0 => Updates::none(),
-        _ => {
-            let sent = ledger.dictionaries();
-            batches.encode_dictionaries::<F>(ledger.schema(), batch, sent, Sending::Changes)?
-        }
-    };
+    let sent = ledger.dictionaries();
+    let updates = batches.encode_dictionaries::<F>(ledger.schema(), batch, sent, Sending::Changes)?;
     batches.encode_into(message, batch, metadata)?;
     Ok(updates)
 }

@@ -87,18 +87,30 @@ impl Ledger {
         batch: &Message<B>,
     ) -> Result<Receipt> {
         let updates = updates.due(&self.dictionaries);
+        if updates.is_empty() {
+            return self.append_alone(sink, batch);
+        }
         if let Some(footer) = &self.footer {
             footer.check_room(1, updates.count())?;
-        }
-        if updates.is_empty() {
-            let start = self.accept(sink, batch.slices(), batch.length(), 1)?;
-            return Ok(self.commit_batch(start, batch));
         }
         let length = updates.length() + batch.length();
         let pieces = updates.messages().flat_map(Message::slices).chain(batch.slices());
         let start = self.accept(sink, pieces, length, 1)?;
         let offset = self.commit_dictionaries(start, updates);
         Ok(self.commit_batch(offset, batch))
+    }
+
+    /// As [`append`](Self::append), for a record batch that needs no dictionaries sent.
+    pub(crate) fn append_alone<B: AsRef<[u8]>>(
+        &mut self,
+        sink: &mut impl Write,
+        batch: &Message<B>,
+    ) -> Result<Receipt> {
+        if let Some(footer) = &self.footer {
+            footer.check_room(1, 0)?;
+        }
+        let start = self.accept(sink, batch.slices(), batch.length(), 1)?;
+        Ok(self.commit_batch(start, batch))
     }
 
     /// Appends dictionaries ahead of the batches that need them, or behind them, in a file that has them there.

@@ -63,7 +63,7 @@ pub(crate) fn offsets<'a, O: OffsetSizeTrait>(
 ) -> Step<Range<usize>> {
     let (window, span) = spans::of_offsets(offsets, rows)?;
     if span.start == 0 {
-        body.array(offsets.inner(), rows.start * size_of::<O>(), size_of_val(window))?;
+        body.values(offsets, &(rows.start..rows.end + 1))?;
     } else {
         rebased(body, window, span.start)?;
     }
@@ -85,7 +85,7 @@ pub(crate) fn list_view_offsets<'a, O: OffsetSizeTrait>(
 ) -> Step<Range<usize>> {
     let ListViews { offsets: window, sizes, used, furthest_empty } = spans::of_list_views(offsets, sizes, rows)?;
     if used.start == 0 && furthest_empty <= used.end {
-        body.array(offsets.inner(), rows.start * size_of::<O>(), size_of_val(window))?;
+        body.values(offsets, rows)?;
     } else {
         // A view of size 0 may point anywhere in the child; it is sent to its start, which always exists.
         let start = O::usize_as(used.start);
@@ -106,7 +106,7 @@ pub(crate) fn union_offsets<'a>(
 ) -> Step<UnionRows> {
     let (ids, window, used) = spans::of_union(type_ids, offsets, rows)?;
     if used.start_at_0() {
-        body.array(offsets.inner(), rows.start * size_of::<i32>(), size_of_val(window))?;
+        body.values(offsets, rows)?;
     } else {
         let rebased = ids.iter().zip(window).map(|(id, offset)| used.rebased(*id, *offset));
         body.made(size_of_val(window), |out| fill(out, rebased))?;
@@ -125,7 +125,7 @@ pub(crate) fn run_ends<'a, E: ArrowNativeType>(
     body.node(window.len(), 0)?;
     body.empty();
     if start == 0 && window.last().is_none_or(|last| last.as_usize() == end) {
-        body.array(run_ends.inner().inner(), runs.start * size_of::<E>(), size_of_val(window))?;
+        body.values(run_ends.inner(), &runs)?;
     } else {
         let rebased = window.iter().map(|e| E::usize_as(e.as_usize().min(end).saturating_sub(start)));
         body.made(size_of_val(window), |out| fill(out, rebased))?;

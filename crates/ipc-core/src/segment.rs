@@ -19,21 +19,16 @@ pub struct Slice<'a> {
 }
 
 impl<'a> Slice<'a> {
-    /// The bytes from `start` to `start + length` of `buffer`, if it has them.
+    /// `bytes`, which are a range of `buffer`.
     #[inline(always)]
-    pub(crate) fn of(buffer: &'a Buffer, start: usize, length: usize) -> Option<Self> {
-        let bytes = buffer.as_slice().get(start..)?.get(..length)?;
-        Some(Self { bytes, buffer })
+    pub(crate) fn new(bytes: &'a [u8], buffer: &'a Buffer) -> Self {
+        Self { bytes, buffer }
     }
 
     /// The same bytes, sharing the memory.
     pub(crate) fn to_buffer(self) -> Buffer {
         let start = self.bytes.as_ptr().addr() - self.buffer.as_ptr().addr();
         self.buffer.slice_with_length(start, self.bytes.len())
-    }
-
-    pub(crate) fn bytes(&self) -> &'a [u8] {
-        self.bytes
     }
 }
 

@@ -16,7 +16,7 @@ use arrow_array::{
     GenericByteArray, GenericByteViewArray, GenericListArray, GenericListViewArray, MapArray, NullArray,
     OffsetSizeTrait, PrimitiveArray, RunArray, StructArray, UnionArray, downcast_primitive, types,
 };
-use arrow_buffer::{Buffer, NullBuffer};
+use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, Fields, UnionFields, UnionMode};
 
 use crate::body::Body;
@@ -82,10 +82,8 @@ pub(crate) fn no_such_array(data_type: &DataType) -> Box<Error> {
 
 /// A child array; errors below it are told its field's name.
 fn child<'a>(body: &mut Body<'_, 'a>, field: &Field, array: &'a dyn Array, rows: Range<usize>) -> Step {
-    let node = body.nodes();
-    walk(body, field.data_type(), array, rows).map_err(|e| e.within(field.name()))?;
-    body.suspect(field, node);
-    Ok(())
+    body.expect(field);
+    walk(body, field.data_type(), array, rows).map_err(|e| e.within(field.name()))
 }
 
 /// The array as what its field says it is. Only unsafe code can build a batch where it is something else.
@@ -145,16 +143,10 @@ fn too_few_rows(length: usize, rows: &Range<usize>) -> Box<Error> {
 }
 
 #[inline(always)]
-fn fixed_width<'a>(body: &mut Body<'_, 'a>, values: &'a Buffer, width: usize, rows: &Range<usize>) -> Step {
-    let bytes = spans::scaled(rows, width)?;
-    body.array(values, bytes.start, bytes.len())
-}
-
-#[inline(always)]
 fn primitive<'a, T: ArrowPrimitiveType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
     let array = typed::<PrimitiveArray<T>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
-    fixed_width(body, array.values().inner(), size_of::<T::Native>(), &rows)
+    body.values(array.values(), &rows)
 }
 
 #[inline(never)]
@@ -190,7 +182,7 @@ fn byte_views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a dyn Array
         }
     }
     body.variadic(array.data_buffers().len());
-    fixed_width(body, array.views().inner(), size_of::<u128>(), &rows)?;
+    body.values(array.views(), &rows)?;
     array.data_buffers().iter().try_for_each(|buffer| body.array(buffer, 0, buffer.len()))
 }
 
@@ -201,7 +193,8 @@ fn fixed_size_binary<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, size: i3
         return Err(other_type(array.data_type()));
     }
     validity(body, array.len(), array.nulls(), &rows)?;
-    fixed_width(body, array.values(), array.value_size(), &rows)
+    let bytes = spans::scaled(&rows, array.value_size())?;
+    body.array(array.values(), bytes.start, bytes.len())
 }
 
 #[inline(never)]
@@ -227,7 +220,7 @@ fn list_view<'a, O: OffsetSizeTrait>(
     let array = typed::<GenericListViewArray<O>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     let values = rewrite::list_view_offsets(body, array.offsets(), array.sizes(), &rows)?;
-    fixed_width(body, array.sizes().inner(), size_of::<O>(), &rows)?;
+    body.values(array.sizes(), &rows)?;
     child(body, field, array.values().as_ref(), values)
 }
 
@@ -299,7 +292,7 @@ pub(crate) fn union_ids<'a>(
         body.empty();
     }
     let type_ids = array.type_ids();
-    fixed_width(body, type_ids.inner(), size_of::<i8>(), rows)?;
+    body.values(type_ids, rows)?;
     array.offsets().map(|offsets| rewrite::union_offsets(body, type_ids, offsets, rows)).transpose()
 }
 
@@ -331,10 +324,8 @@ fn run_end_encoded<'a, R: RunEndIndexType>(
     let array = typed::<RunArray<R>>(array)?;
     within(array.len(), &rows)?;
     let runs = run_ends(body, array, &rows)?;
-    let node = body.nodes();
-    walk(body, field.data_type(), array.values().as_ref(), runs).map_err(|e| e.within("values"))?;
-    body.suspect(field, node);
-    Ok(())
+    body.expect(field);
+    walk(body, field.data_type(), array.values().as_ref(), runs).map_err(|e| e.within("values"))
 }
 
 /// What a run-end encoded array has before its values, and the runs that its rows are in.
