@@ -15,6 +15,7 @@
 
 pub(crate) mod cells;
 mod growing;
+mod key_map;
 pub(crate) mod keys;
 mod room;
 mod stored;
