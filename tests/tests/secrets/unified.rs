@@ -1,7 +1,8 @@
-//! Values that only hidden rows have, where dictionaries are unified: such a row's key is no reason to send its value.
+//! Hidden rows of dictionaries that are unified: such a row's key is no reason to send its value, and is not sent itself.
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, ListArray, RecordBatch, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
@@ -53,4 +54,22 @@ fn a_value_that_only_hidden_rows_have_is_not_sent() {
             }
         }
     }
+}
+
+/// Keys that are right already are written as they are, but for those that nobody may see.
+#[test]
+fn a_key_below_a_null_is_cleared_also_where_it_would_be_right() {
+    let values: ArrayRef = Arc::new(Int32Array::from(vec![10, 20, 30, 40]));
+    let batch = |nulls: Option<NullBuffer>| {
+        let keys = Int32Array::new(vec![3, 2, 1, 0].into(), nulls);
+        let column: ArrayRef = Arc::new(DictionaryArray::new(keys, values.clone()));
+        RecordBatch::try_from_iter_with_nullable([("c", column, true)]).unwrap()
+    };
+    let batches = [batch(None), batch(Some(vec![false, true, true, false].into()))];
+    let options = Options::builder().dictionaries(DictionaryHandling::Unify).clear_nulls(true).build().unwrap();
+    let stream = encode::stream(&batches[0].schema(), &batches, &options).unwrap();
+    let written = read::stream(&stream).unwrap().batches;
+    assert_same_batches(&batches, &written);
+    let keys = written.iter().map(|batch| batch.column(0).as_dictionary::<Int32Type>().keys().values().to_vec());
+    assert_eq!(keys.collect::<Vec<_>>(), [[3, 2, 1, 0], [0, 2, 1, 0]]);
 }
