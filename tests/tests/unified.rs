@@ -181,16 +181,18 @@ fn each_field_has_a_dictionary_of_its_own() {
 fn keys_that_are_right_already_are_borrowed() {
     let keys: Vec<i32> = (0..200).map(|row| row % 2).collect();
     let batch = of(&[("word", dictionary(&keys, words(&["a", "b"])))]);
-    let options = unify().build().unwrap();
-    let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
-    let (mut dictionaries, mut encoder) = (UnifiedDictionaries::new(schema), BatchEncoder::new(&options));
-    let lacking = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap_err();
-    encoder.learn(dictionaries.grow(lacking).unwrap());
-    let before = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap();
-    encoder.recycle(before);
-    let message = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap();
-    let keys = batch.column(0).as_dictionary::<Int32Type>().keys().values().inner().as_ptr();
-    assert!(message.slices().any(|slice| slice.as_ptr() == keys), "the body has the array's own bytes");
+    // There is nothing to clear.
+    for options in [unify().build().unwrap(), unify().clear_nulls(true).build().unwrap()] {
+        let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
+        let (mut dictionaries, mut encoder) = (UnifiedDictionaries::new(schema), BatchEncoder::new(&options));
+        let lacking = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap_err();
+        encoder.learn(dictionaries.grow(lacking).unwrap());
+        let before = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap();
+        encoder.recycle(before);
+        let message = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap();
+        let keys = batch.column(0).as_dictionary::<Int32Type>().keys().values().inner().as_ptr();
+        assert!(message.slices().any(|slice| slice.as_ptr() == keys), "the body has the array's own bytes");
+    }
 }
 
 #[test]

@@ -192,14 +192,13 @@ fn all_rows(values: &ArrayRef) -> Step<Vec<u32>> {
     Ok((0..stored::row_number(values.len())?).collect())
 }
 
-/// How many values keys of this type can tell apart. Ids have 32 bits, less two values that mean something else.
+/// How many values keys of this type can tell apart. Ids have 31 bits: another one says that there is none.
 fn most_values(key: &DataType) -> u64 {
     match key {
         DataType::Int8 => 1 << 7,
         DataType::UInt8 => 1 << 8,
         DataType::Int16 => 1 << 15,
         DataType::UInt16 => 1 << 16,
-        DataType::Int32 => 1 << 31,
-        _ => (1 << 32) - 2,
+        _ => 1 << 31,
     }
 }

@@ -31,6 +31,13 @@ impl Visible {
         self.0.as_ref().is_none_or(|mask| mask.value(row))
     }
 
+    /// A bit for each row, in words of 64 that begin with the lowest and end with zeros; `None` where every row can be
+    /// seen.
+    pub(crate) fn words(&self) -> Option<impl Iterator<Item = u64>> {
+        let chunks = self.0.as_ref()?.bit_chunks();
+        Some(chunks.iter().chain([chunks.remainder_bits()]))
+    }
+
     /// Whether every row can be seen.
     pub(crate) fn is_all(&self) -> bool {
         self.0.is_none()

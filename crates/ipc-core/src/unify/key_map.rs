@@ -1,15 +1,20 @@
 //! One producer's dictionary: which unified ids its keys stand for.
 //!
-//! A [`KeyMap`] learns places as batches use values, and rewrites keys by them. It looks up what it does not know, and
+//! A [`KeyMap`] learns ids as batches use values, and rewrites keys by them. It looks up what it does not know, and
 //! notes what is nowhere. Which map a batch needs, and what becomes of values that are nowhere, is for
 //! [`keys`](super::keys).
+//!
+//! In the long run, unified dictionaries cost what a key costs here. So there is one table with the ids as they are
+//! written, in which what is no id has a bit that no id has: a run of keys is rewritten, and looked at once for that
+//! bit. Keys that stand for themselves are compared with one bound, many at a time, and borrowed.
 
+use std::iter::successors;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::types::ArrowPrimitiveType;
 use arrow_array::{Array, ArrayRef, PrimitiveArray};
-use arrow_buffer::{ArrowNativeType, NullBuffer, ToByteSlice};
+use arrow_buffer::{ArrowNativeType, ToByteSlice};
 use arrow_schema::DataType;
 
 use super::stored::row_number;
@@ -25,17 +30,26 @@ use crate::visible::Visible;
 #[derive(Debug)]
 pub(super) struct KeyMap {
     values: ArrayRef,
-    /// By key.
-    places: Vec<Option<Place>>,
-    /// How many keys have a place.
+    /// By key: an id, or [`UNKNOWN`].
+    ids: Vec<u32>,
+    /// How many keys have an id.
     known: usize,
     /// How many of the first keys are their own unified ids.
     same: usize,
-    /// The highest place: so many values a reader must have.
+    /// The highest id, and one more: so many values a reader must have.
     top: usize,
     /// Whether its unused values have been counted.
     is_counted: bool,
 }
+
+/// In place of the id of a value whose id is not known.
+const UNKNOWN: u32 = u32::MAX;
+
+/// The same, of a value that is about to be looked up.
+const WANTED: u32 = u32::MAX - 1;
+
+/// What those two have, and no id: there are at most 2^31.
+const NO_ID: u32 = 1 << 31;
 
 /// How many maps are kept for each field: as many producers can take turns. Their dictionaries stay alive with them.
 const KEPT: usize = 8;
@@ -49,17 +63,17 @@ impl KeyMap {
             Some(at) => kept[..=at].rotate_right(1),
             None => {
                 let oldest = if kept.len() < KEPT { None } else { kept.pop() };
-                kept.insert(0, Self::new(values, oldest.map_or_else(Vec::new, |map| map.places)));
+                kept.insert(0, Self::new(values, oldest.map_or_else(Vec::new, |map| map.ids)));
             }
         }
         &mut kept[0]
     }
 
-    /// A map that knows nothing yet, in the memory of `places`.
-    fn new(values: &ArrayRef, mut places: Vec<Option<Place>>) -> Self {
-        places.clear();
-        places.resize(values.len(), None);
-        Self { values: Arc::clone(values), places, known: 0, same: 0, top: 0, is_counted: false }
+    /// A map that knows nothing yet, in the memory of `ids`.
+    fn new(values: &ArrayRef, mut ids: Vec<u32>) -> Self {
+        ids.clear();
+        ids.resize(values.len(), UNKNOWN);
+        Self { values: Arc::clone(values), ids, known: 0, same: 0, top: 0, is_counted: false }
     }
 
     /// The values, in the wrapping that the map was made for.
@@ -74,81 +88,127 @@ impl KeyMap {
 
     /// How many values no key has used so far; 0 for whoever asks again.
     pub(super) fn count_unused(&mut self) -> u64 {
-        if std::mem::replace(&mut self.is_counted, true) { 0 } else { (self.places.len() - self.known) as u64 }
+        if std::mem::replace(&mut self.is_counted, true) { 0 } else { (self.ids.len() - self.known) as u64 }
     }
 
-    /// Appends the ids that `rows` of `keys` stand for, in keys of the same type.
+    /// Appends the ids that `rows` of `keys` stand for, in keys of the same type: the keys themselves if they are right, and
+    /// may be borrowed.
     pub(super) fn rewrite_same<'a, K: ArrowPrimitiveType>(
         &mut self,
         body: &mut Body<'_, 'a>,
         keys: &'a PrimitiveArray<K>,
         rows: Range<usize>,
-        seen: &Seen<'_>,
+        seen: &Visible,
+        may_borrow: bool,
         lookup: &mut Lookup<'_>,
     ) -> Step {
         let window = window(keys, &rows)?;
-        // Piece by piece: without a branch for each key, and without a look at all of them where the first are others.
-        let are_right = |keys: &[K::Native]| keys.iter().fold(true, |all, key| all & (key.as_usize() < self.same));
-        // What nobody may see is written over even then.
-        if self.same > 0 && !matches!(seen, Seen::Visible(_)) && window.chunks(256).all(are_right) {
+        if may_borrow && self.are_same(window) {
             return body.array(keys.values().inner(), rows.start * size_of::<K::Native>(), size_of_val(window));
         }
-        self.rewrite::<K, K::Native>(body, keys, rows, seen, lookup)
+        self.rewrite::<K::Native, K::Native>(body, window, seen, lookup)
     }
 
-    /// Appends the ids that `rows` of `keys` stand for, in keys of type `O`.
-    pub(super) fn rewrite<'a, K: ArrowPrimitiveType, O: ArrowNativeType + ToByteSlice>(
+    /// Whether all keys of a window are their own ids.
+    fn are_same<T: ArrowNativeType>(&self, window: &[T]) -> bool {
+        let Some(last) = self.same.checked_sub(1).and_then(T::from_usize) else { return false };
+        // Piece by piece: without a branch for each key, and without a look at all of them where the first are others. Two
+        // folds of comparisons take two thirds of the time of one.
+        window.chunks(256).all(|keys| {
+            let (mut from_zero, mut to_last) = (true, true);
+            for key in keys {
+                from_zero &= *key >= T::default();
+                to_last &= *key <= last;
+            }
+            from_zero & to_last
+        })
+    }
+
+    /// Appends the ids that the keys of a window stand for, in keys of type `O`.
+    pub(super) fn rewrite<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(
         &mut self,
-        body: &mut Body<'_, 'a>,
-        keys: &'a PrimitiveArray<K>,
-        rows: Range<usize>,
-        seen: &Seen<'_>,
+        body: &mut Body<'_, '_>,
+        window: &[T],
+        seen: &Visible,
         lookup: &mut Lookup<'_>,
     ) -> Step {
-        let window = window(keys, &rows)?;
         let mut found = Ok(());
         body.made(window.len() * size_of::<O>(), |out| {
-            if self.known == 0 || !self.fill::<_, O>(out, window, seen) {
+            if self.known == 0 || !self.fill::<T, O>(out, window, seen) {
                 found = self.look_up(window, seen, lookup);
-                self.fill::<_, O>(out, window, seen);
+                self.fill::<T, O>(out, window, seen);
             }
         })?;
         found
     }
 
-    /// Writes the ids of the keys of a window, and 0 for those that cannot be seen or are unknown. Says whether all that
-    /// can be seen were known.
+    /// Writes the ids of the keys of a window, and 0 for those that cannot be seen. Says whether all that can be seen are
+    /// known; what is written is of no use where not.
     fn fill<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(
         &self,
         out: &mut [u8],
         window: &[T],
-        seen: &Seen<'_>,
+        seen: &Visible,
     ) -> bool {
-        let mut all_known = true;
-        let mut write = |out: &mut [u8], key: T, is_seen: bool| {
-            let place = self.places.get(key.as_usize()).copied().flatten();
-            all_known &= place.is_some() | !is_seen;
-            let id = place.filter(|_| is_seen).map_or(0, |place| place.get() - 1);
-            out.copy_from_slice(O::usize_as(id.as_usize()).to_byte_slice());
-        };
-        let pairs = out.chunks_exact_mut(size_of::<O>()).zip(window.iter().copied());
-        if let Seen::All = seen {
-            pairs.for_each(|(out, key)| write(out, key, true));
-        } else {
-            pairs.enumerate().for_each(|(row, (out, key))| write(out, key, seen.sees(row)));
+        let Some(words) = seen.words() else { return self.fill_all::<T, O>(out, window) };
+        let mut runs = out.chunks_mut(64 * size_of::<O>()).zip(window.chunks(64)).zip(words);
+        runs.all(|((out, keys), seen)| self.fill_seen::<T, O>(out, keys, seen))
+    }
+
+    /// Does that for keys that all can be seen.
+    fn fill_all<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(&self, out: &mut [u8], keys: &[T]) -> bool {
+        // A branch out of a loop keeps the compiler from unrolling it.
+        const AT_ONCE: usize = 4;
+        let (runs, rest) = keys.as_chunks::<AT_ONCE>();
+        let (out_of_runs, out_of_rest) = out.split_at_mut(runs.len() * AT_ONCE * size_of::<O>());
+        let mut ids = 0;
+        for (out, keys) in out_of_runs.chunks_exact_mut(AT_ONCE * size_of::<O>()).zip(runs) {
+            for (out, key) in out.chunks_exact_mut(size_of::<O>()).zip(keys) {
+                let Some(id) = self.ids.get(key.as_usize()) else { return false };
+                ids |= id;
+                put::<O>(out, *id);
+            }
         }
-        all_known
+        for (out, key) in out_of_rest.chunks_exact_mut(size_of::<O>()).zip(rest) {
+            let Some(id) = self.ids.get(key.as_usize()) else { return false };
+            ids |= id;
+            put::<O>(out, *id);
+        }
+        ids & NO_ID == 0
+    }
+
+    /// Does that for at most 64 keys, of which those can be seen that have a bit in `seen`.
+    fn fill_seen<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(
+        &self,
+        out: &mut [u8],
+        keys: &[T],
+        seen: u64,
+    ) -> bool {
+        let at = |row: usize| row * size_of::<O>()..(row + 1) * size_of::<O>();
+        // A key that cannot be seen may be anything, but mostly is one that is known.
+        if self.fill_all::<T, O>(out, keys) {
+            rows(!seen).take_while(|row| *row < keys.len()).for_each(|row| out[at(row)].fill(0));
+            return true;
+        }
+        out.fill(0);
+        rows(seen).all(|row| match self.ids.get(keys[row].as_usize()) {
+            Some(id) if id & NO_ID == 0 => {
+                put::<O>(&mut out[at(row)], *id);
+                true
+            }
+            _ => false,
+        })
     }
 
     /// Looks up the values that a window uses and whose place is not known yet.
     #[cold]
-    fn look_up<T: ArrowNativeType>(&mut self, window: &[T], seen: &Seen<'_>, lookup: &mut Lookup<'_>) -> Step {
+    fn look_up<T: ArrowNativeType>(&mut self, window: &[T], seen: &Visible, lookup: &mut Lookup<'_>) -> Step {
         if self.known == 0 {
             lookup.check(&self.values)?;
         }
         let mut wanted = Vec::new();
         let noted = self.note(window, seen, &mut wanted);
-        wanted.iter().for_each(|row| self.places[row.as_usize()] = None);
+        wanted.iter().for_each(|row| self.ids[row.as_usize()] = UNKNOWN);
         noted?;
         wanted.sort_unstable();
         let places = lookup.dictionaries.find(lookup.id, &self.values, &wanted)?;
@@ -161,16 +221,15 @@ impl KeyMap {
         Ok(())
     }
 
-    /// Puts the keys of a window that have no place yet into `wanted`, and marks them, so that each is there once.
-    fn note<T: ArrowNativeType>(&mut self, window: &[T], seen: &Seen<'_>, wanted: &mut Vec<u32>) -> Step {
-        let length = self.places.len();
-        for (_, key) in window.iter().enumerate().filter(|(row, _)| seen.sees(*row)) {
-            let key = key.as_usize();
-            let place = self.places.get_mut(key);
-            let place = place.ok_or_else(|| Error::invalid(format!("keys below {length}"), format!("key {key}")))?;
-            if place.is_none() {
+    /// Puts the keys of a window whose ids are not known into `wanted`, and marks them, so that each is there once.
+    fn note<T: ArrowNativeType>(&mut self, window: &[T], seen: &Visible, wanted: &mut Vec<u32>) -> Step {
+        let length = self.ids.len();
+        for key in seen.rows(window.len()).map(|row| window[row].as_usize()) {
+            let id = self.ids.get_mut(key);
+            let id = id.ok_or_else(|| Error::invalid(format!("keys below {length}"), format!("key {key}")))?;
+            if *id == UNKNOWN {
                 wanted.push(row_number(key)?);
-                *place = Some(Place::MAX);
+                *id = WANTED;
             }
         }
         Ok(())
@@ -178,46 +237,33 @@ impl KeyMap {
 
     /// Notes where the value of a key is.
     pub(super) fn learn(&mut self, key: usize, place: Place) {
-        self.known += usize::from(self.places[key].replace(place).is_none());
+        let id = place.get() - 1;
+        self.known += usize::from(std::mem::replace(&mut self.ids[key], id) == UNKNOWN);
         self.top = self.top.max(place.get().as_usize());
-        let is_same =
-            |key: usize| self.places.get(key).copied().flatten().is_some_and(|p| p.get().as_usize() == key + 1);
-        while is_same(self.same) {
+        while self.ids.get(self.same).is_some_and(|id| id.as_usize() == self.same) {
             self.same += 1;
         }
     }
 }
 
 /// The keys of a walk's rows.
-fn window<'w, K: ArrowPrimitiveType>(keys: &'w PrimitiveArray<K>, rows: &Range<usize>) -> Step<&'w [K::Native]> {
+pub(super) fn window<'w, K: ArrowPrimitiveType>(
+    keys: &'w PrimitiveArray<K>,
+    rows: &Range<usize>,
+) -> Step<&'w [K::Native]> {
     let (all, end) = (keys.values(), rows.end);
     all.get(rows.clone()).ok_or_else(|| Error::invalid(format!("{end} keys"), format!("{} keys", all.len())))
 }
 
-/// Which of a walk's rows have a value that somebody may see.
-pub(super) enum Seen<'n> {
-    All,
-    /// Those that are not null, counted from a row of the array.
-    Valid(&'n NullBuffer, usize),
-    Visible(Visible),
+/// Writes an id as a key.
+fn put<O: ArrowNativeType + ToByteSlice>(out: &mut [u8], id: u32) {
+    out.copy_from_slice(O::usize_as(id.as_usize()).to_byte_slice());
 }
 
-impl<'n> Seen<'n> {
-    pub(super) fn of(nulls: Option<&'n NullBuffer>, rows: &Range<usize>) -> Self {
-        match nulls.filter(|nulls| nulls.null_count() > 0) {
-            None => Self::All,
-            Some(nulls) => Self::Valid(nulls, rows.start),
-        }
-    }
-
-    /// Whether a row has, counted from the first of the walk.
-    fn sees(&self, row: usize) -> bool {
-        match self {
-            Self::All => true,
-            Self::Valid(nulls, start) => nulls.is_valid(start + row),
-            Self::Visible(visible) => visible.sees(row),
-        }
-    }
+/// The numbers of the bits of a word that are set.
+fn rows(word: u64) -> impl Iterator<Item = usize> {
+    let without_lowest = |word: &u64| Some(word & (word - 1)).filter(|rest| *rest != 0);
+    successors(Some(word).filter(|word| *word != 0), without_lowest).map(|word| word.trailing_zeros().as_usize())
 }
 
 /// Where values are looked up, and where those are noted that are not there.
@@ -244,6 +290,117 @@ impl Lookup<'_> {
                 validate::dictionary(values, &rows, Checks::Nulls)
             }
             Validation::Layout => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::StringArray;
+    use arrow_buffer::{BooleanBuffer, NullBuffer};
+
+    use super::*;
+
+    /// A map of five keys, whose ids are these, but for the third, whose value is not known.
+    fn map() -> KeyMap {
+        let values: ArrayRef = Arc::new(StringArray::from_iter_values(["a", "b", "c", "d", "e"]));
+        let mut map = KeyMap::new(&values, Vec::new());
+        IDS.iter().enumerate().for_each(|(key, id)| {
+            id.iter().for_each(|id| map.learn(key, place(*id)));
+        });
+        map
+    }
+
+    const IDS: [Option<u32>; 5] = [Some(3), Some(0), None, Some(1), Some(100)];
+
+    /// The place of an id.
+    fn place(id: u32) -> Place {
+        Place::new(id + 1).unwrap()
+    }
+
+    /// Lengths around those of runs.
+    const LENGTHS: [usize; 9] = [0, 1, 4, 5, 63, 64, 65, 128, 200];
+
+    /// So many keys that are known, and their ids.
+    fn known(length: usize) -> (Vec<i32>, Vec<u32>) {
+        let keys = [0, 4, 1, 3, 4, 1, 0].into_iter().cycle();
+        keys.take(length).map(|key: i32| (key, IDS[key.as_usize()].unwrap())).unzip()
+    }
+
+    /// What becomes of keys in keys of type `O`; `None` if not all of them are known.
+    fn filled<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(keys: &[T], seen: &Visible) -> Option<Vec<O>> {
+        let mut out = vec![0xEE; keys.len() * size_of::<O>()];
+        let number = |bytes: &[u8]| {
+            let whole: usize = bytes.iter().rev().fold(0, |whole, byte| whole << 8 | usize::from(*byte));
+            O::usize_as(whole)
+        };
+        map().fill::<T, O>(&mut out, keys, seen).then(|| out.chunks(size_of::<O>()).map(number).collect())
+    }
+
+    #[test]
+    fn keys_become_ids_of_any_width() {
+        for length in LENGTHS {
+            let (keys, ids) = known(length);
+            assert_eq!(filled::<i32, u32>(&keys, &Visible::ALL).unwrap(), ids);
+            let narrow: Vec<u8> = keys.iter().map(|key| u8::try_from(*key).unwrap()).collect();
+            let wide: Vec<u64> = ids.iter().map(|id| u64::from(*id)).collect();
+            assert_eq!(filled::<u8, u64>(&narrow, &Visible::ALL).unwrap(), wide);
+            let bytes: Vec<i8> = ids.iter().map(|id| i8::try_from(*id).unwrap()).collect();
+            assert_eq!(filled::<i32, i8>(&keys, &Visible::ALL).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_seen_may_be_anything_and_becomes_0() {
+        const START: usize = 3;
+        for length in LENGTHS {
+            for (hidden_key, every) in [0, 2, 5, -1, i32::MAX].into_iter().flat_map(|key| [1, 2, 70].map(|n| (key, n)))
+            {
+                let (mut keys, mut ids) = known(length);
+                let is_hidden = |row: &usize| row.is_multiple_of(every);
+                (0..length).filter(is_hidden).for_each(|row| (keys[row], ids[row]) = (hidden_key, 0));
+                // As if the rows came from the middle of an array.
+                let valid =
+                    BooleanBuffer::collect_bool(START + length, |bit| bit < START || !is_hidden(&(bit - START)));
+                let seen = Visible::ALL.but_nulls(Some(&NullBuffer::new(valid)), &(START..START + length));
+                assert_eq!(
+                    filled::<i32, u32>(&keys, &seen).unwrap(),
+                    ids,
+                    "{length} keys, {hidden_key} cannot be seen"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_without_an_id_is_noticed_wherever_it_stands() {
+        let (length, nulls) = (133, BooleanBuffer::collect_bool(133, |row| row % 2 == 0));
+        let some = Visible::ALL.but_nulls(Some(&NullBuffer::new(nulls)), &(0..length));
+        for (seen, step) in [(Visible::ALL, 1), (some, 2)] {
+            for (row, key) in (0..length).step_by(step).flat_map(|row| [2, 5, -1, i32::MIN].map(|key| (row, key))) {
+                let (mut keys, _) = known(length);
+                keys[row] = key;
+                assert_eq!(filled::<i32, u32>(&keys, &seen), None, "key {key} in row {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_are_right_only_if_all_of_them_stand_for_themselves() {
+        let values: ArrayRef = Arc::new(StringArray::from(vec![""; 300]));
+        let mut map = KeyMap::new(&values, Vec::new());
+        assert!(!map.are_same(&[0]), "nothing is known");
+        // The bound moves on once what was missing is there, and not beyond what stands for another.
+        (0..120).filter(|key| ![50, 100].contains(key)).for_each(|key| map.learn(key.as_usize(), place(key)));
+        assert!(map.are_same(&[49]) && !map.are_same(&[51]), "50 is missing");
+        map.learn(50, place(50));
+        map.learn(100, place(250));
+        let right: Vec<i16> = (0..100).cycle().take(600).collect();
+        assert!(map.are_same(&right));
+        for (row, key) in (0..right.len()).flat_map(|row| [100, 101, -1].map(|key| (row, key))) {
+            let mut keys = right.clone();
+            keys[row] = key;
+            assert!(!map.are_same(&keys), "key {key} in row {row}");
         }
     }
 }

@@ -15,7 +15,7 @@ use ahash::RandomState;
 use arrow_array::{AnyDictionaryArray, Array, downcast_integer_array};
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 
-use super::key_map::{KeyMap, Lookup, Seen};
+use super::key_map::{KeyMap, Lookup, window};
 use super::stored::blank;
 use super::{Added, New, NewValues, UnifiedSnapshot};
 use crate::body::Body;
@@ -140,10 +140,12 @@ impl Unifying<'_> {
         let seen = match visible {
             None => {
                 validity(body, keys.len(), keys.nulls(), &rows)?;
-                Seen::of(keys.nulls(), &rows)
+                Visible::ALL.but_nulls(keys.nulls(), &rows)
             }
-            Some(visible) => Seen::Visible(cleared(body, keys, &rows, visible)?),
+            Some(visible) => cleared(body, keys, &rows, visible)?,
         };
+        // What nobody may see is written over even where all the rest is right.
+        let may_borrow = visible.is_none() || seen.is_all();
         let map = KeyMap::of(&mut self.maps.maps[id], array.values(), self.dictionaries.len(id));
         let mut lacking = Vec::new();
         let options = body.options;
@@ -151,9 +153,9 @@ impl Unifying<'_> {
         downcast_integer_array!(
             keys => {
                 if keys.data_type() == field.key() {
-                    map.rewrite_same(body, keys, rows.clone(), &seen, &mut lookup)?;
+                    map.rewrite_same(body, keys, rows.clone(), &seen, may_borrow, &mut lookup)?;
                 } else {
-                    map.rewrite::<_, i32>(body, keys, rows.clone(), &seen, &mut lookup)?;
+                    map.rewrite::<_, i32>(body, window(keys, &rows)?, &seen, &mut lookup)?;
                 }
             },
             other => unreachable!("keys are integers: {other}")
