@@ -35,6 +35,15 @@ impl Effort {
         }
     }
 
+    /// At how many places in memory work is measured that is so short that it matters where it happens to lie.
+    #[must_use]
+    pub fn places(self) -> usize {
+        match self {
+            Self::Smoke => 1,
+            Self::Quick | Self::Full => 9,
+        }
+    }
+
     /// How long one contender runs in one round.
     fn slice(self) -> Duration {
         match self {
@@ -83,9 +92,15 @@ impl Bench {
     /// not asked for.
     pub fn compare(&mut self, line: Line, ours: impl FnMut(usize), peer: impl FnMut(usize)) {
         if self.wants(&line) {
-            let measured = self.time(ours, peer).divided(line.batches());
-            self.push(measured.into_figure(line));
+            let measured = self.time(ours, peer);
+            self.conclude(line, measured);
         }
+    }
+
+    /// Reports what was measured of a line.
+    pub fn conclude(&mut self, line: Line, measured: Measured) {
+        let measured = measured.divided(line.batches());
+        self.push(measured.into_figure(line));
     }
 
     /// Compares figures that `ours` and `peer` make each time they are called.
@@ -165,6 +180,13 @@ impl Measured {
     #[must_use]
     pub fn peer(&self) -> f64 {
         self.quartiles(|&[_, peer, _]| peer)[1]
+    }
+
+    /// The rounds of both.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.rounds.extend(other.rounds);
+        self
     }
 
     /// The same for one of so many parts.

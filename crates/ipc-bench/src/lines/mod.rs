@@ -12,10 +12,12 @@ pub use targets::{sizes, targets};
 
 use std::fmt;
 
+use arrow_array::RecordBatch;
+
 use crate::batches::Shape;
 use crate::codec::{Codec, Staging};
 use crate::figure::{Line, Metric};
-use crate::measure::Bench;
+use crate::measure::{Bench, Measured};
 use crate::read_back;
 use crate::sinks::Sink;
 use crate::writers::{Output, Setup, Way, open, written};
@@ -101,15 +103,44 @@ pub fn run(bench: &mut Bench, cases: &[Case]) {
                 checked.push(written);
             }
         }
-        let ours = open(Way::Ours, setup, &batches, &folder);
-        let peer = open(case.peer, setup, &batches, &folder);
-        let (Some(mut ours), Some(mut peer)) = (ours, peer) else { continue };
         let all = batches.len();
-        bench.compare(line.of_batches(all), |times| ours.write(times * all), |times| peer.write(times * all));
-        ours.close();
-        peer.close();
+        let places = if setup.is_bare() { bench.effort().places() } else { 1 };
+        let mut placed = vec![Placed::at(0, batches)];
+        placed.extend((1..places).map(|place| Placed::at(place, setup.shape.batches().expect("it was made before"))));
+        let measured = placed.iter().filter_map(|Placed { batches, .. }| {
+            let ours = open(Way::Ours, setup, batches, &folder);
+            let peer = open(case.peer, setup, batches, &folder);
+            let (mut ours, mut peer) = ours.zip(peer)?;
+            let measured = bench.time(|times| ours.write(times * all), |times| peer.write(times * all));
+            ours.close();
+            peer.close();
+            Some(measured)
+        });
+        if let Some(measured) = measured.reduce(Measured::and) {
+            bench.conclude(line.of_batches(all), measured);
+        }
     }
 }
+
+/// Batches at a place of their own in memory: others of the same kind lie differently towards the bounds of pages and cache
+/// lines.
+///
+/// What takes 100 ns takes a fifth more or less by where the allocator happened to put the arrays and the writer, and both
+/// stay there for as long as they are measured.
+struct Placed {
+    batches: Vec<RecordBatch>,
+    /// What pushes away those that are made next, for as long as all are needed.
+    _filler: Vec<u8>,
+}
+
+impl Placed {
+    fn at(place: usize, batches: Vec<RecordBatch>) -> Self {
+        Self { batches, _filler: vec![0; FILLER * (1 + place)] }
+    }
+}
+
+/// By how many bytes more each place is pushed away: not a part of a page that would come again soon.
+const FILLER: usize = 336;
 
 /// Compares how many bytes a batch's body takes in the outputs of both ways, which are files.
 #[expect(clippy::cast_precision_loss, reason = "batches are small")]

@@ -63,6 +63,12 @@ impl Setup {
         let (output, codec, staging, sink) = (Output::File, Codec::Raw, Staging::Default, Sink::File);
         Self { shape, output, codec, staging, sink, threads: 1 }
     }
+
+    /// Whether a batch takes so little that no codec, no system and no other thread hides where its memory lies.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.codec == Codec::Raw && self.sink == Sink::Counting && self.threads == 1
+    }
 }
 
 impl fmt::Display for Setup {
