@@ -18,7 +18,7 @@ use crate::dictionary::{self, Dictionaries, Due, Sending, Sent, Update, Updates}
 use crate::error::{Error, Result, Step};
 use crate::format::Format;
 use crate::message::Message;
-use crate::metadata::{Kind, Layout, Numbers, Template};
+use crate::metadata::{Kind, Numbers, Rest, Template};
 use crate::options::{Options, Validation};
 use crate::schema::StreamSchema;
 use crate::segment::{Slice, recycle};
@@ -48,7 +48,7 @@ pub struct BatchEncoder {
     codec: Option<Codec>,
     record_batch: Template,
     dictionary_batch: Template,
-    layout: Layout,
+    rest: Rest,
     scratch: Vec<u8>,
     /// What is known of the batches' own dictionaries, where they are unified.
     maps: KeyMaps,
@@ -68,7 +68,7 @@ impl BatchEncoder {
             codec,
             record_batch: Template::new(Kind::RecordBatch, codec_kind, options),
             dictionary_batch: Template::new(Kind::DictionaryBatch, dictionary_codec, options),
-            layout: Layout::default(),
+            rest: Rest::default(),
             scratch: Vec::new(),
             maps: KeyMaps::default(),
             spare: None,
@@ -366,9 +366,12 @@ impl BatchEncoder {
         let made = &mut **made;
         made.uses.clear();
         made.unused_values = 0;
-        let mut body = Body::new(&self.options, &mut self.layout, segments, &mut made.arena, &mut self.scratch, codec);
+        let template = if dictionary.is_some() { &mut self.dictionary_batch } else { &mut self.record_batch };
+        let draft = template.begin(&mut made.metadata, &mut self.rest);
+        let mut body = Body::new(&self.options, draft, segments, &mut made.arena, &mut self.scratch, codec);
         body.unifying = dictionaries.map(|unified| Unifying::new(unified, &mut self.maps, &mut made.uses));
         write(&mut body)?;
+        let room = body.room();
         (made.body_length, made.raw_body_length) = body.lengths();
         made.rows = rows as u64;
         let numbers = Numbers {
@@ -376,8 +379,7 @@ impl BatchEncoder {
             body_length: i64::try_from(made.body_length).map_err(|_| too_large("message body", made.body_length))?,
             dictionary,
         };
-        let template = if dictionary.is_some() { &mut self.dictionary_batch } else { &mut self.record_batch };
-        template.write(&mut made.metadata, &numbers, &self.layout, metadata)
+        template.finish(&mut made.metadata, &mut self.rest, room, &numbers, metadata)
     }
 }
 

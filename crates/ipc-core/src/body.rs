@@ -1,8 +1,8 @@
 //! What a walk over arrays writes to: the field nodes, and the buffers of a body in order.
 //!
 //! A buffer is borrowed where the array holds it as the format wants it, made in the arena where not, compressed where
-//! the options say so, and padded. [`Body`] keeps the lists that the message's metadata is built from; it lives as
-//! long as one message, over memory that [`BatchEncoder`](crate::BatchEncoder) keeps.
+//! the options say so, and padded. [`Body`] writes the lists of the message's metadata beside it; it lives as long as one
+//! message, over memory that [`BatchEncoder`](crate::BatchEncoder) keeps.
 //!
 //! Batches of few rows and many columns cost what happens here for each buffer, so the short way, an array's buffer that
 //! is borrowed as it is, is inlined into the walk.
@@ -14,7 +14,7 @@ use arrow_schema::Field;
 
 use crate::compress::Codec;
 use crate::error::{Error, Step};
-use crate::metadata::Layout;
+use crate::metadata::{Draft, Room};
 use crate::options::Options;
 use crate::segment::{Arena, Segment, Slice};
 use crate::unify::keys::Unifying;
@@ -30,7 +30,7 @@ const COPY_BELOW: usize = 128;
 /// A body in the making.
 pub(crate) struct Body<'s, 'a> {
     pub(crate) options: &'s Options,
-    layout: &'s mut Layout,
+    draft: Draft<'s>,
     segments: &'s mut Vec<Segment<Slice<'a>>>,
     arena: &'s mut Arena,
     /// Where a buffer is made before it is compressed; unused without a codec.
@@ -58,19 +58,18 @@ impl<'s, 'a> Body<'s, 'a> {
     #[inline(always)]
     pub(crate) fn new(
         options: &'s Options,
-        layout: &'s mut Layout,
+        draft: Draft<'s>,
         segments: &'s mut Vec<Segment<Slice<'a>>>,
         arena: &'s mut Arena,
         scratch: &'s mut Vec<u8>,
         codec: Option<&'s mut Codec>,
     ) -> Self {
-        layout.clear();
         segments.clear();
         arena.clear();
         let borrowed_from = if codec.is_some() { usize::MAX } else { COPY_BELOW };
         Self {
             options,
-            layout,
+            draft,
             segments,
             arena,
             scratch,
@@ -89,6 +88,12 @@ impl<'s, 'a> Body<'s, 'a> {
     #[inline(always)]
     pub(crate) fn lengths(&self) -> (u64, u64) {
         (self.length, self.length.saturating_add_signed(self.saved))
+    }
+
+    /// How much room the lists of the draft have left.
+    #[inline(always)]
+    pub(crate) fn room(&self) -> Room {
+        self.draft.room()
     }
 
     /// Compresses nothing from here on, since the body will not be used.
@@ -115,19 +120,19 @@ impl<'s, 'a> Body<'s, 'a> {
         if null_count > 0 && self.denies_nulls {
             self.suspects += 1;
         }
-        self.layout.nodes.push([length as u64, null_count as u64]);
+        self.draft.node(length as u64, null_count as u64);
         Ok(())
     }
 
     /// Says how many data buffers follow the views of a view array.
     pub(crate) fn variadic(&mut self, count: usize) {
-        self.layout.variadic_counts.push(count as u64);
+        self.draft.variadic_count(count as u64);
     }
 
     /// A buffer without bytes; it stays without a length prefix when compressed.
     #[inline(always)]
     pub(crate) fn empty(&mut self) {
-        self.layout.buffers.push([self.length, 0]);
+        self.draft.buffer(self.length, 0);
     }
 
     /// The bytes from `start` to `start + length` of an array's buffer, as they are.
@@ -240,10 +245,10 @@ impl<'s, 'a> Body<'s, 'a> {
         Ok(true)
     }
 
-    /// Adds a buffer of so many bytes to the layout, and returns how many bytes of padding are due behind it.
+    /// Adds a buffer of so many bytes to the draft, and returns how many bytes of padding are due behind it.
     #[inline(always)]
     fn describe(&mut self, length: usize) -> usize {
-        self.layout.buffers.push([self.length, length as u64]);
+        self.draft.buffer(self.length, length as u64);
         let padding = self.options.alignment.padding(length);
         self.length += (length + padding) as u64;
         padding

@@ -2,14 +2,17 @@
 //!
 //! A batch's metadata always has the same tables; only the lists and a few numbers differ from message to message. So
 //! the tables are laid out once, as a [`Template`], and a message is a copy of it with the numbers patched in and the
-//! lists appended. Most messages even have lists as long as those of the message before: then all but the numbers and
-//! what the lists hold is the same, and is kept ready as a [`Head`]. Schema and footer, written once, are built with the
-//! generated code.
+//! lists appended. Most messages even have lists as long as those of the message before. So each begins as a copy of that
+//! one, which is kept as a [`Model`], and its lists are written where they will stand, in a [`Draft`]; only if they turn
+//! out to be of other lengths is it written anew. Schema and footer, written once, are built with the generated code.
 //!
 //! Offsets in a flatbuffer point forward, to what stands behind them, except a table's to its vtable, which points back;
 //! numbers are little-endian and aligned to their size, counted from the start of the buffer. See the
 //! [FlatBuffers internals](https://flatbuffers.dev/internals/) and
 //! [`Message.fbs`](https://github.com/apache/arrow/blob/main/format/Message.fbs).
+
+use std::ops::Range;
+use std::slice;
 
 use arrow_buffer::ToByteSlice;
 use arrow_ipc::{CompressionType, MessageHeader};
@@ -22,29 +25,81 @@ use crate::options::{Alignment, MetadataVersion, Options};
 
 /// A pair of 64-bit numbers, as the format's structs `FieldNode` and `Buffer` are. The format's are signed; lengths that
 /// would not fit are refused before they come here.
-pub(crate) type Pair = [u64; 2];
+type Pair = [[u8; 8]; 2];
 
-/// The lists that describe a body, kept from message to message.
+const PAIR: usize = size_of::<Pair>();
+
+/// What a draft has no room for, in the order of the lists. The memory is kept from message to message.
 #[derive(Debug, Default)]
-pub(crate) struct Layout {
-    /// `FieldNode`s: length and null count.
-    pub(crate) nodes: Vec<Pair>,
-    /// `Buffer`s: offset in the body and length.
-    pub(crate) buffers: Vec<Pair>,
-    pub(crate) variadic_counts: Vec<u64>,
+pub(crate) struct Rest {
+    nodes: Vec<Pair>,
+    buffers: Vec<Pair>,
+    variadic_counts: Vec<u64>,
 }
 
-impl Layout {
-    pub(crate) fn clear(&mut self) {
+impl Rest {
+    fn clear(&mut self) {
         self.nodes.clear();
         self.buffers.clear();
         self.variadic_counts.clear();
     }
 
-    /// How many entries the lists have that messages share from one to the next.
-    fn lengths(&self) -> [usize; 2] {
-        [self.nodes.len(), self.buffers.len()]
+    fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.buffers.is_empty() && self.variadic_counts.is_empty()
     }
+}
+
+/// The lists that describe a body in the making. They go where they stood in the message before, as far as there is room.
+#[derive(Debug)]
+pub(crate) struct Draft<'m> {
+    nodes: slice::IterMut<'m, Pair>,
+    buffers: slice::IterMut<'m, Pair>,
+    rest: &'m mut Rest,
+}
+
+impl Draft<'_> {
+    /// Adds a `FieldNode`.
+    #[inline(always)]
+    pub(crate) fn node(&mut self, length: u64, null_count: u64) {
+        put(&mut self.nodes, &mut self.rest.nodes, length, null_count);
+    }
+
+    /// Adds a `Buffer`.
+    #[inline(always)]
+    pub(crate) fn buffer(&mut self, offset: u64, length: u64) {
+        put(&mut self.buffers, &mut self.rest.buffers, offset, length);
+    }
+
+    pub(crate) fn variadic_count(&mut self, count: u64) {
+        self.rest.variadic_counts.push(count);
+    }
+
+    /// How much room the lists have left.
+    #[inline(always)]
+    pub(crate) fn room(&self) -> Room {
+        Room { nodes: self.nodes.len(), buffers: self.buffers.len() }
+    }
+}
+
+#[inline(always)]
+fn put(room: &mut slice::IterMut<'_, Pair>, rest: &mut Vec<Pair>, first: u64, second: u64) {
+    match room.next() {
+        // Each by itself: a pair that is put together first is read again before it has arrived.
+        Some([one, other]) => (*one, *other) = (first.to_le_bytes(), second.to_le_bytes()),
+        None => put_behind(rest, first, second),
+    }
+}
+
+#[inline(never)]
+fn put_behind(rest: &mut Vec<Pair>, first: u64, second: u64) {
+    rest.push([first.to_le_bytes(), second.to_le_bytes()]);
+}
+
+/// So many entries that the lists of a draft do not have, and the message before had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room {
+    nodes: usize,
+    buffers: usize,
 }
 
 /// What kind of batch a message holds.
@@ -68,7 +123,7 @@ pub(crate) struct Template {
     bytes: Vec<u8>,
     version: MetadataVersion,
     alignment: Alignment,
-    head: Head,
+    model: Model,
     /// `Message`
     body_length: Field,
     custom_metadata: Field,
@@ -81,16 +136,14 @@ pub(crate) struct Template {
     variadic_counts: Field,
 }
 
-/// What stands before the nodes in a framed message whose lists have these lengths: the prefix, which tells the length
-/// of the whole, and the tables, which point to the lists.
+/// A framed message that has the tables, nodes, buffers, and nothing else.
 #[derive(Debug, Default)]
-struct Head {
+struct Model {
     /// Empty as long as there is none; so it stays with legacy framing, which moves the tables.
     bytes: Vec<u8>,
-    /// How many nodes and buffers there are, and there is nothing else.
-    lengths: [usize; 2],
-    /// How many zero bytes stand behind the buffers.
-    padding: usize,
+    /// Where the nodes stand, and behind them the buffers.
+    nodes: Range<usize>,
+    buffers: Range<usize>,
 }
 
 impl Template {
@@ -127,12 +180,12 @@ impl Template {
         custom_metadata.leave_out(&mut bytes);
         variadic_counts.leave_out(&mut bytes);
         align(&mut bytes, 8);
-        let head = Head::default();
+        let model = Model::default();
         Self {
             bytes,
             version,
             alignment,
-            head,
+            model,
             body_length,
             custom_metadata,
             dictionary,
@@ -143,48 +196,67 @@ impl Template {
         }
     }
 
-    /// Writes a message's metadata over `out`, framed.
+    /// Begins a message's metadata over `out`.
     #[inline]
-    pub(crate) fn write(
+    pub(crate) fn begin<'m>(&self, out: &'m mut Vec<u8>, rest: &'m mut Rest) -> Draft<'m> {
+        let Model { bytes, nodes, buffers } = &self.model;
+        rest.clear();
+        if !bytes.is_empty() && out.len() == bytes.len() {
+            // Memory of a message like this, most likely. All but the lists is copied, and those will be written in full.
+            out[..nodes.start].copy_from_slice(&bytes[..nodes.start]);
+            out[buffers.start - VECTOR_HEADER..buffers.start].copy_from_slice(&vector_header(buffers.len() / PAIR));
+            if buffers.end < bytes.len() {
+                out[buffers.end..].fill(0);
+            }
+        } else {
+            out.clone_from(bytes);
+        }
+        let (before, behind) = out.split_at_mut(buffers.start);
+        let pairs = |bytes| <[u8]>::as_chunks_mut(bytes).0.as_chunks_mut().0.iter_mut();
+        Draft { nodes: pairs(&mut before[nodes.clone()]), buffers: pairs(&mut behind[..buffers.len()]), rest }
+    }
+
+    /// Makes the draft in `out` and `rest`, whose lists have `room` left, a framed message.
+    #[inline]
+    pub(crate) fn finish(
         &mut self,
         out: &mut Vec<u8>,
+        rest: &mut Rest,
+        room: Room,
         numbers: &Numbers,
-        layout: &Layout,
         metadata: &Metadata,
     ) -> Result<()> {
-        if self.head.lengths != layout.lengths()
-            || self.head.bytes.is_empty()
-            || !layout.variadic_counts.is_empty()
-            || !metadata.is_empty()
-        {
-            return self.write_anew(out, numbers, layout, metadata);
+        let is_like_the_model = room == Room { nodes: 0, buffers: 0 } && rest.is_empty() && metadata.is_empty();
+        if !is_like_the_model || self.model.bytes.is_empty() {
+            return self.write_anew(out, rest, room, numbers, metadata);
         }
-        let Head { bytes, lengths: [_, buffers], padding } = &self.head;
-        out.clear();
-        out.extend_from_slice(bytes);
         self.set_numbers(out, numbers);
-        out.extend_from_slice(layout.nodes.as_flattened().to_byte_slice());
-        out.extend_from_slice(&vector_header(*buffers));
-        out.extend_from_slice(layout.buffers.as_flattened().to_byte_slice());
-        if *padding > 0 {
-            out.resize(out.len() + padding, 0);
-        }
         Ok(())
     }
 
-    /// As [`write`](Self::write), for a message that may have any lists, and keeps what the next may share with it.
+    /// Writes a message that may have any lists, and keeps what the next may share with it.
     #[cold]
-    fn write_anew(&mut self, out: &mut Vec<u8>, numbers: &Numbers, layout: &Layout, metadata: &Metadata) -> Result<()> {
-        check_size(layout, metadata)?;
+    fn write_anew(
+        &mut self,
+        out: &mut Vec<u8>,
+        rest: &mut Rest,
+        room: Room,
+        numbers: &Numbers,
+        metadata: &Metadata,
+    ) -> Result<()> {
+        let Model { nodes, buffers, .. } = &self.model;
+        rest.nodes.splice(..0, drafted(&out[nodes.clone()], room.nodes));
+        rest.buffers.splice(..0, drafted(&out[buffers.clone()], room.buffers));
+        check_size(rest, metadata)?;
         out.clear();
         out.extend_from_slice(&self.bytes);
         self.set_numbers(out, numbers);
-        vector(out, self.nodes.at, layout.nodes.len(), layout.nodes.as_flattened().to_byte_slice());
-        vector(out, self.buffers.at, layout.buffers.len(), layout.buffers.as_flattened().to_byte_slice());
+        let nodes = vector(out, self.nodes.at, rest.nodes.len(), rest.nodes.as_flattened().as_flattened());
+        let buffers = vector(out, self.buffers.at, rest.buffers.len(), rest.buffers.as_flattened().as_flattened());
         let end_of_lists = out.len();
-        if !layout.variadic_counts.is_empty() {
+        if !rest.variadic_counts.is_empty() {
             self.variadic_counts.put_in(out);
-            let counts = &layout.variadic_counts;
+            let counts = &rest.variadic_counts;
             vector(out, self.variadic_counts.at, counts.len(), counts.to_byte_slice());
         }
         if !metadata.is_empty() {
@@ -194,10 +266,8 @@ impl Template {
         let is_plain = out.len() == end_of_lists && !self.version.is_legacy_framing();
         frame(out, 0, self.version, self.alignment)?;
         if is_plain {
-            self.head.bytes.clear();
-            self.head.bytes.extend_from_slice(&out[..self.bytes.len() + VECTOR_HEADER]);
-            self.head.lengths = layout.lengths();
-            self.head.padding = out.len() - end_of_lists;
+            self.model.bytes.clone_from(out);
+            (self.model.nodes, self.model.buffers) = (nodes, buffers);
         }
         Ok(())
     }
@@ -264,14 +334,22 @@ fn table<const N: usize>(bytes: &mut Vec<u8>, reference: usize, sizes: [usize; N
     })
 }
 
-/// Appends a vector of `count` elements, aligned to 8, and points the offset at `reference` to it.
-fn vector(out: &mut Vec<u8>, reference: usize, count: usize, elements: &[u8]) {
+/// What stands in the place of a list that has so much room left.
+fn drafted(list: &[u8], room: usize) -> impl Iterator<Item = Pair> {
+    let pairs = list.as_chunks().0.as_chunks().0;
+    pairs[..pairs.len() - room].iter().copied()
+}
+
+/// Appends a vector of `count` elements, aligned to 8, and points the offset at `reference` to it. Returns where the
+/// elements stand.
+fn vector(out: &mut Vec<u8>, reference: usize, count: usize, elements: &[u8]) -> Range<usize> {
     // What stands before ends on a multiple of 8, and so does the header.
     debug_assert_eq!(out.len() % 8, 0, "tables and vectors of structs end on a multiple of 8");
     let length_field = out.len() + VECTOR_HEADER - 4;
     put_offset(out, reference, length_field - reference);
     out.extend_from_slice(&vector_header(count));
     out.extend_from_slice(elements);
+    out.len() - elements.len()..out.len()
 }
 
 /// What stands before a vector's elements where these are aligned to 8: four bytes of padding, and how many they are.
@@ -323,8 +401,8 @@ fn put_u16(bytes: &mut [u8], at: usize, number: usize) -> u16 {
 }
 
 /// Refuses what would not fit the format's 32-bit offsets; generously, so that nothing else need be checked.
-fn check_size(layout: &Layout, metadata: &Metadata) -> Result<()> {
-    let structs = (layout.nodes.len() + layout.buffers.len() + layout.variadic_counts.len()) as u64 * 16;
+fn check_size(lists: &Rest, metadata: &Metadata) -> Result<()> {
+    let structs = (lists.nodes.len() + lists.buffers.len() + lists.variadic_counts.len()) as u64 * 16;
     limits::check("message metadata", limits::batch(structs, metadata))
 }
 
@@ -334,9 +412,7 @@ mod tests {
 
     use super::*;
 
-    fn pair(a: i64, b: i64) -> Pair {
-        [a.cast_unsigned(), b.cast_unsigned()]
-    }
+    type Numbered = [i64; 2];
 
     #[test]
     fn what_is_written_is_what_the_generated_code_reads() {
@@ -346,32 +422,44 @@ mod tests {
             let kind = if dictionary.is_some() { Kind::DictionaryBatch } else { Kind::RecordBatch };
             let mut template = Template::new(kind, codec, &Options::default());
             // Lists of each length twice, with other contents, so that the second time all that can be kept is kept;
-            // and with more than nodes and buffers in between, which is not to be kept.
-            for (length, more, seed) in
-                [(0, false, 1), (0, true, 2), (0, false, 3), (1, false, 4), (1, true, 5), (5, false, 6), (5, false, 7)]
-            {
+            // with more than nodes and buffers in between, which is not to be kept; and shorter than those before.
+            let lengths = [(0, false), (0, true), (0, false), (1, false), (1, true), (5, false), (5, false), (5, true)];
+            let shorter = [(5, false), (4, false), (4, false), (0, true), (4, false), (1, false), (0, false)];
+            // What the memory holds is of no account.
+            let mut bytes = vec![1, 2, 3];
+            for ((length, more), seed) in lengths.into_iter().chain(shorter).zip(1..) {
                 let numbers = Numbers { rows: 11 + seed, body_length: 640 * seed, dictionary };
-                check(&mut template, codec, &numbers, length, more, seed);
+                check(&mut template, &mut bytes, codec, &numbers, length, more, seed);
+                let mut anew = Vec::new();
+                let mut template = Template::new(kind, codec, &Options::default());
+                check(&mut template, &mut anew, codec, &numbers, length, more, seed);
+                assert_eq!(bytes, anew);
+                bytes.fill(0xaa);
             }
         }
     }
 
     fn check(
         template: &mut Template,
+        bytes: &mut Vec<u8>,
         codec: Option<CompressionType>,
         numbers: &Numbers,
         length: i64,
         more: bool,
         seed: i64,
     ) {
-        let list = |factor| (0..length).map(|i| pair(i * factor + seed, -i)).collect::<Vec<_>>();
-        let extra = if more { 3 } else { 0 };
-        let layout =
-            Layout { nodes: list(3), buffers: list(5), variadic_counts: (0..extra).map(i64::cast_unsigned).collect() };
+        let list = |factor: i64| (0..length).map(|i| [i * factor + seed, -i]).collect::<Vec<Numbered>>();
+        let (nodes, buffers) = (list(3), list(5));
+        let extra: i64 = if more { 3 } else { 0 };
         let metadata: Metadata =
             (0..extra).map(|i| (format!("key {i}"), "x".repeat(usize::try_from(3 * i).unwrap()))).collect();
-        let mut bytes = vec![1, 2, 3];
-        template.write(&mut bytes, numbers, &layout, &metadata).unwrap();
+        let mut rest = Rest::default();
+        let mut draft = template.begin(bytes, &mut rest);
+        nodes.iter().for_each(|node| draft.node(node[0].cast_unsigned(), node[1].cast_unsigned()));
+        buffers.iter().for_each(|buffer| draft.buffer(buffer[0].cast_unsigned(), buffer[1].cast_unsigned()));
+        (0..extra).for_each(|count| draft.variadic_count(count.cast_unsigned()));
+        let room = draft.room();
+        template.finish(bytes, &mut rest, room, numbers, &metadata).unwrap();
         assert_eq!(bytes.len() % 64, 0);
         assert_eq!(bytes[..4], [0xff; 4]);
         assert_eq!(bytes[4..8], i32::try_from(bytes.len() - PREFIX).unwrap().to_le_bytes());
@@ -393,12 +481,12 @@ mod tests {
         };
         assert_eq!(batch.length(), numbers.rows);
         assert_eq!(batch.compression().map(|c| c.codec()), codec);
-        let nodes = batch.nodes().unwrap().iter().map(|n| pair(n.length(), n.null_count()));
-        assert_eq!(nodes.collect::<Vec<_>>(), layout.nodes);
-        let buffers = batch.buffers().unwrap().iter().map(|b| pair(b.offset(), b.length()));
-        assert_eq!(buffers.collect::<Vec<_>>(), layout.buffers);
-        let counts = batch.variadicBufferCounts().into_iter().flatten().map(i64::cast_unsigned);
-        assert_eq!(counts.collect::<Vec<_>>(), layout.variadic_counts);
+        let read: Vec<Numbered> = batch.nodes().unwrap().iter().map(|n| [n.length(), n.null_count()]).collect();
+        assert_eq!(read, nodes);
+        let read: Vec<Numbered> = batch.buffers().unwrap().iter().map(|b| [b.offset(), b.length()]).collect();
+        assert_eq!(read, buffers);
+        let counts = batch.variadicBufferCounts().into_iter().flatten();
+        assert!(counts.eq(0..extra));
         assert_eq!(batch.variadicBufferCounts().is_some(), more);
     }
 }
