@@ -11,6 +11,7 @@ pub use matrix::matrix;
 pub use targets::{sizes, targets};
 
 use std::fmt;
+use std::hint::black_box;
 
 use arrow_array::RecordBatch;
 
@@ -107,14 +108,17 @@ pub fn run(bench: &mut Bench, cases: &[Case]) {
         let places = if setup.is_bare() { bench.effort().places() } else { 1 };
         let mut placed = vec![Placed::at(0, batches)];
         placed.extend((1..places).map(|place| Placed::at(place, setup.shape.batches().expect("it was made before"))));
-        let measured = placed.iter().filter_map(|Placed { batches, .. }| {
+        let measured = placed.iter().enumerate().filter_map(|(place, Placed { batches, .. })| {
             let ours = open(Way::Ours, setup, batches, &folder);
             let peer = open(case.peer, setup, batches, &folder);
             let (mut ours, mut peer) = ours.zip(peer)?;
-            let measured = bench.time(|times| ours.write(times * all), |times| peer.write(times * all));
+            let mut measured = None;
+            deeper(place, &mut || {
+                measured = Some(bench.time(|times| ours.write(times * all), |times| peer.write(times * all)));
+            });
             ours.close();
             peer.close();
-            Some(measured)
+            measured
         });
         if let Some(measured) = measured.reduce(Measured::and) {
             bench.conclude(line.of_batches(all), measured);
@@ -125,8 +129,8 @@ pub fn run(bench: &mut Bench, cases: &[Case]) {
 /// Batches at a place of their own in memory: others of the same kind lie differently towards the bounds of pages and cache
 /// lines.
 ///
-/// What takes 100 ns takes a fifth more or less by where the allocator happened to put the arrays and the writer, and both
-/// stay there for as long as they are measured.
+/// What takes 100 ns takes a fifth more or less by where arrays, writer and stack happen to lie towards each other, and there
+/// they stay for as long as they are measured.
 struct Placed {
     batches: Vec<RecordBatch>,
     /// What pushes away those that are made next, for as long as all are needed.
@@ -137,6 +141,18 @@ impl Placed {
     fn at(place: usize, batches: Vec<RecordBatch>) -> Self {
         Self { batches, _filler: vec![0; FILLER * (1 + place)] }
     }
+}
+
+/// Does `work` with so many more fillers on the stack.
+#[inline(never)]
+fn deeper(depth: usize, work: &mut dyn FnMut()) {
+    let filler = black_box([0_u8; FILLER]);
+    if depth == 0 {
+        work()
+    } else {
+        deeper(depth - 1, work)
+    }
+    black_box(filler);
 }
 
 /// By how many bytes more each place is pushed away: not a part of a page that would come again soon.
