@@ -148,9 +148,9 @@ impl Placed {
 fn deeper(depth: usize, work: &mut dyn FnMut()) {
     let filler = black_box([0_u8; FILLER]);
     if depth == 0 {
-        work()
+        work();
     } else {
-        deeper(depth - 1, work)
+        deeper(depth - 1, work);
     }
     black_box(filler);
 }
