@@ -3,17 +3,23 @@
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, reason = "the code of tests")]
 
+use std::io::Write;
+
 use arrow_array::RecordBatch;
 use ipc_core::{DictionaryHandling, Options};
 use ipc_shared::{SharedWriter, Stream, model};
 use loom::thread;
-use loom_tests::{Coverage, Shared, explore, sent_values, words, words_batch};
+use loom_tests::{Coverage, Shared, Tearing, dictionary_batch, explore, sent_values, values, words, words_batch};
 
 type Writer = SharedWriter<Shared, Stream>;
 
 fn writer(sink: &Shared) -> Writer {
+    writer_to(sink.clone())
+}
+
+fn writer_to<W: Write + Send>(sink: W) -> SharedWriter<W, Stream> {
     let options = Options::builder().dictionaries(DictionaryHandling::Unify).build().unwrap();
-    SharedWriter::stream(sink.clone()).options(options).schema(words_batch(&[]).schema()).build().unwrap()
+    SharedWriter::stream(sink).options(options).schema(words_batch(&[]).schema()).build().unwrap()
 }
 
 /// What was read is what was written, in any order, and the values of all dictionary batches together are `expected`.
@@ -79,5 +85,28 @@ fn unify_in_slots() {
         writer.close().unwrap();
         check(&sink, &[&["a"], &["b", "a"]], &["a", "b"]);
         coverage.met_if(left == 2);
+    });
+}
+
+#[test]
+fn unify_in_a_slot_that_is_refused() {
+    explore("a batch that was encoded, and refused since another had torn the output", |coverage: &Coverage| {
+        let sink = Shared::default();
+        let writer = writer_to(Tearing::new(&sink));
+        let slot = writer.reserve().unwrap();
+        let batch = dictionary_batch(&values(&["a", "unused"]));
+        let other = {
+            let batch = batch.clone();
+            thread::spawn(move || slot.write(&batch).is_err())
+        };
+        // With an encoder of its own, so that the pool's is the slot's.
+        let tore = writer.producer().write(&words_batch(&["b"])).is_err();
+        assert!(other.join().unwrap() && tore, "whoever comes first tears the output for both");
+        writer.rollback().unwrap();
+        writer.write(&words_batch(&["b"])).unwrap();
+        coverage.met_if(writer.stats().unused_values == 1);
+        writer.write(&batch).unwrap();
+        assert_eq!(writer.close().unwrap().stats.unused_values, 1, "what no key uses is counted once");
+        check(&sink, &[&["b"], &["a"]], &["a", "b"]);
     });
 }

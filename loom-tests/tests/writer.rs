@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use ipc_shared::{CoreError, Error, SharedWriter, model};
 use loom::thread;
-use loom_tests::{Coverage, Shared, Tearing, batch, dictionary_batch, explore, values};
+use loom_tests::{Coverage, Shared, Tearing, batch, dictionary_batch, explore, values, words};
 
 /// A close against writers of one batch each: what was accepted is there, and nothing else.
 fn close_against<const WRITERS: usize>(coverage: &Coverage) {
@@ -150,14 +150,31 @@ fn different_dictionaries() {
         other.join().unwrap();
         let summary = writer.close().unwrap();
         coverage.met_if(summary.stats.replacements == 1);
-        let strings = |batch: &arrow_array::RecordBatch| {
-            use arrow_array::cast::AsArray;
-            let column = batch.column(0).as_dictionary::<arrow_array::types::Int8Type>();
-            column.values().as_string::<i32>().value(usize::try_from(column.keys().value(0)).unwrap()).to_owned()
-        };
-        let mut read: Vec<_> = sink.read().iter().map(strings).collect();
+        let mut read: Vec<_> = sink.read().iter().flat_map(words).collect();
         read.sort_unstable();
         assert_eq!(read, ["a", "b"], "each batch reads with its own dictionary");
+    });
+}
+
+#[test]
+fn dictionary_replaced_behind_a_plan() {
+    explore("a batch that needed nothing sent until another thread replaced its dictionary", |coverage| {
+        let sink = Shared::default();
+        let (mine, theirs) = (values(&["a"]), values(&["b"]));
+        let writer = SharedWriter::stream(sink.clone()).schema(dictionary_batch(&mine).schema()).build().unwrap();
+        writer.write(&dictionary_batch(&mine)).unwrap();
+        let replans = model::replans();
+        let other = {
+            let writer = writer.clone();
+            thread::spawn(move || writer.write(&dictionary_batch(&theirs)).unwrap())
+        };
+        writer.write(&dictionary_batch(&mine)).unwrap();
+        other.join().unwrap();
+        let summary = writer.close().unwrap();
+        coverage.met_if(summary.stats.replacements == 2 && model::replans() > replans);
+        let mut read: Vec<_> = sink.read().iter().flat_map(words).collect();
+        read.sort_unstable();
+        assert_eq!(read, ["a", "a", "b"], "each batch reads with its own dictionary");
     });
 }
 
