@@ -44,6 +44,17 @@ pub fn explore_unbounded(about: &str, model: impl Fn(&Coverage) + Sync + Send + 
     run(&builder, about, model);
 }
 
+/// As [`explore`], within at most so many preemptions, where more would take hours.
+///
+/// # Panics
+///
+/// As [`explore`].
+pub fn explore_within(most: usize, about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(builder.preemption_bound.map_or(most, |bound| bound.min(most)));
+    run(&builder, about, model);
+}
+
 fn run(builder: &loom::model::Builder, about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {
     let coverage = Arc::new(Coverage::default());
     let seen = Arc::clone(&coverage);

@@ -6,7 +6,7 @@ use ipc_shared::lock::{Lock, Refused};
 use ipc_shared::model;
 use loom::sync::Arc;
 use loom::thread;
-use loom_tests::{Coverage, explore, explore_unbounded};
+use loom_tests::{Coverage, explore, explore_unbounded, explore_within};
 
 /// Adds 1 `times` times, and says whether it was ever refused.
 fn add(lock: &Lock<u32>, times: u32) {
@@ -209,6 +209,35 @@ fn one_is_woken_at_a_time() {
         assert!(model::waking() <= before + 1, "two waiters are on their way");
         coverage.met_if(woken && model::waking() > before);
         waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+    });
+}
+
+#[test]
+fn another_is_nudged() {
+    explore_within(2, "two waiters on their way, of which the one that was woken comes last", |coverage| {
+        model::be_patient(4);
+        let lock = Arc::new(Lock::new(0));
+        let (parks, wakes, waking) = (model::parks(), model::wakes(), model::waking());
+        let guard = lock.lock().unwrap();
+        let waiters = [(); 2].map(|()| {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || take(&lock).0)
+        });
+        while model::parks() < parks + 2 {
+            thread::yield_now();
+        }
+        drop(guard);
+        // Overtakes the one that was woken, until it looks at the clock.
+        add(&lock, 1);
+        let overtook = take(&lock).0 == 1;
+        let tried = model::wakes() - wakes;
+        assert!(!overtook || tried >= 2, "nobody tries, though the one that was woken does not come");
+        let both_awake = model::waking() == waking + 2;
+        let taken = waiters.map(|waiter| waiter.join().unwrap());
+        coverage.met_if(both_awake && taken[0] > taken[1]);
+        // Comes back until the patience of a model has ended: nobody is handed the lock that has gone.
+        add(&lock, 8);
+        assert_eq!(*lock.lock().unwrap(), 12);
     });
 }
 

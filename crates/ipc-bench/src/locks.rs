@@ -178,4 +178,4 @@ fn turns_of(section: Duration) -> u64 {
 }
 
 /// How long the lock lets others barge in before it is handed to the head of its queue, as `ipc_shared::lock` documents.
-const PATIENCE: Duration = Duration::from_millis(1);
+const PATIENCE: Duration = Duration::from_micros(500);

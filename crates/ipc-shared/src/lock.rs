@@ -2,12 +2,18 @@
 //!
 //! It differs from `std`'s mutex in three things. It can be *ended* by its holder, and then every waiter returns at
 //! once, refused, without taking its turn. It is *fair in the long run*: whoever comes first may take it (barging, which
-//! keeps throughput when threads outnumber cores), but after a millisecond of that an unlock hands it to the one that has
-//! waited longest, be it asleep, or awake and not scheduled yet. And a thread that asks for it while it holds it is
+//! keeps throughput when threads outnumber cores), but after half a millisecond of that an unlock hands it to the one that
+//! has waited longest, be it asleep, or awake and not scheduled yet. And a thread that asks for it while it holds it is
 //! told so instead of waiting for itself.
 //!
-//! So a waiter that comes to the head of the queue is overtaken for two milliseconds at most, twice the patience, and for
-//! the section in which that ends.
+//! So a waiter that comes to the head of the queue is overtaken for half a millisecond, and until somebody looks at the
+//! clock: one section or 50 us later, whichever is longer, and never after more than 64 sections. Twice the patience and a
+//! section are more than that, for all but sections that vary in the extreme.
+//!
+//! One waiter is woken at a time. Where threads outnumber cores, it may be awake for milliseconds before it has a processor,
+//! and if all others slept meanwhile, processors would be idle with it. So, while it is on its way, another of the queue is
+//! *nudged* every 50 us: told nothing, but awake to take the lock where it finds it free. It keeps its place in the queue
+//! until it does.
 //!
 //! # States
 //!
@@ -33,6 +39,8 @@
 //! - While there is an owner, the word changes only under the queue's mutex, or by the owner's unlock.
 //! - `WAKING` is set only while the waiter that the queue has noted as woken is on its way. When it gets there it may find
 //!   that it is the owner.
+//! - A waiter in the queue may take the lock, nudged or woken by nobody. The next thing it does is to leave the queue; or, if
+//!   it has been taken out of it and noted as woken in that moment, to clear `WAKING`.
 //! - A hand-off puts the new owner in the old one's place: the lock is never free between the two, and nobody can barge.
 //! - A waiter that was woken before the lock was poisoned may come back after it was revived, and clear a `WAKING` that is
 //!   another's. Then two are awake where one would do; the lock has an owner at that moment, who will see the queue.
@@ -55,7 +63,7 @@
 //!
 //! All else is `Relaxed`: `PARKED` is changed under the queue's mutex, `WAKING` is set under it and cleared by the one
 //! thread that was woken, or by the one that hands it the lock, and the owner is only ever compared with what the comparing
-//! thread itself has stored.
+//! thread itself has stored. A waiter that finds itself the owner while it is in the queue goes through the queue's mutex next.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -65,8 +73,8 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use crate::sync::{
-    Acquire, AtomicU8, AtomicUsize, Backoff, Mutex, Parker, Patience, Relaxed, Release, TOKEN_UNIT, UnsafeCell, Waker,
-    panicking, thread_token,
+    Acquire, AtomicU8, AtomicUsize, Backoff, Due, Mutex, Parker, Patience, Relaxed, Release, TOKEN_UNIT, UnsafeCell,
+    Waker, panicking, thread_token,
 };
 
 /// The queue is not empty.
@@ -89,7 +97,8 @@ const _: () = assert!((TOKEN_UNIT - 1) & OWNER == 0, "tokens leave the flags' bi
 pub struct Lock<T> {
     state: CachePadded<AtomicUsize>,
     queue: Mutex<Queue>,
-    /// How often the waiter that was woken last has been overtaken since. The owner's, like the value.
+    /// How often the waiter that was woken last has been overtaken, since then or since another was nudged. The owner's, like
+    /// the value.
     overtaken: UnsafeCell<u32>,
     value: UnsafeCell<T>,
 }
@@ -115,7 +124,7 @@ impl<T> Lock<T> {
     pub fn new(value: T) -> Self {
         Self {
             state: CachePadded::new(AtomicUsize::new(0)),
-            queue: Mutex::new(Queue { waiters: VecDeque::new(), woken: None, patience: Patience::new() }),
+            queue: Mutex::new(Queue::new()),
             overtaken: UnsafeCell::new(0),
             value: UnsafeCell::new(value),
         }
@@ -171,10 +180,9 @@ impl<T> Lock<T> {
             return Err(Refused::Reentrant);
         }
         let mut waiter: Option<(Parker, Arc<Waiter>)> = None;
-        // `WAKING` while this thread is the one that was woken: whatever it does next clears it.
-        let mut woken = 0;
+        let mut comes = Comes::New;
         loop {
-            if self.spin(woken)? {
+            if self.spin(comes)? {
                 return Ok(());
             }
             let (parker, waiter) = waiter.get_or_insert_with(|| {
@@ -182,26 +190,32 @@ impl<T> Lock<T> {
                 let waiter = Waiter { token: thread_token(), signal: AtomicU8::new(WAITING), waker: parker.waker() };
                 (parker, Arc::new(waiter))
             });
-            if !self.enqueue(waiter, woken) {
+            if !self.enqueue(waiter, comes) {
                 continue;
             }
             loop {
                 parker.park();
                 // Acquire: pairs with the Release of the thread that handed over, or ended, the lock.
                 match waiter.signal.load(Acquire) {
-                    WAITING => {} // woken by nobody: sleep on
+                    // Nudged, or woken by nobody: it need not sleep on if the lock is free, and keeps its place until it is.
+                    WAITING => {
+                        if self.spin(Comes::Nudged)? {
+                            self.leave(waiter);
+                            return Ok(());
+                        }
+                    }
                     WOKEN => break,
                     HANDED_OVER => return Ok(()),
                     CLOSED_MEANWHILE => return Err(Refused::Closed),
                     _ => return Err(Refused::Poisoned),
                 }
             }
-            woken = WAKING;
+            comes = Comes::Woken;
         }
     }
 
     /// Tries to take the lock for a while. Gives up early where others sleep already.
-    fn spin(&self, woken: usize) -> Result<bool, Refused> {
+    fn spin(&self, comes: Comes) -> Result<bool, Refused> {
         let mut backoff = Backoff::new();
         loop {
             let state = self.state.load(Relaxed);
@@ -211,19 +225,19 @@ impl<T> Lock<T> {
                     None => continue, // revived meanwhile
                 }
             }
-            if woken != 0 && state & OWNER == thread_token() {
+            if state & OWNER == thread_token() {
                 // Handed over on the way here.
                 // Acquire: pairs with the Release of the thread that did.
                 self.state.load(Acquire);
                 return Ok(true);
             }
             if state & OWNER == 0 {
-                let taken = (state | thread_token()) & !woken;
+                let taken = (state | thread_token()) & !comes.clears();
                 // Acquire: pairs with the Release of the unlock before.
                 if self.state.compare_exchange_weak(state, taken, Acquire, Relaxed).is_ok() {
                     return Ok(true);
                 }
-            } else if backoff.is_over() || (state & PARKED != 0 && woken == 0) {
+            } else if backoff.is_over() || (state & PARKED != 0 && comes == Comes::New) {
                 return Ok(false);
             } else {
                 backoff.wait();
@@ -233,25 +247,40 @@ impl<T> Lock<T> {
 
     /// Enters the queue, unless the lock is not held by now, or is this thread's own: then nobody would come to wake it. A
     /// waiter that was woken in vain goes back to the head.
-    fn enqueue(&self, waiter: &Arc<Waiter>, woken: usize) -> bool {
+    fn enqueue(&self, waiter: &Arc<Waiter>, comes: Comes) -> bool {
         let mut queue = self.queue.lock();
         let mut state = self.state.load(Relaxed);
         loop {
             if state & OWNER == 0 || state & OWNER == thread_token() {
                 return false;
             }
-            match self.state.compare_exchange_weak(state, (state | PARKED) & !woken, Relaxed, Relaxed) {
+            match self.state.compare_exchange_weak(state, (state | PARKED) & !comes.clears(), Relaxed, Relaxed) {
                 Ok(_) => break,
                 Err(now) => state = now,
             }
         }
         waiter.signal.store(WAITING, Relaxed);
-        if woken == 0 {
-            queue.waiters.push_back(Arc::clone(waiter));
-        } else {
+        if comes == Comes::Woken {
             queue.waiters.push_front(Arc::clone(waiter));
+        } else {
+            queue.waiters.push_back(Arc::clone(waiter));
         }
         true
+    }
+
+    /// Takes a waiter out of the queue that has taken the lock from there.
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        let mut queue = self.queue.lock();
+        let state = self.state.load(Relaxed);
+        if let Some(place) = queue.waiters.iter().position(|other| Arc::ptr_eq(other, waiter)) {
+            queue.waiters.remove(place);
+            if queue.waiters.is_empty() {
+                self.state.store(state & !PARKED, Relaxed);
+            }
+        } else {
+            // It has been woken meanwhile, without knowing it. Or sent away from a lock that is revived by now: see the invariants.
+            self.state.store(state & !WAKING, Relaxed);
+        }
     }
 
     #[inline]
@@ -278,20 +307,23 @@ impl<T> Lock<T> {
         let mut queue = self.queue.lock();
         // Nobody but this thread can change the word now: it holds the lock, and the queue's mutex.
         let state = self.state.load(Relaxed);
-        let is_due = queue.patience.has_ended();
-        if is_due {
-            queue.patience.renew();
-        }
+        // SAFETY: this thread is the owner.
+        let due = self.overtaken.with_mut(|overtaken| queue.patience.look(unsafe { &mut *overtaken }));
         if state & WAKING != 0 {
             let woken = queue.woken.as_ref().expect("WAKING is set only while a waiter is on its way");
-            let owner = if is_due { woken.token | state & PARKED } else { state & !OWNER };
+            let owner = if due == Due::HandOver { woken.token | state & PARKED } else { state & !OWNER };
+            let nudged = if due == Due::Nudge { queue.nudge() } else { None };
             // Release: pairs with the Acquire of that waiter, or of whoever takes the lock next.
             self.state.store(owner, Release);
+            drop(queue);
+            if let Some(waiter) = nudged {
+                waiter.waker.wake();
+            }
             return;
         }
         let head = queue.waiters.pop_front().expect("PARKED is set only while the queue is not empty");
         let parked = if queue.waiters.is_empty() { 0 } else { PARKED };
-        if is_due {
+        if due == Due::HandOver {
             self.state.store(head.token | parked, Relaxed);
             drop(queue);
             head.signal(HANDED_OVER);
@@ -326,6 +358,24 @@ impl<T> Lock<T> {
         drop(queue);
         let signal = if bit == CLOSED { CLOSED_MEANWHILE } else { POISONED_MEANWHILE };
         waiters.iter().for_each(|waiter| waiter.signal(signal));
+    }
+}
+
+/// How a thread comes to look at the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comes {
+    /// From elsewhere.
+    New,
+    /// Out of the queue, as the one that was woken: whatever it does next clears `WAKING`.
+    Woken,
+    /// From its place in the queue, which it keeps until it has the lock.
+    Nudged,
+}
+
+impl Comes {
+    /// The flag that goes with whatever it does next.
+    fn clears(self) -> usize {
+        if self == Self::Woken { WAKING } else { 0 }
     }
 }
 
@@ -381,9 +431,24 @@ impl<T> Drop for Guard<'_, T> {
 #[derive(Debug)]
 struct Queue {
     waiters: VecDeque<Arc<Waiter>>,
+    /// The place behind that of the one that was nudged last.
+    nudged: usize,
     /// The one that was woken last.
     woken: Option<Arc<Waiter>>,
     patience: Patience,
+}
+
+impl Queue {
+    fn new() -> Self {
+        Self { waiters: VecDeque::new(), nudged: 0, woken: None, patience: Patience::new() }
+    }
+
+    /// Whose turn it is to be nudged: each in turn, since one that has no processor yet would not notice.
+    fn nudge(&mut self) -> Option<Arc<Waiter>> {
+        let place = if self.nudged < self.waiters.len() { self.nudged } else { 0 };
+        self.nudged = place + 1;
+        self.waiters.get(place).map(Arc::clone)
+    }
 }
 
 /// A thread that sleeps, and what it is told when it is woken. Shared with the thread that wakes it, which may still

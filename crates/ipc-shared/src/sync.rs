@@ -28,6 +28,17 @@ pub use self::modelled::model;
 
 pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+/// What a lock owes to those who wait, by the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Nothing yet.
+    Nothing,
+    /// One more of them may try.
+    Nudge,
+    /// It is handed over.
+    HandOver,
+}
+
 /// A figure that anybody may read. It takes part in no protocol, so the models need not see it.
 #[expect(clippy::disallowed_types, reason = "this is the place that names them")]
 pub(crate) type Figure = std::sync::atomic::AtomicU64;

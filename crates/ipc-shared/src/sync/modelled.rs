@@ -12,7 +12,7 @@ use shuttle as checker;
 #[cfg(loom)]
 pub(crate) use checker::cell::UnsafeCell;
 
-use super::{Acquire, Release};
+use super::{Acquire, Due, Release};
 
 pub(crate) type AtomicU8 = checker::sync::atomic::AtomicU8;
 pub(crate) type AtomicUsize = checker::sync::atomic::AtomicUsize;
@@ -41,7 +41,9 @@ impl Backoff {
 pub mod model {
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-    use super::{ALIVE, COIN, Cell, GUARDS, PARKS, REPLANS, SLEEPS, TOSSED, UNWINDING, WAITS, WAKING, checker};
+    use super::{
+        ALIVE, COIN, Cell, GUARDS, PARKS, REPLANS, SLEEPS, SPAN, TOSSED, UNWINDING, WAITS, WAKES, WAKING, checker,
+    };
 
     /// Panics, in a thread that will [`catch`] it, without a word on standard error.
     ///
@@ -93,6 +95,21 @@ pub mod model {
         WAKING.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// How often parkers have been woken that were not on their way yet, over all threads and executions so far.
+    #[must_use]
+    pub fn wakes() -> usize {
+        WAKES.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Lets the patience of the locks that this thread makes end at that look, at the second if nothing is said.
+    pub fn be_patient(looks: u32) {
+        SPAN.with(|span| span.set(looks));
+    }
+
+    pub(super) fn patience() -> u32 {
+        SPAN.with(Cell::get)
+    }
+
     /// How often threads really went to sleep, over all executions so far.
     #[must_use]
     pub fn parks() -> usize {
@@ -129,6 +146,7 @@ checker::thread_local! {
     static COIN: Cell<bool> = Cell::new(false);
     static TOSSED: Cell<bool> = Cell::new(false);
     static SLEEPS: Cell<usize> = Cell::new(0);
+    static SPAN: Cell<u32> = Cell::new(2);
     static WAITS: Cell<usize> = Cell::new(0);
     static TOKEN: usize = LAST_TOKEN.fetch_add(TOKEN_UNIT, std::sync::atomic::Ordering::Relaxed) + TOKEN_UNIT;
 }
@@ -162,7 +180,8 @@ static ALIVE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::n
 /// How many parkers are on their way: woken, and not back yet.
 static WAKING: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
-/// Outside the checker's sight, since it counts over all executions.
+/// Outside the checker's sight, since they count over all executions.
+static WAKES: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 static PARKS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 /// A mutex for what is rare and short. Nothing panics under it.
@@ -279,7 +298,9 @@ impl Parker {
 impl Waker {
     pub(crate) fn wake(&self) {
         let was_given = std::mem::replace(&mut *self.0.given.lock(), true);
-        WAKING.fetch_add(usize::from(!was_given), std::sync::atomic::Ordering::Relaxed);
+        for count in [&WAKING, &WAKES] {
+            count.fetch_add(usize::from(!was_given), std::sync::atomic::Ordering::Relaxed);
+        }
         self.0.changed.notify_all();
     }
 }
@@ -310,29 +331,33 @@ impl<T> Snapshot<T> {
     }
 }
 
-/// Ends at the second look, so that models see both answers.
+/// Ends at the second look, or where a model says, so that models see all answers.
 #[derive(Debug)]
 pub(crate) struct Patience {
-    looks: Cell<u32>,
+    looks: u32,
+    span: u32,
 }
 
 impl Patience {
     pub(crate) fn new() -> Self {
-        Self { looks: Cell::new(0) }
+        Self { looks: 0, span: model::patience() }
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        self.looks.set(self.looks.get() + 1);
-        self.looks.get() >= 2
+    pub(crate) fn look(&mut self, overtaken: &mut u32) -> Due {
+        self.looks = (self.looks + 1) % self.span;
+        match self.looks {
+            0 => Due::HandOver,
+            1 => Due::Nothing,
+            _ => {
+                *overtaken = 0;
+                Due::Nudge
+            }
+        }
     }
 
     /// Whether to look, once a waiter has been overtaken so often: each second time, so that models see both answers soon.
     pub(crate) fn is_worth_a_look(overtaken: u32) -> bool {
         overtaken.is_multiple_of(2)
-    }
-
-    pub(crate) fn renew(&mut self) {
-        *self = Self::new();
     }
 }
 

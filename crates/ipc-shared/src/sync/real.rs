@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+use super::Due;
+
 // Aliases, not imports: clippy sees through imports, and would find the types behind them wherever they are used.
 pub(crate) type AtomicU8 = std::sync::atomic::AtomicU8;
 pub(crate) type AtomicUsize = std::sync::atomic::AtomicUsize;
@@ -120,34 +122,50 @@ impl<T> Snapshot<T> {
     }
 }
 
-/// Says when a lock has been unfair for long enough.
+/// Says when a lock has been unfair for long enough, or a waiter on its way for so long that another is worth a try.
 #[derive(Debug)]
 pub(crate) struct Patience {
+    /// When the lock is handed over.
     ends: Instant,
+    /// When another waiter is nudged.
+    nudges: Instant,
 }
 
 impl Patience {
-    /// How long barging may go on before the lock is handed to the head of the queue.
-    const SPAN: Duration = Duration::from_millis(1);
+    /// How long barging may go on before the lock is handed to the one that has waited longest.
+    const SPAN: Duration = Duration::from_micros(500);
+    /// How long the one that was woken may be on its way before another is nudged, and that one before the next.
+    const STEP: Duration = Duration::from_micros(50);
+    /// How often the lock is taken in such a step at most where threads have other things to do than to take it. Where it is
+    /// taken more often, no processor is idle for want of it.
+    const FEW: u32 = 32;
+    /// How often a waiter is overtaken at most between two looks.
+    const MANY: u32 = 64;
 
     pub(crate) fn new() -> Self {
-        Self { ends: Instant::now() + Self::SPAN }
+        let now = Instant::now();
+        Self { ends: now + Self::SPAN, nudges: now + Self::STEP }
     }
 
-    /// Whether it has ended.
-    pub(crate) fn has_ended(&self) -> bool {
-        Instant::now() >= self.ends
+    /// What is due, once a waiter has been overtaken so often. Counts anew in each step.
+    pub(crate) fn look(&mut self, overtaken: &mut u32) -> Due {
+        let now = Instant::now();
+        if now >= self.ends {
+            *self = Self { ends: now + Self::SPAN, nudges: now + Self::STEP };
+            return Due::HandOver;
+        }
+        if now < self.nudges {
+            return Due::Nothing;
+        }
+        self.nudges = now + Self::STEP;
+        let taken = std::mem::take(overtaken);
+        if taken <= Self::FEW { Due::Nudge } else { Due::Nothing }
     }
 
-    /// Whether to look, once a waiter has been overtaken so often: at each power of two, so that short sections do not pay
-    /// for it, and patience is at most doubled.
+    /// Whether to look, once a waiter has been overtaken so often: soon at first, and then so rarely that short sections do
+    /// not pay for it.
     pub(crate) fn is_worth_a_look(overtaken: u32) -> bool {
-        overtaken.is_power_of_two()
-    }
-
-    /// Starts it anew.
-    pub(crate) fn renew(&mut self) {
-        *self = Self::new();
+        overtaken.is_power_of_two() || overtaken.is_multiple_of(Self::MANY)
     }
 }
 
