@@ -7,19 +7,24 @@
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 use std::collections::HashMap;
+use std::io::Write;
+use std::process::Command;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Float64Array, ListArray, RecordBatch, StringArray, StructArray};
 use arrow_buffer::OffsetBuffer;
+use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema};
 use ipc_core::DictionaryHandling::{self, Delta, Resend};
 use ipc_core::{Encoder, Error, Options};
 use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
 use ipc_tests::dictionaries::{batch, dictionary, nested, sent, words};
 use ipc_tests::framing::footer;
+use ipc_tests::outside::python;
 use ipc_tests::sink::{Fault, Faulty};
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, read};
+use tempfile::NamedTempFile;
 
 fn options(dictionaries: DictionaryHandling) -> Options {
     Options::builder().dictionaries(dictionaries).build().unwrap()
@@ -205,6 +210,28 @@ fn an_outer_dictionary_that_grows_is_never_extended() {
     let batches = [nested(&[0], &[0], &values), nested(&[0, 1], &[0, 1], &values)];
     assert_eq!(sent_in_stream(&batches, Delta), [Whole(0, 2), Whole(1, 1), Batch, Whole(1, 2), Batch]);
     assert_refused(sent_in_file(&batches, Delta), "outer");
+}
+
+/// Why an outer dictionary is never extended: pyarrow does not read what arrow-rs writes when it does that. If it does one
+/// day, this test says so.
+#[test]
+fn a_reader_refuses_an_outer_dictionary_that_is_extended() {
+    let values = words(&["a", "b", "c"]);
+    let (first, second) = (nested(&[0], &[0], &values.slice(0, 1)), nested(&[0, 1], &[0, 1], &values.slice(0, 2)));
+    let handling = arrow_ipc::writer::DictionaryHandling::Delta;
+    let options = arrow_ipc::writer::IpcWriteOptions::default().with_dictionary_handling(handling);
+    let mut writer = StreamWriter::try_new_with_options(Vec::new(), &first.schema(), options).unwrap();
+    [&first, &second].into_iter().for_each(|batch| writer.write(batch).unwrap());
+    let bytes = writer.into_inner().unwrap();
+    assert_eq!(sent(&bytes, 0), [Whole(0, 1), Whole(1, 1), Batch, Extended(0, 1), Extended(1, 1), Batch]);
+    assert_same_batches(&[first, second], &read::stream(&bytes).unwrap().batches);
+    let Some(python) = python("pyarrow") else { return };
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(&bytes).unwrap();
+    let script = "import sys, pyarrow.ipc; pyarrow.ipc.open_stream(sys.argv[1]).read_all()";
+    let read = Command::new(python).args(["-c", script]).arg(file.path()).output().unwrap();
+    let said = String::from_utf8(read.stderr).unwrap();
+    assert!(said.contains("delta dictionary with an unresolved nested dictionary"), "{said}");
 }
 
 #[test]
