@@ -80,11 +80,18 @@ fn threads() -> Vec<Case> {
         .chain(all(Way::MUTEX_BUFFERED, [1.15, 2.1, 2.0]))
         .chain(all(Way::StreamEncoders, [1.25, 1.2, 1.05]))
         .chain([Case::of(LARGE).codec(LZ4).threads(2).against(Way::StreamEncoders).at_least(1.6)]);
+    // What the machine has to give for these: nothing but writing, or nothing but compressing, on both threads.
+    let floors = [
+        two(Codec::Raw).against(Way::Writev),
+        two(LZ4).against(Way::Codec),
+        two(ZSTD).against(Way::Codec),
+        Case::of(LARGE).codec(LZ4).threads(2).against(Way::Codec),
+    ];
     let own = [
         two(LZ4).sink(Sink::Counting).against(Way::OursOn(1)).at_least(1.7),
         Case::of(SMALL).codec(LZ4).threads(16).against(Way::OursOn(2)).at_least(0.9),
     ];
-    peers.chain(own).chain(floor()).collect()
+    peers.chain(floors).chain(own).chain(floor()).collect()
 }
 
 /// The peers that no target is about.

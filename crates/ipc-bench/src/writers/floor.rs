@@ -1,6 +1,7 @@
 //! What no writer can do without: giving the bytes to the system, and compressing the buffers.
 
 use std::io::{IoSlice, Write};
+use std::sync::Mutex;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
@@ -11,9 +12,13 @@ use crate::codec::Codec;
 use crate::writers::turns::share;
 use crate::writers::{Contender, END_OF_STREAM, Setup};
 
-/// The bytes of ours as a stream, made beforehand, in one call for each batch. Batches with dictionaries are not for
-/// it.
-pub(super) fn writev<'b, W: Write + 'b>(batches: &[RecordBatch], mut sink: W) -> Box<dyn Contender + 'b> {
+/// The bytes of ours as a stream, made beforehand, in one call for each batch, from so many threads. Batches with
+/// dictionaries are not for it.
+pub(super) fn writev<'b, W: Write + Send + 'b>(
+    batches: &[RecordBatch],
+    threads: usize,
+    mut sink: W,
+) -> Box<dyn Contender + 'b> {
     let stream = Encoder::stream(Vec::new()).start(batches[0].schema()).expect("the schema can be written");
     sink.write_all(&stream.abandon()).expect("the sink takes it");
     let mut encoder = BatchEncoder::new(&Options::default());
@@ -21,36 +26,42 @@ pub(super) fn writev<'b, W: Write + 'b>(batches: &[RecordBatch], mut sink: W) ->
         let message = encoder.encode(batch).expect("the batch can be written").into_owned();
         message.into_buffers()
     });
-    Box::new(Writev { messages: messages.collect(), sink, next: 0 })
+    Box::new(Writev { messages: messages.collect(), sink: Mutex::new(sink), nexts: vec![0; threads] })
 }
 
 struct Writev<W> {
     messages: Vec<Vec<Buffer>>,
-    sink: W,
-    next: usize,
+    sink: Mutex<W>,
+    /// The next message of each thread.
+    nexts: Vec<usize>,
 }
 
-impl<W: Write> Contender for Writev<W> {
+impl<W: Write + Send> Contender for Writev<W> {
     fn write(&mut self, batches: usize) {
         // The lists of pieces are made once for each call, not for each batch: they are not part of the floor.
         let messages: Vec<Vec<IoSlice<'_>>> =
             self.messages.iter().map(|message| message.iter().map(|piece| IoSlice::new(piece)).collect()).collect();
-        for _ in 0..batches {
-            let message = &messages[self.next];
-            self.next = (self.next + 1) % messages.len();
-            let length: usize = message.iter().map(|piece| piece.len()).sum();
-            let written = match message.get(..SLICES_AT_MOST) {
-                None => self.sink.write_vectored(message).expect("the sink takes it"),
-                Some(first) => self.sink.write_vectored(first).expect("the sink takes it"),
-            };
-            if written < length {
-                write_rest(&mut self.sink, &mut message.clone(), written);
+        let sink = &self.sink;
+        share(&mut self.nexts, batches, |next, share| {
+            for _ in 0..share {
+                let message = &messages[*next];
+                *next = (*next + 1) % messages.len();
+                let length: usize = message.iter().map(|piece| piece.len()).sum();
+                let sink = &mut *sink.lock().expect("no thread panics");
+                let written = match message.get(..SLICES_AT_MOST) {
+                    None => sink.write_vectored(message).expect("the sink takes it"),
+                    Some(first) => sink.write_vectored(first).expect("the sink takes it"),
+                };
+                if written < length {
+                    write_rest(sink, &mut message.clone(), written);
+                }
             }
-        }
+        });
     }
 
-    fn close(mut self: Box<Self>) {
-        self.sink.write_all(&END_OF_STREAM).and_then(|()| self.sink.flush()).expect("the sink takes it");
+    fn close(self: Box<Self>) {
+        let mut sink = self.sink.into_inner().expect("no thread panics");
+        sink.write_all(&END_OF_STREAM).and_then(|()| sink.flush()).expect("the sink takes it");
     }
 }
 

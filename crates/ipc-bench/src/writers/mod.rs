@@ -172,6 +172,7 @@ impl Way {
             }
             Self::StreamEncoders => "StreamEncoders + Mutex".to_owned(),
             Self::Pyarrow => "pyarrow".to_owned(),
+            Self::Writev if setup.threads > 1 => "Mutex<writev of the same bytes>".to_owned(),
             Self::Writev => "writev of the same bytes".to_owned(),
             Self::Codec => "the codec alone".to_owned(),
             Self::CodecTimes => format!("{} x the codec alone", setup.threads),
@@ -262,7 +263,7 @@ fn open_over<'b, W: Write + Send + 'static>(
             arrow_rs::open(setup, sharing, batches, io::BufWriter::with_capacity(BUFFER, sink))
         }
         Way::StreamEncoders => encoders::open(setup, batches, sink),
-        Way::Writev => floor::writev(batches, sink),
+        Way::Writev => floor::writev(batches, setup.threads, sink),
         Way::Codec => floor::codec(setup, batches, setup.threads),
         Way::CodecTimes => floor::codec_times(setup, batches),
         Way::Pyarrow => unreachable!("pyarrow cannot write to a sink of ours"),

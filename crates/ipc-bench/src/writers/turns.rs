@@ -32,8 +32,11 @@ impl<'b> Turns<'b> {
     }
 }
 
-/// Runs `work` on a thread for each of `states`, with an even share of so many batches to each.
+/// Runs `work` on a thread for each of `states`, with an even share of so many batches to each; on this one if it is one.
 pub(crate) fn share<S: Send>(states: &mut [S], batches: usize, work: impl Fn(&mut S, usize) + Sync) {
+    if let [state] = states {
+        return work(state, batches);
+    }
     let threads = states.len();
     thread::scope(|scope| {
         for (index, state) in states.iter_mut().enumerate() {
