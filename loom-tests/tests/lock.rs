@@ -219,13 +219,16 @@ fn another_is_nudged() {
         let lock = Arc::new(Lock::new(0));
         let (parks, wakes, waking) = (model::parks(), model::wakes(), model::waking());
         let guard = lock.lock().unwrap();
-        let waiters = [(); 2].map(|()| {
-            let lock = Arc::clone(&lock);
-            thread::spawn(move || take(&lock).0)
+        let waiters = [1, 2].map(|sleepers| {
+            let waiter = thread::spawn({
+                let lock = Arc::clone(&lock);
+                move || take(&lock).0
+            });
+            while model::parks() < parks + sleepers {
+                thread::yield_now();
+            }
+            waiter
         });
-        while model::parks() < parks + 2 {
-            thread::yield_now();
-        }
         drop(guard);
         // Overtakes the one that was woken, until it looks at the clock.
         add(&lock, 1);

@@ -129,6 +129,26 @@ fn revive_vs_parked_waiter() {
 }
 
 #[test]
+fn revive_vs_waiter_that_looks_by_itself() {
+    explore("a waiter sent away that takes the lock from the queue once it is revived", |coverage| {
+        let lock = Arc::new(Lock::new(0));
+        let guard = lock.lock().unwrap();
+        let waiter = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || {
+                model::wake_spuriously_once();
+                (lock.lock().map(|mut value| *value += 1), model::has_woken_spuriously())
+            })
+        };
+        guard.poison();
+        *lock.revive().expect("nobody else revives it") += 10;
+        let (waited, has_looked) = waiter.join().unwrap();
+        assert_eq!(*lock.lock().unwrap(), 10 + u32::from(waited.is_ok()));
+        coverage.met_if(waited.is_ok() && has_looked);
+    });
+}
+
+#[test]
 fn revive_vs_woken_waiter() {
     explore("a waiter woken before the poison that comes back after the revival", |coverage| {
         let lock = Arc::new(Lock::new(0));

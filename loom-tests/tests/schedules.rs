@@ -60,6 +60,7 @@ fn check(met: Met) {
 /// Two writers, a pair of slots written by two threads, and a thread that flushes and closes.
 fn five_threads(met: &Met, make: impl Fn(i32) -> RecordBatch + Copy + Send + 'static, read: fn(&Shared) -> Vec<i32>) {
     let parks = model::parks();
+    model::be_patient(4);
     let sink = Shared::default();
     let writer: Writer = SharedWriter::stream(sink.clone()).window(2).build().unwrap();
     let slots = [(); 2].map(|()| writer.reserve().unwrap());

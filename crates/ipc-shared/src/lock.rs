@@ -6,13 +6,13 @@
 //! has waited longest, be it asleep, or awake and not scheduled yet. And a thread that asks for it while it holds it is
 //! told so instead of waiting for itself.
 //!
-//! So a waiter that comes to the head of the queue is overtaken for half a millisecond, and until somebody looks at the
-//! clock: one section or 50 us later, whichever is longer, and never after more than 64 sections. Twice the patience and a
-//! section are more than that, for all but sections that vary in the extreme.
+//! So a waiter that is next in line - woken, or at the head with nobody on the way before it - is overtaken for half a
+//! millisecond, and until somebody looks at the clock: one section or 50 us later, whichever is longer, and never after
+//! more than 64 sections. Twice the patience and a section are more than that, for all but sections that vary in the extreme.
 //!
 //! One waiter is woken at a time. Where threads outnumber cores, it may be awake for milliseconds before it has a processor,
 //! and if all others slept meanwhile, processors would be idle with it. So, while it is on its way, another of the queue is
-//! *nudged* every 50 us: told nothing, but awake to take the lock where it finds it free. It keeps its place in the queue
+//! *nudged* every 50 to 100 us, or after each section that is longer: told nothing, but awake to take the lock where it finds it free. It keeps its place in the queue
 //! until it does.
 //!
 //! # States
@@ -39,8 +39,9 @@
 //! - While there is an owner, the word changes only under the queue's mutex, or by the owner's unlock.
 //! - `WAKING` is set only while the waiter that the queue has noted as woken is on its way. When it gets there it may find
 //!   that it is the owner.
-//! - A waiter in the queue may take the lock, nudged or woken by nobody. The next thing it does is to leave the queue; or, if
-//!   it has been taken out of it and noted as woken in that moment, to clear `WAKING`.
+//! - A waiter in the queue may take the lock, nudged or woken by nobody. The next thing it does is to leave the queue. If it
+//!   has been taken out meanwhile, it clears `WAKING` instead: its own if it was noted as woken; none if it was handed the
+//!   lock; perhaps another's if it was sent away from a lock that is revived by now, as below.
 //! - A hand-off puts the new owner in the old one's place: the lock is never free between the two, and nobody can barge.
 //! - A waiter that was woken before the lock was poisoned may come back after it was revived, and clear a `WAKING` that is
 //!   another's. Then two are awake where one would do; the lock has an owner at that moment, who will see the queue.
@@ -62,8 +63,9 @@
 //! | the end by poison | `revive` | `revived_by_another` | `poison-relaxed`, `revive-relaxed` |
 //!
 //! All else is `Relaxed`: `PARKED` is changed under the queue's mutex, `WAKING` is set under it and cleared by the one
-//! thread that was woken, or by the one that hands it the lock, and the owner is only ever compared with what the comparing
-//! thread itself has stored. A waiter that finds itself the owner while it is in the queue goes through the queue's mutex next.
+//! thread that was woken, or by the one that hands it the lock, and the owner is only ever compared with the comparing
+//! thread's own token, which others store only to hand it the lock. A waiter that was at the head and finds by the word that
+//! it has been handed the lock (a `Relaxed` store under the queue's mutex) goes through that mutex before it touches the value.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -97,8 +99,8 @@ const _: () = assert!((TOKEN_UNIT - 1) & OWNER == 0, "tokens leave the flags' bi
 pub struct Lock<T> {
     state: CachePadded<AtomicUsize>,
     queue: Mutex<Queue>,
-    /// How often the waiter that was woken last has been overtaken, since then or since another was nudged. The owner's, like
-    /// the value.
+    /// How often the waiter that was woken last has been overtaken, since then or since the step of the patience began. The
+    /// owner's, like the value.
     overtaken: UnsafeCell<u32>,
     value: UnsafeCell<T>,
 }
@@ -197,7 +199,7 @@ impl<T> Lock<T> {
                 parker.park();
                 // Acquire: pairs with the Release of the thread that handed over, or ended, the lock.
                 match waiter.signal.load(Acquire) {
-                    // Nudged, or woken by nobody: it need not sleep on if the lock is free, and keeps its place until it is.
+                    // Nudged, or woken by nobody: it need not sleep on if the lock is free, and keeps its place until it takes it.
                     WAITING => {
                         if self.spin(Comes::Nudged)? {
                             self.leave(waiter);
@@ -214,7 +216,7 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Tries to take the lock for a while. Gives up early where others sleep already.
+    /// Tries to take the lock for a while. One that comes from elsewhere gives up early where others sleep already.
     fn spin(&self, comes: Comes) -> Result<bool, Refused> {
         let mut backoff = Backoff::new();
         loop {
@@ -227,7 +229,7 @@ impl<T> Lock<T> {
             }
             if state & OWNER == thread_token() {
                 // Handed over on the way here.
-                // Acquire: pairs with the Release of the thread that did.
+                // Acquire: pairs with the Release of the thread that did. One that was at the head relies on `leave`.
                 self.state.load(Acquire);
                 return Ok(true);
             }
@@ -278,7 +280,7 @@ impl<T> Lock<T> {
                 self.state.store(state & !PARKED, Relaxed);
             }
         } else {
-            // It has been woken meanwhile, without knowing it. Or sent away from a lock that is revived by now: see the invariants.
+            // It has been woken or handed the lock meanwhile, without knowing it. Or sent away from a lock that is revived by now: see the invariants.
             self.state.store(state & !WAKING, Relaxed);
         }
     }
@@ -329,6 +331,7 @@ impl<T> Lock<T> {
             head.signal(HANDED_OVER);
         } else {
             queue.woken = Some(Arc::clone(&head));
+            queue.patience.begin_step();
             // SAFETY: this thread is the owner.
             self.overtaken.with_mut(|overtaken| unsafe { *overtaken = 0 });
             // Release: pairs with the Acquire of whoever takes the lock next.
@@ -431,7 +434,7 @@ impl<T> Drop for Guard<'_, T> {
 #[derive(Debug)]
 struct Queue {
     waiters: VecDeque<Arc<Waiter>>,
-    /// The place behind that of the one that was nudged last.
+    /// Where to look for the next one to nudge. Places shift, so one may be left out until the next round.
     nudged: usize,
     /// The one that was woken last.
     woken: Option<Arc<Waiter>>,
@@ -443,11 +446,12 @@ impl Queue {
         Self { waiters: VecDeque::new(), nudged: 0, woken: None, patience: Patience::new() }
     }
 
-    /// Whose turn it is to be nudged: each in turn, since one that has no processor yet would not notice.
+    /// The next one to nudge: one after the other, since one that has no processor yet would not notice.
     fn nudge(&mut self) -> Option<Arc<Waiter>> {
         let place = if self.nudged < self.waiters.len() { self.nudged } else { 0 };
+        let waiter = self.waiters.get(place)?;
         self.nudged = place + 1;
-        self.waiters.get(place).map(Arc::clone)
+        Some(Arc::clone(waiter))
     }
 }
 

@@ -86,3 +86,15 @@ fn a_waiter_gets_it_from_a_thread_that_keeps_coming_back() {
         stop.store(true, Relaxed);
     });
 }
+
+#[test]
+fn waiters_are_nudged_in_turn() {
+    let mut queue = Queue::new();
+    assert!(queue.nudge().is_none());
+    let waiter = |token| Waiter { token, signal: AtomicU8::new(WAITING), waker: Parker::new().waker() };
+    queue.waiters.extend([1, 2, 3].map(waiter).map(Arc::new));
+    let nudged: Vec<_> = (0..5).map(|_| queue.nudge().unwrap().token).collect();
+    assert_eq!(nudged, [1, 2, 3, 1, 2]);
+    queue.waiters.truncate(1);
+    assert_eq!(queue.nudge().unwrap().token, 1);
+}

@@ -355,6 +355,9 @@ impl Patience {
         }
     }
 
+    #[expect(clippy::unused_self, reason = "the real one has a clock")]
+    pub(crate) fn begin_step(&mut self) {}
+
     /// Whether to look, once a waiter has been overtaken so often: each second time, so that models see both answers soon.
     pub(crate) fn is_worth_a_look(overtaken: u32) -> bool {
         overtaken.is_multiple_of(2)

@@ -127,8 +127,10 @@ impl<T> Snapshot<T> {
 pub(crate) struct Patience {
     /// When the lock is handed over.
     ends: Instant,
-    /// When another waiter is nudged.
-    nudges: Instant,
+    /// When the step ends: then another waiter is nudged.
+    step_ends: Instant,
+    /// When the clock was looked at last.
+    looked: Instant,
 }
 
 impl Patience {
@@ -143,23 +145,35 @@ impl Patience {
     const MANY: u32 = 64;
 
     pub(crate) fn new() -> Self {
-        let now = Instant::now();
-        Self { ends: now + Self::SPAN, nudges: now + Self::STEP }
+        Self::from(Instant::now())
+    }
+
+    fn from(now: Instant) -> Self {
+        Self { ends: now + Self::SPAN, step_ends: now + Self::STEP, looked: now }
     }
 
     /// What is due, once a waiter has been overtaken so often. Counts anew in each step.
     pub(crate) fn look(&mut self, overtaken: &mut u32) -> Due {
-        let now = Instant::now();
-        if now >= self.ends {
-            *self = Self { ends: now + Self::SPAN, nudges: now + Self::STEP };
-            return Due::HandOver;
-        }
-        if now < self.nudges {
+        self.look_at(Instant::now(), overtaken)
+    }
+
+    fn look_at(&mut self, now: Instant, overtaken: &mut u32) -> Due {
+        self.looked = now;
+        if now < self.step_ends.min(self.ends) {
             return Due::Nothing;
         }
-        self.nudges = now + Self::STEP;
         let taken = std::mem::take(overtaken);
+        if now >= self.ends {
+            *self = Self::from(now);
+            return Due::HandOver;
+        }
+        self.begin_step();
         if taken <= Self::FEW { Due::Nudge } else { Due::Nothing }
+    }
+
+    /// Begins a step at the last look, since a waiter has been woken then.
+    pub(crate) fn begin_step(&mut self) {
+        self.step_ends = self.looked + Self::STEP;
     }
 
     /// Whether to look, once a waiter has been overtaken so often: soon at first, and then so rarely that short sections do
@@ -186,4 +200,64 @@ pub(crate) fn note_replan() {}
 /// How many cores there are.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Overtakes a waiter with sections of that length, and returns each look: when it came, and what was due.
+    fn looks(section: Duration, until: Duration) -> Vec<(Duration, Due)> {
+        let start = Instant::now();
+        let (mut patience, mut overtaken, mut looks) = (Patience::from(start), 0, Vec::new());
+        let mut past = Duration::ZERO;
+        while past < until {
+            past += section;
+            overtaken += 1;
+            if Patience::is_worth_a_look(overtaken) {
+                looks.push((past, patience.look_at(start + past, &mut overtaken)));
+            }
+        }
+        looks
+    }
+
+    #[test]
+    fn the_clock_is_looked_at_soon_enough_and_patience_ends_in_time() {
+        for section in [50, 300, 1_000, 3_100, 20_000, 300_000, 1_000_000].map(Duration::from_nanos) {
+            let longest = section.max(Patience::STEP);
+            let looks = looks(section, 4 * Patience::SPAN + 4 * section);
+            let gaps = looks.windows(2).map(|pair| pair[1].0.checked_sub(pair[0].0).expect("time passes"));
+            assert!(gaps.max() <= Some(longest), "{section:?}");
+            let mut before = Duration::ZERO;
+            for (at, _) in looks.iter().filter(|(_, due)| *due == Due::HandOver) {
+                assert!(*at - before <= Patience::SPAN + longest, "{section:?}: {before:?} to {at:?}");
+                before = *at;
+            }
+            assert!(before > Duration::ZERO, "{section:?}");
+        }
+    }
+
+    #[test]
+    fn another_is_nudged_in_each_step_unless_the_lock_is_taken_often() {
+        let nudges = |section| {
+            let looks = looks(Duration::from_nanos(section), Patience::SPAN - Patience::STEP);
+            looks.iter().filter(|(_, due)| *due == Due::Nudge).count()
+        };
+        assert_eq!(nudges(50), 0);
+        assert_eq!(nudges(1_000), 0);
+        assert!(nudges(3_100) >= 4);
+        assert!(nudges(25_000) >= 5);
+        assert_eq!(nudges(100_000), 4, "one after each section");
+    }
+
+    #[test]
+    fn a_step_begins_when_a_waiter_is_woken() {
+        let start = Instant::now();
+        let mut patience = Patience::from(start);
+        let after = |share| start + Patience::STEP * share / 4;
+        assert_eq!(patience.look_at(after(3), &mut 0), Due::Nothing);
+        patience.begin_step();
+        assert_eq!(patience.look_at(after(6), &mut 1), Due::Nothing);
+        assert_eq!(patience.look_at(after(7), &mut 1), Due::Nudge);
+    }
 }

@@ -90,7 +90,8 @@ impl Compiler {
         for directory in [&packages, &root] {
             fs::create_dir_all(directory).map_err(|source| Error::Write { path: directory.clone(), source })?;
         }
-        let library = dependency("libstd-rust-web-dev", "libstd-rust-web-")?;
+        let library = dependency("libstd-rust-web-dev", LIBRARY)?;
+        is_new_enough(&library)?;
         let llvm = dependency(&library, "libllvm")?;
         let names = ["rustc-web", "rust-web-src", "libstd-rust-web-dev", &library, &llvm];
         output(Command::new("apt-get").arg("download").args(names).current_dir(&packages))?;
@@ -118,6 +119,16 @@ impl Compiler {
     }
 }
 
+/// Whether the compiler of the packages can build this, by the name of its library.
+fn is_new_enough(library: &str) -> Result<()> {
+    let minor = |version: &str| version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    let (found, needed) = (library.trim_start_matches(LIBRARY), env!("CARGO_PKG_RUST_VERSION"));
+    if minor(found) < minor(needed) {
+        return Err(Error::Check(format!("the packages have Rust {found}, and this takes {needed}: {MISSING}")));
+    }
+    Ok(())
+}
+
 /// What a package depends on, by the start of its name.
 fn dependency(package: &str, start: &str) -> Result<String> {
     let list = output(Command::new("apt-cache").args(["depends", package]))?;
@@ -140,6 +151,8 @@ fn output(command: &mut Command) -> Result<String> {
     }
 }
 
+/// What the package of the standard library is called, but for its version.
+const LIBRARY: &str = "libstd-rust-web-";
 const MISSING: &str = "ThreadSanitizer needs an instrumented standard library, which is built with a compiler and sources \
     from the packages rustc-web, rust-web-src and libstd-rust-web-dev of Debian 12 (`apt-get update` makes them known)";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
