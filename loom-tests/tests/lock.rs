@@ -175,7 +175,7 @@ fn handed_over_on_the_way() {
 
 #[test]
 fn bounded_handoff_in_order() {
-    explore("a waiter that was overtaken, and then handed the lock while another slept", |coverage| {
+    explore_within(4, "a waiter that was overtaken, and then handed the lock while another slept", |coverage| {
         let lock = Arc::new(Lock::new(0));
         let guard = lock.lock().unwrap();
         let waiters = [(); 2].map(|()| {
