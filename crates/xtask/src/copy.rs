@@ -7,7 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::mutant::Mutant;
 use crate::workspace::Workspace;
 
 /// A copy of the workspace.
@@ -17,9 +16,9 @@ pub(crate) struct Copy {
 }
 
 impl Copy {
-    /// Copies the packages and what cargo needs to build them.
-    pub(crate) fn of(workspace: &Workspace) -> Result<Self> {
-        let copy = Self { root: workspace.target().join("mutants") };
+    /// Copies the packages and what cargo needs to build them, into a folder of the target directory.
+    pub(crate) fn of(workspace: &Workspace, folder: &str) -> Result<Self> {
+        let copy = Self { root: workspace.target().join(folder) };
         if copy.root.exists() {
             fs::remove_dir_all(&copy.root).map_err(|source| Error::Write { path: copy.root.clone(), source })?;
         }
@@ -39,12 +38,17 @@ impl Copy {
         &self.root
     }
 
-    /// Does `work` while the copy has a fault.
-    pub(crate) fn with<R>(&self, mutant: &Mutant, work: impl FnOnce() -> Result<R>) -> Result<R> {
-        let path = self.root.join(&mutant.file);
+    /// Does `work` while a file of the copy is spoilt.
+    pub(crate) fn with<R>(
+        &self,
+        file: &Path,
+        spoil: impl FnOnce(&str) -> Result<String>,
+        work: impl FnOnce() -> Result<R>,
+    ) -> Result<R> {
+        let path = self.root.join(file);
         let sound = fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         let write = |text: &str| fs::write(&path, text).map_err(|source| Error::Write { path: path.clone(), source });
-        write(&mutant.apply(&sound)?)?;
+        write(&spoil(&sound)?)?;
         let result = work();
         write(&sound)?;
         result

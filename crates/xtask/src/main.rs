@@ -3,6 +3,7 @@
 //! - [`chores`]: one file per chore. A new chore is a file there and a variant of [`Chore`] here.
 //! - [`checks`]: what a chore looks at by itself instead of asking cargo.
 //! - [`mutant`] and [`mod@copy`]: the table of faults that the models must notice, and what they are seeded into.
+//! - [`program`]: runs what is to notice those faults, or not.
 //! - [`steps`]: runs what a chore consists of, and reports on it.
 //! - [`cargo`] and [`workspace`]: cargo commands, and what cargo knows about this workspace.
 //! - [`tools`]: programs that not everybody has.
@@ -18,6 +19,7 @@ mod chores;
 mod copy;
 mod error;
 mod mutant;
+mod program;
 mod steps;
 mod tools;
 mod workspace;

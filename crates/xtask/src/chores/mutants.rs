@@ -11,10 +11,8 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cargo::Cargo;
@@ -22,7 +20,8 @@ use crate::chores::loom;
 use crate::copy::Copy;
 use crate::error::{Error, Result};
 use crate::mutant::{Model, Mutant, Table};
-use crate::workspace::{Workspace, json, text};
+use crate::program::{Ending, built, end_of};
+use crate::workspace::Workspace;
 
 /// Seeds faults into a copy of the sources, and fails unless each is caught by its model.
 #[derive(clap::Args, Debug)]
@@ -36,7 +35,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let table = Table::load(workspace.root())?;
     let mutants = table.named(&arguments.mutants)?;
-    let models = Models { workspace, copy: Copy::of(workspace)? };
+    let models = Models { workspace, copy: Copy::of(workspace, "mutants")? };
 
     let mut named: Vec<&Model> = Vec::new();
     for mutant in &mutants {
@@ -55,7 +54,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let mut rows = Vec::new();
     let mut missed = Vec::new();
     for mutant in mutants {
-        let run = models.copy.with(mutant, || models.run(&mutant.model))?;
+        let run = models.copy.with(&mutant.file, |sound| mutant.apply(sound), || models.run(&mutant.model))?;
         let verdict = run.verdict(mutant);
         let row = format!("| {} | {} | {verdict} | {:.1} s |", mutant.name, mutant.model, run.took.as_secs_f64());
         println!("{row}");
@@ -75,15 +74,6 @@ struct Run {
     ending: Ending,
     output: String,
     took: Duration,
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Ending {
-    Passed,
-    Failed,
-    Aborted,
-    OutOfTime,
 }
 
 /// Whether a mutant was caught.
@@ -110,8 +100,7 @@ impl Models<'_> {
         command.stdout(output.try_clone().map_err(failed)?).stderr(output);
         loom::within_bound(&mut command, loom::SHALLOW);
         let start = Instant::now();
-        let ending = end_of(&mut command, start + LIMIT)
-            .map_err(|source| Error::Start { command: program.display().to_string(), source })?;
+        let ending = end_of(&mut command, LIMIT, || false)?;
         let took = start.elapsed();
         let output = fs::read(&path).map_err(|source| Error::Read { path, source })?;
         let output = String::from_utf8_lossy(&output).into_owned();
@@ -124,33 +113,7 @@ impl Models<'_> {
     /// Builds a program of models, and says where it is.
     fn build(&self, program: &str) -> Result<PathBuf> {
         let build = Cargo::within(self.copy.root(), "test --quiet --package loom-tests --profile loom --no-run");
-        let build = build.args(["--message-format=json-render-diagnostics", "--test", program]);
-        let messages = loom::cfg_loom(self.workspace, build).capture()?;
-        for line in messages.lines() {
-            let message = json(line)?;
-            if message["target"]["name"] == program && message["executable"].is_string() {
-                return Ok(text(&message, "executable")?.into());
-            }
-        }
-        Err(Error::Output(format!("no test program `{program}`")))
-    }
-}
-
-/// Waits for the command's end; stops it where that does not come before `limit`.
-fn end_of(command: &mut Command, limit: Instant) -> io::Result<Ending> {
-    let mut process = command.spawn()?;
-    loop {
-        match process.try_wait()? {
-            Some(status) if status.success() => return Ok(Ending::Passed),
-            Some(status) if status.code().is_some() => return Ok(Ending::Failed),
-            Some(_) => return Ok(Ending::Aborted),
-            None if Instant::now() < limit => thread::sleep(Duration::from_millis(10)),
-            None => {
-                process.kill()?;
-                process.wait()?;
-                return Ok(Ending::OutOfTime);
-            }
-        }
+        built(loom::cfg_loom(self.workspace, build).args(["--test", program]), program)
     }
 }
 
@@ -175,36 +138,12 @@ impl fmt::Display for Verdict<'_> {
     }
 }
 
-impl fmt::Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Passed => "passes",
-            Self::Failed => "fails",
-            Self::Aborted => "aborts",
-            Self::OutOfTime => "does not end in time",
-        })
-    }
-}
-
 /// Several times what the slowest of the models that catch something takes on two slow cores.
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shell(script: &str, limit: Duration) -> Ending {
-        end_of(Command::new("sh").args(["-c", script]), Instant::now() + limit).unwrap()
-    }
-
-    #[test]
-    fn ends_are_told_apart() {
-        let long = Duration::from_secs(60);
-        assert_eq!(shell("exit 0", long), Ending::Passed);
-        assert_eq!(shell("exit 101", long), Ending::Failed);
-        assert_eq!(shell("kill -ABRT $$", long), Ending::Aborted);
-        assert_eq!(shell("sleep 60", Duration::from_millis(50)), Ending::OutOfTime);
-    }
 
     #[test]
     fn only_the_expected_words_of_a_model_that_does_not_pass_catch_a_mutant() {

@@ -42,9 +42,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         return compiler.stress(workspace.root(), arguments.seconds).run();
     };
     let table = Table::load(workspace.root())?;
-    let copy = Copy::of(workspace)?;
+    let copy = Copy::of(workspace, "mutants")?;
     for mutant in table.named(std::slice::from_ref(name))? {
-        match copy.with(mutant, || compiler.stress(copy.root(), arguments.seconds).run()) {
+        match copy.with(
+            &mutant.file,
+            |sound| mutant.apply(sound),
+            || compiler.stress(copy.root(), arguments.seconds).run(),
+        ) {
             Err(Error::Exit { status, .. }) if status.code() == Some(RACE) => println!("{}: reported", mutant.name),
             Err(error) => return Err(error),
             Ok(()) => return Err(Error::Check(format!("{}: no race is reported", mutant.name))),
