@@ -14,8 +14,8 @@ use arrow_schema::{DataType, Field, FieldRef, Fields, UnionFields};
 use ipc_core::DictionaryHandling::Unify;
 use ipc_core::{Error, Options, Validation};
 
-use crate::wraps::{WRAPS, batch, in_dictionary};
-use crate::writers::{clearing, options, refusal};
+use super::wraps::{WRAPS, batch, in_dictionary};
+use super::writers::{clearing, options, refusal};
 
 /// How far one has to look to see a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]

@@ -13,8 +13,8 @@ use ipc_tests::cases::cases;
 use ipc_tests::encode;
 use proptest::prelude::proptest;
 
-use crate::wraps::{WRAPS, batch};
-use crate::writers::{options, refusal};
+use super::wraps::{WRAPS, batch};
+use super::writers::{options, refusal};
 
 #[test]
 fn what_a_null_row_holds_need_not_make_sense() {

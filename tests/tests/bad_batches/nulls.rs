@@ -11,8 +11,8 @@ use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field, FieldRef, Fields, UnionFields};
 use ipc_core::{Error, Options, Validation};
 
-use crate::wraps::{WRAPS, batch, in_dictionary};
-use crate::writers::{options, refusal};
+use super::wraps::{WRAPS, batch, in_dictionary};
+use super::writers::{options, refusal};
 
 /// A field of integers that denies nulls.
 fn denying() -> Field {

@@ -10,7 +10,7 @@ use arrow_schema::{DataType, Field, Metadata, Schema, SchemaRef, UnionFields, Un
 use ipc_core::{DictionaryHandling, Encoder, Error, Options, Validation};
 use ipc_tests::read;
 
-use crate::writers::{options, refusal};
+use super::writers::{options, refusal};
 
 fn field(name: &str, data_type: DataType) -> Field {
     Field::new(name, data_type, true)

@@ -14,8 +14,8 @@ use ipc_tests::cases::cases;
 use proptest::prelude::{any, proptest};
 use proptest::prop_assume;
 
-use crate::canary::{arrays, booleans, is_in, narrow};
-use crate::cut_off::{stream_of, written};
+use super::canary::{arrays, booleans, is_in, narrow};
+use super::cut_off::{stream_of, written};
 
 fn first_and_last() -> NullBuffer {
     NullBuffer::from(vec![false, true, true, false])

@@ -14,7 +14,7 @@ use ipc_tests::encode;
 use proptest::prelude::{any, proptest};
 use proptest::prop_assume;
 
-use crate::canary::{arrays, booleans, is_in, narrow};
+use super::canary::{arrays, booleans, is_in, narrow};
 
 pub(crate) fn written(column: ArrayRef, options: &Options) -> Vec<u8> {
     let batch = RecordBatch::try_from_iter_with_nullable([("c", column, true)]).unwrap();

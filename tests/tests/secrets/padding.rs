@@ -8,7 +8,7 @@ use ipc_tests::batches::{Batches, Plan, every_kind};
 use ipc_tests::encode;
 use ipc_tests::framing::{Framed, messages};
 
-use crate::layouts;
+use super::layouts;
 
 /// Bytes of a body that belong to no buffer.
 fn between_buffers<'b>(bytes: &'b [u8], message: &Framed) -> Vec<&'b [u8]> {

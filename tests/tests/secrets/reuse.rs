@@ -6,7 +6,7 @@ use ipc_core::{BatchEncoder, Options};
 use ipc_tests::arrays::Sharing::Changing;
 use ipc_tests::batches::{Batches, Plan, every_kind};
 
-use crate::layouts;
+use super::layouts;
 
 fn encoded(encoder: &mut BatchEncoder, batch: &RecordBatch) -> Vec<u8> {
     let message = encoder.encode(batch).unwrap();

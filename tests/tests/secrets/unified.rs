@@ -11,7 +11,7 @@ use ipc_core::{DictionaryHandling, Options};
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, read};
 
-use crate::canary::{arrays, is_in};
+use super::canary::{arrays, is_in};
 
 /// A dictionary of four values, used in their order.
 fn dictionary(values: ArrayRef) -> ArrayRef {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::layouts;
+use super::layouts;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_buffer::{Buffer, MutableBuffer};
 use arrow_schema::Metadata;
