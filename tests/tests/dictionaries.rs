@@ -16,7 +16,7 @@ use arrow_buffer::OffsetBuffer;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema};
 use ipc_core::DictionaryHandling::{self, Delta, Resend};
-use ipc_core::{Encoder, Error, Options};
+use ipc_core::{BatchEncoder, Encoder, Error, File, Format, Ledger, Options, Sending, Stream, StreamSchema};
 use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
 use ipc_tests::dictionaries::{batch, dictionary, nested, sent, words};
 use ipc_tests::framing::footer;
@@ -325,4 +325,66 @@ fn ids_follow_the_schema_through_every_kind_of_nesting() {
     let batch = RecordBatch::new_empty(schema);
     let sent = sent_in_stream(&[batch.clone(), batch], Resend);
     assert_eq!(sent, [Whole(0, 0), Whole(1, 0), Whole(2, 0), Whole(3, 0), Whole(4, 0), Batch, Batch]);
+}
+
+/// Whether what was decided for `batch` behind those `before` is still right once others have written those `meanwhile`.
+fn holds<F: Format>(
+    before: &[&RecordBatch],
+    batch: &RecordBatch,
+    meanwhile: &[&RecordBatch],
+    handling: DictionaryHandling,
+    sending: Sending,
+) -> bool {
+    let options = options(handling);
+    let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
+    let mut ledger = Ledger::new::<F>(Arc::clone(&schema), &options).unwrap();
+    let mut encoder = BatchEncoder::new(&options);
+    let mut updates = |batch: &RecordBatch, ledger: &Ledger, sending| {
+        encoder.encode_dictionaries::<F>(&schema, batch, ledger.dictionaries(), sending).unwrap()
+    };
+    for batch in before {
+        let due = updates(batch, &ledger, Sending::Changes);
+        ledger.append_dictionaries(&mut Vec::new(), due).unwrap();
+    }
+    let (compared, decided) = (ledger.dictionaries().clone(), updates(batch, &ledger, sending));
+    for batch in meanwhile {
+        let due = updates(batch, &ledger, Sending::Changes);
+        ledger.append_dictionaries(&mut Vec::new(), due).unwrap();
+    }
+    decided.hold_for::<F>(&compared, ledger.dictionaries())
+}
+
+#[test]
+fn what_was_decided_is_right_as_long_as_nothing_that_it_was_decided_on_changes() {
+    use Sending::{Changes, Everything};
+    let [x, y, z] = [&["a", "b"], &["b", "a"], &["b", "b"]].map(|values| words(values));
+    let of = |first: &ArrayRef, second: &ArrayRef| {
+        let (first, second) = (dictionary(&[0], first.clone()), dictionary(&[0], second.clone()));
+        RecordBatch::try_from_iter_with_nullable([("first", first, true), ("second", second, true)]).unwrap()
+    };
+    let (xx, yx, xy, zx) = (of(&x, &x), of(&y, &x), of(&x, &y), of(&z, &x));
+    let in_stream =
+        |batch, meanwhile: &[&RecordBatch], sending| holds::<Stream>(&[&xx], batch, meanwhile, Resend, sending);
+    for sending in [Changes, Everything] {
+        assert!(in_stream(&xx, &[], sending) && in_stream(&xx, &[&xx], sending), "nothing has changed");
+        assert!(in_stream(&xx, &[&xy, &xx], sending), "the same array is back");
+        assert!(in_stream(&yx, &[&xy, &xx], sending), "the same array is back");
+    }
+    // What the batch takes for sent is not what readers have.
+    assert!(!in_stream(&xx, &[&xy], Changes) && !in_stream(&yx, &[&xy], Changes));
+    // What is sent would have been decided otherwise, unless it is all of it anyway.
+    assert!(!in_stream(&yx, &[&zx], Changes));
+    assert!(in_stream(&yx, &[&zx], Everything) && in_stream(&xx, &[&xy], Everything));
+
+    // A file allows no replacement, and others have been first.
+    for sending in [Changes, Everything] {
+        assert!(holds::<File>(&[], &xx, &[], Resend, sending));
+        assert!(!holds::<File>(&[], &xx, &[&yx], Resend, sending));
+    }
+    // What extends a dictionary extends no other.
+    let [short, long, longer] = [1, 2, 3].map(|length| batch(&words(&["a", "b", "c"][..length])));
+    for (others, right) in [(&[] as &[_], true), (&[&longer], false)] {
+        assert_eq!(holds::<File>(&[&short], &long, others, Delta, Changes), right);
+        assert_eq!(holds::<Stream>(&[&short], &long, others, Delta, Changes), right);
+    }
 }

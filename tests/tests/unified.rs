@@ -17,7 +17,9 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Metadata, Schema};
 use ipc_core::DictionaryHandling::Unify;
 use ipc_core::UnifiedDictionaries;
-use ipc_core::{BatchEncoder, Encoder, Error, Format, Options, OptionsBuilder, Stats, StreamSchema};
+use ipc_core::{
+    BatchEncoder, Encoder, Error, Format, Ledger, Options, OptionsBuilder, Sending, Stats, Stream, StreamSchema,
+};
 use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
 use ipc_tests::dictionaries::{batch, dictionary, nested, sent, words};
 use ipc_tests::sink::{Fault, Faulty};
@@ -387,4 +389,57 @@ fn a_close_without_batches_has_no_dictionaries() {
     let file = encoder.close().unwrap().into_inner();
     assert_eq!(sent(&file, 8), []);
     assert!(read::file(&file).unwrap().batches.is_empty());
+}
+
+/// What readers have of a unified dictionary only grows, so what others send is a part of what was to be sent, or more.
+#[test]
+fn values_that_others_have_sent_meanwhile_are_left_out_and_those_that_lack_are_decided_anew() {
+    let (options, none) = (unify().build().unwrap(), Metadata::new());
+    let column = |count: i32| dictionary(&[0, 1, 2].map(|key| count.min(key + 1) - 1), words(&["x", "y", "z"]));
+    let both = |a, b| of(&[("a", column(a)), ("b", column(b))]);
+    let (a, ab, abc, other) = (both(1, 1), both(2, 1), both(3, 1), both(1, 2));
+    let schema = Arc::new(StreamSchema::try_new(a.schema(), &options).unwrap());
+    // The batch at hand, what others write, whether what was decided is right then, and what is sent behind the first.
+    let cases = [
+        (&ab, None, true, vec![Extended(0, 1), Batch]),
+        (&a, Some(&ab), true, vec![Extended(0, 1), Batch, Batch]),
+        (&ab, Some(&ab), true, vec![Extended(0, 1), Batch, Batch]),
+        (&ab, Some(&abc), true, vec![Extended(0, 2), Batch, Batch]),
+        (&ab, Some(&other), true, vec![Extended(1, 1), Batch, Extended(0, 1), Batch]),
+        (&abc, Some(&ab), false, vec![]),
+    ];
+    for (batch, others, right, expected) in cases {
+        let mut dictionaries = UnifiedDictionaries::new(Arc::clone(&schema));
+        let mut ledger = Ledger::new::<Stream>(Arc::clone(&schema), &options).unwrap();
+        let (mut encoder, mut sink) = (BatchEncoder::new(&options), Vec::new());
+        for batch in [&abc, &other] {
+            let lacking = encoder.encode_unified(batch, &none, dictionaries.snapshot()).unwrap().unwrap_err();
+            dictionaries.grow(lacking).unwrap();
+        }
+        let mut prepared = |batch, ledger: &Ledger| {
+            let message = encoder.encode_unified(batch, &none, dictionaries.snapshot()).unwrap().unwrap();
+            let (uses, sent) = (message.uses(), ledger.dictionaries());
+            let updates = encoder.encode_unified_dictionaries::<Stream>(
+                batch,
+                uses,
+                dictionaries.snapshot(),
+                sent,
+                Sending::Changes,
+            );
+            (message.into_owned(), updates.unwrap())
+        };
+        let (message, updates) = prepared(&a, &ledger);
+        ledger.append(&mut sink, updates, &message).unwrap();
+        let (compared, (message, updates)) = (ledger.dictionaries().clone(), prepared(batch, &ledger));
+        if let Some(others) = others {
+            let (message, updates) = prepared(others, &ledger);
+            ledger.append(&mut sink, updates, &message).unwrap();
+        }
+        assert_eq!(updates.hold_for::<Stream>(&compared, ledger.dictionaries()), right);
+        if right {
+            ledger.append(&mut sink, updates, &message).unwrap();
+            ledger.end(&mut sink).unwrap();
+            assert_eq!(sent(&sink, 0)[3..], expected);
+        }
+    }
 }
