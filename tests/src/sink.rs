@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice, Write};
 use std::panic;
 
-use ipc_core::Truncate;
+use ipc_core::{Durable, Truncate};
 
 /// Keeps nothing but counts.
 #[derive(Debug, Default, Clone, Copy)]
@@ -14,6 +14,8 @@ pub struct Counting {
     pub plain: usize,
     /// Calls of `flush`.
     pub flushes: usize,
+    /// Calls of `sync`.
+    pub syncs: usize,
     /// Bytes taken.
     pub bytes: usize,
     /// The most slices that one call brought.
@@ -37,6 +39,13 @@ impl Write for Counting {
 
     fn flush(&mut self) -> io::Result<()> {
         self.flushes += 1;
+        Ok(())
+    }
+}
+
+impl Durable for Counting {
+    fn sync(&mut self) -> io::Result<()> {
+        self.syncs += 1;
         Ok(())
     }
 }

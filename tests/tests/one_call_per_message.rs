@@ -132,3 +132,16 @@ fn a_large_batch_takes_the_staged_ones_along() {
     assert_eq!(encoder.get_ref().vectored, 1);
     assert_eq!(encoder.get_ref().bytes as u64, receipt.offset + receipt.metadata_length + receipt.body_length);
 }
+
+#[test]
+fn a_sync_writes_what_is_staged_in_one_call_and_asks_the_sink_once() {
+    let batch = wide(4);
+    let mut encoder = Encoder::file(Counting::default()).start(batch.schema()).unwrap();
+    let receipts: Vec<_> = (0..3).map(|_| encoder.write(&batch).unwrap()).collect();
+    assert_eq!(encoder.get_ref().bytes, 0);
+    encoder.sync().unwrap();
+    let [.., last] = receipts.as_slice() else { panic!("three batches") };
+    let sink = encoder.get_ref();
+    assert_eq!((sink.vectored, sink.syncs), (1, 1));
+    assert_eq!(sink.bytes as u64, last.offset + last.metadata_length + last.body_length);
+}
