@@ -222,6 +222,27 @@ fn compacted_views_allocate_nothing_per_batch() {
     assert_eq!(allocations, 0);
 }
 
+/// All but the list of its pieces, which share the batch's memory.
+#[test]
+fn an_owned_message_gives_its_memory_back() {
+    let batches = batches();
+    let mut encoder = BatchEncoder::new(&Options::default());
+    let mut allocations_of_a_round = |comes_back: bool| {
+        let ((), allocations, _) = allocations::count(|| {
+            for batch in &batches {
+                let owned = encoder.encode(batch).unwrap().into_owned();
+                if comes_back {
+                    encoder.recycle_owned(owned);
+                }
+            }
+        });
+        allocations
+    };
+    (0..2).for_each(|_| _ = allocations_of_a_round(true));
+    let (kept, dropped) = (allocations_of_a_round(true), allocations_of_a_round(false));
+    assert!(kept < dropped, "{kept} allocations, {dropped} without memory");
+}
+
 #[test]
 fn a_file_allocates_for_its_footer_only() {
     let batches = batches();
