@@ -439,6 +439,17 @@ mod tests {
         }
     }
 
+    /// Readers of later versions of the format look for fields that are not there yet, by the vtable's length.
+    #[test]
+    fn a_vtable_says_how_long_it_and_its_table_are() {
+        let mut bytes = vec![0; 4];
+        let fields = table(&mut bytes, 0, [1, 8, 4]);
+        assert_eq!(fields.map(|field| field.at), [32, 24, 20]);
+        let vtable = [10u16, 17, 16, 8, 4].map(u16::to_le_bytes);
+        let expected = [&16u32.to_le_bytes(), vtable.as_flattened(), &[0; 2], &12u32.to_le_bytes(), &[0; 13]].concat();
+        assert_eq!(bytes, expected);
+    }
+
     fn check(
         template: &mut Template,
         bytes: &mut Vec<u8>,
