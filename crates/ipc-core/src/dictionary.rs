@@ -97,9 +97,6 @@ impl Dictionaries {
     /// Records that an update has been written. Returns whether it replaced a dictionary.
     pub(crate) fn commit(&mut self, update: Update) -> bool {
         self.version += 1;
-        if self.sent.len() <= update.id {
-            self.sent.resize(update.id + 1, None);
-        }
         self.sent[update.id].replace(update.sent).is_some() && !update.is_delta
     }
 }
