@@ -2,8 +2,8 @@
 //!
 //! - [`chores`]: one file per chore. A new chore is a file there and a variant of [`Chore`] here.
 //! - [`checks`]: what a chore looks at by itself instead of asking cargo.
-//! - [`mutant`] and [`mod@copy`]: the table of faults that the models must notice, and what they are seeded into.
-//! - [`program`]: runs what is to notice those faults, or not.
+//! - [`mutant`]: the table of faults that the models must notice. [`change`] and [`verdicts`]: changes that the tests should
+//!   notice, and whether they do. [`mod@copy`]: what both are made to. [`program`]: runs what is to notice.
 //! - [`steps`]: runs what a chore consists of, and reports on it.
 //! - [`cargo`] and [`workspace`]: cargo commands, and what cargo knows about this workspace.
 //! - [`tools`]: programs that not everybody has.
@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod cargo;
+mod change;
 mod checks;
 mod chores;
 mod copy;
@@ -22,6 +23,7 @@ mod mutant;
 mod program;
 mod steps;
 mod tools;
+mod verdicts;
 mod workspace;
 
 use std::process::ExitCode;
