@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use ipc_shared::{CoreError, Error, SharedWriter, model};
 use loom::thread;
-use loom_tests::{Coverage, Shared, Tearing, batch, dictionary_batch, explore, values, words};
+use loom_tests::{Coverage, Shared, Tearing, batch, dictionary_batch, explore, explore_within, values, words};
 
 /// A close against writers of one batch each: what was accepted is there, and nothing else.
 fn close_against<const WRITERS: usize>(coverage: &Coverage) {
@@ -41,7 +41,7 @@ fn close_vs_write() {
 
 #[test]
 fn close_vs_write_x2() {
-    explore("a write that lost the race", close_against::<2>);
+    explore_within(4, "a write that lost the race", close_against::<2>);
 }
 
 #[test]
