@@ -104,7 +104,9 @@ fn a_merge_that_is_told_to_stop_leaves_nothing() {
         command.args(["merge", "-", "--quiet", "--output"]).arg(folder.path().join("out.arrow"));
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let bytes = stream(&[batch(1, 300), batch(2, 300)]);
-        child.stdin.as_mut().unwrap().write_all(&bytes[..bytes.len() / 2]).unwrap();
+        // Open until the program has ended: an input that ends would be another reason to stop.
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(&bytes[..bytes.len() / 2]).unwrap();
         while names(folder.path()).is_empty() {
             thread::sleep(Duration::from_millis(1));
         }
@@ -112,6 +114,7 @@ fn a_merge_that_is_told_to_stop_leaves_nothing() {
         thread::sleep(Duration::from_millis(50));
         assert!(Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap().success());
         let status = child.wait().unwrap();
+        drop(input);
         assert_eq!(status.signal(), Some(number), "{status}");
         assert!(names(folder.path()).is_empty(), "{signal}");
     }
