@@ -28,6 +28,8 @@ use crate::writers::{Output, Setup, Way, open, written};
 pub struct Case {
     /// What is written, how, and where to.
     pub setup: Setup,
+    /// By whom: ours, or a floor, to show what the machine gives to whoever is in the same place.
+    pub by: Way,
     /// By whom else.
     pub peer: Way,
     /// The least ratio that is asked for.
@@ -37,7 +39,7 @@ pub struct Case {
 impl Case {
     /// Ours against arrow-rs's writer over a buffer, one thread, no compression, a file in the page cache.
     fn of(shape: Shape) -> Self {
-        Self { setup: Setup::new(shape), peer: Way::BUFFERED, target: None }
+        Self { setup: Setup::new(shape), by: Way::Ours, peer: Way::BUFFERED, target: None }
     }
 
     fn codec(mut self, codec: Codec) -> Self {
@@ -65,6 +67,11 @@ impl Case {
         self
     }
 
+    fn by(mut self, way: Way) -> Self {
+        self.by = way;
+        self
+    }
+
     fn against(mut self, peer: Way) -> Self {
         self.peer = peer;
         self
@@ -76,7 +83,11 @@ impl Case {
     }
 
     fn line(&self, metric: Metric) -> Line {
-        Line::new(self.setup.to_string(), metric, self.peer.name(&self.setup)).at_least_if(self.target)
+        let case = match self.by {
+            Way::Ours => self.setup.to_string(),
+            other => format!("{}, {}", self.setup, other.name(&self.setup)),
+        };
+        Line::new(case, metric, self.peer.name(&self.setup)).at_least_if(self.target)
     }
 }
 
@@ -96,7 +107,7 @@ pub fn run(bench: &mut Bench, cases: &[Case]) {
         }
         let (folder, setup) = (bench.folder().to_owned(), &case.setup);
         let Some(batches) = setup.shape.batches() else { continue };
-        for way in [Way::Ours, case.peer] {
+        for way in [case.by, case.peer] {
             // What is written does not depend on the kind of sink.
             let written = (way, Setup { sink: Sink::NewFile, ..*setup });
             if !checked.contains(&written) {
@@ -109,7 +120,7 @@ pub fn run(bench: &mut Bench, cases: &[Case]) {
         let mut placed = vec![Placed::at(0, batches)];
         placed.extend((1..places).map(|place| Placed::at(place, setup.shape.batches().expect("it was made before"))));
         let measured = placed.iter().enumerate().filter_map(|(place, Placed { batches, .. })| {
-            let ours = open(Way::Ours, setup, batches, &folder);
+            let ours = open(case.by, setup, batches, &folder);
             let peer = open(case.peer, setup, batches, &folder);
             let (mut ours, mut peer) = ours.zip(peer)?;
             let mut measured = None;
@@ -169,7 +180,7 @@ pub fn run_sizes(bench: &mut Bench, cases: &[Case]) {
         let (folder, setup) = (bench.folder().to_owned(), &case.setup);
         let Some(batches) = setup.shape.batches() else { continue };
         let bodies = |way| Some(read_back::bodies(&written(way, setup, &batches, &folder, batches.len())?));
-        if let (Some(ours), Some(peer)) = (bodies(Way::Ours), bodies(case.peer)) {
+        if let (Some(ours), Some(peer)) = (bodies(case.by), bodies(case.peer)) {
             bench.note(line.of_batches(batches.len()), ours as f64, peer as f64);
         }
     }

@@ -104,7 +104,8 @@ fn others() -> Vec<Case> {
 }
 
 /// Compressing on every number of threads up to the cores, against the codec alone: times the number of threads, and on
-/// as many threads, which shows what the machine has to give.
+/// as many threads. And these two against each other, which shows what the machine has to give: cores that share
+/// something are no multiple of one.
 fn floor() -> impl Iterator<Item = Case> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let widths = (1..=cores).filter(move |&width| width.is_power_of_two() || width == cores);
@@ -112,7 +113,8 @@ fn floor() -> impl Iterator<Item = Case> {
         [(SMALL, LZ4), (LARGE, LZ4), (SMALL, ZSTD), (LARGE, ZSTD)].into_iter().flat_map(move |(shape, codec)| {
             let case = Case::of(shape).codec(codec).threads(width).sink(Sink::Counting);
             // On one thread, the two floors are the same.
-            let side_by_side = (width > 1).then(|| case.against(Way::Codec));
+            let side_by_side = [case.against(Way::Codec), case.by(Way::Codec).against(Way::CodecTimes)];
+            let side_by_side = side_by_side.into_iter().filter(move |_| width > 1);
             [case.against(Way::CodecTimes).at_least(0.9)].into_iter().chain(side_by_side)
         })
     })
