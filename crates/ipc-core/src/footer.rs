@@ -3,6 +3,7 @@
 //! It grows by a block with each message, and its length has 32 bits. A message
 //! that it would have no room for is refused, so that what has been accepted can be closed.
 
+use arrow_buffer::ArrowNativeType;
 use arrow_ipc::convert::{IpcSchemaEncoder, metadata_to_fb};
 use arrow_ipc::writer::DictionaryTracker;
 use arrow_ipc::{Block, FooterBuilder};
@@ -48,11 +49,12 @@ impl Footer {
         limits::check("footer", limits::footer(self.schema_length, blocks, &Metadata::new()))
     }
 
-    /// Appends the footer, its length and the closing magic to `tail`.
-    pub(crate) fn write(&self, tail: &mut Vec<u8>, schema: &StreamSchema, options: &Options) -> Result<()> {
+    /// Lays the footer out, in memory that is taken once: with a million blocks, copies would be what a close costs.
+    pub(crate) fn finish(&self, schema: &StreamSchema, options: &Options) -> Result<Finished> {
         let blocks = self.dictionaries.len() + self.record_batches.len();
-        limits::check("footer", limits::footer(self.schema_length, blocks, &self.metadata))?;
-        let mut fbb = FlatBufferBuilder::new();
+        let room = limits::footer(self.schema_length, blocks, &self.metadata);
+        limits::check("footer", room)?;
+        let mut fbb = FlatBufferBuilder::with_capacity(room.as_usize());
         let dictionaries = fbb.create_vector(&self.dictionaries);
         let record_batches = fbb.create_vector(&self.record_batches);
         let mut tracker = DictionaryTracker::new(false);
@@ -70,16 +72,30 @@ impl Footer {
         }
         let root = builder.finish();
         fbb.finish(root, None);
-        let footer = fbb.finished_data();
-        let length = i32::try_from(footer.len()).map_err(|_| Error::TooLarge {
+        let (buffer, start) = fbb.collapse();
+        let length = buffer.len() - start;
+        let length = i32::try_from(length).map_err(|_| Error::TooLarge {
             what: "footer",
-            length: footer.len() as u64,
+            length: length as u64,
             limit: i32::MAX.unsigned_abs().into(),
         })?;
-        tail.extend_from_slice(footer);
-        tail.extend_from_slice(&length.to_le_bytes());
-        tail.extend_from_slice(FOOTER_MAGIC);
-        Ok(())
+        Ok(Finished { buffer, start, length: length.to_le_bytes() })
+    }
+}
+
+/// A footer as it is written.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// With the flatbuffer at its end.
+    buffer: Vec<u8>,
+    start: usize,
+    length: [u8; 4],
+}
+
+impl Finished {
+    /// The footer, its length and the closing magic.
+    pub(crate) fn pieces(&self) -> [&[u8]; 3] {
+        [&self.buffer[self.start..], &self.length, FOOTER_MAGIC]
     }
 }
 

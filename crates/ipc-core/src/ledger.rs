@@ -12,7 +12,7 @@ use arrow_schema::Metadata;
 
 use crate::dictionary::{Dictionaries, Updates};
 use crate::error::{Error, Result};
-use crate::footer::{Footer, block};
+use crate::footer::{Finished, Footer, block};
 use crate::format::{Format, end_of_stream};
 use crate::message::{Made, Message, PREFIX, frame};
 use crate::options::Options;
@@ -183,12 +183,11 @@ impl Ledger {
     /// As [`append`](Self::append).
     pub fn end(&mut self, sink: &mut impl Write) -> Result<()> {
         if !self.outlet.has_ended() {
-            let mut tail = end_of_stream(self.options.metadata_version).to_vec();
-            if let Some(footer) = &self.footer {
-                footer.write(&mut tail, &self.schema, &self.options)?;
-            }
-            let length = tail.len() as u64;
-            self.outlet.write(sink, [tail.as_slice()].into_iter(), length)?;
+            let footer = self.footer.as_ref().map(|footer| footer.finish(&self.schema, &self.options)).transpose()?;
+            let pieces = footer.iter().flat_map(Finished::pieces);
+            let pieces = [end_of_stream(self.options.metadata_version)].into_iter().chain(pieces);
+            let length = pieces.clone().map(|piece| piece.len() as u64).sum();
+            self.outlet.write(sink, pieces, length)?;
             self.outlet.end();
             self.stats.written_bytes = self.outlet.position();
         }
