@@ -1,9 +1,9 @@
 //! Unified dictionaries: what they cost while nothing is new, what growing costs, and what they save.
 //!
-//! Producers have dictionaries of their own: the same words, each in another order. Their batches are written in turn. The
-//! batches that are made here have hardly more than keys, which is the worst case; a data set shows a common one.
+//! Producers have dictionaries of their own: the same words, each in another order. Their batches are written in turn, by
+//! one thread or by more. More than a quarter of the bytes of the batches that are made here are keys; a data set has fewer.
 
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,6 +51,10 @@ pub fn run(bench: &mut Bench) {
         bench.compare(steady, unified, in_turn(one, DictionaryHandling::Resend, &folder));
     }
 
+    let steady = line(format!("{name}, file, stream, 2 threads"), "one dictionary", 0.8);
+    let shared = |batches, handling| on_threads(batches, Rewinding::new(&folder), dictionaries(handling), 2);
+    bench.compare(steady, shared(&own, DictionaryHandling::Unify), shared(&one, DictionaryHandling::Resend));
+
     for count in MANY {
         let thousands = count / 1000;
         let case =
@@ -64,7 +68,8 @@ pub fn run(bench: &mut Bench) {
 
     for (codec, compression) in [("raw", Compression::None), ("lz4", Compression::Lz4)] {
         let two = line(format!("{name}, {codec}, no I/O, 2 threads"), "1 thread", 1.6);
-        bench.compare(two, on_threads(&own, compression, 2), on_threads(&own, compression, 1));
+        let on = |threads| on_threads(&own, Counting::default(), unify(compression), threads);
+        bench.compare(two, on(2), on(1));
     }
 
     let grows = line(
@@ -77,6 +82,10 @@ pub fn run(bench: &mut Bench) {
         let [without, with] = &growth.before;
         bench.compare_samples(grows, || growth.after(without), || growth.after(with));
     }
+}
+
+fn dictionaries(handling: DictionaryHandling) -> Options {
+    Options::builder().dictionaries(handling).build().expect("these go together")
 }
 
 fn unify(compression: Compression) -> Options {
@@ -127,8 +136,7 @@ fn reordered(batch: &RecordBatch, places: usize) -> RecordBatch {
 }
 
 fn in_turn(batches: &[RecordBatch], handling: DictionaryHandling, folder: &Path) -> impl FnMut(usize) {
-    let options = Options::builder().dictionaries(handling).build().expect("these go together");
-    let encoder = Encoder::file(Rewinding::new(folder)).with_options(options);
+    let encoder = Encoder::file(Rewinding::new(folder)).with_options(dictionaries(handling));
     let mut encoder = encoder.start(batches[0].schema()).expect("the disk has room");
     let mut turns = batches.iter().cycle();
     move |times| turns.by_ref().take(times).for_each(|batch| _ = encoder.write(batch).expect("the disk has room"))
@@ -152,8 +160,8 @@ fn resent_in_turn(batches: &[RecordBatch], folder: &Path) -> impl FnMut(usize) {
 /// So many threads, each of which writes its share of the batches, those of all producers in turn: the keys of the first
 /// producer are those of the unified dictionary, so that nothing has to be rewritten, and whoever wrote only those would
 /// have less to do.
-fn on_threads(batches: &[RecordBatch], compression: Compression, threads: usize) -> impl FnMut(usize) {
-    let writer = SharedWriter::stream(Counting::default()).options(unify(compression)).build();
+fn on_threads(batches: &[RecordBatch], sink: impl Write + Send, options: Options, threads: usize) -> impl FnMut(usize) {
+    let writer = SharedWriter::stream(sink).options(options).build();
     let writer = writer.expect("nothing is written yet");
     let mut producers: Vec<_> = (0..threads).map(|_| writer.producer()).collect();
     move |times| {
@@ -222,7 +230,7 @@ mod tests {
         let mut bench =
             Bench::new(Effort::Smoke, vec!["8k rows, 2 of them dictionaries".into()], &std::env::temp_dir());
         run(&mut bench);
-        assert_eq!(bench.figures().len(), 5);
+        assert_eq!(bench.figures().len(), 6);
         let [own, one] = [true, false].map(|own| producers(FEW, own));
         assert_ne!(own[0].column(3), own[1].column(3));
         assert_eq!(own[0].column(2), own[1].column(2));
