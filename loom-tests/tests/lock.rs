@@ -75,7 +75,7 @@ fn parked_without_signal() {
 
 #[test]
 fn spurious_wakeup() {
-    explore("a park that returned early, and a lock handed over all the same", |coverage| {
+    explore_within(4, "a park that returned early, and a lock handed over all the same", |coverage| {
         let lock = Arc::new(Lock::new(0));
         let guard = lock.lock().unwrap();
         let others = [(); 2].map(|()| {

@@ -419,31 +419,48 @@ mod tests {
         }
     }
     #[test]
-    fn a_schema_is_no_longer_than_it_is_taken_for() {
-        let field = |data_type| Field::new("field", data_type, true);
-        let child = |data_type| Arc::new(field(data_type));
-        let dictionary = DataType::Dictionary(Box::new(DataType::Int64), Box::new(DataType::LargeUtf8));
-        let entries = DataType::Struct(vec![field(DataType::Utf8), field(DataType::Utf8)].into());
-        let union = UnionFields::try_new([5, 7], [field(DataType::Null), field(DataType::Null)]).unwrap();
-        let types = [
-            DataType::Null,
-            DataType::Timestamp(arrow_schema::TimeUnit::Second, Some("a zone that is rather long".into())),
-            DataType::Decimal256(76, 0),
-            dictionary.clone(),
-            DataType::FixedSizeList(child(dictionary.clone()), 3),
-            DataType::Map(child(entries.clone()), false),
-            entries,
-            DataType::Union(union, UnionMode::Dense),
-            DataType::RunEndEncoded(child(DataType::Int16), child(dictionary)),
+    fn types_with_children_may_differ_in_the_metadata_of_these_and_in_nothing_else() {
+        type Type = fn(Field, bool) -> DataType;
+        let child = || Field::new("child", DataType::Int8, true);
+        let noted = child().with_metadata(Metadata::from([("key", "value")]));
+        // Each with a child, and in two ways.
+        let types: [Type; 9] = [
+            |child, other| if other { DataType::LargeList(child.into()) } else { DataType::List(child.into()) },
+            |child, other| if other { DataType::LargeListView(child.into()) } else { DataType::ListView(child.into()) },
+            |child, other| DataType::FixedSizeList(child.into(), 2 + i32::from(other)),
+            |child, other| {
+                let entries = vec![Field::new("key", DataType::Int8, false), child];
+                DataType::Map(Field::new("entries", DataType::Struct(entries.into()), false).into(), other)
+            },
+            |child, other| DataType::Struct(vec![child; 1 + usize::from(other)].into()),
+            |child, other| {
+                let run_ends = if other { DataType::Int16 } else { DataType::Int32 };
+                DataType::RunEndEncoded(Field::new("run_ends", run_ends, false).into(), child.into())
+            },
+            |child, other| {
+                let mode = if other { UnionMode::Dense } else { UnionMode::Sparse };
+                DataType::Union(UnionFields::try_new([3], [child]).unwrap(), mode)
+            },
+            |child, other| {
+                DataType::Union(UnionFields::try_new([3 + i8::from(other)], [child]).unwrap(), UnionMode::Dense)
+            },
+            |child, other| {
+                let members = [child, Field::new("more", DataType::Int8, true)];
+                let members = members.into_iter().take(1 + usize::from(other));
+                DataType::Union(
+                    UnionFields::try_new([3, 4].into_iter().take(members.len()), members).unwrap(),
+                    UnionMode::Dense,
+                )
+            },
         ];
-        let metadata = Metadata::from([("key", "value"), ("", "")]);
-        for fields in [vec![], types.clone().map(field).to_vec(), vec![field(types[0].clone()); 100]] {
-            let with = |field: Field| field.with_metadata(metadata.clone());
-            for fields in [fields.clone(), fields.into_iter().map(with).collect()] {
-                let schema = Arc::new(Schema::new(fields).with_metadata(metadata.clone()));
-                let at_most = limits::schema(&schema);
-                let schema = StreamSchema::try_new(schema, &Options::default()).unwrap();
-                assert!(schema.flatbuffer().len() as u64 <= at_most);
+        let of_type = |data_type| Arc::new(Schema::new(vec![Field::new("a", data_type, true)]));
+        for of in types {
+            let stream = StreamSchema::try_new(of_type(of(child(), false)), &Options::default()).unwrap();
+            stream.check(&of_type(of(child(), false))).unwrap();
+            stream.check(&of_type(of(noted.clone(), false))).unwrap();
+            for other in [of(child(), true), of(noted.clone(), true)] {
+                let error = stream.check(&of_type(other.clone())).unwrap_err();
+                assert!(matches!(&error, Error::SchemaMismatch { path, .. } if path.starts_with('a')), "{error:?}");
             }
         }
     }

@@ -9,7 +9,7 @@
 //! - The files of tests that say most in least time are one program, since linking each takes longer than running it. It
 //!   is put together in the copy, and what cargo would build along, but is not needed for it, is left out there.
 //! - The quick tests come first, with few cases of each property. What these do not notice is left until all changes have
-//!   been tried so, and has to pass all tests then, and the unit tests of `ipc-core`. The first that fails ends it.
+//!   been tried so, and has to pass the unit tests of `ipc-core` then, and all tests. The first that fails ends it.
 //! - Two copies are at work at a time. First, the tests have to pass without any change.
 
 use std::collections::VecDeque;
@@ -240,15 +240,6 @@ const STAGES: [Stage; 3] = [
         cases: "25",
         seconds: 30,
     },
-    // Without those that take a quarter of the time.
-    Stage {
-        tests: "--package ipc-tests --test core",
-        target: "core",
-        only: &[],
-        but: &["secrets::reuse::"],
-        cases: "100",
-        seconds: 240,
-    },
     // With the features of the tests, so that nothing is built twice.
     Stage {
         tests: "--package ipc-core --package ipc-tests --lib",
@@ -257,6 +248,15 @@ const STAGES: [Stage; 3] = [
         but: &[],
         cases: "100",
         seconds: 60,
+    },
+    // Without those that take a quarter of the time.
+    Stage {
+        tests: "--package ipc-tests --test core",
+        target: "core",
+        only: &[],
+        but: &["secrets::reuse::"],
+        cases: "100",
+        seconds: 240,
     },
 ];
 
