@@ -17,7 +17,7 @@ use crate::workspace::Workspace;
 /// Runs the concurrency models under every schedule within a bound.
 #[derive(clap::Args, Debug, Default)]
 pub(crate) struct Arguments {
-    /// Up to 5 preemptions in a schedule instead of 3: minutes instead of seconds.
+    /// Up to 5 preemptions in a schedule instead of 3: a quarter of an hour instead of two minutes.
     #[arg(long)]
     deep: bool,
 
