@@ -455,6 +455,13 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "lz4")]
+    fn the_codec_is_the_one_that_was_chosen() {
+        let options = Options::builder().compression(Compression::Lz4).build().unwrap();
+        assert_eq!(options.compression(), Compression::Lz4);
+    }
+
+    #[test]
     #[cfg(not(feature = "lz4"))]
     fn a_codec_that_is_not_built_in_is_named() {
         let error = Options::builder().compression(Compression::Lz4).build().unwrap_err();

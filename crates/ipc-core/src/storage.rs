@@ -170,7 +170,9 @@ mod tests {
             std::fs::write(&path, "before").unwrap();
             let file = OpenOptions::new().append(append).write(!append).open(&path).unwrap();
             let mut tail = FileTail::new(file).unwrap();
-            tail.write_all(b"good torn").unwrap();
+            assert_eq!(tail.write_vectored(&["good ", "torn"].map(|text| IoSlice::new(text.as_bytes()))).unwrap(), 9);
+            tail.truncate(9).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"beforegood torn");
             tail.truncate(5).unwrap();
             tail.write_all(b"again").unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), b"beforegood again");
@@ -182,15 +184,42 @@ mod tests {
 
     #[test]
     fn a_sink_behind_a_reference_or_a_box_can_do_the_same() {
-        fn cut_and_synced(mut sink: impl Truncate + Durable) {
-            sink.write_all(b"good torn").unwrap();
-            sink.truncate(4).unwrap();
+        /// Counts what it is asked for.
+        #[derive(Default)]
+        struct Asked(Vec<u64>, usize);
+
+        impl Write for Asked {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        impl Truncate for Asked {
+            fn truncate(&mut self, length: u64) -> io::Result<()> {
+                self.0.push(length);
+                Ok(())
+            }
+        }
+
+        impl Durable for Asked {
+            fn sync(&mut self) -> io::Result<()> {
+                self.1 += 1;
+                Ok(())
+            }
+        }
+
+        fn cut_and_synced(mut sink: impl Truncate + Durable, length: u64) {
+            sink.truncate(length).unwrap();
             sink.sync().unwrap();
         }
-        let mut tail = FileTail::new(tempfile::tempfile().unwrap()).unwrap();
-        cut_and_synced(&mut tail);
-        cut_and_synced(Box::new(&mut tail));
-        assert_eq!(tail.into_inner().metadata().unwrap().len(), 4);
+        let mut asked = Asked::default();
+        cut_and_synced(&mut asked, 4);
+        cut_and_synced(Box::new(&mut asked), 3);
+        assert_eq!((asked.0.as_slice(), asked.1), ([4, 3].as_slice(), 2));
     }
 
     #[test]
