@@ -68,7 +68,7 @@ pub fn run(bench: &mut Bench) {
 
     for (codec, compression) in [("raw", Compression::None), ("lz4", Compression::Lz4)] {
         let two = line(format!("{name}, {codec}, no I/O, 2 threads"), "1 thread", 1.6);
-        let on = |threads| on_threads(&own, Counting::default(), unify(compression), threads);
+        let on = |threads| on_threads(&own, Counting::default(), compressed(compression), threads);
         bench.compare(two, on(2), on(1));
     }
 
@@ -88,7 +88,7 @@ fn dictionaries(handling: DictionaryHandling) -> Options {
     Options::builder().dictionaries(handling).build().expect("these go together")
 }
 
-fn unify(compression: Compression) -> Options {
+fn compressed(compression: Compression) -> Options {
     let options = Options::builder().dictionaries(DictionaryHandling::Unify).compression(compression);
     options.build().expect("these go together")
 }
@@ -143,7 +143,7 @@ fn in_turn(batches: &[RecordBatch], handling: DictionaryHandling, folder: &Path)
 }
 
 fn stream_in_turn(batches: &[RecordBatch], folder: &Path) -> impl FnMut(usize) {
-    let encoder = Encoder::stream(Rewinding::new(folder)).with_options(unify(Compression::None));
+    let encoder = Encoder::stream(Rewinding::new(folder)).with_options(dictionaries(DictionaryHandling::Unify));
     let mut encoder = encoder.start(batches[0].schema()).expect("the disk has room");
     let mut turns = batches.iter().cycle();
     move |times| turns.by_ref().take(times).for_each(|batch| _ = encoder.write(batch).expect("the disk has room"))
@@ -199,7 +199,7 @@ impl Growth {
 
     /// Writes all batches to an output that has the words of `before`. Returns the seconds for one of them.
     fn after(&self, before: &RecordBatch) -> f64 {
-        let encoder = Encoder::stream(Counting::default()).with_options(unify(Compression::None));
+        let encoder = Encoder::stream(Counting::default()).with_options(dictionaries(DictionaryHandling::Unify));
         let mut encoder = encoder.start(before.schema()).expect("counting never fails");
         encoder.write(before).expect("counting never fails");
         let start = Instant::now();
