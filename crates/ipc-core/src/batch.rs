@@ -240,7 +240,7 @@ impl BatchEncoder {
     }
 
     /// Encodes what batches need of unified dictionaries and readers do not have, for the end of an output that
-    /// [uses](crate::Ledger::uses) so many values of each.
+    /// [uses](crate::Ledger::uses) so many values of each (0 beyond its end).
     ///
     /// # Errors
     ///
@@ -269,7 +269,7 @@ impl BatchEncoder {
         }
         dictionaries.schema().outermost().iter().try_for_each(|&id| {
             if dictionaries.schema().dictionary(id).is_unified() {
-                self.encode_growth(dictionaries, id, uses[id], sent, updates)
+                self.encode_growth(dictionaries, id, uses.get(id).copied().unwrap_or(0), sent, updates)
             } else {
                 Ok(())
             }

@@ -94,7 +94,7 @@ impl Dictionaries {
         }
     }
 
-    /// Records that an update has been written. Returns whether it replaced a dictionary.
+    /// Records that an update has been written, of a dictionary that the schema has. Returns whether it replaced a dictionary.
     pub(crate) fn commit(&mut self, update: Update) -> bool {
         self.version += 1;
         self.sent[update.id].replace(update.sent).is_some() && !update.is_delta
@@ -166,6 +166,18 @@ impl Updates {
             self.list.retain(|update| !sent.has(update));
         }
         self
+    }
+
+    /// Refuses dictionaries that a schema of `count` dictionaries does not have.
+    pub(crate) fn check_within(&self, count: usize) -> Step {
+        match self.list.iter().find(|update| update.id >= count) {
+            None => Ok(()),
+            Some(update) => Err(Box::new(Error::SchemaMismatch {
+                path: "columns".into(),
+                expected: format!("{count} dictionaries"),
+                found: format!("dictionary {}", update.id),
+            })),
+        }
     }
 
     pub(crate) fn messages(&self) -> impl Iterator<Item = &Message<Buffer>> {

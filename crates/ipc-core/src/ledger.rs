@@ -23,7 +23,8 @@ use crate::storage::{Durable, Truncate};
 
 /// The state of one output between its header and its end.
 ///
-/// The sink is given with each call and must be the same each time.
+/// The sink is given with each call and must be the same each time. What is appended must have been encoded for the
+/// [`schema`](Self::schema) that the ledger was opened with.
 #[derive(Debug)]
 pub struct Ledger {
     schema: Arc<StreamSchema>,
@@ -78,8 +79,8 @@ impl Ledger {
     /// # Errors
     ///
     /// [`Error::Io`] where the sink failed before it took any byte of the group, [`Error::TooLarge`] where a footer cannot
-    /// list as many messages: nothing has changed. From [`Error::Poisoned`] there is no way but
-    /// [`rollback`](Self::rollback), and from [`Error::Closed`] none.
+    /// list as many messages, [`Error::SchemaMismatch`] for a dictionary that the schema does not have: nothing has
+    /// changed. From [`Error::Poisoned`] there is no way but [`rollback`](Self::rollback), and from [`Error::Closed`] none.
     pub fn append<B: AsRef<[u8]>>(
         &mut self,
         sink: &mut impl Write,
@@ -90,9 +91,7 @@ impl Ledger {
         if updates.is_empty() {
             return self.append_alone(sink, batch);
         }
-        if let Some(footer) = &self.footer {
-            footer.check_room(1, updates.count())?;
-        }
+        self.check_recordable(&updates, 1)?;
         let length = updates.length() + batch.length();
         let pieces = updates.messages().flat_map(Message::slices).chain(batch.slices());
         let start = self.accept(sink, pieces, length, 1)?;
@@ -123,9 +122,7 @@ impl Ledger {
         if updates.is_empty() {
             return Ok(());
         }
-        if let Some(footer) = &self.footer {
-            footer.check_room(0, updates.count())?;
-        }
+        self.check_recordable(&updates, 0)?;
         let pieces = updates.messages().flat_map(Message::slices);
         let start = self.accept(sink, pieces, updates.length(), 0)?;
         self.commit_dictionaries(start, updates);
@@ -250,6 +247,15 @@ impl Ledger {
         self.footer.as_mut().map(|footer| &mut footer.metadata)
     }
 
+    /// Refuses what could not be recorded once it is written: dictionaries, and `batches` record batches behind them.
+    fn check_recordable(&self, updates: &Updates, batches: usize) -> Result<()> {
+        updates.check_within(self.schema.dictionary_count())?;
+        match &self.footer {
+            Some(footer) => footer.check_room(batches, updates.count()),
+            None => Ok(()),
+        }
+    }
+
     /// Stages or writes a group of `length` bytes, and returns where it starts.
     #[inline]
     fn accept<'s>(
@@ -339,7 +345,7 @@ mod tests {
     use super::*;
     use crate::batch::BatchEncoder;
     use crate::dictionary::Sending;
-    use crate::format::{FOOTER_MAGIC, File};
+    use crate::format::{FOOTER_MAGIC, File, Stream};
     use crate::limits;
     use crate::options::DictionaryHandling;
     use crate::unify::UnifiedDictionaries;
@@ -412,6 +418,35 @@ mod tests {
         ledger.append_dictionaries(&mut sink, closing).unwrap();
         ledger.end(&mut sink).unwrap();
         assert!(sink.ends_with(FOOTER_MAGIC), "the file can be closed");
+    }
+
+    #[test]
+    fn dictionaries_of_another_schema_are_refused_before_any_byte() {
+        let words: ArrayRef = Arc::new(["a"].into_iter().collect::<DictionaryArray<Int32Type>>());
+        let one = RecordBatch::try_from_iter([("word", Arc::clone(&words))]).unwrap();
+        let two = RecordBatch::try_from_iter([("word", Arc::clone(&words)), ("other", words)]).unwrap();
+        let options = Options::default();
+        let schema = |batch: &RecordBatch| Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
+        let mut ledger = Ledger::new::<Stream>(schema(&one), &options).unwrap();
+        let mut encoder = BatchEncoder::new(&options);
+        let message = encoder.encode(&one).unwrap();
+        let mut updates = |ledger: &Ledger, batch: &RecordBatch| {
+            let sent = ledger.dictionaries();
+            encoder.encode_dictionaries::<Stream>(&schema(batch), batch, sent, Sending::Changes).unwrap()
+        };
+        let mut sink = Vec::new();
+
+        let foreign = updates(&ledger, &two);
+        let refused = ledger.append(&mut sink, foreign, &message).map(|_| ());
+        let foreign = updates(&ledger, &two);
+        for refused in [refused, ledger.append_dictionaries(&mut sink, foreign)] {
+            let text = refused.unwrap_err().to_string();
+            assert_eq!(text, "schema mismatch at column `columns`: expected 1 dictionaries, found dictionary 1");
+        }
+        assert_eq!((sink.len(), ledger.stats().messages), (0, 1), "only the header, and that is staged");
+        let own = updates(&ledger, &one);
+        ledger.append(&mut sink, own, &message).unwrap();
+        assert_eq!(ledger.stats().messages, 3);
     }
 
     /// As much as if the schema left room for two blocks.
