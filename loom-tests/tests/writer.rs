@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "the code of tests")]
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use ipc_shared::{CoreError, Error, SharedWriter, model};
@@ -108,7 +107,7 @@ fn first_write_race_of_schemas() {
         let writer = SharedWriter::stream(sink.clone()).build().unwrap();
         let other = {
             let writer = writer.clone();
-            let renamed = RecordBatch::try_from_iter([("other", Arc::clone(batch(2).column(0)))]).unwrap();
+            let renamed = RecordBatch::try_from_iter([("other", std::sync::Arc::clone(batch(2).column(0)))]).unwrap();
             thread::spawn(move || writer.write(&renamed))
         };
         let results = [writer.write(&batch(1)), other.join().unwrap()];

@@ -1,7 +1,9 @@
 //! A copy of the workspace below its target directory, to be spoilt by mutants.
 //!
-//! It has the packages and what cargo needs to build them, no more. It is made anew each time: a source that has gone must
-//! not linger, and cargo takes what is newer than the last build for changed.
+//! - It has the packages and what cargo needs to build them, no more. It is made anew each time: a source that has gone
+//!   must not linger, and cargo takes what is newer than the last build for changed.
+//! - It has a target directory of its own, which stays. Cargo knows a package by its place in the workspace: in the
+//!   directory of the sound sources it would find what was built last from spoilt ones, newer than any source, and run that.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,12 +15,14 @@ use crate::workspace::Workspace;
 #[derive(Debug)]
 pub(crate) struct Copy {
     root: PathBuf,
+    target: PathBuf,
 }
 
 impl Copy {
     /// Copies the packages and what cargo needs to build them, into a folder of the target directory.
     pub(crate) fn of(workspace: &Workspace, folder: &str) -> Result<Self> {
-        let copy = Self { root: workspace.target().join(folder) };
+        let folder = workspace.target().join(folder);
+        let copy = Self { root: folder.join("workspace"), target: folder.join("built") };
         if copy.root.exists() {
             fs::remove_dir_all(&copy.root).map_err(|source| Error::Write { path: copy.root.clone(), source })?;
         }
@@ -36,6 +40,11 @@ impl Copy {
     /// The copy of the workspace's directory.
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Where the copy is built.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
     }
 
     /// Does `work` while a file of the copy is spoilt.

@@ -124,10 +124,9 @@ impl Run<'_> {
     }
 }
 
-/// A copy of the workspace, and where it is built.
+/// A copy of the workspace, with one program of the tests that come first.
 struct Bench {
     copy: Copy,
-    target: PathBuf,
 }
 
 impl Bench {
@@ -141,7 +140,7 @@ impl Bench {
         fs::write(&manifest, needed).map_err(|source| Error::Write { path: manifest, source })?;
         fs::write(&tests, program()).map_err(|source| Error::Write { path: tests, source })?;
         fs::remove_dir_all(&bins).map_err(|source| Error::Write { path: bins, source })?;
-        Ok(Self { copy, target: workspace.target().join(FOLDER).join("built").join(name) })
+        Ok(Self { copy })
     }
 
     /// Whether the copy as it is passes these tests.
@@ -151,7 +150,8 @@ impl Bench {
         for Stage { tests, target, only, but, cases, seconds } in stages {
             let mut build = Cargo::within(self.copy.root(), "test --quiet --profile core-mutants --jobs 1 --no-run");
             build.process().stderr(file()?);
-            let program = built(build.env("CARGO_TARGET_DIR", &self.target).args(tests.split_whitespace()), target)?;
+            let program =
+                built(build.env("CARGO_TARGET_DIR", self.copy.target()).args(tests.split_whitespace()), target)?;
             let mut command = Command::new("sh");
             command.args(["-c", WITHIN_BOUNDS]).arg(program).arg("--test-threads=1").args(*only);
             command.args(but.iter().flat_map(|name| ["--skip", name]));

@@ -8,6 +8,7 @@
 //!   still tells which one it was, and why.
 //! - No model at all is a failure, so that a mistyped name does not pass.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::cargo::Cargo;
@@ -52,7 +53,12 @@ pub(crate) fn within_bound(program: &mut Command, preemptions: &str) {
 
 /// Makes a command build with `--cfg loom`, into a directory of its own.
 pub(crate) fn cfg_loom(workspace: &Workspace, command: Cargo) -> Cargo {
-    command.rustflags("--cfg loom").arg("--target-dir").arg(workspace.target().join("loom"))
+    cfg_loom_into(&workspace.target().join("loom"), command)
+}
+
+/// Makes a command build with `--cfg loom`, into this directory.
+pub(crate) fn cfg_loom_into(target: &Path, command: Cargo) -> Cargo {
+    command.rustflags("--cfg loom").arg("--target-dir").arg(target)
 }
 
 impl Arguments {

@@ -1,8 +1,7 @@
 //! `cargo xtask mutants`: every seeded fault is caught by the model that is there to catch it.
 //!
 //! - The table is that of [`crate::mutant`]. Faults are seeded into a copy of the workspace below the target directory;
-//!   the sources themselves are never touched. The copy builds into the target directory of the other models, so that
-//!   nothing but our own crates is built anew.
+//!   the sources themselves are never touched.
 //! - First the models run on the copy as it is: all that the table names must pass. Then each mutant alone.
 //! - A mutant that does not build is an error of the table, never a success. One is caught if its model does not pass, and
 //!   says what the table expects it to say; how it ends, by a failure, by an abort (a panic while loom unwinds) or never
@@ -35,7 +34,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let table = Table::load(workspace.root())?;
     let mutants = table.named(&arguments.mutants)?;
-    let models = Models { workspace, copy: Copy::of(workspace, "mutants")? };
+    let models = Models { copy: Copy::of(workspace, "mutants")? };
 
     let mut named: Vec<&Model> = Vec::new();
     for mutant in &mutants {
@@ -82,13 +81,12 @@ enum Verdict<'m> {
     Missed(Ending),
 }
 
-/// A copy of the workspace, and the target directory that its models are built into.
-struct Models<'w> {
-    workspace: &'w Workspace,
+/// The models in a copy of the workspace.
+struct Models {
     copy: Copy,
 }
 
-impl Models<'_> {
+impl Models {
     /// Builds a model from the copy as it is now, and runs it.
     fn run(&self, model: &Model) -> Result<Run> {
         let program = self.build(&model.program)?;
@@ -113,7 +111,7 @@ impl Models<'_> {
     /// Builds a program of models, and says where it is.
     fn build(&self, program: &str) -> Result<PathBuf> {
         let build = Cargo::within(self.copy.root(), "test --quiet --package loom-tests --profile loom --no-run");
-        built(loom::cfg_loom(self.workspace, build).args(["--test", program]), program)
+        built(loom::cfg_loom_into(self.copy.target(), build).args(["--test", program]), program)
     }
 }
 

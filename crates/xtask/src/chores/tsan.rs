@@ -39,15 +39,15 @@ pub(crate) struct Arguments {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let compiler = Compiler::of(workspace)?;
     let Some(name) = &arguments.mutant else {
-        return compiler.stress(workspace.root(), arguments.seconds).run();
+        return compiler.stress(workspace.root(), &compiler.directory.join("target"), arguments.seconds).run();
     };
     let table = Table::load(workspace.root())?;
-    let copy = Copy::of(workspace, "mutants")?;
+    let copy = Copy::of(workspace, "tsan/mutants")?;
     for mutant in table.named(std::slice::from_ref(name))? {
         match copy.with(
             &mutant.file,
             |sound| mutant.apply(sound),
-            || compiler.stress(copy.root(), arguments.seconds).run(),
+            || compiler.stress(copy.root(), copy.target(), arguments.seconds).run(),
         ) {
             Err(Error::Exit { status, .. }) if status.code() == Some(RACE) => println!("{}: reported", mutant.name),
             Err(error) => return Err(error),
@@ -74,11 +74,11 @@ impl Compiler {
         Ok(compiler)
     }
 
-    /// The stress test of the workspace at `root`.
-    fn stress(&self, root: &Path, seconds: u64) -> Cargo {
+    /// The stress test of the workspace at `root`, built into `target`.
+    fn stress(&self, root: &Path, target: &Path, seconds: u64) -> Cargo {
         Cargo::within(root, stress::COMMAND)
             .args(["-Zbuild-std", "--target", TARGET, "--target-dir"])
-            .arg(self.directory.join("target"))
+            .arg(target)
             .arg("--")
             .arg(seconds.to_string())
             .env("RUSTC", &self.rustc)
