@@ -150,9 +150,18 @@ impl KeyMap {
         window: &[T],
         seen: &Visible,
     ) -> bool {
-        let Some(words) = seen.words() else { return self.fill_all::<T, O>(out, window) };
+        // A key that cannot be seen may be anything, but mostly is one that is known.
+        let is_filled = self.fill_all::<T, O>(out, window);
+        let Some(words) = seen.words() else { return is_filled };
         let mut runs = out.chunks_mut(64 * size_of::<O>()).zip(window.chunks(64)).zip(words);
-        runs.all(|((out, keys), seen)| self.fill_seen::<T, O>(out, keys, seen))
+        runs.all(|((out, keys), seen)| {
+            if is_filled || self.fill_all::<T, O>(out, keys) {
+                hide::<O>(out, seen);
+                true
+            } else {
+                self.fill_seen::<T, O>(out, keys, seen)
+            }
+        })
     }
 
     /// Does that for keys that all can be seen.
@@ -184,16 +193,10 @@ impl KeyMap {
         keys: &[T],
         seen: u64,
     ) -> bool {
-        let at = |row: usize| row * size_of::<O>()..(row + 1) * size_of::<O>();
-        // A key that cannot be seen may be anything, but mostly is one that is known.
-        if self.fill_all::<T, O>(out, keys) {
-            rows(!seen).take_while(|row| *row < keys.len()).for_each(|row| out[at(row)].fill(0));
-            return true;
-        }
         out.fill(0);
         rows(seen).all(|row| match self.ids.get(keys[row].as_usize()) {
             Some(id) if id & NO_ID == 0 => {
-                put::<O>(&mut out[at(row)], *id);
+                put::<O>(&mut out[row * size_of::<O>()..][..size_of::<O>()], *id);
                 true
             }
             _ => false,
@@ -253,6 +256,12 @@ pub(super) fn window<'w, K: ArrowPrimitiveType>(
 ) -> Step<&'w [K::Native]> {
     let (all, end) = (keys.values(), rows.end);
     all.get(rows.clone()).ok_or_else(|| Error::invalid(format!("{end} keys"), format!("{} keys", all.len())))
+}
+
+/// Writes 0 over those of at most 64 keys that cannot be seen.
+fn hide<O>(out: &mut [u8], seen: u64) {
+    let keys = out.len() / size_of::<O>();
+    rows(!seen).take_while(|row| *row < keys).for_each(|row| out[row * size_of::<O>()..][..size_of::<O>()].fill(0));
 }
 
 /// Writes an id as a key.
