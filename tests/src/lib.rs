@@ -6,6 +6,7 @@
 //!
 //! - [`batches`]: proptest strategies for schemas and batches of every Arrow type; [`arrays`] fills them with values.
 //! - [`options`]: strategies for the options of an encoder; [`cases`](mod@cases): how many a property gets.
+//! - [`by_hand`]: fields, schemas and batches that a test spells out.
 //! - [`dictionaries`]: batches with dictionaries, in short, and what an output sends of them.
 //! - [`encode`]: batches to bytes, in one call.
 //! - [`read`]: bytes to batches with `arrow-ipc`'s readers; [`framing`]: bytes to messages, by the format's text alone.
@@ -24,6 +25,7 @@
 pub mod allocations;
 pub mod arrays;
 pub mod batches;
+pub mod by_hand;
 pub mod cases;
 pub mod dictionaries;
 pub mod encode;

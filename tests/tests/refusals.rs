@@ -10,24 +10,11 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int32Array, ListArray, RecordBatch, StringArray, new_empty_array};
 use arrow_buffer::OffsetBuffer;
-use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Fields, SchemaRef};
 use ipc_core::{Alignment, Compression, Encoder, Error, MetadataVersion, Options};
+use ipc_tests::by_hand::{field, schema, unchecked};
 use ipc_tests::read;
 use ipc_tests::value::assert_same_batches;
-
-fn field(name: &str, data_type: DataType) -> Field {
-    Field::new(name, data_type, true)
-}
-
-fn schema(fields: Vec<Field>) -> SchemaRef {
-    Arc::new(Schema::new(fields))
-}
-
-/// A batch that its own constructor would refuse.
-fn unchecked(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> RecordBatch {
-    // SAFETY: nothing but the encoder sees the batch, and that reads columns through checked accessors only.
-    unsafe { RecordBatch::new_unchecked(schema, columns, rows) }
-}
 
 /// Why a schema is refused. The encoder comes back, has written nothing, and can be started with another.
 #[track_caller]

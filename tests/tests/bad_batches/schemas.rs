@@ -8,23 +8,10 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, DictionaryArray, Float32Array, Int32Array, RecordBatch, types::Int8Type};
 use arrow_schema::{DataType, Field, Metadata, Schema, SchemaRef, UnionFields, UnionMode};
 use ipc_core::{DictionaryHandling, Encoder, Error, Options, Validation};
+use ipc_tests::by_hand::{field, schema, unchecked};
 use ipc_tests::read;
 
 use super::writers::{options, refusal};
-
-fn field(name: &str, data_type: DataType) -> Field {
-    Field::new(name, data_type, true)
-}
-
-fn schema(fields: Vec<Field>) -> SchemaRef {
-    Arc::new(Schema::new(fields))
-}
-
-/// A batch that its own constructor would refuse.
-fn unchecked(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> RecordBatch {
-    // SAFETY: nothing but the encoder sees the batch, and that reads columns through checked accessors only.
-    unsafe { RecordBatch::new_unchecked(schema, columns, rows) }
-}
 
 /// The path that a mismatch between schemas of these fields names.
 #[track_caller]
