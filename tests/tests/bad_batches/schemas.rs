@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, DictionaryArray, Float32Array, Int32Array, RecordBatch, types::Int8Type};
-use arrow_schema::{DataType, Field, Metadata, Schema, SchemaRef, UnionFields, UnionMode};
+use arrow_schema::{DataType, Field, Metadata, Schema, UnionFields, UnionMode};
 use ipc_core::{DictionaryHandling, Encoder, Error, Options, Validation};
 use ipc_tests::by_hand::{field, schema, unchecked};
 use ipc_tests::read;
