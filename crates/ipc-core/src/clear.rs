@@ -187,6 +187,10 @@ fn bytes<T: ByteArrayType>(body: &mut Body<'_, '_>, array: &dyn Array, rows: &Ra
     let mut total = 0;
     for row in 0..rows.len() {
         total += text(row)?.len();
+        // Else the same bytes are there more than once, and might not fit.
+        if total > values.len() {
+            return Err(Error::invalid("offsets in order", format!("{total} bytes and more of {}", values.len())));
+        }
     }
     body.made(size_of_val(window), |out| {
         let lengths = (0..rows.len()).map(|row| text(row).map_or(0, <[u8]>::len));

@@ -22,7 +22,9 @@ pub(crate) type Step<T = ()> = std::result::Result<T, Box<Error>>;
 /// Whatever is refused, nothing of it has been written, and the writer goes on. Faults are looked for *always*, or by
 /// [`Validation::Full`](crate::Validation::Full); what is looked for always takes no time that grows with the rows, or is
 /// part of a pass over them that writing needs anyway. Dictionaries are sent seldom and compared often, so their values are
-/// looked at more closely. None of this panics, and none is followed out of its buffers, whatever an array holds.
+/// looked at more closely. None of this panics, and none is followed out of its buffers, whatever an array holds; but for a
+/// union that lacks one of its children altogether: `arrow-array` panics when it is asked for that, and has no way to ask
+/// whether it is there.
 ///
 /// | fault | error | looked for |
 /// |---|---|---|
@@ -38,6 +40,7 @@ pub(crate) type Step<T = ()> = std::result::Result<T, Box<Error>>;
 /// | validity of another length, more nulls than rows | [`InvalidArray`](Self::InvalidArray) | always |
 /// | another null count than the validity has | [`InvalidArray`](Self::InvalidArray) | full |
 /// | a buffer or a child too short for the rows that use it | [`InvalidArray`](Self::InvalidArray) | always |
+/// | more rows than 268 million that take no memory, being nulls, nothing or one run, where somebody has to go through them | [`InvalidArray`](Self::InvalidArray) | always |
 /// | offsets of strings, lists, maps: the first or the last below 0, in the wrong order or beyond what is there | [`InvalidArray`](Self::InvalidArray) | always |
 /// | the same in between | [`InvalidArray`](Self::InvalidArray) | full; in dictionaries always |
 /// | list views below 0 or beyond their child | [`InvalidArray`](Self::InvalidArray) | always |

@@ -137,6 +137,16 @@ pub(crate) fn children_fit(fields: &Fields, children: &[ArrayRef]) -> Step {
     Ok(())
 }
 
+/// Checks that so many rows of an array can be gone through. Rows of nulls, of nothing, or of one run take no memory, and
+/// there may be more of them than anyone could wait for, or than a mask has room for.
+pub(crate) fn is_passable(array: &dyn Array, rows: usize) -> Step {
+    const ALWAYS: usize = 1 << 28;
+    if rows > ALWAYS && rows / 8 > array.get_array_memory_size() {
+        return Err(Error::invalid(format!("at most {ALWAYS} rows where they take no memory"), rows.to_string()));
+    }
+    Ok(())
+}
+
 fn nulls_are_counted(nulls: &NullBuffer) -> Step {
     let counted = nulls.len() - nulls.inner().count_set_bits();
     if nulls.null_count() != counted {
@@ -304,6 +314,11 @@ where
 
 /// Refuses nulls among the visible rows, those of its own validity or, where all is checked, of what it refers to.
 fn no_nulls(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Step {
+    let refers = matches!(array.data_type(), DataType::Null | DataType::Dictionary(..) | DataType::RunEndEncoded(..));
+    if array.nulls().is_none() && !(checks.is_full() && refers) {
+        return Ok(());
+    }
+    is_passable(array, rows.len())?;
     let is_null = |row: &usize| if checks.is_full() { is_null(array, *row) } else { array.is_null(*row) };
     match visible.rows(rows.len()).map(|row| rows.start + row).find(is_null) {
         None => Ok(()),

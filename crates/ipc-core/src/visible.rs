@@ -17,6 +17,7 @@ use arrow_schema::{DataType, Field};
 
 use crate::error::{Error, Step};
 use crate::spans;
+use crate::validate;
 
 /// Which rows of a range can be seen.
 #[derive(Debug, Clone)]
@@ -77,15 +78,16 @@ impl Visible {
 
     /// The rows that `name` calls its argument with, counted from the first of `span`. Those beyond are left out. Where the
     /// child has not so many, there is nothing to mask: whoever goes there finds out.
-    fn named(span: &Range<usize>, child: &dyn Array, name: impl FnOnce(&mut dyn FnMut(Range<usize>))) -> Self {
+    fn named(span: &Range<usize>, child: &dyn Array, name: impl FnOnce(&mut dyn FnMut(Range<usize>))) -> Step<Self> {
         if span.end > child.len() {
-            return Self::ALL;
+            return Ok(Self::ALL);
         }
         let length = span.len();
+        validate::is_passable(child, length)?;
         let mut mask = BooleanBufferBuilder::new(length);
         mask.append_n(length, false);
         name(&mut |rows| (rows.start..rows.end.min(length)).for_each(|row| mask.set_bit(row, true)));
-        Self(Some(mask.finish()))
+        Ok(Self(Some(mask.finish())))
     }
 }
 
@@ -152,7 +154,7 @@ pub(crate) fn children<'a>(
             let array = array.as_union();
             let members = members(array, rows, visible)?;
             fields.iter().try_for_each(|(type_id, field)| {
-                let (rows, visible) = members(type_id);
+                let (rows, visible) = members(type_id)?;
                 child(field, array.child(type_id).as_ref(), rows, visible)
             })
         }
@@ -179,7 +181,7 @@ fn items<O: OffsetSizeTrait>(offsets: &[O], values: &dyn Array, rows: &Range<usi
     let from_start = |offset: &O| offset.as_usize().saturating_sub(span.start);
     let named = Visible::named(&span, values, |name| {
         visible.rows(rows.len()).for_each(|row| name(from_start(&window[row])..from_start(&window[row + 1])));
-    });
+    })?;
     Ok((span, named))
 }
 
@@ -194,7 +196,7 @@ fn viewed_items<O: OffsetSizeTrait>(
             let start = views.offsets[row].as_usize() - views.used.start;
             name(start..start + views.sizes[row].as_usize());
         });
-    });
+    })?;
     Ok((views.used, named))
 }
 
@@ -206,12 +208,16 @@ fn fixed_size_items(size: i32, values: &dyn Array, rows: &Range<usize>, visible:
     }
     let named = Visible::named(&span, values, |name| {
         visible.rows(rows.len()).for_each(|row| name(row * size..(row + 1) * size));
-    });
+    })?;
     Ok((span, named))
 }
 
 /// Says of each type id which rows of its child are used.
-fn members<'a>(array: &'a UnionArray, rows: &Range<usize>, visible: &Visible) -> Step<impl Fn(i8) -> Span + use<'a>> {
+fn members<'a>(
+    array: &'a UnionArray,
+    rows: &Range<usize>,
+    visible: &Visible,
+) -> Step<impl Fn(i8) -> Step<Span> + use<'a>> {
     let (rows, visible) = (rows.clone(), visible.clone());
     let type_ids: &'a [i8] = array.type_ids();
     let dense = match array.offsets() {
@@ -227,7 +233,7 @@ fn members<'a>(array: &'a UnionArray, rows: &Range<usize>, visible: &Visible) ->
             None => {
                 let named =
                     Visible::named(&rows, array.child(type_id), |name| of_type.for_each(|row| name(row..row + 1)));
-                (rows.clone(), named)
+                Ok((rows.clone(), named?))
             }
             Some((_, offsets, used)) => {
                 let span = used.of(type_id);
@@ -236,8 +242,8 @@ fn members<'a>(array: &'a UnionArray, rows: &Range<usize>, visible: &Visible) ->
                         let row = used.rebased(type_id, offsets[row]).as_usize();
                         name(row..row + 1);
                     });
-                });
-                (span, named)
+                })?;
+                Ok((span, named))
             }
         }
     })
@@ -263,6 +269,6 @@ fn runs<'a, R: RunEndIndexType>(
             }
             start = end;
         }
-    });
+    })?;
     Ok((values, (runs, named)))
 }

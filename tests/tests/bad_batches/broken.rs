@@ -77,6 +77,25 @@ fn an_array_that_contradicts_itself_is_refused_by_its_path() {
     assert!(tried > 1400);
 }
 
+/// Each pair of offsets is within the bytes, but all of them together are more than there is memory for.
+#[test]
+fn text_that_overlaps_is_refused_where_it_would_be_copied() {
+    const ROWS: usize = 1 << 16;
+    const BYTES: i32 = 1 << 20;
+    let text = |offsets: Vec<i32>| {
+        let nulls = NullBuffer::from_iter((0..offsets.len() - 1).map(|row| row % 2 == 0));
+        // SAFETY: as above.
+        let offsets = unsafe { OffsetBuffer::new_unchecked(offsets.into()) };
+        let bytes = Buffer::from(vec![b'a'; usize::try_from(BYTES).unwrap()]);
+        batch(unsafe { Arc::new(StringArray::new_unchecked(offsets, bytes, Some(nulls))) }, true)
+    };
+    let bad = text((0..ROWS).map(|row| if row % 2 == 0 { 0 } else { BYTES }).chain([BYTES]).collect());
+    match refusal(&text(vec![0, BYTES]), 1, &bad, &clearing()) {
+        Some(Error::InvalidArray { expected, .. }) => assert_eq!(expected, "offsets in order"),
+        refusal => panic!("{refusal:?}"),
+    }
+}
+
 /// Dictionaries are compared with those already sent, which follows their offsets and keys.
 #[test]
 fn a_dictionary_that_contradicts_itself_is_refused_before_it_is_sent_or_compared() {

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::types::Int8Type;
-use arrow_array::{ArrayRef, DictionaryArray, Int8Array, StringArray, StringViewArray};
+use arrow_array::{ArrayRef, DictionaryArray, Int8Array, RecordBatch, StringArray, StringViewArray, StructArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer};
-use ipc_core::DictionaryHandling::Resend;
+use arrow_schema::{DataType, Field};
+use ipc_core::DictionaryHandling::{Resend, Unify};
 use ipc_core::{Error, Options, Validation};
 use ipc_tests::arrays::Sharing::{Changing, Equal, Shared};
 use ipc_tests::batches::arb_batches;
 use ipc_tests::cases::cases;
-use ipc_tests::encode;
+use ipc_tests::value::assert_same_batches;
+use ipc_tests::{encode, read};
 use proptest::prelude::proptest;
 
 use super::wraps::{WRAPS, batch};
@@ -33,7 +36,7 @@ fn what_a_null_row_holds_need_not_make_sense() {
     };
     for (what, column) in columns {
         for wrap in &WRAPS {
-            let field = arrow_schema::Field::new("x", column.data_type().clone(), true);
+            let field = Field::new("x", column.data_type().clone(), true);
             let batch = batch((wrap.wrap)(field, Arc::clone(&column)), true);
             let cleared = Options::builder().validation(Validation::Full).clear_nulls(true).build().unwrap();
             for options in [options(Validation::Layout), cleared] {
@@ -43,6 +46,38 @@ fn what_a_null_row_holds_need_not_make_sense() {
             // Readers look at bytes below nulls, but not at keys.
             let refusal = refusal(&batch.slice(0, 1), 1, &batch, &options(Validation::Full));
             assert_eq!(refusal.is_none(), what == "a key", "{what} in {}: {refusal:?}", wrap.path);
+        }
+    }
+}
+
+#[test]
+fn what_a_hidden_value_of_a_unified_dictionary_holds_need_not_make_sense() {
+    let text = "longer than what a view holds itself";
+    let good = StringViewArray::from(vec![text]);
+    let buffers = || good.data_buffers().to_vec();
+    let nulls = || Some(NullBuffer::from(vec![true, false]));
+    // Bytes behind the buffer, and in none.
+    for wrong in [400, u128::MAX] {
+        let views = || vec![good.views()[0], wrong].into();
+        // SAFETY: the second row is what is wrong, and who reads values asks first whether they are null.
+        let (null, plain) = unsafe {
+            let new = |nulls| StringViewArray::new_unchecked(views(), buffers().into(), nulls);
+            (new(nulls()), new(None))
+        };
+        let below = vec![Field::new("text", DataType::Utf8View, true)].into();
+        let below_a_null = StructArray::new(below, vec![Arc::new(plain)], nulls());
+        let columns: [ArrayRef; 2] = [Arc::new(null), Arc::new(below_a_null)];
+        for values in columns {
+            let dictionary = DictionaryArray::<Int8Type>::new(Int8Array::from(vec![0, 1]), values);
+            let batch = RecordBatch::try_from_iter([("x", Arc::new(dictionary) as ArrayRef)]).unwrap();
+            let options = Options::builder().dictionaries(Unify).build().unwrap();
+            let stream = encode::stream(&batch.schema(), std::slice::from_ref(&batch), &options).unwrap();
+            let read = read::stream(&stream).unwrap().batches;
+            assert_same_batches(&[batch], &read);
+            let values = read[0].column(0).as_any_dictionary().values();
+            let views = values.as_struct_opt().map_or(values, |values| values.column(0));
+            let bytes: usize = views.as_string_view().data_buffers().iter().map(Buffer::len).sum();
+            assert_eq!(bytes, text.len(), "nothing else gets out");
         }
     }
 }

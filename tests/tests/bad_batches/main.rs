@@ -12,5 +12,6 @@ mod harmless;
 mod large;
 mod nulls;
 mod schemas;
+mod weightless;
 mod wraps;
 mod writers;

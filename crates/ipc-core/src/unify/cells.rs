@@ -14,6 +14,7 @@ use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer};
 use arrow_schema::DataType;
 
 use crate::error::{Error, Step};
+use crate::validate;
 
 /// The values of one array. Made once, asked for many rows.
 pub(crate) struct Cells<'a> {
@@ -198,6 +199,7 @@ fn items(values: &dyn Array, range: Option<std::ops::Range<usize>>, out: &mut Ve
     let range = range
         .filter(|range| range.start <= range.end && range.end <= length)
         .ok_or_else(|| Error::invalid(format!("lists of {length} items"), "one that goes beyond"))?;
+    validate::is_passable(values, range.len())?;
     append_length(range.len(), out);
     let cells = Cells::of(values)?;
     range.into_iter().try_for_each(|item| cells.append(item, out))

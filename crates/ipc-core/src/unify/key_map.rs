@@ -56,17 +56,18 @@ const KEPT: usize = 8;
 
 impl KeyMap {
     /// The map of a producer's `values` to a dictionary of `length` values, moved to the front of `kept`.
-    pub(super) fn of<'m>(kept: &'m mut Vec<Self>, values: &ArrayRef, length: usize) -> &'m mut Self {
+    pub(super) fn of<'m>(kept: &'m mut Vec<Self>, values: &ArrayRef, length: usize) -> Step<&'m mut Self> {
         // A map that knows more than the dictionary has comes from a later version.
         let known = kept.iter().position(|map| map.top <= length && is_same(&map.values, values));
         match known {
             Some(at) => kept[..=at].rotate_right(1),
             None => {
+                validate::is_passable(values, values.len())?;
                 let oldest = if kept.len() < KEPT { None } else { kept.pop() };
                 kept.insert(0, Self::new(values, oldest.map_or_else(Vec::new, |map| map.ids)));
             }
         }
-        &mut kept[0]
+        Ok(&mut kept[0])
     }
 
     /// A map that knows nothing yet, in the memory of `ids`.

@@ -146,7 +146,7 @@ impl Unifying<'_> {
         };
         // What nobody may see is written over even where all the rest is right.
         let may_borrow = visible.is_none() || seen.is_all();
-        let map = KeyMap::of(&mut self.maps.maps[id], array.values(), self.dictionaries.len(id));
+        let map = KeyMap::of(&mut self.maps.maps[id], array.values(), self.dictionaries.len(id))?;
         let mut lacking = Vec::new();
         let options = body.options;
         let mut lookup = Lookup { dictionaries: self.dictionaries, id, options, lacking: &mut lacking };

@@ -13,8 +13,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::ArrowPrimitiveType;
-use arrow_array::{Array, ArrayRef, PrimitiveArray, downcast_integer, downcast_integer_array, make_array};
+use arrow_array::types::{ArrowPrimitiveType, ByteViewType};
+use arrow_array::{
+    Array, ArrayRef, GenericByteViewArray, PrimitiveArray, downcast_integer, downcast_integer_array, make_array,
+};
 use arrow_buffer::ArrowNativeType;
 use arrow_data::ArrayData;
 use arrow_data::transform::MutableArrayData;
@@ -24,6 +26,7 @@ use super::Place;
 use crate::error::{Error, Step};
 use crate::schema::children;
 use crate::validate::{self, Checks};
+use crate::views;
 use crate::visible::{self, Visible};
 
 /// What gives the places of an inner dictionary's values: the dictionary by its turn, its values, and the rows asked for,
@@ -106,6 +109,19 @@ fn keys_seen(array: &dyn Array, rows: Range<usize>, visible: &Visible, seen: &mu
     visible::children(array, &rows, &visible, &mut |child| keys_seen(child.array, child.rows, &child.visible, seen))
 }
 
+/// Views with buffers that hold nothing else. One that names no bytes becomes empty: had it been seen, it would have been
+/// refused.
+fn own_views<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Step<ArrayData> {
+    let names_bytes = |view: u128| views::Place::of(view).is_none_or(|place| place.bytes(array.data_buffers()).is_ok());
+    if array.views().iter().all(|view| names_bytes(*view)) {
+        return Ok(array.gc().to_data());
+    }
+    // What follows views looks at those of nulls, too.
+    let views: Vec<u128> = array.views().iter().map(|view| if names_bytes(*view) { *view } else { 0 }).collect();
+    let array = GenericByteViewArray::<T>::try_new(views.into(), array.data_buffers().to_vec(), array.nulls().cloned());
+    Ok(array.map_err(|error| refused(&error))?.gc().to_data())
+}
+
 /// A walk through data and its type, side by side.
 struct Form<'f, 'i> {
     /// How many inner dictionaries have been met.
@@ -120,8 +136,8 @@ impl Form<'_, '_> {
     fn of(&mut self, data: ArrayData, data_type: &DataType) -> Step<Option<ArrayData>> {
         match data_type {
             DataType::Dictionary(key, _) => self.ids(data, key),
-            DataType::Utf8View => Ok(Some(make_array(data).as_string_view().gc().to_data())),
-            DataType::BinaryView => Ok(Some(make_array(data).as_binary_view().gc().to_data())),
+            DataType::Utf8View => own_views(make_array(data).as_string_view()).map(Some),
+            DataType::BinaryView => own_views(make_array(data).as_binary_view()).map(Some),
             _ if data.child_data().is_empty() => Ok(Some(data)),
             _ => {
                 let mut parts = Vec::with_capacity(data.child_data().len());
