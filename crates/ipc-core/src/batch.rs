@@ -300,9 +300,9 @@ impl BatchEncoder {
             .inner()
             .iter()
             .try_for_each(|&inner| self.encode_growth(dictionaries, inner, dictionaries.len(inner), sent, updates))?;
-        let (first, is_delta) = have.filter(|_| field.inner().is_empty()).map_or((0, false), |have| (have, true));
-        let update = dictionaries.values(id, first..count).map_err(Error::from).and_then(|values| {
-            let due = Due { rows: 0..values.len(), is_delta };
+        let extended = have.filter(|_| field.inner().is_empty());
+        let update = dictionaries.values(id, extended.unwrap_or(0)..count).map_err(Error::from).and_then(|values| {
+            let due = Due { rows: 0..values.len(), extends: extended.map(Sent::Unified) };
             // Nulls stand for values of an inner dictionary, which may have none.
             let keeps_nulls = field.inner().iter().any(|inner| dictionaries.len(*inner) == 0);
             self.encode_dictionary(id, &values, due, Sent::Unified(count), keeps_nulls)
@@ -338,15 +338,15 @@ impl BatchEncoder {
         sent: Sent,
         keeps_nulls: bool,
     ) -> Result<Update> {
-        let Due { rows, is_delta } = due;
-        let dictionary = Some((signed("dictionary id", id)?, is_delta));
+        let Due { rows, extends } = due;
+        let dictionary = Some((signed("dictionary id", id)?, extends.is_some()));
         let mut message = self.blank();
         let (count, metadata) = (rows.len(), Metadata::new());
         self.fill(&mut message, count, dictionary, &metadata, None, |body| {
             body.keeps_nulls = keeps_nulls;
             values_of(body, values.as_ref(), rows)
         })?;
-        Ok(Update { id, is_delta, sent, message: message.into_owned() })
+        Ok(Update { id, extends, sent, message: message.into_owned() })
     }
 
     /// Makes `message` one whose body is what `write` writes.
@@ -374,6 +374,7 @@ impl BatchEncoder {
         let room = body.room();
         (made.body_length, made.raw_body_length) = body.lengths();
         made.rows = rows as u64;
+        made.layout = Some((self.options.metadata_version, self.options.alignment));
         let numbers = Numbers {
             rows: signed("record batch length", rows)?,
             body_length: i64::try_from(made.body_length).map_err(|_| too_large("message body", made.body_length))?,

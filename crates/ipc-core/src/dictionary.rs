@@ -45,6 +45,24 @@ pub(crate) enum Sent {
     Unified(usize),
 }
 
+impl Sent {
+    /// Whether both are the very same array, or as many values of a unified dictionary.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Array(a), Self::Array(b)) => Arc::ptr_eq(a, b),
+            (Self::Unified(a), Self::Unified(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Array(values) => values.len(),
+            Self::Unified(count) => *count,
+        }
+    }
+}
+
 impl Dictionaries {
     pub(crate) fn new(count: usize) -> Self {
         Self { version: 0, sent: vec![None; count] }
@@ -79,8 +97,7 @@ impl Dictionaries {
     /// Whether both have the very same array, or as many values of a unified dictionary, under `id`.
     fn agrees(&self, other: &Self, id: usize) -> bool {
         match (self.get(id), other.get(id)) {
-            (Some(Sent::Array(a)), Some(Sent::Array(b))) => Arc::ptr_eq(a, b),
-            (Some(Sent::Unified(a)), Some(Sent::Unified(b))) => a == b,
+            (Some(a), Some(b)) => a.is(b),
             (None, None) => true,
             _ => false,
         }
@@ -97,7 +114,7 @@ impl Dictionaries {
     /// Records that an update has been written, of a dictionary that the schema has. Returns whether it replaced a dictionary.
     pub(crate) fn commit(&mut self, update: Update) -> bool {
         self.version += 1;
-        self.sent[update.id].replace(update.sent).is_some() && !update.is_delta
+        self.sent[update.id].replace(update.sent).is_some() && update.extends.is_none()
     }
 }
 
@@ -136,12 +153,12 @@ impl Updates {
         self.list.is_empty()
     }
 
-    /// Whether what was decided against `compared` is right for `current` too. Compares no values.
+    /// Whether what was decided against `compared` is right for `current` too. Compares no values. If it was decided against
+    /// something else, it is not.
     #[must_use]
     pub fn hold_for<F: Format>(&self, compared: &Dictionaries, current: &Dictionaries) -> bool {
-        debug_assert_eq!(self.version, compared.version, "updates are checked against what they were decided on");
-        if self.version == current.version {
-            return true;
+        if self.version == current.version || self.version != compared.version {
+            return self.version == current.version;
         }
         (0..current.sent.len().max(compared.sent.len())).all(|id| {
             let update = self.list.iter().find(|update| update.id == id);
@@ -151,7 +168,7 @@ impl Updates {
                     None => current.unified(id).is_some(),
                     Some(update) if current.has(update) => true,
                     // What is sent in full, and may replace whatever was sent, is right whatever others sent.
-                    Some(Update { sent: Sent::Array(_), is_delta: false, .. }) => {
+                    Some(Update { sent: Sent::Array(_), extends: None, .. }) => {
                         self.sending == Sending::Everything && !F::HAS_FOOTER
                     }
                     Some(_) => false,
@@ -168,16 +185,38 @@ impl Updates {
         self
     }
 
-    /// Refuses dictionaries that a schema of `count` dictionaries does not have.
-    pub(crate) fn check_within(&self, count: usize) -> Step {
-        match self.list.iter().find(|update| update.id >= count) {
-            None => Ok(()),
-            Some(update) => Err(Box::new(Error::SchemaMismatch {
-                path: "columns".into(),
-                expected: format!("{count} dictionaries"),
-                found: format!("dictionary {}", update.id),
-            })),
-        }
+    /// Refuses what an output of `schema`, whose readers have what was `sent`, cannot be sent: dictionaries that it does not
+    /// have, deltas of something else, and replacements where there may be none.
+    pub(crate) fn check(&self, schema: &StreamSchema, sent: &Dictionaries, may_replace: bool) -> Step {
+        self.list.iter().try_for_each(|update| {
+            let (id, count) = (update.id, schema.dictionary_count());
+            if id >= count {
+                return Err(Box::new(Error::SchemaMismatch {
+                    path: "columns".into(),
+                    expected: format!("{count} dictionaries"),
+                    found: format!("dictionary {id}"),
+                }));
+            }
+            let expected = match (&update.extends, sent.get(id)) {
+                (Some(extended), Some(have)) if extended.is(have) => return Ok(()),
+                (Some(extended), _) => format!("the {} values that are extended", extended.count()),
+                (None, Some(have)) if !may_replace => format!("the {} values already written", have.count()),
+                (None, _) => return Ok(()),
+            };
+            let found = match (&update.extends, sent.get(id)) {
+                (Some(_), None) => "none".to_owned(),
+                (Some(_), Some(have)) => format!("{} others already written", have.count()),
+                (None, _) => format!("{} others", update.sent.count()),
+            };
+            let path = schema.dictionary(id).path().to_owned();
+            Err(Box::new(Error::DictionaryReplacement { path, expected, found }))
+        })
+    }
+
+    /// How many values of a unified dictionary readers have behind these, if they `have` so many before.
+    pub(crate) fn unified_behind(&self, id: usize, have: Option<usize>) -> usize {
+        let added = self.list.iter().find(|update| update.id == id).map(|update| update.sent.count());
+        have.max(added).unwrap_or(0)
     }
 
     pub(crate) fn messages(&self) -> impl Iterator<Item = &Message<Buffer>> {
@@ -198,7 +237,7 @@ impl Updates {
 
     /// Whether one of the dictionaries `ids` is sent in full although readers have one already.
     fn replaces_any(&self, ids: Range<usize>, sent: &Dictionaries) -> bool {
-        self.list.iter().any(|u| ids.contains(&u.id) && !u.is_delta && sent.get(u.id).is_some())
+        self.list.iter().any(|u| ids.contains(&u.id) && u.extends.is_none() && sent.get(u.id).is_some())
     }
 }
 
@@ -206,7 +245,8 @@ impl Updates {
 #[derive(Debug)]
 pub(crate) struct Update {
     pub(crate) id: usize,
-    pub(crate) is_delta: bool,
+    /// What readers must have, for a delta.
+    pub(crate) extends: Option<Sent>,
     pub(crate) sent: Sent,
     pub(crate) message: Message<Buffer>,
 }
@@ -219,7 +259,10 @@ pub(crate) fn visit(
 ) -> Result<()> {
     schema.dictionary_columns().iter().try_for_each(|&(column, first)| {
         let mut next = first;
-        visit_array(batch.column(column).as_ref(), &mut next, found)
+        match batch.columns().get(column) {
+            Some(column) => visit_array(column.as_ref(), &mut next, found),
+            None => Err(schema.check(batch.schema_ref()).expect_err("there are fewer columns")),
+        }
     })
 }
 
@@ -263,7 +306,8 @@ fn visit_all(
 /// What of a dictionary must be sent.
 pub(crate) struct Due {
     pub(crate) rows: Range<usize>,
-    pub(crate) is_delta: bool,
+    /// What readers must have, for a delta.
+    pub(crate) extends: Option<Sent>,
 }
 
 /// What of `values` must be sent, if anything: all of them, or, as a delta, those behind what readers have.
@@ -276,7 +320,7 @@ pub(crate) fn decide<F: Format>(
     sending: Sending,
     handling: DictionaryHandling,
 ) -> Step<Option<Due>> {
-    let all = Due { rows: 0..values.len(), is_delta: false };
+    let all = Due { rows: 0..values.len(), extends: None };
     let Some(old) = sent.array(id) else {
         return Ok(Some(all));
     };
@@ -301,7 +345,7 @@ pub(crate) fn decide<F: Format>(
         // Readers have more values than the batch knows of; its keys mean the same to them.
         Comparison::Within if grows_only || F::HAS_FOOTER => Ok(None),
         Comparison::Extends if grows_only && nested == 0 => {
-            Ok(Some(Due { rows: old.len()..values.len(), is_delta: true }))
+            Ok(Some(Due { rows: old.len()..values.len(), extends: Some(Sent::Array(Arc::clone(old))) }))
         }
         Comparison::Within | Comparison::Extends | Comparison::Different => replace(all),
     }

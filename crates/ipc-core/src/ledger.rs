@@ -14,6 +14,7 @@ use crate::dictionary::{Dictionaries, Updates};
 use crate::error::{Error, Result};
 use crate::footer::{Finished, Footer, block};
 use crate::format::{Format, end_of_stream};
+use crate::limits;
 use crate::message::{Made, Message, PREFIX, frame};
 use crate::options::Options;
 use crate::receipt::{Receipt, Stats};
@@ -47,7 +48,8 @@ impl Ledger {
     ///
     /// [`Error::TooLarge`] where the schema message does not fit the format; [`Error::Unsupported`] where `F` is a file,
     /// and a unified dictionary has others inside its values and is not written at close; [`Error::InvalidOptions`] where
-    /// `F` is a stream, and dictionaries are to be written at close.
+    /// `F` is a stream, and dictionaries are to be written at close, or where the schema was made for another version of the
+    /// metadata.
     pub fn new<F: Format>(schema: Arc<StreamSchema>, options: &Options) -> Result<Self> {
         match (F::HAS_FOOTER, options.dictionaries_at_close) {
             (true, false) => schema.check_extensible()?,
@@ -55,6 +57,10 @@ impl Ledger {
                 return Err(Error::InvalidOptions("only a file can have its dictionaries at close".into()));
             }
             _ => {}
+        }
+        if schema.metadata_version() != options.metadata_version {
+            let (schema, output) = (schema.metadata_version(), options.metadata_version);
+            return Err(Error::InvalidOptions(format!("the schema has metadata of {schema:?}, the output {output:?}")));
         }
         let mut message = vec![0; PREFIX];
         message.extend_from_slice(schema.flatbuffer());
@@ -78,9 +84,13 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the sink failed before it took any byte of the group, [`Error::TooLarge`] where a footer cannot
-    /// list as many messages, [`Error::SchemaMismatch`] for a dictionary that the schema does not have: nothing has
-    /// changed. From [`Error::Poisoned`] there is no way but [`rollback`](Self::rollback), and from [`Error::Closed`] none.
+    /// [`Error::Io`] where the sink failed before it took any byte of the group, and [`Error::TooLarge`] where a footer cannot
+    /// list as many messages. What was encoded for something else is refused where that shows: [`Error::SchemaMismatch`] for
+    /// a dictionary that the schema does not have, [`Error::DictionaryReplacement`] for one that would replace another in a
+    /// file, or is extended from other values than readers have, [`Error::InvalidArray`] for a message that needs more values
+    /// of a unified dictionary than they have, [`Error::InvalidOptions`] for another alignment or version. After all these
+    /// nothing has changed. From [`Error::Poisoned`] there is no way but [`rollback`](Self::rollback), and from
+    /// [`Error::Closed`] none.
     pub fn append<B: AsRef<[u8]>>(
         &mut self,
         sink: &mut impl Write,
@@ -88,10 +98,11 @@ impl Ledger {
         batch: &Message<B>,
     ) -> Result<Receipt> {
         let updates = updates.due(&self.dictionaries);
+        self.check_message(&batch.made, &updates)?;
         if updates.is_empty() {
             return self.append_alone(sink, batch);
         }
-        self.check_recordable(&updates, 1)?;
+        self.check_updates(&updates, 1)?;
         let length = updates.length() + batch.length();
         let pieces = updates.messages().flat_map(Message::slices).chain(batch.slices());
         let start = self.accept(sink, pieces, length, 1)?;
@@ -122,7 +133,7 @@ impl Ledger {
         if updates.is_empty() {
             return Ok(());
         }
-        self.check_recordable(&updates, 0)?;
+        self.check_updates(&updates, 0)?;
         let pieces = updates.messages().flat_map(Message::slices);
         let start = self.accept(sink, pieces, updates.length(), 0)?;
         self.commit_dictionaries(start, updates);
@@ -180,6 +191,7 @@ impl Ledger {
     /// As [`append`](Self::append).
     pub fn end(&mut self, sink: &mut impl Write) -> Result<()> {
         if !self.outlet.has_ended() {
+            self.check_uses(&self.uses, |id| self.dictionaries.unified(id).unwrap_or(0))?;
             let footer = self.footer.as_ref().map(|footer| footer.finish(&self.schema, &self.options)).transpose()?;
             let pieces = footer.iter().flat_map(Finished::pieces);
             let pieces = [end_of_stream(self.options.metadata_version)].into_iter().chain(pieces);
@@ -247,9 +259,55 @@ impl Ledger {
         self.footer.as_mut().map(|footer| &mut footer.metadata)
     }
 
-    /// Refuses what could not be recorded once it is written: dictionaries, and `batches` record batches behind them.
-    fn check_recordable(&self, updates: &Updates, batches: usize) -> Result<()> {
-        updates.check_within(self.schema.dictionary_count())?;
+    /// Refuses a message that readers could not read here, or would read wrong, once they have the `updates`.
+    fn check_message(&self, made: &Made, updates: &Updates) -> Result<()> {
+        self.check_layout(made)?;
+        if made.uses.is_empty() && !self.schema.has_unified_dictionaries() {
+            return Ok(());
+        }
+        let count = self.schema.dictionary_count();
+        if made.uses.len() != count {
+            let (expected, found) =
+                (format!("keys of {count} unified dictionaries"), format!("of {}", made.uses.len()));
+            return Err(Error::invalid(expected, found).within("columns").into());
+        }
+        if self.options.dictionaries_at_close {
+            return Ok(());
+        }
+        self.check_uses(&made.uses, |id| updates.unified_behind(id, self.dictionaries.unified(id)))
+    }
+
+    /// Refuses a message that was encoded with other options than are written with here.
+    fn check_layout(&self, made: &Made) -> Result<()> {
+        let Some(layout) = made.layout else {
+            return Err(Error::InvalidOptions("nothing has been encoded to this message".into()));
+        };
+        let (version, alignment) = (self.options.metadata_version, self.options.alignment);
+        if layout == (version, alignment) {
+            return Ok(());
+        }
+        let (other, another) = layout;
+        Err(Error::InvalidOptions(format!(
+            "the message has metadata of {other:?} and alignment {another:?}, the output {version:?} and {alignment:?}"
+        )))
+    }
+
+    /// Refuses batches that use more values of a unified dictionary than readers `have`.
+    fn check_uses(&self, uses: &[usize], have: impl Fn(usize) -> usize) -> Result<()> {
+        match uses.iter().enumerate().find(|(id, count)| **count > have(*id)) {
+            None => Ok(()),
+            Some((id, count)) => {
+                let (expected, found) = (format!("{count} values in its dictionary"), have(id).to_string());
+                Err(Error::invalid(expected, found).at(self.schema.dictionary(id).path()).into())
+            }
+        }
+    }
+
+    /// Refuses dictionaries that cannot be sent, or not be recorded once they are, with `batches` record batches behind
+    /// them.
+    fn check_updates(&self, updates: &Updates, batches: usize) -> Result<()> {
+        updates.check(&self.schema, &self.dictionaries, self.footer.is_none())?;
+        updates.messages().try_for_each(|message| self.check_layout(&message.made))?;
         match &self.footer {
             Some(footer) => footer.check_room(batches, updates.count()),
             None => Ok(()),
@@ -266,6 +324,7 @@ impl Ledger {
         batches: u64,
     ) -> Result<u64> {
         let start = self.outlet.position();
+        limits::check_output(start.saturating_add(length))?;
         if self.stages && length <= STAGED_AT_MOST {
             self.outlet.stage_within_capacity(sink, pieces, length, batches)?;
         } else {
@@ -285,7 +344,7 @@ impl Ledger {
             offset += update.message.length();
             self.count(&update.message);
             self.stats.dictionary_batches += 1;
-            self.stats.deltas += u64::from(update.is_delta);
+            self.stats.deltas += u64::from(update.extends.is_some());
             self.stats.replacements += u64::from(self.dictionaries.commit(update));
         }
         offset
@@ -320,14 +379,8 @@ impl Ledger {
         if self.uses.len() < uses.len() {
             self.uses.resize(uses.len(), 0);
         }
-        for (id, (all, count)) in self.uses.iter_mut().zip(uses).enumerate() {
+        for (all, count) in self.uses.iter_mut().zip(uses) {
             *all = (*all).max(*count);
-            debug_assert!(
-                *count == 0
-                    || self.options.dictionaries_at_close
-                    || self.dictionaries.unified(id).is_some_and(|sent| sent >= *count),
-                "a batch stands behind the values that it needs"
-            );
         }
     }
 

@@ -19,6 +19,12 @@ pub(crate) fn check(what: &'static str, length: u64) -> Result<()> {
     if length > limit { Err(Error::TooLarge { what, length, limit }) } else { Ok(()) }
 }
 
+/// Refuses an output of so many bytes: 63 bits say where a message of a file stands.
+pub(crate) fn check_output(length: u64) -> Result<()> {
+    let limit = i64::MAX.unsigned_abs();
+    if length > limit { Err(Error::TooLarge { what: "output", length, limit }) } else { Ok(()) }
+}
+
 /// No less than the bytes of key-value pairs.
 pub(crate) fn key_values(metadata: &Metadata) -> u64 {
     metadata.iter().map(|(key, value)| 64 + key.len() as u64 + value.len() as u64).sum()
@@ -79,6 +85,16 @@ mod tests {
     fn assert_fair(taken_for: u64, length: usize, what: &str) {
         let length = length as u64;
         assert!((length..=16 * (length + TABLE)).contains(&taken_for), "{what}: {length} bytes, taken for {taken_for}");
+    }
+
+    #[test]
+    fn outputs_end_where_63_bits_do() {
+        assert!(check_output(1 << 62).is_ok() && check_output((1 << 63) - 1).is_ok());
+        for beyond in [1 << 63, u64::MAX] {
+            assert!(
+                matches!(check_output(beyond), Err(Error::TooLarge { what: "output", length, .. }) if length == beyond)
+            );
+        }
     }
 
     fn long(of: &str) -> String {

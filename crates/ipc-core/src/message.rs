@@ -37,10 +37,13 @@ pub(crate) struct Made {
     pub(crate) uses: Vec<usize>,
     /// How many values of the batch's dictionaries are left out, since no key uses them.
     pub(crate) unused_values: u64,
+    /// What decides about its bytes and has to be the same for all messages of an output; `None` where nothing has been
+    /// encoded yet.
+    pub(crate) layout: Option<(MetadataVersion, Alignment)>,
 }
 
 impl<B> Default for Message<B> {
-    /// No message: the memory for one.
+    /// No message: the memory for one. A [`Ledger`](crate::Ledger) refuses it.
     fn default() -> Self {
         Self { made: Box::default(), segments: Vec::new() }
     }

@@ -309,7 +309,8 @@ impl OptionsBuilder {
         self
     }
 
-    /// How many levels deep types may nest; 60 by default, since many readers stop at 64.
+    /// How many levels deep types may nest; 60 by default, since many readers stop at 64, and 128 at most, since each level
+    /// takes some of the stack.
     pub fn max_nesting(mut self, levels: usize) -> Self {
         self.options.max_nesting = levels;
         self
@@ -401,9 +402,15 @@ impl OptionsBuilder {
         if options.max_nesting == 0 {
             return refuse("types nest at least one level deep".into());
         }
+        if options.max_nesting > DEEPEST {
+            return refuse(format!("types nest at most {DEEPEST} levels deep"));
+        }
         Ok(options)
     }
 }
+
+/// What [`OptionsBuilder::max_nesting`] may be.
+const DEEPEST: usize = 128;
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ use flatbuffers::FlatBufferBuilder;
 
 use crate::error::{Error, Result, Step};
 use crate::limits;
-use crate::options::{DictionaryHandling, Options};
+use crate::options::{DictionaryHandling, MetadataVersion, Options};
 use crate::unify::widened::{is_widened, widened};
 
 /// A schema that has been found fit to be written, with all that a writer must know of it.
@@ -33,6 +33,8 @@ pub struct StreamSchema {
     outermost: Vec<usize>,
     /// How many dictionaries are unified.
     unified: usize,
+    /// What the message says it is of.
+    metadata_version: MetadataVersion,
 }
 
 /// A dictionary-encoded field.
@@ -92,22 +94,20 @@ impl StreamSchema {
     /// [`DictionaryHandling::Unify`], an ordered dictionary inside or around another one.
     pub fn try_new(schema: SchemaRef, options: &Options) -> Result<Self> {
         let given = schema;
-        let schema = if options.widen_keys { Arc::new(widened(&given)) } else { Arc::clone(&given) };
-        let mut survey = Survey { options, dictionaries: Vec::new() };
-        let mut dictionary_columns = Vec::new();
-        for (column, field) in schema.fields().iter().enumerate() {
-            let first = survey.dictionaries.len();
-            survey.field(field, 1, "")?;
-            if survey.dictionaries.len() > first {
-                dictionary_columns.push((column, first));
-            }
-        }
+        let schema = if options.widen_keys {
+            // Before it is walked without looking how deep it is.
+            Survey::of(&given, options)?;
+            Arc::new(widened(&given))
+        } else {
+            Arc::clone(&given)
+        };
+        let Survey { dictionaries, dictionary_columns, .. } = Survey::of(&schema, options)?;
         limits::check("schema", limits::schema(&schema))?;
         let flatbuffer = schema_message(&schema, options);
-        let dictionaries = survey.dictionaries;
         let outermost = outermost(&dictionaries, 0);
         let unified = dictionaries.iter().filter(|dictionary| dictionary.is_unified).count();
-        Ok(Self { given, schema, flatbuffer, dictionaries, dictionary_columns, outermost, unified })
+        let metadata_version = options.metadata_version;
+        Ok(Self { given, schema, flatbuffer, dictionaries, dictionary_columns, outermost, unified, metadata_version })
     }
 
     /// The schema.
@@ -155,6 +155,11 @@ impl StreamSchema {
         self.unified > 0
     }
 
+    /// The version of the metadata that the message was made for.
+    pub(crate) fn metadata_version(&self) -> MetadataVersion {
+        self.metadata_version
+    }
+
     pub(crate) fn flatbuffer(&self) -> &[u8] {
         &self.flatbuffer
     }
@@ -199,9 +204,23 @@ fn schema_message(schema: &Schema, options: &Options) -> Vec<u8> {
 struct Survey<'o> {
     options: &'o Options,
     dictionaries: Vec<DictionaryField>,
+    /// The columns that have dictionaries, each with the first id below it.
+    dictionary_columns: Vec<(usize, usize)>,
 }
 
-impl Survey<'_> {
+impl<'o> Survey<'o> {
+    fn of(schema: &Schema, options: &'o Options) -> Result<Self> {
+        let mut survey = Self { options, dictionaries: Vec::new(), dictionary_columns: Vec::new() };
+        for (column, field) in schema.fields().iter().enumerate() {
+            let first = survey.dictionaries.len();
+            survey.field(field, 1, "")?;
+            if survey.dictionaries.len() > first {
+                survey.dictionary_columns.push((column, first));
+            }
+        }
+        Ok(survey)
+    }
+
     fn field(&mut self, field: &Field, level: usize, parent: &str) -> Result<()> {
         let path = if parent.is_empty() { field.name().clone() } else { format!("{parent}.{}", field.name()) };
         let limit = self.options.max_nesting;

@@ -32,8 +32,9 @@ use crate::visible::Visible;
 /// array.
 ///
 /// It is inlined where it is called, and primitive arrays, which most columns are, into it: so that a column costs no
-/// call of its own. All others have a function each, which is not.
-#[inline(always)]
+/// call of its own. All others have a function each, which is not. In debug builds nothing is: there each type that is
+/// inlined would have room of its own in the frames of this recursion, and deep types would take up a thread's stack.
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn walk<'a>(
     body: &mut Body<'_, 'a>,
     data_type: &DataType,
@@ -142,7 +143,7 @@ fn too_few_rows(length: usize, rows: &Range<usize>) -> Box<Error> {
     Error::invalid(format!("at least {} rows", rows.end), format!("{length} rows"))
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn primitive<'a, T: ArrowPrimitiveType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
     let array = typed::<PrimitiveArray<T>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;

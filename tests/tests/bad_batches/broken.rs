@@ -87,7 +87,9 @@ fn text_that_overlaps_is_refused_where_it_would_be_copied() {
         // SAFETY: as above.
         let offsets = unsafe { OffsetBuffer::new_unchecked(offsets.into()) };
         let bytes = Buffer::from(vec![b'a'; usize::try_from(BYTES).unwrap()]);
-        batch(unsafe { Arc::new(StringArray::new_unchecked(offsets, bytes, Some(nulls))) }, true)
+        // SAFETY: as above.
+        let text = unsafe { StringArray::new_unchecked(offsets, bytes, Some(nulls)) };
+        batch(Arc::new(text), true)
     };
     let bad = text((0..ROWS).map(|row| if row % 2 == 0 { 0 } else { BYTES }).chain([BYTES]).collect());
     match refusal(&text(vec![0, BYTES]), 1, &bad, &clearing()) {

@@ -17,6 +17,7 @@ use arrow_buffer::{ArrowNativeType, NullBuffer};
 
 use super::key_map::{KeyMap, Lookup, window};
 use super::stored::blank;
+use super::widened::is_widened;
 use super::{Added, New, NewValues, UnifiedSnapshot};
 use crate::body::Body;
 use crate::clear;
@@ -154,8 +155,10 @@ impl Unifying<'_> {
             keys => {
                 if keys.data_type() == field.key() {
                     map.rewrite_same(body, keys, rows.clone(), &seen, may_borrow, &mut lookup)?;
-                } else {
+                } else if is_widened(field.key(), keys.data_type()) {
                     map.rewrite::<_, i32>(body, window(keys, &rows)?, &seen, &mut lookup)?;
+                } else {
+                    return Err(Error::invalid(format!("keys of type {}", field.key()), keys.data_type().to_string()));
                 }
             },
             other => unreachable!("keys are integers: {other}")
