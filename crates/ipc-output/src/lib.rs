@@ -76,11 +76,22 @@ impl OutputFile {
     ///
     /// # Errors
     ///
-    /// Where the folder is missing or may not be written to, or something other than a regular file stands there.
+    /// Where the folder is missing or may not be written to, something other than a regular file stands there, or no file
+    /// could ever have that name.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
-        let path = followed(path.as_ref());
-        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "is not a regular file"));
+        let path = path.as_ref();
+        // Else that would show when all has been written.
+        let ends_as_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
+        if path.file_name().is_none() || ends_as_folder {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "is not the name of a file"));
+        }
+        let path = followed(path);
+        match fs::metadata(&path) {
+            Ok(found) if !found.is_file() => {
+                return Err(io::Error::new(ErrorKind::InvalidInput, "is not a regular file"));
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".arrow-ipc-").suffix(".tmp");
@@ -252,6 +263,18 @@ mod tests {
         output.doubt = Some(ErrorKind::StorageFull);
         assert!(matches!(output.complete(), Err(Error::Incomplete(error)) if error.kind() == ErrorKind::StorageFull));
         assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn a_name_that_no_file_can_have_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = "x".repeat(5000);
+        for name in ["", "new/", "..", "a\0b", &long] {
+            let path = if name.is_empty() { PathBuf::new() } else { folder.path().join(name) };
+            let refused = OutputFile::create(&path).unwrap_err();
+            assert_ne!(refused.kind(), ErrorKind::NotFound, "{name}");
+            assert!(names(folder.path()).is_empty());
+        }
     }
 
     #[test]

@@ -15,8 +15,15 @@ pub struct Source<'a> {
 }
 
 enum Bytes<'a> {
-    Seekable { reader: BufReader<Box<dyn ReadSeek + 'a>>, length: u64 },
-    Sequential(Box<dyn Read + Send + 'a>),
+    Seekable {
+        reader: BufReader<Box<dyn ReadSeek + 'a>>,
+        length: u64,
+    },
+    /// With what has been read and is to be read again first.
+    Sequential {
+        again: Vec<u8>,
+        reader: Box<dyn Read + Send + 'a>,
+    },
 }
 
 impl<'a> Source<'a> {
@@ -36,7 +43,7 @@ impl<'a> Source<'a> {
     /// An input that can only be read on.
     pub fn sequential(reader: impl Read + Send + 'a) -> Self {
         let reader = BufReader::with_capacity(BUFFERED, reader);
-        Self { bytes: Bytes::Sequential(Box::new(reader)), position: 0 }
+        Self { bytes: Bytes::Sequential { again: Vec::new(), reader: Box::new(reader) }, position: 0 }
     }
 
     fn of_length(reader: impl Read + Seek + Send + 'a, length: u64) -> Self {
@@ -50,7 +57,7 @@ impl<'a> Source<'a> {
     pub fn length(&self) -> Option<u64> {
         match &self.bytes {
             Bytes::Seekable { length, .. } => Some(*length),
-            Bytes::Sequential(_) => None,
+            Bytes::Sequential { .. } => None,
         }
     }
 
@@ -118,16 +125,13 @@ impl<'a> Source<'a> {
         if self.lacks(length) {
             return Ok(false);
         }
-        let passed = match &mut self.bytes {
-            Bytes::Seekable { reader, .. } => {
-                let step = i64::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
-                reader.seek_relative(step)?;
-                length
-            }
-            Bytes::Sequential(reader) => io::copy(&mut reader.take(length), &mut io::sink())?,
+        let Bytes::Seekable { reader, .. } = &mut self.bytes else {
+            return Ok(io::copy(&mut self.take(length), &mut io::sink())? == length);
         };
-        self.position += passed;
-        Ok(passed == length)
+        let step = i64::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
+        reader.seek_relative(step)?;
+        self.position += length;
+        Ok(true)
     }
 
     /// Goes to an offset of an input that can seek.
@@ -146,7 +150,7 @@ impl<'a> Source<'a> {
                 self.position = offset;
                 Ok(())
             }
-            Bytes::Sequential(_) => Err(io::ErrorKind::NotSeekable.into()),
+            Bytes::Sequential { .. } => Err(io::ErrorKind::NotSeekable.into()),
         }
     }
 
@@ -162,9 +166,8 @@ impl<'a> Source<'a> {
         first.truncate(length);
         match &mut self.bytes {
             Bytes::Seekable { .. } => self.seek(start)?,
-            Bytes::Sequential(reader) => {
-                let rest = std::mem::replace(reader, Box::new(io::empty()));
-                *reader = Box::new(Cursor::new(first.clone()).chain(rest));
+            Bytes::Sequential { again, .. } => {
+                again.splice(..0, first.iter().copied());
                 self.position = start;
             }
         }
@@ -183,7 +186,13 @@ impl Read for Source<'_> {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.bytes {
             Bytes::Seekable { reader, .. } => reader.read(target),
-            Bytes::Sequential(reader) => reader.read(target),
+            Bytes::Sequential { again, reader } if again.is_empty() => reader.read(target),
+            Bytes::Sequential { again, .. } => {
+                let length = again.len().min(target.len());
+                target[..length].copy_from_slice(&again[..length]);
+                again.drain(..length);
+                Ok(length)
+            }
         }?;
         self.position += read as u64;
         Ok(read)
@@ -228,6 +237,20 @@ mod tests {
             assert_eq!(source.peek::<4>().unwrap(), b"abcd");
             assert_eq!(source.read_whole(6).unwrap().unwrap().as_slice(), b"abcdef");
             assert!(source.read_whole(1).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn one_may_peek_as_often_and_as_far_as_one_likes() {
+        let bytes = b"abcdef";
+        for mut source in [Source::sequential(&bytes[..]), Source::from(&bytes[..])] {
+            (0..100_000).for_each(|_| assert_eq!(source.peek::<2>().unwrap(), b"ab"));
+            assert_eq!(source.peek::<9>().unwrap(), b"abcdef");
+            assert!(source.skip(1).unwrap());
+            assert_eq!(source.peek::<2>().unwrap(), b"bc");
+            assert_eq!((source.position(), source.skip(4).unwrap()), (1, true));
+            assert_eq!(source.read_whole(1).unwrap().unwrap().as_slice(), b"f");
+            assert!(!source.skip(1).unwrap());
         }
     }
 
