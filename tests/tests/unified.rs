@@ -8,10 +8,11 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::{Int32Builder, ListBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int32Type};
 use arrow_array::{
-    ArrayRef, DictionaryArray, FixedSizeListArray, Float64Array, Int8Array, Int16Array, Int32Array, RecordBatch,
+    Array, ArrayRef, DictionaryArray, FixedSizeListArray, Float64Array, Int8Array, Int16Array, Int32Array, RecordBatch,
     RunArray, StringArray, StringViewArray, StructArray,
 };
 use arrow_schema::{DataType, Field, Metadata, Schema};
@@ -98,6 +99,36 @@ fn equal_values_become_one() {
     let nulls = Arc::new(StringArray::from(vec![None, Some(""), None]));
     let batch = of(&[("word", dictionary(&[0, 1, 2], nulls))]);
     assert_eq!(sent_by(&[batch.clone(), batch]), [Whole(0, 2), Batch, Batch]);
+}
+
+#[test]
+fn lists_are_told_apart_by_where_they_end() {
+    // The same numbers, in other lists.
+    let values: [&[&[i32]]; 4] = [&[&[1], &[2]], &[&[1, 2], &[]], &[&[], &[1, 2]], &[&[1, 2]]];
+    let mut lists = ListBuilder::new(ListBuilder::new(Int32Builder::new()));
+    for value in values {
+        for list in value {
+            lists.values().values().append_slice(list);
+            lists.values().append(true);
+        }
+        lists.append(true);
+    }
+    let batch = of(&[("lists", dictionary(&[0, 1, 2, 3], Arc::new(lists.finish())))]);
+    assert_eq!(sent_by(&[batch]), [Whole(0, 4), Batch]);
+}
+
+#[test]
+fn each_dictionary_inside_another_has_its_own_values() {
+    let inner = |values| dictionary(&[0, 1, 1], words(values));
+    let both = StructArray::from(vec![
+        (Arc::new(Field::new("a", inner(&["x", "y"]).data_type().clone(), true)), inner(&["x", "y"])),
+        (Arc::new(Field::new("b", inner(&["v", "w"]).data_type().clone(), true)), inner(&["v", "w"])),
+    ]);
+    let batch = of(&[("outer", dictionary(&[2, 0, 1], Arc::new(both)))]);
+    let options = unify().build().unwrap();
+    let stream = encode::stream(&batch.schema(), std::slice::from_ref(&batch), &options).unwrap();
+    assert_same_batches(&[batch], &read::stream(&stream).unwrap().batches);
+    assert_eq!(sent(&stream, 0), [Whole(0, 2), Whole(1, 2), Whole(2, 2), Batch]);
 }
 
 /// Views share the memory of their array; what is kept of them, and written, does not.

@@ -188,11 +188,30 @@ fn runs<R: RunEndIndexType>(old: &dyn Array, new: &dyn Array) -> bool {
 #[cfg(test)]
 mod tests {
     use arrow_array::StringArray;
+    use arrow_buffer::NullBuffer;
 
     use super::*;
 
     fn strings(values: &[&str]) -> ArrayRef {
         Arc::new(StringArray::from_iter_values(values))
+    }
+
+    #[test]
+    fn the_same_memory_with_other_nulls_is_not_the_same() {
+        let plain = StringArray::from_iter_values(["a", "b"]);
+        let with = |nulls| {
+            let nulls: Option<Vec<bool>> = nulls;
+            let array = StringArray::new(plain.offsets().clone(), plain.values().clone(), nulls.map(NullBuffer::from));
+            Arc::new(array) as ArrayRef
+        };
+        let arrays = [None, Some(vec![true, false]), Some(vec![false, true])].map(with);
+        for (old, (new, is_old)) in
+            arrays.iter().flat_map(|old| arrays.iter().map(move |new| (old, (new, Arc::ptr_eq(old, new)))))
+        {
+            assert_eq!(is_same(old, &new.slice(0, 2)), is_old);
+            assert_eq!(Comparison::of(old, new).unwrap() == Comparison::Same, is_old);
+        }
+        assert!(is_same(&arrays[0], &with(Some(vec![true, true]))), "no nulls are no nulls");
     }
 
     #[test]

@@ -202,3 +202,24 @@ fn most_values(key: &DataType) -> u64 {
         _ => 1 << 31,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_tell_apart_as_many_values_as_their_type_has_from_0_on() {
+        let signed =
+            [(DataType::Int8, i8::MAX.into()), (DataType::Int16, i16::MAX.into()), (DataType::Int32, i32::MAX)];
+        for (key, highest) in signed {
+            assert_eq!(most_values(&key), u64::from(highest.unsigned_abs()) + 1, "{key}");
+        }
+        for (key, highest) in [(DataType::UInt8, u8::MAX.into()), (DataType::UInt16, u16::MAX)] {
+            assert_eq!(most_values(&key), u64::from(highest) + 1, "{key}");
+        }
+        // Ids have no more.
+        for key in [DataType::UInt32, DataType::Int64, DataType::UInt64] {
+            assert_eq!(most_values(&key), 1 << 31, "{key}");
+        }
+    }
+}

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use arrow_array::types::{Int8Type, Int16Type};
 use arrow_array::{
-    Array, ArrayRef, BinaryViewArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray, FixedSizeListArray,
-    GenericListViewArray, Int8Array, Int32Array, LargeListArray, LargeListViewArray, LargeStringArray, ListArray,
-    ListViewArray, MapArray, OffsetSizeTrait, RunArray, StringArray, StringViewArray, StructArray, UnionArray,
+    Array, ArrayRef, BinaryArray, BinaryViewArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray,
+    FixedSizeListArray, GenericListViewArray, Int8Array, Int32Array, LargeBinaryArray, LargeListArray,
+    LargeListViewArray, LargeStringArray, ListArray, ListViewArray, MapArray, OffsetSizeTrait, RunArray, StringArray,
+    StringViewArray, StructArray, UnionArray,
 };
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, RunEndBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, FieldRef, Fields, UnionFields};
@@ -182,7 +183,15 @@ fn offsets() -> Vec<Case> {
         unsafe { LargeStringArray::new_unchecked(unordered(offsets), Buffer::from(SIX), None) }
     };
     let of = |offsets| strings(offsets, SIX, None);
+    // SAFETY: as above.
+    let binary = |offsets| unsafe { BinaryArray::new_unchecked(unordered::<i32>(offsets), Buffer::from(SIX), None) };
+    let large_binary = |offsets| {
+        // SAFETY: as above.
+        unsafe { LargeBinaryArray::new_unchecked(unordered::<i64>(offsets), Buffer::from(SIX), None) }
+    };
     vec![
+        case("bytes whose offsets fall", Indices, binary([0, 2, 4, 6]), binary([0, 4, 2, 6])),
+        case("bytes whose long offsets fall", Indices, large_binary([0, 2, 4, 6]), large_binary([0, 4, 2, 6])),
         case("offsets that fall from first to last", Layout, good(), of([4, 5, 4, 2])),
         case("offsets that fall in between", Indices, good(), of([0, 4, 2, 6])),
         case("offsets that fall in between, and are rebased", Indices, good(), of([1, 0, 4, 6])),

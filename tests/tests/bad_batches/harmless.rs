@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int8Type;
-use arrow_array::{ArrayRef, DictionaryArray, Int8Array, RecordBatch, StringArray, StringViewArray, StructArray};
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Int8Array, Int32Array, ListArray, RecordBatch, StringArray, StringViewArray,
+    StructArray,
+};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer};
-use arrow_schema::{DataType, Field};
+use arrow_schema::{DataType, Field, Metadata};
 use ipc_core::DictionaryHandling::{Resend, Unify};
 use ipc_core::{Error, Options, Validation};
 use ipc_tests::arrays::Sharing::{Changing, Equal, Shared};
 use ipc_tests::batches::arb_batches;
+use ipc_tests::by_hand::{field, schema, unchecked};
 use ipc_tests::cases::cases;
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, read};
@@ -79,6 +83,20 @@ fn what_a_hidden_value_of_a_unified_dictionary_holds_need_not_make_sense() {
             let bytes: usize = views.as_string_view().data_buffers().iter().map(Buffer::len).sum();
             assert_eq!(bytes, text.len(), "nothing else gets out");
         }
+    }
+}
+
+#[test]
+fn columns_may_have_other_metadata_than_their_fields() {
+    let list = |metadata: &str| {
+        let item = Field::new("item", DataType::Int32, true).with_metadata(Metadata::from([("k", metadata)]));
+        ListArray::new(Arc::new(item), OffsetBuffer::from_lengths([2]), Arc::new(Int32Array::from(vec![1, 2])), None)
+    };
+    let schema = schema(vec![field("x", list("one").data_type().clone())]);
+    let batch = unchecked(schema, vec![Arc::new(list("another"))], 1);
+    for validation in [Validation::Layout, Validation::Full] {
+        let refusal = refusal(&batch, 1, &batch, &options(validation));
+        assert!(refusal.is_none(), "{refusal:?}");
     }
 }
 

@@ -97,9 +97,12 @@ const INT64: u64 = i64::MAX.unsigned_abs();
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::types::Int16Type;
+    use arrow_array::types::{Int16Type, Int32Type, Int64Type};
     use arrow_array::{ArrayRef, BinaryArray, BooleanArray, FixedSizeListArray, Int16Array, LargeListArray, ListArray};
-    use arrow_array::{ListViewArray, MapArray, NullArray, RunArray, StringArray, StructArray, UnionArray};
+    use arrow_array::{
+        Int32Array, Int64Array, LargeListViewArray, ListViewArray, MapArray, NullArray, RunArray, StringArray,
+        StructArray, UnionArray,
+    };
     use arrow_buffer::{OffsetBuffer, ScalarBuffer};
     use arrow_schema::{Field, Fields, UnionFields};
 
@@ -159,6 +162,22 @@ mod tests {
     fn runs_end_where_the_numbers_of_their_ends_do() {
         let runs: RunArray<Int16Type> = RunArray::try_new(&Int16Array::from(vec![10_000]), &NullArray::new(1)).unwrap();
         assert!(refused(&runs, 3).ends_with("would have 40000 rows in runs; one array of its type holds 32767"));
+    }
+
+    #[test]
+    fn ends_of_longer_runs_have_more_room() {
+        let runs: RunArray<Int32Type> = RunArray::try_new(&Int32Array::from(vec![MIB]), &NullArray::new(1)).unwrap();
+        assert!(refused(&runs, 2047).contains("2147483648 rows in runs"));
+        let runs: RunArray<Int64Type> =
+            RunArray::try_new(&Int64Array::from(vec![1 << 40]), &NullArray::new(1)).unwrap();
+        assert!(Taken::default().with(&runs).is_ok());
+    }
+
+    #[test]
+    fn large_list_views_are_looked_into() {
+        let inner = one_list(nulls());
+        let views = LargeListViewArray::new(field("item", &inner), vec![0].into(), vec![1].into(), inner, None);
+        assert!(refused(&views, 2047).contains("items in lists"));
     }
 
     /// What is wide outside may be narrow inside, and each part has room of its own.

@@ -40,3 +40,22 @@ fn widened_field(field: &Field) -> Field {
 fn widened_type(data_type: &DataType) -> DataType {
     with_children(data_type, &mut widened_field)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shorter_keys_than_of_32_bits_are_widened_to_these_and_no_others() {
+        use DataType::{Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
+
+        for found in [Int8, Int16, UInt8, UInt16] {
+            assert!(is_widened(&Int32, &found) && !is_widened(&Int64, &found) && !is_widened(&found, &found));
+        }
+        for found in [Int32, UInt32, Int64, UInt64] {
+            assert!(!is_widened(&Int32, &found), "{found}");
+            let field = |key: DataType| Field::new_dictionary("a", key, DataType::Utf8, true);
+            assert_eq!(widened_field(&field(found.clone())), field(found));
+        }
+    }
+}
