@@ -103,13 +103,14 @@ fn equal_values_become_one() {
 
 #[test]
 fn lists_are_told_apart_by_where_they_end() {
-    // The same numbers, in other lists.
-    let values: [&[&[i32]]; 4] = [&[&[1], &[2]], &[&[1, 2], &[]], &[&[], &[1, 2]], &[&[1, 2]]];
+    // The same items and nulls, one after the other.
+    let values: [&[Option<&[Option<i32>]>]; 4] =
+        [&[Some(&[None])], &[Some(&[]), None], &[Some(&[None]), Some(&[])], &[Some(&[]), None, Some(&[])]];
     let mut lists = ListBuilder::new(ListBuilder::new(Int32Builder::new()));
     for value in values {
         for list in value {
-            lists.values().values().append_slice(list);
-            lists.values().append(true);
+            list.iter().copied().flatten().for_each(|number| lists.values().values().append_option(*number));
+            lists.values().append(list.is_some());
         }
         lists.append(true);
     }
