@@ -251,6 +251,11 @@ fn batches_of_another_schema_are_refused() {
     let other = one::<Int16Type>(&["b", "a"]);
     let refused = unifying.encoder.encode_unified(&other, &Metadata::new(), dictionaries.snapshot());
     assert_path(refused.err(), "word");
+    // And values of another type.
+    let numbers = DictionaryArray::<Int8Type>::new(vec![0].into(), Arc::clone(narrow.column(0)));
+    let other = RecordBatch::try_from_iter([("word", Arc::new(numbers) as ArrayRef)]).unwrap();
+    let refused = unifying.encoder.encode_unified(&other, &Metadata::new(), dictionaries.snapshot());
+    assert!(matches!(&refused, Err(Error::SchemaMismatch { path, .. }) if path == "word"), "{refused:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int32Array, ListArray, RecordBatch, StringArray, new_empty_array};
 use arrow_buffer::OffsetBuffer;
-use arrow_schema::{DataType, Field, Fields, SchemaRef};
+use arrow_schema::{DataType, Field, Fields, SchemaRef, UnionFields, UnionMode};
 use ipc_core::{Alignment, Compression, Encoder, Error, MetadataVersion, Options};
 use ipc_tests::by_hand::{field, schema, unchecked};
 use ipc_tests::read;
@@ -79,6 +79,35 @@ fn types_that_nest_too_deep_are_refused() {
             let mut encoder = Encoder::stream(Vec::new()).with_options(options).start(batch.schema()).unwrap();
             encoder.write(&batch).unwrap();
             assert_eq!(new_empty_array(deepest.data_type()).len(), 0);
+        }
+    }
+}
+
+#[test]
+fn each_kind_of_nesting_counts_its_levels() {
+    let x = || Arc::new(field("x", DataType::Int8));
+    let pair = DataType::Struct(
+        vec![field("key", DataType::Int8).with_nullable(false), field("value", DataType::Int8)].into(),
+    );
+    let runs = Field::new("run_ends", DataType::Int16, false);
+    let kinds = [
+        (DataType::Int8, 1),
+        (DataType::ListView(x()), 2),
+        (DataType::Map(Arc::new(Field::new("entries", pair.clone(), false)), false), 3),
+        (DataType::Union(UnionFields::from_fields(vec![field("x", DataType::Int8)]), UnionMode::Sparse), 2),
+        (DataType::RunEndEncoded(Arc::new(runs), x()), 2),
+        (DataType::Dictionary(Box::new(DataType::Int8), Box::new(pair)), 2),
+    ];
+    for (kind, levels) in kinds {
+        let schema = schema(vec![field("a", kind)]);
+        let start = |limit| {
+            let options = Options::builder().max_nesting(limit).build().unwrap();
+            Encoder::stream(Vec::new()).with_options(options).start(Arc::clone(&schema))
+        };
+        assert!(start(levels).is_ok(), "{schema:?}");
+        if levels > 1 {
+            let refused = start(levels - 1).unwrap_err();
+            assert!(matches!(refused.error(), Error::NestingTooDeep { .. }), "{schema:?}: {refused:?}");
         }
     }
 }
