@@ -12,8 +12,8 @@ use arrow_array::builder::{Int32Builder, ListBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int32Type};
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, FixedSizeListArray, Float64Array, Int8Array, Int16Array, Int32Array, RecordBatch,
-    RunArray, StringArray, StringViewArray, StructArray,
+    Array, ArrayRef, BinaryViewArray, DictionaryArray, FixedSizeListArray, Float64Array, Int8Array, Int16Array,
+    Int32Array, RecordBatch, RunArray, StringArray, StringViewArray, StructArray,
 };
 use arrow_schema::{DataType, Field, Metadata, Schema};
 use ipc_core::DictionaryHandling::Unify;
@@ -143,7 +143,8 @@ fn views_bring_along_their_own_bytes_only() {
         views.clone(),
         None,
     ));
-    for values in [views, lists] {
+    let bytes = Arc::new(BinaryViewArray::from_iter_values((0..10_000).map(long)));
+    for values in [views, lists, bytes] {
         let batches = [of(&[("word", dictionary(&[7], values.clone()))]), of(&[("word", dictionary(&[9], values))])];
         let bytes = encode::stream(&batches[0].schema(), &batches, &unify().build().unwrap()).unwrap();
         assert!(bytes.len() < 4000, "{} bytes for two strings", bytes.len());

@@ -28,10 +28,19 @@ fn null_itself(array: &ArrayRef) -> Option<ArrayRef> {
     has_validity.then(|| make_array(with_nulls()))
 }
 
+fn in_struct(array: &ArrayRef, nulls: Option<NullBuffer>) -> ArrayRef {
+    let field = Field::new("x", array.data_type().clone(), true);
+    Arc::new(StructArray::new(vec![field].into(), vec![Arc::clone(array)], nulls))
+}
+
 /// A struct that is null in its first and last row, around the array.
 fn null_above(array: &ArrayRef) -> ArrayRef {
-    let field = Field::new("x", array.data_type().clone(), true);
-    Arc::new(StructArray::new(vec![field].into(), vec![Arc::clone(array)], Some(first_and_last())))
+    in_struct(array, Some(first_and_last()))
+}
+
+/// A struct without nulls, around the array that has them.
+fn null_below(array: &ArrayRef) -> Option<ArrayRef> {
+    Some(in_struct(&null_itself(array)?, None))
 }
 
 /// A dictionary whose values are null where the array is.
@@ -45,7 +54,8 @@ fn what_is_below_a_null_leaves_only_where_it_is_not_cleared() {
     for compression in [Compression::None, Compression::Lz4] {
         let options = |clear| Options::builder().clear_nulls(clear).compression(compression).build().unwrap();
         for (what, column) in arrays().into_iter().chain([("narrow", Arc::new(narrow()) as ArrayRef)]) {
-            let hidden = [null_itself(&column), Some(null_above(&column)), null_in_dictionary(&column)];
+            let below = null_below(&column);
+            let hidden = [null_itself(&column), Some(null_above(&column)), below, null_in_dictionary(&column)];
             for hidden in hidden.into_iter().flatten() {
                 if compression == Compression::None {
                     assert!(is_in(&written(Arc::clone(&hidden), &options(false))), "{what}: it is there to be cleared");

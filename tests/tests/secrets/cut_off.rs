@@ -30,6 +30,15 @@ fn rows_that_are_cut_off_stay_behind() {
     }
 }
 
+/// Where what is hidden is cleared, that goes for the bytes of views too, even if no row is null and they are not compacted.
+#[test]
+fn bytes_that_no_view_uses_stay_behind_where_nulls_are_cleared() {
+    let clearing = Options::builder().clear_nulls(true).build().unwrap();
+    let (_, views) = arrays().into_iter().find(|(name, _)| *name == "views").unwrap();
+    assert!(is_in(&written(views.slice(1, 2), &Options::default())));
+    assert!(!is_in(&written(views.slice(1, 2), &clearing)));
+}
+
 #[test]
 fn bits_of_rows_that_are_cut_off_stay_behind() {
     // Bit 0 of a byte is the first row, so no row is shifted, and the last byte has bits of rows behind.
