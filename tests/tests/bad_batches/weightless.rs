@@ -8,7 +8,7 @@ use arrow_array::{
     Array, ArrayRef, DictionaryArray, FixedSizeBinaryArray, Int8Array, Int64Array, LargeListArray, LargeListViewArray,
     NullArray, RecordBatch, RunArray,
 };
-use arrow_buffer::{OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
 use ipc_core::DictionaryHandling::Unify;
 use ipc_core::{Error, Options, Validation};
@@ -61,6 +61,17 @@ fn rows_that_nobody_has_to_look_at_are_written() {
     for make in [nulls, binary] {
         let (good, bad) = (column(false, make(0)), column(false, make(ROWS)));
         let refusal = refusal(&good, 1, &bad, &options(Validation::Layout));
+        assert!(refusal.is_none(), "{refusal:?}");
+    }
+}
+
+#[test]
+fn values_of_no_bytes_may_be_null() {
+    let nulls = NullBuffer::from(vec![true, false, true]);
+    let binary = FixedSizeBinaryArray::try_new_with_len(0, [].into(), Some(nulls), 3).unwrap();
+    let batch = column(true, Arc::new(binary));
+    for options in [options(Validation::Layout), options(Validation::Full), clearing()] {
+        let refusal = refusal(&batch, 1, &batch, &options);
         assert!(refusal.is_none(), "{refusal:?}");
     }
 }
