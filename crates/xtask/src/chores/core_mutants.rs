@@ -181,7 +181,7 @@ fn program() -> String {
 }
 
 /// The files of tests that say most in least time. As modules, they name each other by `super`.
-const TESTS: [&str; 16] = [
+const TESTS: [&str; 17] = [
     "round_trip.rs",
     "bad_batches/main.rs",
     "secrets/main.rs",
@@ -198,6 +198,7 @@ const TESTS: [&str; 16] = [
     "compressed_buffers.rs",
     "record_batch_writer.rs",
     "owned_messages.rs",
+    "parts.rs",
 ];
 
 /// Tests that a change has to stand.
@@ -231,6 +232,7 @@ const STAGES: [Stage; 3] = [
             "one_call_per_message::",
             "record_batch_writer::",
             "owned_messages::",
+            "parts::",
             "nulls::",
             "schemas::",
             "harmless::",
