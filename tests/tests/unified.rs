@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Int32Builder, ListBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int8Type, Int32Type};
+use arrow_array::types::{ArrowDictionaryKeyType, Int8Type, Int16Type, Int32Type, UInt8Type, UInt16Type};
 use arrow_array::{
     Array, ArrayRef, BinaryViewArray, DictionaryArray, FixedSizeListArray, Float64Array, Int8Array, Int16Array,
-    Int32Array, RecordBatch, RunArray, StringArray, StringViewArray, StructArray,
+    Int32Array, PrimitiveArray, RecordBatch, RunArray, StringArray, StringViewArray, StructArray,
 };
+use arrow_buffer::ArrowNativeType;
 use arrow_schema::{DataType, Field, Metadata, Schema};
 use ipc_core::DictionaryHandling::Unify;
 use ipc_core::UnifiedDictionaries;
@@ -228,6 +229,32 @@ fn keys_that_are_right_already_are_borrowed() {
         let keys = batch.column(0).as_dictionary::<Int32Type>().keys().values().inner().as_ptr();
         assert!(message.slices().any(|slice| slice.as_ptr() == keys), "the body has the array's own bytes");
     }
+}
+
+/// So many keys that there is a table of narrow ones in the end, which has to go once an id is learned.
+#[test]
+fn keys_stay_right_however_many_have_been_rewritten() {
+    fn check<K: ArrowDictionaryKeyType>(count: usize) {
+        let values: ArrayRef = Arc::new(StringArray::from_iter_values((0..count).rev().map(|n| n.to_string())));
+        let batch = |rows: usize, key: fn(usize, usize) -> usize| {
+            let keys = (0..rows).map(|row| (row < count || row % 97 > 0).then(|| K::Native::usize_as(key(row, count))));
+            let words = DictionaryArray::new(PrimitiveArray::<K>::from_iter(keys), values.clone());
+            of(&[("word", Arc::new(words))])
+        };
+        // The first key comes last.
+        let most = batch(1 << 18, |row, count| 1 + row * 31 % (count - 1));
+        let all = batch(4 * count, |row, count| row % count);
+        let batches = [most.clone(), most.slice(1, 1001), all.clone(), all];
+        let stream = encode::stream(&most.schema(), &batches, &unify().build().unwrap()).unwrap();
+        assert_same_batches(&batches, &read::stream(&stream).unwrap().batches);
+        let first = i64::try_from(count - 1).unwrap();
+        assert_eq!(sent(&stream, 0), [Whole(0, first), Batch, Batch, Extended(0, 1), Batch, Batch]);
+    }
+    check::<Int8Type>(100);
+    check::<UInt8Type>(200);
+    check::<Int16Type>(1000);
+    check::<UInt16Type>(40_000);
+    check::<Int32Type>(1000);
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(crate) mod cells;
 mod growing;
 mod key_map;
 pub(crate) mod keys;
+mod narrow;
 mod room;
 mod stored;
 pub(crate) mod widened;

@@ -6,7 +6,8 @@
 //!
 //! In the long run, unified dictionaries cost what a key costs here. So there is one table with the ids as they are
 //! written, in which what is no id has a bit that no id has: a run of keys is rewritten, and looked at once for that
-//! bit. Keys that stand for themselves are compared with one bound, many at a time, and borrowed.
+//! bit. Keys that stand for themselves are compared with one bound, many at a time, and borrowed. [`Narrow`] ones have
+//! a table that needs neither, once their ids have settled.
 
 use std::iter::successors;
 use std::ops::Range;
@@ -17,6 +18,7 @@ use arrow_array::{Array, ArrayRef, PrimitiveArray};
 use arrow_buffer::{ArrowNativeType, ToByteSlice};
 use arrow_schema::DataType;
 
+use super::narrow::Narrow;
 use super::stored::row_number;
 use super::{Place, UnifiedSnapshot};
 use crate::body::Body;
@@ -34,6 +36,10 @@ pub(super) struct KeyMap {
     ids: Vec<u32>,
     /// How many keys have an id.
     known: usize,
+    /// How many keys have been rewritten since an id was learned.
+    rewritten: usize,
+    /// The ids once more, where those are many and narrow.
+    narrow: Option<Narrow>,
     /// How many of the first keys are their own unified ids.
     same: usize,
     /// The highest id, and one more: so many values a reader must have.
@@ -50,6 +56,9 @@ const WANTED: u32 = u32::MAX - 1;
 
 /// What those two have, and no id: there are at most 2^31.
 const NO_ID: u32 = 1 << 31;
+
+/// So many keys take far longer to rewrite than a [`Narrow`] table to make.
+const SETTLED: usize = 1 << 18;
 
 /// How many maps are kept for each field: as many producers can take turns. Their dictionaries stay alive with them.
 const KEPT: usize = 8;
@@ -74,7 +83,16 @@ impl KeyMap {
     fn new(values: &ArrayRef, mut ids: Vec<u32>) -> Self {
         ids.clear();
         ids.resize(values.len(), UNKNOWN);
-        Self { values: Arc::clone(values), ids, known: 0, same: 0, top: 0, is_counted: false }
+        Self {
+            values: Arc::clone(values),
+            ids,
+            known: 0,
+            rewritten: 0,
+            narrow: None,
+            same: 0,
+            top: 0,
+            is_counted: false,
+        }
     }
 
     /// The values, in the wrapping that the map was made for.
@@ -140,7 +158,12 @@ impl KeyMap {
                 self.fill::<T, O>(out, window, seen);
             }
         })?;
-        found
+        found?;
+        self.rewritten = self.rewritten.saturating_add(window.len());
+        if self.rewritten >= SETTLED && self.narrow.is_none() && size_of::<T>() == size_of::<O>() {
+            self.narrow = Narrow::new::<T>(&self.ids, self.top);
+        }
+        Ok(())
     }
 
     /// Writes the ids of the keys of a window, and 0 for those that cannot be seen. Says whether all that can be seen are
@@ -167,6 +190,9 @@ impl KeyMap {
 
     /// Does that for keys that all can be seen.
     fn fill_all<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(&self, out: &mut [u8], keys: &[T]) -> bool {
+        if let Some(narrow) = &self.narrow {
+            return narrow.rewrite(out, keys.to_byte_slice());
+        }
         // A branch out of a loop keeps the compiler from unrolling it.
         const AT_ONCE: usize = 4;
         let (runs, rest) = keys.as_chunks::<AT_ONCE>();
@@ -242,6 +268,7 @@ impl KeyMap {
     /// Notes where the value of a key is.
     pub(super) fn learn(&mut self, key: usize, place: Place) {
         let id = place.get() - 1;
+        (self.rewritten, self.narrow) = (0, None);
         self.known += usize::from(std::mem::replace(&mut self.ids[key], id) == UNKNOWN);
         self.top = self.top.max(place.get().as_usize());
         while self.ids.get(self.same).is_some_and(|id| id.as_usize() == self.same) {
@@ -337,14 +364,28 @@ mod tests {
         keys.take(length).map(|key: i32| (key, IDS[key.as_usize()].unwrap())).unzip()
     }
 
-    /// What becomes of keys in keys of type `O`; `None` if not all of them are known.
+    /// What becomes of keys in keys of type `O`; `None` if not all of them are known. The same once the ids have settled.
     fn filled<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(keys: &[T], seen: &Visible) -> Option<Vec<O>> {
+        let mut map = map();
+        let found = filled_by(&map, keys, seen);
+        if size_of::<T>() == size_of::<O>() {
+            map.narrow = Narrow::new::<T>(&map.ids, map.top);
+            assert_eq!(found, filled_by(&map, keys, seen), "by the table of those that have settled");
+        }
+        found
+    }
+
+    fn filled_by<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(
+        map: &KeyMap,
+        keys: &[T],
+        seen: &Visible,
+    ) -> Option<Vec<O>> {
         let mut out = vec![0xEE; keys.len() * size_of::<O>()];
         let number = |bytes: &[u8]| {
             let whole: usize = bytes.iter().rev().fold(0, |whole, byte| whole << 8 | usize::from(*byte));
             O::usize_as(whole)
         };
-        map().fill::<T, O>(&mut out, keys, seen).then(|| out.chunks(size_of::<O>()).map(number).collect())
+        map.fill::<T, O>(&mut out, keys, seen).then(|| out.chunks(size_of::<O>()).map(number).collect())
     }
 
     #[test]
@@ -357,6 +398,7 @@ mod tests {
             assert_eq!(filled::<u8, u64>(&narrow, &Visible::ALL).unwrap(), wide);
             let bytes: Vec<i8> = ids.iter().map(|id| i8::try_from(*id).unwrap()).collect();
             assert_eq!(filled::<i32, i8>(&keys, &Visible::ALL).unwrap(), bytes);
+            assert_eq!(filled::<u8, i8>(&narrow, &Visible::ALL).unwrap(), bytes);
         }
     }
 
@@ -373,11 +415,11 @@ mod tests {
                 let valid =
                     BooleanBuffer::collect_bool(START + length, |bit| bit < START || !is_hidden(&(bit - START)));
                 let seen = Visible::ALL.but_nulls(Some(&NullBuffer::new(valid)), &(START..START + length));
-                assert_eq!(
-                    filled::<i32, u32>(&keys, &seen).unwrap(),
-                    ids,
-                    "{length} keys, {hidden_key} cannot be seen"
-                );
+                let case = || format!("{length} keys, {hidden_key} cannot be seen");
+                assert_eq!(filled::<i32, u32>(&keys, &seen).unwrap(), ids, "{}", case());
+                let narrow: Vec<i16> = keys.iter().map(|key| i16::try_from(*key).unwrap_or(i16::MAX)).collect();
+                let found: Vec<i16> = filled(&narrow, &seen).unwrap();
+                assert!(found.iter().zip(&ids).all(|(found, id)| u32::try_from(*found) == Ok(*id)), "{}", case());
             }
         }
     }
