@@ -332,13 +332,17 @@ fn all_but_one<F: Format>(mut encoder: Encoder<Vec<u8>, F>, batches: [&RecordBat
 
 #[test]
 fn wider_keys_have_room() {
+    // So many rows that there would be a table of keys as narrow as these, if they stayed so.
+    const MANY: usize = 1 << 18;
     let short = |from: usize| {
         let values = StringArray::from_iter_values((from..from + 100).map(|n| n.to_string()));
-        let array = DictionaryArray::<Int8Type>::new(Int8Array::from_iter_values(0..100), Arc::new(values));
-        of(&[("word", Arc::new(array))])
+        let keys = Int8Array::from_iter_values((0..100).cycle().take(MANY));
+        of(&[("word", Arc::new(DictionaryArray::<Int8Type>::new(keys, Arc::new(values))))])
     };
     let options = unify().widen_dictionary_keys(true).build().unwrap();
-    let batches: Vec<RecordBatch> = (0..4).map(|n| short(n * 50)).collect();
+    let many = short(0);
+    let others = (1..4).map(|n| short(n * 50).slice(0, 100));
+    let batches: Vec<RecordBatch> = [many.clone(), many.slice(MANY - 99, 99)].into_iter().chain(others).collect();
     let mut encoder = Encoder::stream(Vec::new()).with_options(options).start(batches[0].schema()).unwrap();
     batches.iter().for_each(|batch| _ = encoder.write(batch).unwrap());
     let wide = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));

@@ -135,6 +135,8 @@ mod tests {
                 }
                 keys[row * width..][..width].fill(0);
             }
+            keys.fill(0xFF);
+            assert!(length == 0 || !table.rewrite(&mut out, &keys), "all {length} of {width} bytes");
         }
     }
 
