@@ -115,8 +115,9 @@ pub enum DictionaryHandling {
     ///
     /// Beside the unified dictionary, each encoder (a [`BatchEncoder`](crate::BatchEncoder), and so each producer of a
     /// shared writer) remembers the last eight dictionaries of batches that it has met for each field: their arrays, which
-    /// stay alive with the buffers they lie in, and four bytes for each value. They are let go of with the encoder, or
-    /// when eight others have come.
+    /// stay alive with the buffers they lie in, and four bytes for each value; and 128 KiB where keys have one or two bytes
+    /// and 262,144 of them have been rewritten with nothing new. They are let go of with the encoder, or when eight others
+    /// have come.
     ///
     /// A dictionary that its field calls ordered is sent as `Resend` does, since a value that is added would have to
     /// stand between others. In a file, a dictionary with others inside its values needs
