@@ -123,6 +123,7 @@ pub struct Rewinding {
 }
 
 impl Rewinding {
+    /// From here on, the next message goes to the start.
     const LENGTH: usize = 4 << 20;
 
     /// A file without a name, in `folder`.
@@ -133,9 +134,9 @@ impl Rewinding {
     #[must_use]
     pub fn new(folder: &Path) -> Self {
         let mut file = tempfile::tempfile_in(folder).expect("the folder can be written to");
-        // Zeros could be memory that nobody has touched yet. The system copies that page by page, and whoever writes to a file
-        // of single pages takes a fifth longer than to one of large folios.
-        file.write_all(&vec![1; Self::LENGTH]).and_then(|()| file.rewind()).expect("the disk has room");
+        // With room for the last message. Zeros could be memory that nobody has touched yet: the system would copy that page by
+        // page, and whoever writes to a file of single pages takes a fifth longer than to one of large folios.
+        file.write_all(&vec![1; 2 * Self::LENGTH]).and_then(|()| file.rewind()).expect("the disk has room");
         Self { file, position: 0 }
     }
 
