@@ -6,13 +6,14 @@
 
 use std::fmt;
 
+use arrow_array::RecordBatch;
 use arrow_ipc::writer::FileWriter;
 use ipc_core::Encoder;
 
 use crate::batches::Shape;
 use crate::codec::{Codec, Staging};
 use crate::figure::{Line, Metric};
-use crate::measure::{Bench, Effort, Measured};
+use crate::measure::{Bench, Effort};
 use crate::sinks::{Counting, Sink};
 use crate::writers::{Setup, Way, open};
 
@@ -93,7 +94,11 @@ impl Against {
     }
 }
 
-/// Measures the series that are asked for.
+/// Something that writes so many batches, or files.
+type Work<'b> = Box<dyn FnMut(usize) + 'b>;
+
+/// Measures the series that are asked for: round by round, all sizes in turn, so that a change in the machine's speed meets
+/// them all.
 #[must_use]
 pub fn run(bench: &mut Bench) -> Vec<Series> {
     let mut all = Vec::new();
@@ -106,63 +111,96 @@ pub fn run(bench: &mut Bench) -> Vec<Series> {
             Effort::Smoke => &against.sizes()[..3],
             _ => against.sizes(),
         };
-        let points: Vec<Point> = sizes.iter().filter_map(|&size| point(bench, against, size)).collect();
-        bench.note(line, exponent(&points).max(0.0), 1.0);
+        let rounds = rounds(bench, against, sizes);
+        bench.note(line, median(rounds.iter().map(|round| exponent(round))).max(0.0), 1.0);
         let (setup, peer) = against.setup(sizes[0]);
-        all.push(Series { against, peer: peer.name(&setup), points });
+        all.push(Series { against, peer: peer.name(&setup), points: medians(&rounds) });
     }
     all
 }
 
-#[expect(clippy::cast_precision_loss, reason = "sizes are small")]
-fn point(bench: &Bench, against: Against, size: usize) -> Option<Point> {
-    let (setup, way) = against.setup(size);
-    let measured = match against {
-        Against::Batches => whole_files(bench, &setup, size).divided(size as f64),
-        _ => {
-            let batches = setup.shape.batches()?;
-            let mut ours = open(Way::Ours, &setup, &batches, bench.folder())?;
-            let mut peer = open(way, &setup, &batches, bench.folder())?;
-            let measured = bench.time(|times| ours.write(times), |times| peer.write(times));
-            ours.close();
-            peer.close();
-            measured
-        }
+/// The points of each round.
+fn rounds(bench: &Bench, against: Against, sizes: &[usize]) -> Vec<Vec<Point>> {
+    let setups: Vec<(Setup, Way)> = sizes.iter().map(|size| against.setup(*size)).collect();
+    let made = |(setup, _): &(Setup, Way)| setup.shape.batches().expect("they are made here");
+    let batches: Vec<Vec<RecordBatch>> = setups.iter().map(made).collect();
+    let works = |ours: bool| {
+        sizes.iter().zip(&setups).zip(&batches).map(move |((size, (setup, peer)), batches)| match against {
+            Against::Batches if ours => our_files(batches[0].slice(0, 1), *size),
+            Against::Batches => peers_files(batches[0].slice(0, 1), *size),
+            _ => {
+                let way = if ours { Way::Ours } else { *peer };
+                let mut contender = open(way, setup, batches, bench.folder()).expect("it runs everywhere");
+                Box::new(move |times| contender.write(times))
+            }
+        })
     };
-    Some(Point { size: size as f64, ours: measured.ours(), peer: measured.peer() })
+    let mut works: Vec<Work<'_>> = works(true).chain(works(false)).collect();
+    let parts = |size| if against == Against::Batches { size } else { 1.0 };
+    let points = |seconds: Vec<f64>| {
+        let (ours, peers) = seconds.split_at(sizes.len());
+        let point = |((&size, ours), peer): ((&usize, &f64), &f64)| {
+            let size = number(size);
+            Point { size, ours: ours / parts(size), peer: peer / parts(size) }
+        };
+        sizes.iter().zip(ours).zip(peers).map(point).collect()
+    };
+    bench.in_turn(&mut works).into_iter().map(points).collect()
 }
 
-/// The time of whole files of so many batches, to their end.
-fn whole_files(bench: &Bench, setup: &Setup, size: usize) -> Measured {
-    let batch = setup.shape.batches().expect("it is made here").remove(0).slice(0, 1);
-    let ours = |times| {
+/// Whole files of so many batches, to their end.
+fn our_files<'b>(batch: RecordBatch, size: usize) -> Work<'b> {
+    Box::new(move |times| {
         for _ in 0..times {
             let mut encoder = Encoder::file(Counting::default()).start(batch.schema()).expect("counting never fails");
             (0..size).for_each(|_| _ = encoder.write(&batch).expect("counting never fails"));
             let _ = encoder.close().expect("counting never fails");
         }
-    };
-    let peer = |times| {
+    })
+}
+
+/// The peer's.
+fn peers_files<'b>(batch: RecordBatch, size: usize) -> Work<'b> {
+    Box::new(move |times| {
         for _ in 0..times {
             let writer = FileWriter::try_new(Counting::default(), &batch.schema());
             let mut writer = writer.expect("counting never fails");
             (0..size).for_each(|_| writer.write(&batch).expect("counting never fails"));
             writer.finish().expect("counting never fails");
         }
+    })
+}
+
+/// The median of each point over all rounds.
+fn medians(rounds: &[Vec<Point>]) -> Vec<Point> {
+    let point = |at: usize| Point {
+        size: rounds[0][at].size,
+        ours: median(rounds.iter().map(|round| round[at].ours)),
+        peer: median(rounds.iter().map(|round| round[at].peer)),
     };
-    bench.time(ours, peer)
+    (0..rounds[0].len()).map(point).collect()
+}
+
+fn median(of: impl Iterator<Item = f64>) -> f64 {
+    let mut all: Vec<f64> = of.collect();
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
 }
 
 /// The slope of the upper half of ours, by least squares, both axes logarithmic.
-#[expect(clippy::cast_precision_loss, reason = "points are few")]
 fn exponent(points: &[Point]) -> f64 {
     let upper = &points[points.len() / 2..];
     let upper = if upper.len() < 2 { points } else { upper };
     let logs: Vec<(f64, f64)> = upper.iter().map(|point| (point.size.ln(), point.ours.ln())).collect();
-    let mean = |of: fn(&(f64, f64)) -> f64| logs.iter().map(of).sum::<f64>() / logs.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| logs.iter().map(of).sum::<f64>() / number(logs.len());
     let (x, y) = (mean(|log| log.0), mean(|log| log.1));
     let covariance: f64 = logs.iter().map(|log| (log.0 - x) * (log.1 - y)).sum();
     covariance / logs.iter().map(|log| (log.0 - x).powi(2)).sum::<f64>()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes are small")]
+fn number(size: usize) -> f64 {
+    size as f64
 }
 
 impl fmt::Display for Against {

@@ -133,6 +133,13 @@ impl Bench {
         })
     }
 
+    /// Measures the time that one piece of each work takes, in seconds: round by round, one after the other.
+    pub fn in_turn<W: FnMut(usize)>(&self, works: &mut [W]) -> Vec<Vec<f64>> {
+        let times: Vec<usize> = works.iter_mut().map(|work| repetitions(work, self.effort.slice())).collect();
+        let mut round = || works.iter_mut().zip(&times).map(|(work, times)| seconds(work, *times)).collect();
+        (0..self.effort.rounds()).map(|_| round()).collect()
+    }
+
     /// The figures so far.
     #[must_use]
     pub fn figures(&self) -> &[Figure] {
