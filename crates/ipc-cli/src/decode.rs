@@ -129,14 +129,21 @@ fn check(batch: &arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<(), &'static
         let bytes = bounds
             .and_then(|(start, length)| body.get(start..start.checked_add(length)?))
             .ok_or("a buffer beyond the end of the body")?;
-        if let Some(codec) = codec
-            && !bytes.is_empty()
-            && claimed_length(codec, bytes, bytes.len() as u64).is_none()
-        {
+        let Some(codec) = codec.filter(|_| !bytes.is_empty()) else { continue };
+        let Some(claimed) = claimed_length(codec, bytes, bytes.len() as u64) else {
             return Err("a buffer that cannot decompress to what it claims");
+        };
+        if !has_room(claimed) {
+            return Err("a buffer that claims to decompress to more than memory can hold");
         }
     }
     Ok(())
+}
+
+/// Whether so many bytes could be allocated. Arrow's reader takes them on a buffer's word, and an allocation that fails ends
+/// the program, which nobody can contain. Where it succeeds, nothing has been touched that the buffer does not fill.
+fn has_room(length: u64) -> bool {
+    usize::try_from(length).is_ok_and(|length| Vec::<u8>::new().try_reserve_exact(length).is_ok())
 }
 
 fn damaged(head: &Head, what: &'static str, reason: &str) -> Damage {

@@ -9,6 +9,7 @@
 //! dictionaries are unified, none is refused, and the same array spares the workers a look at its values.
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Field, Fields};
@@ -74,28 +75,58 @@ impl Known {
     /// The dictionaries to hand out for an input whose own are `values`, or why the output cannot have them.
     pub(crate) fn settle(&mut self, fields: &[DictionaryField], values: &Values) -> Result<Values, Refused> {
         self.latest.resize(self.latest.len().max(fields.len()), None);
-        let mut settled = values.clone();
+        let mut settled = Values::new();
         for (place, field) in fields.iter().enumerate() {
-            let Some(new) = settled.get(&field.id).cloned() else { continue };
-            let Some(old) = self.latest[place].clone() else {
-                self.latest[place] = Some(new);
-                continue;
+            let Some(new) = values.get(&field.id) else { continue };
+            let mut choice = match &self.latest[place] {
+                Some(old) => self.rule.later(old, new).map_err(|grows| field.refused(grows))?,
+                None => new,
             };
-            // What contradicts itself is another one; the writer says what is wrong with it.
-            let comparison = Comparison::of(&old, &new).unwrap_or(Comparison::Different);
-            match (comparison, self.rule) {
-                // Where a file has a longer dictionary already, the keys mean the same in that one.
-                (Comparison::Same, _) | (Comparison::Within, Rule::Grow | Rule::Keep) => {
-                    settled.insert(field.id, old);
-                }
-                (_, Rule::Replace) | (Comparison::Extends, Rule::Grow) => self.latest[place] = Some(new),
-                (comparison, Rule::Grow | Rule::Keep) => {
-                    let grows = comparison == Comparison::Extends;
-                    return Err(Refused { path: field.path.clone(), grows });
-                }
+            // Fields may share a dictionary here that in inputs before had two; then one array has to do for both.
+            if let Some(others) = settled.get(&field.id) {
+                choice = self.rule.both(others, choice).map_err(|grows| field.refused(grows))?;
+            }
+            settled.insert(field.id, Arc::clone(choice));
+        }
+        for (latest, field) in self.latest.iter_mut().zip(fields) {
+            if let Some(handed_out) = settled.get(&field.id) {
+                *latest = Some(Arc::clone(handed_out));
             }
         }
         Ok(settled)
+    }
+}
+
+impl Rule {
+    /// Which of the two to hand out: the old one if the new one has nothing that it lacks. What cannot come after it is
+    /// refused, and whether it grows is told.
+    fn later<'v>(self, old: &'v ArrayRef, new: &'v ArrayRef) -> Result<&'v ArrayRef, bool> {
+        match (compared(old, new), self) {
+            // Where a file has a longer dictionary already, the keys mean the same in that one.
+            (Comparison::Same, _) | (Comparison::Within, Self::Grow | Self::Keep) => Ok(old),
+            (_, Self::Replace) | (Comparison::Extends, Self::Grow) => Ok(new),
+            (comparison, Self::Grow | Self::Keep) => Err(comparison == Comparison::Extends),
+        }
+    }
+
+    /// What to hand out where one field is to have the one and another the other.
+    fn both<'v>(self, one: &'v ArrayRef, other: &'v ArrayRef) -> Result<&'v ArrayRef, bool> {
+        match (compared(one, other), self) {
+            // The other has to grow, too, and cannot.
+            (Comparison::Within, Self::Keep) => Err(true),
+            _ => self.later(one, other),
+        }
+    }
+}
+
+/// What contradicts itself is another one; the writer says what is wrong with it.
+fn compared(old: &ArrayRef, new: &ArrayRef) -> Comparison {
+    Comparison::of(old, new).unwrap_or(Comparison::Different)
+}
+
+impl DictionaryField {
+    fn refused(&self, grows: bool) -> Refused {
+        Refused { path: self.path.clone(), grows }
     }
 }
 
@@ -133,8 +164,6 @@ fn visit_type(data_type: &DataType, path: &str, found: &mut Vec<DictionaryField>
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow_array::{Array, StringArray};
 
     use super::*;
@@ -153,6 +182,32 @@ mod tests {
         let first = known.settle(&field(), &strings(&["a", "b"])).unwrap();
         let again = known.settle(&field(), &strings(&["a", "b"])).unwrap();
         assert!(Arc::ptr_eq(&first[&7], &again[&7]));
+    }
+
+    /// Two fields with dictionaries of their own, and then with one for both.
+    #[test]
+    fn what_two_fields_share_must_do_for_both() {
+        let field = |id, path: &str| DictionaryField { id, path: path.into() };
+        let values = |id, values: &[&str]| (id, strings(values).remove(&7).unwrap());
+        let outcome = |rule, first: &[&str], second: &[&str], both: &[&str]| {
+            let mut known = Known::new(rule);
+            let own = [field(7, "from"), field(8, "to")];
+            known.settle(&own, &Values::from([values(7, first), values(8, second)])).unwrap();
+            let shared = known.settle(&[field(7, "from"), field(7, "to")], &Values::from([values(7, both)]));
+            shared.map(|values| values[&7].len()).map_err(|refused| refused.to_string())
+        };
+        let (two, three) = (["a", "b"], ["a", "b", "c"]);
+        for (first, second) in [(&two[..], &three[..]), (&three, &two)] {
+            assert_eq!(outcome(Rule::Replace, first, second, &two), Ok(2));
+            assert_eq!(outcome(Rule::Grow, first, second, &two), Ok(3), "the shorter one grows");
+            assert!(outcome(Rule::Keep, first, second, &two).unwrap_err().contains("`to` grows"));
+        }
+        for rule in [Rule::Replace, Rule::Grow, Rule::Keep] {
+            assert_eq!(outcome(rule, &two, &two, &two), Ok(2));
+        }
+        assert!(
+            outcome(Rule::Grow, &two, &["b"], &["a"]).is_err() && outcome(Rule::Keep, &two, &["b"], &["a"]).is_err()
+        );
     }
 
     #[test]

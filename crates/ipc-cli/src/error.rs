@@ -76,7 +76,12 @@ pub(crate) fn note(what: impl Display) {
 }
 
 fn tell(what: impl Display) {
-    let line = what.to_string();
-    let words: Vec<&str> = line.split_whitespace().collect();
-    eprintln!("arrow-ipc: {}", words.join(" "));
+    eprintln!("arrow-ipc: {}", one_line(&what.to_string()));
+}
+
+/// A text without line ends, and without what a terminal would obey: names come from inputs.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let shown = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
+    words.join(" ").chars().map(shown).collect()
 }

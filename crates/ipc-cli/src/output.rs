@@ -121,14 +121,11 @@ impl Failure {
     }
 }
 
-/// Whether the output would replace this input, by whichever name.
+/// Whether the output would replace this input, or be appended to it, by whichever name.
 pub(crate) fn is_same_file(input: &Path, output: &Path) -> bool {
-    if is_standard(output) {
-        return false;
-    }
+    let by_identity = || Some(identity_of_input(input)? == identity_of_output(output)?);
     let by_path = || Some(fs::canonicalize(input).ok()? == fs::canonicalize(output).ok()?);
-    let by_identity = || Some(identity_of_input(input)? == identity(&fs::metadata(output).ok()?)?);
-    by_identity().or_else(by_path).unwrap_or(false)
+    by_identity().or_else(|| if is_standard(output) { None } else { by_path() }).unwrap_or(false)
 }
 
 /// The name that errors call the output by.
@@ -165,8 +162,23 @@ fn identity_of_input(path: &Path) -> Option<(u64, u64)> {
     identity(&fs::metadata(path).ok()?)
 }
 
+#[cfg(unix)]
+fn identity_of_output(path: &Path) -> Option<(u64, u64)> {
+    use std::os::fd::AsFd;
+    if is_standard(path) {
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned().ok()?);
+        return identity(&file.metadata().ok()?);
+    }
+    identity(&fs::metadata(path).ok()?)
+}
+
 #[cfg(not(unix))]
 fn identity(_: &fs::Metadata) -> Option<(u64, u64)> {
+    None
+}
+
+#[cfg(not(unix))]
+fn identity_of_output(_: &Path) -> Option<(u64, u64)> {
     None
 }
 

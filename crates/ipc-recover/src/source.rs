@@ -29,7 +29,8 @@ enum Bytes<'a> {
 impl<'a> Source<'a> {
     /// An input whose size is known, and which can be read anywhere. It is read from its byte 0, wherever it stands.
     ///
-    /// The size is taken now. What is appended to the input later is not seen.
+    /// The size is taken now. What is appended to the input later is not seen, and where it has become shorter, reading
+    /// fails with [`io::ErrorKind::UnexpectedEof`].
     ///
     /// # Errors
     ///
@@ -95,13 +96,15 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     ///
-    /// The input's.
+    /// The input's, and [`io::ErrorKind::OutOfMemory`] where there is none for as many.
     pub fn read_whole(&mut self, length: u64) -> io::Result<Option<Buffer>> {
         if self.lacks(length) {
             return Ok(None);
         }
         let Ok(length) = usize::try_from(length) else { return Ok(None) };
         let at_once = if self.length().is_some() { length } else { length.min(UNSEEN_AT_MOST) };
+        // A file can say that it is longer than any disk.
+        Vec::<u8>::new().try_reserve_exact(at_once).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let mut buffer = MutableBuffer::from_len_zeroed(at_once);
         let mut filled = 0;
         loop {
@@ -185,7 +188,15 @@ impl<'a> From<&'a [u8]> for Source<'a> {
 impl Read for Source<'_> {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.bytes {
-            Bytes::Seekable { reader, .. } => reader.read(target),
+            Bytes::Seekable { reader, length } => {
+                let left = usize::try_from(length.saturating_sub(self.position)).unwrap_or(usize::MAX);
+                let most = left.min(target.len());
+                let target = &mut target[..most];
+                match reader.read(target) {
+                    Ok(0) if !target.is_empty() => Err(cut_short(self.position)),
+                    read => read,
+                }
+            }
             Bytes::Sequential { again, reader } if again.is_empty() => reader.read(target),
             Bytes::Sequential { again, .. } => {
                 let length = again.len().min(target.len());
@@ -197,6 +208,10 @@ impl Read for Source<'_> {
         self.position += read as u64;
         Ok(read)
     }
+}
+
+fn cut_short(at: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, format!("it was cut off at byte {at} while it was read"))
 }
 
 impl fmt::Debug for Source<'_> {
@@ -252,6 +267,53 @@ mod tests {
             assert_eq!(source.read_whole(1).unwrap().unwrap().as_slice(), b"f");
             assert!(!source.skip(1).unwrap());
         }
+    }
+
+    #[test]
+    fn what_is_longer_than_any_memory_is_an_error() {
+        struct Endless;
+        impl Read for Endless {
+            fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+                Ok(target.len())
+            }
+        }
+        impl Seek for Endless {
+            fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+                Ok(if matches!(to, SeekFrom::End(_)) { u64::MAX } else { 0 })
+            }
+        }
+        for length in [1 << 60, i64::MAX.unsigned_abs(), u64::MAX] {
+            let error = Source::seekable(Endless).unwrap().read_whole(length).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::OutOfMemory, "{length}");
+        }
+    }
+
+    /// A reader whose end is elsewhere than it said when it was asked.
+    struct Changing(Cursor<Vec<u8>>, u64);
+
+    impl Read for Changing {
+        fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+            self.0.read(target)
+        }
+    }
+
+    impl Seek for Changing {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            if matches!(to, SeekFrom::End(_)) { Ok(self.1) } else { self.0.seek(to) }
+        }
+    }
+
+    #[test]
+    fn an_input_keeps_the_size_that_it_had() {
+        let source = |length| Source::seekable(Changing(Cursor::new(vec![1, 2, 3, 4]), length)).unwrap();
+        let mut grown = source(3);
+        assert_eq!(grown.read_up_to(&mut [0; 9]).unwrap(), 3);
+        assert_eq!((grown.position(), grown.read(&mut [0]).unwrap()), (3, 0));
+        let mut shrunk = source(5);
+        let error = shrunk.read_up_to(&mut [0; 9]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(error.to_string().contains("at byte 4"), "{error}");
+        assert!(source(5).read_whole(5).is_err());
     }
 
     #[test]

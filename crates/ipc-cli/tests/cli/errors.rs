@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int32Array, RecordBatch};
+use arrow_array::{ArrayRef, Int32Array, RecordBatch, UInt64Array};
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 
-use crate::support::{batch, data, file, folder, inspect, merge, merge_badly, names, put, run, stream, text};
+use crate::support::{batch, data, file, folder, inspect, merge, merge_badly, names, program, put, run, stream, text};
 
 #[test]
 fn what_is_no_arrow_is_refused() {
@@ -103,6 +106,51 @@ fn the_output_must_not_be_an_input_by_any_name() {
         assert!(told.contains("is the output, too"), "{told}");
         assert_eq!(fs::read(&input).unwrap(), before);
     }
+    #[cfg(unix)]
+    for way in ["merge", "recover"] {
+        let appended = fs::OpenOptions::new().append(true).open(&input).unwrap();
+        let mut command = program();
+        command.arg(way).arg(&input).args(["--output", "-"]);
+        let done = command.stdout(appended).output().unwrap();
+        assert!(text(&done.stderr).contains("is the output, too"), "{way}: {}", text(&done.stderr));
+        assert_eq!((done.status.code(), fs::read(&input).unwrap()), (Some(1), before.clone()), "{way}");
+    }
+}
+
+#[test]
+fn a_name_from_an_input_does_not_reach_the_terminal_as_it_is() {
+    let folder = folder();
+    let column = |name: &str| RecordBatch::try_from_iter([(name, batch(1, 2).column(0).clone())]).unwrap();
+    let first = put(&folder, "first.arrow", &file(&[column("a\x1b]0;owned\x07")]));
+    let second = put(&folder, "second.arrow", &file(&[column("b")]));
+    let told = merge_badly(folder.path(), &[&first, &second], &folder.path().join("out.arrow"), &[]);
+    assert!(told.contains(r"a\u{1b}]0;owned\u{7}") && !told.trim_end().contains(char::is_control), "{told:?}");
+}
+
+/// A codec could fill so much memory with so many bytes, but these do not.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_claims_more_than_memory_can_hold_is_refused() {
+    let folder = folder();
+    let halves = (0..1_u64 << 20).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32);
+    let column: ArrayRef = Arc::new(UInt64Array::from_iter_values(halves));
+    let batch = RecordBatch::try_from_iter([("number", column)]).unwrap();
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).unwrap();
+    let mut writer = StreamWriter::try_new_with_options(Vec::new(), batch.schema_ref(), options).unwrap();
+    writer.write(&batch).unwrap();
+    let mut bytes = writer.into_inner().unwrap();
+    let frame = bytes.windows(4).position(|bytes| bytes == [0x04, 0x22, 0x4D, 0x18]).unwrap();
+    bytes[frame - 8..frame].copy_from_slice(&(1_u64 << 30).to_le_bytes());
+    let input = put(&folder, "claims.arrows", &bytes);
+    let before = names(folder.path());
+    let line = "ulimit -v 800000; exec \"$0\" merge \"$1\" --output \"$2\" --threads 1";
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).arg(program().get_program()).arg(&input).arg(folder.path().join("out.arrow"));
+    let done = command.output().unwrap();
+    let told = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{told}");
+    assert!(told.contains("claims to decompress to more than memory can hold"), "{told}");
+    assert_eq!(names(folder.path()), before, "nothing is left behind");
 }
 
 #[test]

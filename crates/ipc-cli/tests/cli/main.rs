@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod arguments;
+mod changing;
 mod complete_or_absent;
 mod errors;
 mod inputs;

@@ -44,6 +44,8 @@ pub(super) struct KeyMap {
     same: usize,
     /// The highest id, and one more: so many values a reader must have.
     top: usize,
+    /// Whether its values have been checked.
+    is_checked: bool,
     /// Whether its unused values have been counted.
     is_counted: bool,
 }
@@ -91,6 +93,7 @@ impl KeyMap {
             narrow: None,
             same: 0,
             top: 0,
+            is_checked: false,
             is_counted: false,
         }
     }
@@ -233,8 +236,9 @@ impl KeyMap {
     /// Looks up the values that a window uses and whose place is not known yet.
     #[cold]
     fn look_up<T: ArrowNativeType>(&mut self, window: &[T], seen: &Visible, lookup: &mut Lookup<'_>) -> Step {
-        if self.known == 0 {
+        if !self.is_checked {
             lookup.check(&self.values)?;
+            self.is_checked = true;
         }
         let mut wanted = Vec::new();
         let noted = self.note(window, seen, &mut wanted);
