@@ -123,9 +123,8 @@ impl Failure {
 
 /// Whether the output would replace this input, or be appended to it, by whichever name.
 pub(crate) fn is_same_file(input: &Path, output: &Path) -> bool {
-    let by_identity = || Some(identity_of_input(input)? == identity_of_output(output)?);
     let by_path = || Some(fs::canonicalize(input).ok()? == fs::canonicalize(output).ok()?);
-    by_identity().or_else(|| if is_standard(output) { None } else { by_path() }).unwrap_or(false)
+    is_one_file(input, output).or_else(|| if is_standard(output) { None } else { by_path() }).unwrap_or(false)
 }
 
 /// The name that errors call the output by.
@@ -145,45 +144,25 @@ fn standard_output() -> io::Result<Box<dyn Write + Send>> {
     Ok(Box::new(io::stdout()))
 }
 
-/// What a file is, whatever it is called.
+/// Whether two paths lead to one regular file, whatever it is called; `None` where they do not lead to any.
 #[cfg(unix)]
-fn identity(metadata: &fs::Metadata) -> Option<(u64, u64)> {
+fn is_one_file(input: &Path, output: &Path) -> Option<bool> {
+    use std::os::fd::{AsFd, BorrowedFd};
     use std::os::unix::fs::MetadataExt;
-    metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
-}
 
-#[cfg(unix)]
-fn identity_of_input(path: &Path) -> Option<(u64, u64)> {
-    use std::os::fd::AsFd;
-    if is_standard(path) {
-        let file = File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
-        return identity(&file.metadata().ok()?);
-    }
-    identity(&fs::metadata(path).ok()?)
-}
-
-#[cfg(unix)]
-fn identity_of_output(path: &Path) -> Option<(u64, u64)> {
-    use std::os::fd::AsFd;
-    if is_standard(path) {
-        let file = File::from(io::stdout().as_fd().try_clone_to_owned().ok()?);
-        return identity(&file.metadata().ok()?);
-    }
-    identity(&fs::metadata(path).ok()?)
+    let identity = |path: &Path, standard: BorrowedFd<'_>| {
+        let metadata = match is_standard(path) {
+            true => File::from(standard.try_clone_to_owned().ok()?).metadata(),
+            false => fs::metadata(path),
+        };
+        let metadata = metadata.ok().filter(fs::Metadata::is_file)?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    Some(identity(input, io::stdin().as_fd())? == identity(output, io::stdout().as_fd())?)
 }
 
 #[cfg(not(unix))]
-fn identity(_: &fs::Metadata) -> Option<(u64, u64)> {
-    None
-}
-
-#[cfg(not(unix))]
-fn identity_of_output(_: &Path) -> Option<(u64, u64)> {
-    None
-}
-
-#[cfg(not(unix))]
-fn identity_of_input(_: &Path) -> Option<(u64, u64)> {
+fn is_one_file(_: &Path, _: &Path) -> Option<bool> {
     None
 }
 
