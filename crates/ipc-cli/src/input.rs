@@ -182,7 +182,7 @@ impl Input {
 
     /// A stream ends where it says so. What stands behind is not read, but is worth a word where it can be seen.
     fn warn_of_more(&self) {
-        if let Some(more) = self.source.length().map(|length| length.saturating_sub(self.source.position()))
+        if let Some(more) = self.source.length().map(|length| length - self.source.position())
             && more > 0
         {
             self.warn(&format!("{more} bytes behind the end-of-stream marker are left out"));

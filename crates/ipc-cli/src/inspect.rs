@@ -58,7 +58,7 @@ impl<W: Write> Listing<W> {
         let walked = list(&mut source, kind, |head, content| self.message(head, content))?;
         if kind == Kind::Stream
             && walked.is_none()
-            && let Some(more) = source.length().map(|length| length.saturating_sub(source.position()))
+            && let Some(more) = source.length().map(|length| length - source.position())
             && more > 0
         {
             warn(name, format_args!("{more} bytes stand behind the end-of-stream marker"));

@@ -151,9 +151,10 @@ fn is_one_file(input: &Path, output: &Path) -> Option<bool> {
     use std::os::unix::fs::MetadataExt;
 
     let identity = |path: &Path, standard: BorrowedFd<'_>| {
-        let metadata = match is_standard(path) {
-            true => File::from(standard.try_clone_to_owned().ok()?).metadata(),
-            false => fs::metadata(path),
+        let metadata = if is_standard(path) {
+            File::from(standard.try_clone_to_owned().ok()?).metadata()
+        } else {
+            fs::metadata(path)
         };
         let metadata = metadata.ok().filter(fs::Metadata::is_file)?;
         Some((metadata.dev(), metadata.ino()))
