@@ -288,7 +288,11 @@ impl<W: Truncate, F: Format> Encoder<W, F, Started> {
 }
 
 impl<W: Durable, F: Format> Encoder<W, F, Started> {
-    /// Writes what is staged, and returns once the storage device has all that was written so far.
+    /// Writes what is staged, and returns once the storage device has all that was written so far: the confirmed position,
+    /// in bytes from the output's first. Everything before it survives a loss of power. Note it outside the output, and
+    /// hand it to `recover` if that is ever needed; in a file that held something before, [`FileTail::start`] comes on top.
+    ///
+    /// [`FileTail::start`]: crate::FileTail::start
     ///
     /// The end is written later: to have that on the device too, [`close`](Self::close), and sync the sink.
     ///
@@ -297,7 +301,7 @@ impl<W: Durable, F: Format> Encoder<W, F, Started> {
     /// [`Error::Io`] where the sink failed before the sync: it may be repeated. [`Error::Poisoned`] where the output was torn,
     /// or where the sync failed. The second is final, since what is on the device is unknown then: no other sync is
     /// tried, and [`rollback`](Self::rollback) is refused.
-    pub fn sync(&mut self) -> Result<()> {
+    pub fn sync(&mut self) -> Result<u64> {
         self.state.ledger.sync(&mut self.sink)
     }
 }

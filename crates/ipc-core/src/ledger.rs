@@ -159,13 +159,14 @@ impl Ledger {
         Ok(sink.flush()?)
     }
 
-    /// Writes what is staged, flushes the sink, and makes all of it durable.
+    /// Writes what is staged, flushes the sink, and makes all of it durable. Returns the confirmed position: the length in
+    /// bytes, from the output's first byte, of what the storage device holds.
     ///
     /// # Errors
     ///
     /// As [`append`](Self::append); [`Error::Poisoned`] also where the sync failed, and then for good: what is on the device
     /// is unknown, so there is nothing to roll back to and no point in another sync.
-    pub fn sync(&mut self, sink: &mut impl Durable) -> Result<()> {
+    pub fn sync(&mut self, sink: &mut impl Durable) -> Result<u64> {
         self.outlet.sync(sink, self.stats.record_batches)
     }
 

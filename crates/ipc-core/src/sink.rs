@@ -170,8 +170,8 @@ impl Outlet {
         if self.stage.is_empty() { Ok(()) } else { self.write(sink, std::iter::empty(), 0) }
     }
 
-    /// Writes what is staged and makes all of it durable: `batches` record batches so far.
-    pub(crate) fn sync(&mut self, sink: &mut impl Durable, batches: u64) -> Result<()> {
+    /// Writes what is staged and makes all of it durable: `batches` record batches so far. Returns how many bytes that is.
+    pub(crate) fn sync(&mut self, sink: &mut impl Durable, batches: u64) -> Result<u64> {
         self.write_staged(sink)?;
         sink.flush()?;
         let lost = batches - self.synced.batches;
@@ -183,7 +183,7 @@ impl Outlet {
             }
             Err(source) => self.condition = Condition::Unsynced { lost, source: Arc::new(source) },
         }
-        self.check()
+        self.check().map(|()| self.synced.bytes)
     }
 
     /// Takes back what the sink has taken beyond whole groups. What is staged stays so.
@@ -407,13 +407,14 @@ mod tests {
     #[test]
     fn a_failed_sync_is_the_end() {
         let (mut outlet, mut sink, _) = write_into(usize::MAX);
-        outlet.sync(&mut sink, 3).unwrap();
+        assert_eq!(outlet.sync(&mut sink, 3).unwrap(), 40);
         outlet.stage([[5; 10].as_slice()].into_iter(), 1);
         // Room for the write, none for the sync.
         sink.room = 10;
         let failed = outlet.sync(&mut sink, 4);
         sink.room = usize::MAX;
-        for result in [failed, outlet.check(), outlet.sync(&mut sink, 4), outlet.roll_back(&mut sink)] {
+        let again = outlet.sync(&mut sink, 4).map(drop);
+        for result in [failed.map(drop), outlet.check(), again, outlet.roll_back(&mut sink)] {
             let Err(Error::Poisoned { offset, lost, source }) = result else { panic!("{result:?}") };
             assert_eq!((offset, lost, source.kind()), (40, 1, ErrorKind::StorageFull), "what the first sync confirmed");
         }

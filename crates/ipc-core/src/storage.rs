@@ -84,6 +84,13 @@ impl FileTail {
         Ok(Self { file, start })
     }
 
+    /// Where in the file the output starts: what comes on top of a position in the output, such as the one that a
+    /// [sync](crate::Encoder::sync) confirms, to get the position in the file.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
     /// The file.
     #[must_use]
     pub fn get_ref(&self) -> &File {

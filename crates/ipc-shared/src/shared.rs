@@ -209,11 +209,11 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     }
 
     /// Appends what waits in the window, as far as its order allows, and then does `work`.
-    fn settle(&self, work: impl FnOnce(&mut Desk<W>) -> ipc_core::Result<()>) -> Result<()> {
+    fn settle<T>(&self, work: impl FnOnce(&mut Desk<W>) -> ipc_core::Result<T>) -> Result<T> {
         self.check()?;
         self.append_ready(self.window.drain())?;
         let guard = self.lock()?;
-        self.use_desk(guard, work).map(drop)
+        self.use_desk(guard, work).map(|(_, done)| done)
     }
 
     pub(crate) fn close(&self) -> Result<Summary> {

@@ -238,8 +238,12 @@ impl<W: Truncate + Send, F: Format> SharedWriter<W, F> {
 }
 
 impl<W: Durable + Send, F: Format> SharedWriter<W, F> {
-    /// As [`flush`](Self::flush), and returns once the storage device has all of it. Other threads wait for that if they
-    /// have something to append.
+    /// As [`flush`](Self::flush), and returns once the storage device has all of it: the confirmed position, in bytes from
+    /// the output's first (0 before any schema). Everything before it survives a loss of power. Note it outside the output,
+    /// and hand it to `recover` if that is ever needed; in a file that held something before, [`FileTail::start`] comes on
+    /// top. Other threads wait for the device if they have something to append.
+    ///
+    /// [`FileTail::start`]: crate::FileTail::start
     ///
     /// The end is written later. To have that on the device too, [`close`](Self::close), take the sink
     /// [out](Self::into_inner), and sync that.
@@ -248,7 +252,7 @@ impl<W: Durable + Send, F: Format> SharedWriter<W, F> {
     ///
     /// As `flush`. A sync that fails poisons the writer for good, since what is on the device is unknown then: no other is
     /// tried, and [`rollback`](Self::rollback) is refused.
-    pub fn sync(&self) -> Result<()> {
+    pub fn sync(&self) -> Result<u64> {
         self.shared.sync()
     }
 }

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 trait Writer {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Error>;
     fn flush(&mut self) -> Result<(), Error>;
-    fn sync(&mut self) -> Result<(), Error>;
+    fn sync(&mut self) -> Result<u64, Error>;
     fn rollback(&mut self) -> Result<(), Error>;
     fn close(&mut self) -> Result<(), Error>;
 }
@@ -48,15 +48,20 @@ fn run(path: &str, writer: &mut dyn Writer) {
         println!("{call} {length} {told}");
         result.is_ok()
     };
+    // A sync confirms all of a file that holds nothing else.
+    let sync = |writer: &mut dyn Writer| {
+        let synced = writer.sync().map(|confirmed| assert_eq!(confirmed, fs::metadata(path).unwrap().len()));
+        tell("sync", synced)
+    };
     for number in 0..BATCHES {
         let batch = batch(Words::Equal, (0, number));
         let is_written = tell("write", writer.write(&batch));
-        if !is_written || !tell("sync", writer.sync()) {
-            tell("sync", writer.sync());
+        if !is_written || !sync(writer) {
+            sync(writer);
             tell("rollback", writer.rollback());
             tell("write", writer.write(&batch));
             tell("flush", writer.flush());
-            tell("sync", writer.sync());
+            sync(writer);
             break;
         }
     }
@@ -95,7 +100,7 @@ impl<F: Output> Writer for Alone<F> {
         Ok(self.encoder()?.flush()?)
     }
 
-    fn sync(&mut self) -> Result<(), Error> {
+    fn sync(&mut self) -> Result<u64, Error> {
         Ok(self.encoder()?.sync()?)
     }
 
@@ -122,7 +127,7 @@ impl<F: Output> Writer for SharedWriter<FileTail, F> {
         Self::flush(self)
     }
 
-    fn sync(&mut self) -> Result<(), Error> {
+    fn sync(&mut self) -> Result<u64, Error> {
         Self::sync(self)
     }
 

@@ -48,7 +48,7 @@ fn assert_only_close_goes_on<F: Output>(writer: &SharedWriter<Gated, F>, gate: &
             writer.reserve().map(drop),
             writer.try_reserve().map(drop),
             writer.flush(),
-            writer.sync(),
+            writer.sync().map(drop),
         ];
         for told in told {
             assert!(matches!(told, Err(Error::Closed)), "{told:?}");

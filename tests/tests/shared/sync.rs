@@ -22,10 +22,16 @@ fn a_sync_confirms_what_is_staged<F: Output>(threads: usize) {
     let (sink, gate) = gate();
     let writer = F::to(sink).options(staged()).build().unwrap();
     together(threads, |thread| {
-        writer.write(&batch(Words::Plain, (thread, 0))).unwrap();
-        writer.sync().unwrap();
+        let receipt = writer.write(&batch(Words::Plain, (thread, 0))).unwrap();
+        let confirmed = writer.sync().unwrap();
+        assert!(
+            confirmed >= receipt.offset + receipt.metadata_length + receipt.body_length,
+            "what was accepted before it"
+        );
+        assert!(gate.len() as u64 >= confirmed, "and no more than the sink has");
     });
-    assert_eq!(gate.syncs(), threads);
+    assert_eq!(writer.sync().unwrap(), gate.len() as u64, "from the output's first byte");
+    assert_eq!(gate.syncs(), threads + 1);
     assert_eq!(F::framing(&gate.taken()).record_batches().len(), threads);
 }
 
@@ -44,7 +50,7 @@ fn a_failed_sync_is_the_end<F: Output>(threads: usize) {
     let (taken, syncs) = (gate.taken(), gate.syncs());
     together(threads, |_| {
         let write = || writer.write(&batch(Words::Plain, (0, 3))).map(drop);
-        let told = [writer.sync(), writer.rollback(), write(), writer.flush(), writer.close().map(drop)];
+        let told = [writer.sync().map(drop), writer.rollback(), write(), writer.flush(), writer.close().map(drop)];
         for told in told {
             let Err(Error::Poisoned { offset, lost, source }) = told else { panic!("{told:?}") };
             assert_eq!((offset, lost), (durable, 2), "what the first sync confirmed, and what is lost since");
@@ -57,6 +63,6 @@ fn a_failed_sync_is_the_end<F: Output>(threads: usize) {
 fn a_sync_before_any_schema_has_nothing_to_do<F: Output>(threads: usize) {
     let (sink, gate) = gate();
     let writer = F::to(sink).build().unwrap();
-    together(threads, |_| writer.sync().unwrap());
+    together(threads, |_| assert_eq!(writer.sync().unwrap(), 0));
     assert_eq!((gate.len(), gate.syncs()), (0, 0));
 }

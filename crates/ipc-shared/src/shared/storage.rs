@@ -52,10 +52,11 @@ impl<W: Truncate + Send, F: Format> Shared<W, F> {
 }
 
 impl<W: Durable + Send, F: Format> Shared<W, F> {
-    pub(crate) fn sync(&self) -> Result<()> {
+    pub(crate) fn sync(&self) -> Result<u64> {
         self.settle(|Desk { sink, output }| match output {
             Some(Output { ledger, .. }) => ledger.sync(sink),
-            None => Ok(()),
+            // Nothing was accepted, so nothing had to be confirmed.
+            None => Ok(0),
         })
     }
 }
