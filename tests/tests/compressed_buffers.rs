@@ -5,18 +5,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
+use std::io::Write;
+use std::process::Command;
 use std::slice;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, UInt8Array};
+use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt8Array};
 use arrow_buffer::{BooleanBuffer, Buffer};
 use arrow_ipc::root_as_message;
+use ipc_core::DictionaryHandling::{Resend, Unify};
 use ipc_core::{Compression, Options, OptionsBuilder};
 use ipc_tests::dictionaries::{dictionary, words};
 use ipc_tests::framing::messages;
+use ipc_tests::outside::python;
 use ipc_tests::random::Random;
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, read};
+use tempfile::NamedTempFile;
 
 const CODECS: [Compression; 2] = [Compression::Lz4, Compression::Zstd(1)];
 
@@ -86,18 +91,49 @@ fn a_buffer_that_shrinks_too_little_is_stored_as_it_is() {
 }
 
 #[test]
-fn dictionaries_are_compressed_unless_readers_cannot_have_them_so() {
+fn dictionaries_are_raw_unless_they_are_to_be_compressed() {
     let batch = of(dictionary(&[0; 100], words(&["a word that is long"; 50])));
-    for (codec, yes) in CODECS.into_iter().flat_map(|codec| [true, false].map(|yes| (codec, yes))) {
-        let options = options(codec).compress_dictionaries(yes).build().unwrap();
+    let choices = [None, Some(false), Some(true)];
+    for (codec, choice) in CODECS.into_iter().flat_map(|codec| choices.map(|choice| (codec, choice))) {
+        let options = choice.map_or(options(codec), |yes| options(codec).compress_dictionaries(yes)).build().unwrap();
+        let is_compressed = choice == Some(true);
+        assert_eq!(options.compress_dictionaries(), is_compressed);
         let stream = encode::stream(&batch.schema(), slice::from_ref(&batch), &options).unwrap();
         assert_same_batches(slice::from_ref(&batch), &read::stream(&stream).unwrap().batches);
         let [_, dictionary, record_batch] = messages(&stream, 0).messages.try_into().unwrap();
         let message = root_as_message(&stream[dictionary.flatbuffer]).unwrap();
         let data = message.header_as_dictionary_batch().unwrap().data().unwrap();
-        assert_eq!((data.compression().is_some(), dictionary.body.len() < 1000), (yes, yes), "{codec:?}");
+        let found = (data.compression().is_some(), dictionary.body.len() < 1000);
+        assert_eq!(found, (is_compressed, is_compressed), "{codec:?}");
         let message = root_as_message(&stream[record_batch.flatbuffer]).unwrap();
         assert!(message.header_as_record_batch().unwrap().compression().is_some());
         assert!(record_batch.body.len() < 400, "{codec:?}");
+    }
+}
+
+/// nanoarrow takes the bytes of a compressed dictionary for its values, and says nothing.
+#[test]
+fn nanoarrow_reads_number_dictionaries_of_compressed_outputs() {
+    let Some(python) = python("nanoarrow, pyarrow") else { return };
+    // Compressed, the three stay as they are behind a length of -1; the hundred shrink.
+    let cases = CODECS.into_iter().flat_map(|codec| [(codec, 3, Resend), (codec, 100, Resend), (codec, 100, Unify)]);
+    for (codec, count, handling) in cases {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values((1..=count).map(|n| 10 * n)));
+        let keys: Vec<i32> = (0..i32::try_from(count).unwrap()).cycle().take(300).collect();
+        let batch = of(dictionary(&keys, numbers));
+        let options = options(codec).dictionaries(handling).build().unwrap();
+        let mut written = NamedTempFile::new().unwrap();
+        let stream = encode::stream(&batch.schema(), slice::from_ref(&batch), &options).unwrap();
+        written.write_all(&stream).unwrap();
+        let script = "
+import sys, nanoarrow as na, pyarrow as pa
+with na.ArrayStream.from_path(sys.argv[1]) as stream:
+    table = pa.RecordBatchReader.from_stream(stream).read_all()
+expected = [row % int(sys.argv[2]) * 10 + 10 for row in range(300)]
+print('equal' if table.column(0).to_pylist() == expected else table.column(0).to_pylist()[:5])";
+        let arguments = ["-c", script, written.path().to_str().unwrap(), &count.to_string()];
+        let read = Command::new(&python).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&read.stdout);
+        assert_eq!(said.trim(), "equal", "{codec:?}, {count}: {}", String::from_utf8_lossy(&read.stderr));
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! [`Options`] is built by [`OptionsBuilder::build`], which refuses combinations that the format does not know and
 //! codecs that this build leaves out; an `Options` that exists is valid. Defaults are what every reader reads: metadata
-//! V5, buffers aligned to 64 bytes, no compression, dictionaries sent again when they change.
+//! V5, buffers aligned to 64 bytes, no compression, dictionaries raw and sent again when they change.
 
 use crate::error::{Error, Result};
 
-/// How the bodies of record batches and dictionary batches are compressed, buffer by buffer.
+/// How the bodies of record batches are compressed, buffer by buffer; those of dictionary batches
+/// [on request](OptionsBuilder::compress_dictionaries).
 ///
 /// See `BodyCompression` in the [format's `Message.fbs`](https://github.com/apache/arrow/blob/main/format/Message.fbs).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -175,6 +176,12 @@ impl Options {
         self.compression
     }
 
+    /// Whether dictionary batches are compressed like record batches.
+    #[must_use]
+    pub fn compress_dictionaries(&self) -> bool {
+        self.compress_dictionaries
+    }
+
     /// The boundary that messages and buffers are padded to.
     #[must_use]
     pub fn alignment(&self) -> Alignment {
@@ -211,7 +218,7 @@ impl Default for Options {
         Self {
             compression: Compression::None,
             min_space_saving: 0.0,
-            compress_dictionaries: true,
+            compress_dictionaries: false,
             raw_buffers: true,
             alignment: Alignment::A64,
             metadata_version: MetadataVersion::V5,
@@ -258,8 +265,8 @@ impl OptionsBuilder {
         self
     }
 
-    /// Whether dictionary batches are compressed too; on by default. Off for readers, such as nanoarrow, that cannot
-    /// read compressed dictionaries.
+    /// Whether dictionary batches are compressed too; off by default. Readers such as nanoarrow take the bytes of a
+    /// compressed dictionary for its values, without an error. Costs what the dictionaries' values would shrink by.
     pub fn compress_dictionaries(mut self, yes: bool) -> Self {
         self.options.compress_dictionaries = yes;
         self
