@@ -13,7 +13,7 @@
 //! - [`input`] is a file or a stream as a sequence of encoded batches, each with the [`dictionaries`] as of its place.
 //! - [`decode`] makes a record batch of an encoded one, and lets no damaged input panic.
 //! - [`pipeline`] runs one reading thread and many workers, with bounded memory, until the first error.
-//! - [`output`] appears under its name only when complete; [`signals`] sees to it when
+//! - [`output`] appears under its name only when complete, or is an [`open_file`]; [`signals`] sees to it when
 //!   the program is told to stop.
 //! - [`merge`], [`inspect`] and [`recover`] are the commands, put together from these.
 //!
@@ -30,6 +30,7 @@ mod error;
 mod input;
 mod inspect;
 mod merge;
+mod open_file;
 mod output;
 mod pipeline;
 mod progress;

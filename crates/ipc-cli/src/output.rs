@@ -1,7 +1,8 @@
 //! The output, which appears under its name only when it is complete.
 //!
 //! A regular file is an [`OutputFile`]: written under another name until [`Output::complete`], and removed if it is dropped
-//! before. Anything else - the standard output, a device, a named pipe - is written directly.
+//! before. Anything else - the standard output, a file that is [open](crate::open_file) already, a device, a named pipe - is
+//! written to directly and never replaced.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, IsTerminal, Write};
@@ -11,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use ipc_output::OutputFile;
 
 use crate::error::{Error, Result};
+use crate::open_file;
 use crate::signals;
 use crate::source::is_standard;
 
@@ -40,12 +42,12 @@ impl Output {
     pub(crate) fn create(path: &Path) -> Result<(Self, Sink)> {
         let name = display_name(path);
         let failed = |error: io::Error| Error::output(&name, error);
-        if is_standard(path) {
-            if io::stdout().is_terminal() {
+        let open = if is_standard(path) { standard_output().map(Some) } else { open_file::named_by(path) };
+        if let Some(open) = open.map_err(failed)? {
+            if open.is_terminal() {
                 return Err(Error::output(&name, "is a terminal; redirect it, or give --output a file"));
             }
-            let sink = Sink::new(standard_output().map_err(failed)?);
-            return Ok((Self { name, file: None }, sink));
+            return Ok((Self { name, file: None }, Sink::new(Box::new(open))));
         }
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => Err(Error::output(&name, "is a directory")),
@@ -54,7 +56,12 @@ impl Output {
                 Ok((Self { name, file: None }, Sink::new(Box::new(sink))))
             }
             _ => {
-                let file = OutputFile::create(path).map_err(failed)?;
+                let file = OutputFile::create(path).map_err(|error| match missing_folder(path) {
+                    Some(folder) => {
+                        Error::output(&name, format_args!("the folder {} does not exist", folder.display()))
+                    }
+                    None => failed(error),
+                })?;
                 signals::remove_when_told_to_stop(file.temporary_path());
                 let sink = file.as_file().try_clone().map_err(failed)?;
                 Ok((Self { name, file: Some(file) }, Sink::new(Box::new(sink))))
@@ -133,15 +140,53 @@ pub(crate) fn display_name(path: &Path) -> String {
 }
 
 /// The standard output without the line buffer that the standard library puts before it.
+///
+/// # Errors
+///
+/// Where it is closed. The standard library opens the null device for reading and writing in its place, before the program
+/// begins; who wants the data to vanish opens that for writing only, as shells do.
 #[cfg(unix)]
-fn standard_output() -> io::Result<Box<dyn Write + Send>> {
+pub(crate) fn standard_output() -> io::Result<File> {
+    use std::io::Read;
     use std::os::fd::AsFd;
-    Ok(Box::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+    let mut file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let found = file.metadata()?;
+    let is_null =
+        found.file_type().is_char_device() && fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == found.rdev());
+    if is_null && file.read(&mut [0]).is_ok() {
+        return Err(io::Error::other("is closed (or the null device; --output /dev/null writes to that)"));
+    }
+    Ok(file)
+}
+
+#[cfg(windows)]
+pub(crate) fn standard_output() -> io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
+}
+
+/// Whether what is written to this output goes where the standard output does, whatever it is called.
+#[cfg(unix)]
+pub(crate) fn is_standard_output(path: &Path) -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let standard = || Some(identity(File::from(io::stdout().as_fd().try_clone_to_owned().ok()?).metadata().ok()?));
+    let named = || Some(identity(fs::metadata(path).ok()?));
+    is_standard(path) || named().is_some_and(|named| Some(named) == standard())
 }
 
 #[cfg(not(unix))]
-fn standard_output() -> io::Result<Box<dyn Write + Send>> {
-    Ok(Box::new(io::stdout()))
+pub(crate) fn is_standard_output(path: &Path) -> bool {
+    is_standard(path)
+}
+
+/// The folder of an output, if that is not there.
+fn missing_folder(path: &Path) -> Option<&Path> {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
 }
 
 /// Whether two paths lead to one regular file, whatever it is called; `None` where they do not lead to any.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::args::Job;
 use crate::error::{Error, Result};
-use crate::source::is_standard;
+use crate::output::is_standard_output;
 
 /// The figures of a merge.
 pub(crate) struct Report<'j> {
@@ -72,7 +72,7 @@ fn compression(compression: Compression) -> String {
 
 /// Tells what became of the output at this path: as JSON, as text, or not at all.
 pub(crate) fn tell(output: &Path, as_json: bool, quiet: bool, json: &Value, text: &str) -> Result<()> {
-    if as_json && is_standard(output) {
+    if as_json && is_standard_output(output) {
         eprintln!("{json}");
     } else if as_json {
         writeln!(io::stdout(), "{json}").map_err(|error| Error::write("standard output", &error))?;

@@ -11,6 +11,7 @@ mod inspect;
 mod killed;
 mod memory;
 mod metadata;
+mod open_outputs;
 mod order;
 mod pipes;
 mod progress;
