@@ -190,6 +190,18 @@ pub enum Error {
     /// The end of the stream has been written; no message may follow it.
     #[error("the stream has been closed")]
     Closed,
+
+    /// The stream has been given up; no message may follow.
+    #[error("the stream has been given up{}", told(reason))]
+    Aborted {
+        /// The reason that was given; may be empty.
+        reason: Arc<str>,
+    },
+}
+
+/// A reason as it follows a sentence, if there is one.
+fn told(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
 
 impl Error {

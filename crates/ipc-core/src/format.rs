@@ -8,7 +8,11 @@
 //!
 //! The bytes that frame an output are public for those that read or repair what an encoder wrote.
 
-use crate::options::MetadataVersion;
+use arrow_ipc::{Message, MessageHeader};
+
+use crate::abort_mark;
+use crate::options::{MetadataVersion, Options};
+use crate::schema::StreamSchema;
 
 /// A format that an encoder writes: [`Stream`] or [`File`]. Sealed.
 pub trait Format: sealed::Sealed + Send + Sync + 'static {
@@ -55,6 +59,40 @@ pub(crate) const fn prefix_length(version: MetadataVersion) -> usize {
 #[must_use]
 pub const fn end_of_stream(version: MetadataVersion) -> &'static [u8] {
     if version.is_legacy_framing() { &[0; 4] } else { &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0] }
+}
+
+/// The key, in a message's custom metadata, of the reason for which a stream was given up.
+///
+/// It is in the *abort mark*, which stands behind the last whole message of such a stream: the metadata of a record batch
+/// of one row whose body of 8 bytes never comes, so that readers fail instead of taking what is there for all. Where the
+/// schema has no buffers, the mark is a [bare](bare_abort_mark) prefix, without a reason.
+pub const ABORTED_KEY: &str = "ipc.aborted";
+
+/// The abort mark of a stream of `schema`, written as `options` ask. What is in `reason` beyond 4 KiB is left out.
+#[must_use]
+pub fn abort_mark(schema: &StreamSchema, options: &Options, reason: &str) -> Vec<u8> {
+    abort_mark::build(schema.schema(), options, reason)
+}
+
+/// The abort mark where a batch has no buffers, and could be read without a body: a message's prefix, which says that
+/// there are 8 bytes of metadata, and there are none. No message is so short.
+#[must_use]
+pub const fn bare_abort_mark(version: MetadataVersion) -> &'static [u8] {
+    if version.is_legacy_framing() { &[8, 0, 0, 0] } else { &[0xff, 0xff, 0xff, 0xff, 8, 0, 0, 0] }
+}
+
+/// Why the stream was given up, if `message` is an abort mark.
+///
+/// Nothing but a mark has these lengths and this key, unless a batch was given the key by its writer: a mark has no body,
+/// so behind it the input ends, or another stream starts.
+#[must_use]
+pub fn abort_reason<'m>(message: &Message<'m>) -> Option<&'m str> {
+    let batch = message.header_as_record_batch().filter(|_| message.header_type() == MessageHeader::RecordBatch)?;
+    if message.bodyLength() != abort_mark::BODY_LENGTH || batch.length() != abort_mark::ROWS {
+        return None;
+    }
+    let pair = message.custom_metadata()?.iter().find(|pair| pair.key() == Some(ABORTED_KEY))?;
+    Some(pair.value().unwrap_or_default())
 }
 
 mod sealed {

@@ -47,6 +47,7 @@
 #[cfg(target_endian = "big")]
 compile_error!("ipc-core writes arrays as they lie in memory, and its schemas say little-endian");
 
+mod abort_mark;
 mod batch;
 mod body;
 mod clear;

@@ -162,6 +162,7 @@ pub struct Options {
     pub(crate) staging: Option<bool>,
     pub(crate) validation: Validation,
     pub(crate) clear_nulls: bool,
+    pub(crate) abort_mark: bool,
 }
 
 impl Options {
@@ -230,6 +231,7 @@ impl Default for Options {
             staging: None,
             validation: Validation::Layout,
             clear_nulls: false,
+            abort_mark: true,
         }
     }
 }
@@ -356,6 +358,15 @@ impl OptionsBuilder {
     /// every message. A staged message is *accepted*; `flush` and `close` confirm it.
     pub fn staging(mut self, yes: bool) -> Self {
         self.options.staging = Some(yes);
+        self
+    }
+
+    /// Whether a stream that is given up, by `abort` or because it is dropped, gets a
+    /// [mark](crate::format::ABORTED_KEY) that makes its readers fail; on by default. Files never get one.
+    ///
+    /// Off for a stream that is continued later: what follows a mark cannot be read.
+    pub fn abort_mark(mut self, yes: bool) -> Self {
+        self.options.abort_mark = yes;
         self
     }
 

@@ -20,6 +20,13 @@ pub enum Error {
     #[error("the writer has been closed")]
     Closed,
 
+    /// The writer has been given up, by this thread or another: nothing may follow.
+    #[error("the writer has been given up{}", if reason.is_empty() { String::new() } else { format!(": {reason}") })]
+    Aborted {
+        /// The reason that was given; may be empty.
+        reason: Arc<str>,
+    },
+
     /// The writer was closed before anything told its schema: there is nothing to write.
     #[error("the writer was closed before any schema was known; nothing was written")]
     NoSchema,
@@ -46,6 +53,7 @@ impl From<ipc_core::Error> for Error {
     fn from(error: ipc_core::Error) -> Self {
         match error {
             ipc_core::Error::Closed => Self::Closed,
+            ipc_core::Error::Aborted { reason } => Self::Aborted { reason },
             ipc_core::Error::Poisoned { offset, lost, source } => Self::Poisoned { offset, lost, source },
             error => Self::Core(error),
         }
