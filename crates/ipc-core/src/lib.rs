@@ -90,5 +90,5 @@ pub use receipt::{Receipt, Stats};
 pub use schema::StreamSchema;
 pub use segment::Slice;
 pub use state::{Closed, Started, State, Unstarted};
-pub use storage::{Durable, FileTail, Truncate};
+pub use storage::{Durable, FileTail, ForeignEnd, Truncate};
 pub use unify::{Added, NewValues, UnifiedDictionaries, UnifiedSnapshot};

@@ -5,10 +5,22 @@
 //! used unless it is asked for.
 //!
 //! A plain [`File`] is durable but cannot be cut back: an encoder counts from where its output starts, and a file that
-//! held something else before would be cut in the wrong place. [`FileTail`] knows where that is.
+//! held something else before would be cut in the wrong place. [`FileTail`] knows where that is, and cuts nothing that it
+//! has not written.
+//!
+//! # What a sync covers
+//!
+//! The bytes of the file. Its *name* stands in its folder, which is another thing to sync: after a loss of power, a new
+//! file may have its bytes and no name. A [`FileTail`] that was [made by name](FileTail::at) syncs the folder with its first
+//! sync; a [`File`], which does not know its name, leaves that to its owner.
+//!
+//! Confirmed bytes may share a sector (512 bytes or 4 KiB) with what is appended after them. Storage devices write whole
+//! sectors, and one that loses power in the middle of a sector may lose all of it, unless it has power-safe overwrite, as
+//! drives and file systems in wide use do. Where that is in doubt, keep a copy elsewhere: no sync helps.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 /// A sink that can take bytes back.
 pub trait Truncate: Write {
@@ -38,14 +50,18 @@ pub trait Durable: Write {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// Syncs the data, and of the metadata what is needed to find it, such as the length: `fdatasync`, where there is one.
+/// Syncs the data, and of the metadata what is needed to find it, such as the length: `fdatasync`, where there is one. The
+/// folder that a new file's name is in is not synced: a [`FileTail`] can do that.
 impl Durable for File {
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
     }
 }
 
-/// The end of a file, behind whatever it held before: a sink that is cut back to where the output started at most.
+/// The end of a file, after whatever it held before: a sink that cuts off only what it has written itself.
+///
+/// It belongs to one output. For another output in the same file, make a new tail of [`into_inner`](Self::into_inner):
+/// positions count from where the tail began.
 ///
 /// ```
 /// # use arrow_array::record_batch;
@@ -70,6 +86,24 @@ impl Durable for File {
 pub struct FileTail {
     file: File,
     start: u64,
+    /// How many bytes the file has taken from here, and not given back.
+    written: u64,
+    /// The folder that the first sync has to sync, too.
+    unsynced_folder: Option<PathBuf>,
+}
+
+/// A file's end is not where its [`FileTail`] left it: something else has written to the file, or cut it. The tail cuts
+/// nothing off then, since it would not be its own.
+///
+/// It is the inner error of an [`io::Error`], which [`Error::Rollback`](crate::Error::Rollback) has as its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the file should end at byte {expected}, and ends at {found}: something else has changed it")]
+#[non_exhaustive]
+pub struct ForeignEnd {
+    /// The length that the tail has left the file with.
+    pub expected: u64,
+    /// The length that it has.
+    pub found: u64,
 }
 
 impl FileTail {
@@ -81,7 +115,26 @@ impl FileTail {
     pub fn new(mut file: File) -> io::Result<Self> {
         // A file that is opened to append stands at its start until it is written to, so its position says nothing.
         let start = file.seek(SeekFrom::End(0))?;
-        Ok(Self { file, start })
+        Ok(Self { file, start, written: 0, unsynced_folder: None })
+    }
+
+    /// The end of the file at `path`, which is created if it is missing. The first [sync](Durable::sync) also syncs its
+    /// folder, so that a new file has its name after a loss of power.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be opened or created, or cannot seek.
+    pub fn at(path: impl AsRef<Path>) -> io::Result<Self> {
+        // Made absolute now: the working directory may be another when the folder is synced.
+        let path = std::path::absolute(path)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+        Ok(Self::new(file)?.in_folder(path.parent().unwrap_or(&path)))
+    }
+
+    /// The same tail; the first [sync](Durable::sync) also syncs `folder`, which the file's name is in.
+    #[must_use]
+    pub fn in_folder(self, folder: impl Into<PathBuf>) -> Self {
+        Self { unsynced_folder: Some(folder.into()), ..self }
     }
 
     /// Where in the file the output starts: what comes on top of a position in the output, such as the one that a
@@ -106,11 +159,15 @@ impl FileTail {
 
 impl Write for FileTail {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let taken = self.file.write(bytes)?;
+        self.written += taken as u64;
+        Ok(taken)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.file.write_vectored(slices)
+        let taken = self.file.write_vectored(slices)?;
+        self.written += taken as u64;
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -118,15 +175,22 @@ impl Write for FileTail {
     }
 }
 
+/// Refuses, with a [`ForeignEnd`], a file that does not end where this tail has left it. What another process appends
+/// between that look and the cut is cut, too: a file that several append to needs a lock among them.
 impl Truncate for FileTail {
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         let end = self.start.checked_add(length).ok_or(io::ErrorKind::InvalidInput)?;
+        let expected = self.start + self.written;
         let found = self.file.metadata()?.len();
+        if found != expected {
+            return Err(io::Error::other(ForeignEnd { expected, found }));
+        }
         // Setting a length beyond the end would fill the gap with zeros.
         if found < end {
             return Err(io::Error::other(format!("the file should hold {end} bytes, and holds {found}")));
         }
         self.file.set_len(end)?;
+        self.written = length;
         self.file.seek(SeekFrom::Start(end))?;
         Ok(())
     }
@@ -134,8 +198,28 @@ impl Truncate for FileTail {
 
 impl Durable for FileTail {
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync()
+        self.file.sync()?;
+        if let Some(folder) = &self.unsynced_folder {
+            sync_folder(folder)?;
+            self.unsynced_folder = None;
+        }
+        Ok(())
     }
+}
+
+/// Makes the names in a folder durable, where the system can.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        // Some network file systems cannot; then names are their business.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 impl<W: Truncate + ?Sized> Truncate for &mut W {
@@ -227,6 +311,57 @@ mod tests {
         cut_and_synced(&mut asked, 4);
         cut_and_synced(Box::new(&mut asked), 3);
         assert_eq!((asked.0.as_slice(), asked.1), ([4, 3].as_slice(), 2));
+    }
+
+    /// However others have changed the file, a cut leaves all of it as it is, and says so by type.
+    #[test]
+    fn a_tail_cuts_nothing_that_it_has_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shared");
+        for append in [false, true] {
+            for (others, found) in [(Some("a line\n"), 18), (None, 9)] {
+                std::fs::write(&path, "before").unwrap();
+                let file = OpenOptions::new().append(append).write(!append).open(&path).unwrap();
+                let mut tail = FileTail::new(file).unwrap();
+                tail.write_all(b"own").unwrap();
+                tail.write_all(b"torn").unwrap();
+                tail.truncate(3).unwrap();
+                tail.write_all(b"to").unwrap();
+                match others {
+                    Some(line) => {
+                        OpenOptions::new().append(true).open(&path).unwrap().write_all(line.as_bytes()).unwrap()
+                    }
+                    None => tail.get_ref().set_len(9).unwrap(),
+                }
+                for length in [0, 3, 5] {
+                    let refused = tail.truncate(length).unwrap_err();
+                    let inner = refused.get_ref().and_then(|inner| inner.downcast_ref::<ForeignEnd>());
+                    assert_eq!(inner, Some(&ForeignEnd { expected: 11, found }), "{refused}");
+                }
+                let expected = format!("beforeown{}", others.map_or(String::new(), |line| format!("to{line}")));
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_tail_by_name_syncs_the_folder_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        let mut tail = FileTail::at(inner.join("new")).unwrap();
+        assert_eq!(tail.start(), 0);
+        tail.write_all(b"one").unwrap();
+        tail.sync().unwrap();
+        assert_eq!(tail.unsynced_folder, None);
+        drop(tail);
+        let mut tail = FileTail::at(inner.join("new")).unwrap();
+        assert_eq!(tail.start(), 3, "what is there stays");
+        // Where its folder cannot be synced, neither can the name, and it is said.
+        std::fs::remove_dir_all(&inner).unwrap();
+        if cfg!(unix) {
+            assert_eq!(tail.sync().unwrap_err().kind(), io::ErrorKind::NotFound);
+        }
     }
 
     #[test]

@@ -30,6 +30,15 @@
 //! A process that is killed leaves the file under its other name, `.arrow-ipc-` and so on. Nobody reads it as an output, and it
 //! may be removed.
 //!
+//! A [sync](Durable::sync) before that confirms bytes under the other name; the first one syncs the folder as well, so that
+//! the name is there after a loss of power.
+//!
+//! # What is kept of a file that is replaced
+//!
+//! Its mode, and its owner and group where the user may give files to them. Where not, nobody may do more with the new
+//! file than with the old one: a group that could not be kept passes on no rights to another one. Access control lists,
+//! extended attributes and further hard links are not kept. Until the output is complete, only the user may read it.
+//!
 //! # What it does not do
 //!
 //! It replaces regular files only. Devices, pipes and the standard output are written directly, by whoever wants to. Two
@@ -37,12 +46,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::path::{Path, PathBuf};
 
 use ipc_core::{Durable, FileTail, Truncate};
 use tempfile::TempPath;
+
+mod inherited;
 
 /// A file in the making. It has its name once it is [complete](Self::complete), and is removed if it is dropped before.
 ///
@@ -52,6 +63,8 @@ pub struct OutputFile {
     file: FileTail,
     temporary: TempPath,
     path: PathBuf,
+    /// What stood under its name when it was begun.
+    replaced: Option<Metadata>,
     /// Of a sync that failed: what it was to bring to the device may be gone, and another sync would not tell.
     doubt: Option<ErrorKind>,
 }
@@ -71,8 +84,11 @@ pub enum Error {
 }
 
 impl OutputFile {
-    /// Begins an output that will be called `path`; if that is a symbolic link, what the link points to. It gets the
-    /// permissions of any new file.
+    /// Begins an output that will be called `path`; if that is a symbolic link, what the link points to. A relative path is
+    /// taken from the working directory as it is now, wherever the process goes later.
+    ///
+    /// The output gets the mode and, where the user may, the owner of the file that it replaces; if it replaces none,
+    /// those of any new file.
     ///
     /// # Errors
     ///
@@ -85,22 +101,28 @@ impl OutputFile {
         if path.file_name().is_none() || ends_as_folder {
             return Err(io::Error::new(ErrorKind::InvalidInput, "is not the name of a file"));
         }
-        let path = followed(path);
-        match fs::metadata(&path) {
+        let path = followed(&std::path::absolute(path)?);
+        let replaced = match fs::metadata(&path) {
             Ok(found) if !found.is_file() => {
                 return Err(io::Error::new(ErrorKind::InvalidInput, "is not a regular file"));
             }
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
+            Ok(found) => Some(found),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        if replaced.is_some() {
+            inherited::keep_private(&mut options);
         }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".arrow-ipc-").suffix(".tmp");
-        let create = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).open(path);
-        let (file, temporary) = builder.make_in(folder_of(&path), create)?.into_parts();
-        Ok(Self { file: FileTail::new(file)?, temporary, path, doubt: None })
+        let (file, temporary) = builder.make_in(folder_of(&path), |path| options.open(path))?.into_parts();
+        let file = FileTail::new(file)?.in_folder(folder_of(&path));
+        Ok(Self { file, temporary, path, replaced, doubt: None })
     }
 
-    /// The name it will have.
+    /// The name it will have, as an absolute path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -127,6 +149,10 @@ impl OutputFile {
     pub fn complete(self) -> Result<(), Error> {
         if let Some(kind) = self.doubt {
             return Err(Error::Incomplete(kind.into()));
+        }
+        // As it is now, or as it was if it has been removed meanwhile.
+        if let Some(replaced) = fs::metadata(&self.path).ok().or_else(|| self.replaced.clone()) {
+            inherited::inherit(self.file.get_ref(), &replaced);
         }
         self.as_file().sync_all().map_err(Error::Incomplete)?;
         drop(self.file);
@@ -215,6 +241,65 @@ mod tests {
         output.complete().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(names(folder.path()), [path]);
+    }
+
+    /// No other test here has a relative path, so the working directory is nobody else's.
+    #[test]
+    fn the_working_directory_may_change_meanwhile() {
+        let [here, there] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let before = std::env::current_dir().unwrap();
+        std::env::set_current_dir(here.path()).unwrap();
+        let mut output = OutputFile::create("out").unwrap();
+        std::env::set_current_dir(there.path()).unwrap();
+        output.write_all(b"new").unwrap();
+        output.sync().unwrap();
+        output.complete().unwrap();
+        std::env::set_current_dir(before).unwrap();
+        assert_eq!(fs::read(here.path().join("out")).unwrap(), b"new");
+        assert!(names(there.path()).is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_mode_of_a_file_that_is_replaced_is_kept() {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let mode_of = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        for mode in [0o600, 0o640, 0o444, 0o777] {
+            fs::write(folder.path().join("old"), "before").unwrap();
+            fs::rename(folder.path().join("old"), &path).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let mut output = OutputFile::create(&path).unwrap();
+            output.write_all(b"new").unwrap();
+            assert_eq!(mode_of(output.temporary_path()), 0o600, "nobody else reads it before that is known");
+            output.complete().unwrap();
+            assert_eq!((mode_of(&path), fs::read(&path).unwrap()), (mode, b"new".to_vec()));
+        }
+        // A new file gets what any new file gets.
+        fs::write(folder.path().join("any"), "").unwrap();
+        let new = folder.path().join("new");
+        OutputFile::create(&new).unwrap().complete().unwrap();
+        assert_eq!(mode_of(&new), mode_of(&folder.path().join("any")));
+    }
+
+    /// As root, to whom it belonged; as anybody else, who cannot give files away, it is replaced all the same.
+    #[cfg(unix)]
+    #[test]
+    fn the_owner_of_a_file_that_is_replaced_is_kept_where_the_user_may() {
+        use std::os::unix::fs::{MetadataExt, chown};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        fs::write(&path, "before").unwrap();
+        let may = chown(&path, Some(12), Some(34)).is_ok();
+        let old = fs::metadata(&path).unwrap();
+        OutputFile::create(&path).unwrap().complete().unwrap();
+        let new = fs::metadata(&path).unwrap();
+        assert_eq!((new.uid(), new.gid(), new.mode()), (old.uid(), old.gid(), old.mode()));
+        assert!(!may || new.uid() == 12);
     }
 
     #[test]
