@@ -40,7 +40,8 @@ pub(crate) struct MergeArguments {
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
-    /// Where to write; `-` is the standard output. Appears under its name only when complete
+    /// Where to write; `-` is the standard output. A file appears under its name only when complete, and replaces what had
+    /// that name
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
 
@@ -75,6 +76,11 @@ pub(crate) struct MergeArguments {
     #[arg(long)]
     widen_dictionary_keys: bool,
 
+    /// Compress dictionaries, too. Some readers, such as nanoarrow, take a compressed dictionary for a raw one, without an
+    /// error
+    #[arg(long)]
+    compress_dictionaries: bool,
+
     /// The boundary, in bytes, to which messages and buffers are padded: 8, 16, 32 or 64
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = parse_alignment)]
     alignment: Alignment,
@@ -104,7 +110,8 @@ pub(crate) struct RecoverArguments {
     #[arg(value_name = "DAMAGED")]
     pub(crate) input: PathBuf,
 
-    /// Where to write; `-` is the standard output. Appears under its name only when complete
+    /// Where to write; `-` is the standard output. A file appears under its name only when complete, and replaces what had
+    /// that name
     #[arg(short, long, value_name = "FIXED")]
     pub(crate) output: PathBuf,
 
@@ -207,6 +214,7 @@ impl MergeArguments {
     fn options(&self, dictionaries: DictionaryHandling) -> Result<Options, clap::Error> {
         let options = Options::builder()
             .compression(self.compression)
+            .compress_dictionaries(self.compress_dictionaries)
             .alignment(self.alignment)
             .dictionaries(dictionaries)
             .dictionaries_at_close(self.dictionaries_at_close)
@@ -289,7 +297,8 @@ Examples:
   For dictionaries with short keys, which together have more values than these can tell apart:
     arrow-ipc merge *.arrow --output all.arrow --widen-dictionary-keys
 
-All inputs must have the same columns: names, types and nullability. Metadata of the schema is that of the first input.";
+All inputs must have the same columns: names, types, extension types and nullability. Metadata of the schema is that of the
+first input. The footer of a file has the key-value pairs on which all inputs agree, in the order of the inputs.";
 
 const INSPECT_EXAMPLES: &str = "\
 Examples:

@@ -15,6 +15,7 @@
 //! - [`pipeline`] runs one reading thread and many workers, with bounded memory, until the first error.
 //! - [`output`] appears under its name only when complete, or is an [`open_file`]; [`signals`] sees to it when
 //!   the program is told to stop.
+//! - [`metadata`] of all inputs becomes that of the output, as far as they agree.
 //! - [`merge`], [`inspect`] and [`recover`] are the commands, put together from these.
 //!
 //! # Exit status
@@ -30,6 +31,7 @@ mod error;
 mod input;
 mod inspect;
 mod merge;
+mod metadata;
 mod open_file;
 mod output;
 mod pipeline;

@@ -23,8 +23,9 @@ use ipc_shared::{Builder, DictionaryHandling, Format, Options, SharedWriter, Slo
 use crate::args::Job;
 use crate::decode::Encoded;
 use crate::dictionaries::{Known, Rule};
-use crate::error::{Error, Result, note, warn};
+use crate::error::{Error, Result, note};
 use crate::input::Input;
+use crate::metadata::{Dropped, MetadataOfAll};
 use crate::output::{Failure, Output, Sink, is_same_file};
 use crate::pipeline;
 use crate::progress::Progress;
@@ -63,8 +64,11 @@ pub(crate) fn run(job: &Job) -> Result<()> {
     if let Some(reason) = survey.unified.filter(|_| !job.quiet) {
         note(format_args!("{reason}: dictionaries are unified"));
     }
+    if !survey.dropped.is_empty() && !job.quiet {
+        note(&survey.dropped);
+    }
     let read_bytes = read_bytes.load(Ordering::Relaxed);
-    let report = Report { job, stats, read_bytes, elapsed: begin.elapsed() };
+    let report = Report { job, stats, read_bytes, dropped: &survey.dropped, elapsed: begin.elapsed() };
     tell(&job.output, job.json, job.quiet, &report.json(), &report.text())
 }
 
@@ -72,8 +76,10 @@ pub(crate) fn run(job: &Job) -> Result<()> {
 struct Survey {
     inputs: Vec<Pending>,
     schema: SchemaRef,
-    /// What the footer of the output carries: what that of the only input does. Those of several inputs may differ.
+    /// What the footer of the output carries.
     metadata: Metadata,
+    /// The metadata of the inputs that the output does not have. Told once the output is there.
+    dropped: Dropped,
     /// How many bytes all inputs have together, if that is known.
     length: Option<u64>,
     /// How the output is written.
@@ -96,7 +102,7 @@ impl Survey {
         let mut inputs = Vec::with_capacity(job.inputs.len());
         let mut first: Option<(Arc<str>, StreamSchema)> = None;
         let mut length = Some(0);
-        let mut metadata = Metadata::new();
+        let mut metadata = MetadataOfAll::default();
         for path in &job.inputs {
             let input = Input::open(path, job.quiet)?;
             match &first {
@@ -104,24 +110,19 @@ impl Survey {
                     let schema = StreamSchema::try_new(Arc::clone(input.schema()), &job.options)
                         .map_err(|refusal| Error::input(input.name(), refusal))?;
                     first = Some((Arc::clone(input.name()), schema));
-                    if job.inputs.len() == 1 {
-                        metadata = input.footer_metadata().cloned().unwrap_or_default();
-                    }
                 }
                 Some((name, schema)) => check_schema(&input, schema, name)?,
             }
+            metadata.add(input.schema(), input.footer_metadata());
             length = length.zip(input.length()).map(|(sum, length)| sum + length);
             let can_reopen = Input::can_reopen(path);
             inputs.push(if can_reopen { Pending::Closed(path.clone()) } else { Pending::Open(Box::new(input)) });
         }
         let (_, schema) = first.expect("the arguments have at least one input");
-        if job.format == Kind::Stream && !metadata.is_empty() && !job.quiet {
-            let lost = format_args!("{} key-value pairs in its footer are lost in a stream", metadata.len());
-            warn(&display_name(&job.inputs[0]), lost);
-        }
+        let (metadata, dropped) = metadata.settle(job);
         let schema = Arc::clone(schema.schema());
         let (options, unified) = settle_options(job, &schema, &inputs)?;
-        Ok(Self { inputs, schema, metadata, length, options, unified })
+        Ok(Self { inputs, schema, metadata, dropped, length, options, unified })
     }
 }
 

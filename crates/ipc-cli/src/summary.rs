@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::args::Job;
 use crate::error::{Error, Result};
+use crate::metadata::Dropped;
 use crate::output::is_standard_output;
 
 /// The figures of a merge.
@@ -18,12 +19,13 @@ pub(crate) struct Report<'j> {
     pub(crate) stats: Stats,
     /// How many bytes of messages were read.
     pub(crate) read_bytes: u64,
+    pub(crate) dropped: &'j Dropped,
     pub(crate) elapsed: Duration,
 }
 
 impl Report<'_> {
     pub(crate) fn json(&self) -> Value {
-        let Self { job, stats, read_bytes, elapsed } = self;
+        let Self { job, stats, read_bytes, dropped, elapsed } = self;
         json!({
             "inputs": job.inputs.len(),
             "output": job.output.to_string_lossy(),
@@ -38,6 +40,7 @@ impl Report<'_> {
             "deltas": stats.deltas,
             "replacements": stats.replacements,
             "unused_values": stats.unused_values,
+            "dropped_metadata": dropped.json(),
             "read_bytes": read_bytes,
             "raw_bytes": stats.raw_bytes,
             "written_bytes": stats.written_bytes,
@@ -46,7 +49,7 @@ impl Report<'_> {
     }
 
     pub(crate) fn text(&self) -> String {
-        let Self { job, stats, read_bytes, elapsed } = self;
+        let Self { job, stats, read_bytes, elapsed, .. } = self;
         format!(
             "{} in {} from {}: {} -> {} ({}), {:.2} s on {}",
             counted(stats.rows, "row", "rows"),

@@ -1,6 +1,6 @@
 //! Options do what they say, and the summary says what was done.
 
-use crate::support::{batch, file, folder, inspect, merge, put, run, text};
+use crate::support::{batch, dictionary_batch, file, folder, inspect, merge, put, run, text};
 
 #[test]
 fn the_codec_is_the_one_asked_for() {
@@ -11,6 +11,20 @@ fn the_codec_is_the_one_asked_for() {
     {
         assert!(merge(&[&input], &output, &["--compression", asked]).status.success());
         assert_eq!(inspect(&output).0["messages"][1]["codec"], found, "{asked}");
+    }
+}
+
+#[test]
+fn dictionaries_are_compressed_on_request_only() {
+    let folder = folder();
+    let words: Vec<String> = (0..500).map(|word| format!("one word and another, {word}")).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let input = put(&folder, "a.arrow", &file(&[dictionary_batch(&words, &vec![7; 5_000])]));
+    let output = folder.path().join("out.arrow");
+    for (asked, dictionary) in [(&[][..], "none"), (&["--compress-dictionaries"], "zstd")] {
+        assert!(merge(&[&input], &output, &[&["--compression", "zstd"], asked].concat()).status.success());
+        let messages = inspect(&output).0["messages"].clone();
+        assert_eq!((&messages[1]["codec"], &messages[2]["codec"]), (&dictionary.into(), &"zstd".into()), "{asked:?}");
     }
 }
 
