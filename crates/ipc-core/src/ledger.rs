@@ -165,8 +165,17 @@ impl Ledger {
     /// # Errors
     ///
     /// As [`append`](Self::append); [`Error::Poisoned`] also where the sync failed, and then for good: what is on the device
-    /// is unknown, so there is nothing to roll back to and no point in another sync.
+    /// is unknown, so there is nothing to roll back to and no point in another sync. [`Error::InvalidOptions`], before
+    /// anything is written, where dictionaries come at the close: until then no batch that needs them can be recovered, so
+    /// nothing could be confirmed.
     pub fn sync(&mut self, sink: &mut impl Durable) -> Result<u64> {
+        self.check()?;
+        if self.options.dictionaries_at_close && self.schema.has_unified_dictionaries() {
+            return Err(Error::InvalidOptions(
+                "a sync confirms what can be recovered, and with dictionaries at close that is nothing before the close"
+                    .into(),
+            ));
+        }
         self.outlet.sync(sink, self.stats.record_batches)
     }
 

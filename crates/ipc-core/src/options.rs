@@ -303,7 +303,8 @@ impl OptionsBuilder {
     /// On for readers, such as polars and Java's, that know no deltas in files.
     ///
     /// The footer says where the dictionaries are, and readers of files load them first. Such a file is *not* a stream
-    /// from byte 8 on, and without its footer its batches cannot be read. A stream cannot be written so.
+    /// from byte 8 on, and without its footer its batches cannot be read: so there is nothing that a
+    /// [sync](crate::Encoder::sync) could confirm, and it is refused. A stream cannot be written so.
     pub fn dictionaries_at_close(mut self, yes: bool) -> Self {
         self.options.dictionaries_at_close = yes;
         self

@@ -251,7 +251,9 @@ impl<W: Durable + Send, F: Format> SharedWriter<W, F> {
     /// # Errors
     ///
     /// As `flush`. A sync that fails poisons the writer for good, since what is on the device is unknown then: no other is
-    /// tried, and [`rollback`](Self::rollback) is refused.
+    /// tried, and [`rollback`](Self::rollback) is refused. [`Error::Core`](crate::Error::Core) with `InvalidOptions`, and
+    /// the writer goes on, where dictionaries come at the close: without them nothing that is on the device could be
+    /// recovered.
     pub fn sync(&self) -> Result<u64> {
         self.shared.sync()
     }
