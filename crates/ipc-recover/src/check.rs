@@ -1,24 +1,29 @@
 //! Whether a batch is what its schema asks for, and lies within its own body.
 //!
-//! Checked are the number of rows, arrays and buffers, that every buffer lies within the body, and that it is long
-//! enough for the values it is to hold. Of compressed buffers, the first bytes are looked at: what they claim to
+//! Checked are the number of rows, arrays and buffers, that every buffer starts on a multiple of 8 and lies within the
+//! body, and that it is long enough for the values it is to hold. Of compressed buffers, the first bytes are looked at: what they claim to
 //! decompress to, and whether a frame starts there at all. Other values are not looked at: nothing would tell a wrong
 //! one.
+//!
+//! No schema is looked at, so that a check takes time for what is checked alone; who needs the name of a column looks
+//! it up by the positions that a refusal comes with.
 
 use std::fmt::Display;
 use std::io;
 
-use arrow_ipc::{CompressionType, Field, FieldNode, MetadataVersion, RecordBatch};
-use flatbuffers::{ForwardsUOffset, Vector, VectorIter};
+use arrow_ipc::{CompressionType, FieldNode, MetadataVersion, RecordBatch};
+use flatbuffers::VectorIter;
 
 use crate::error::Fault;
-use crate::layout::{Array, ArrayKind, below};
+use crate::layout::{Array, ArrayKind};
 use crate::source::Source;
 
 /// Where a batch's body is.
 pub(crate) enum Body<'b, 's> {
     /// All of it is in the source, from here on.
     Whole(&'b mut Source<'s>, u64),
+    /// It has been read.
+    Held(&'b [u8]),
     /// The input ends inside it.
     Cut,
 }
@@ -44,17 +49,19 @@ pub(crate) struct Passed {
 #[derive(Debug)]
 pub(crate) enum Failed {
     Fault(Fault),
+    /// A column is not what it should be.
+    Contradiction {
+        /// Its positions among the columns and their children, the last one first.
+        at: Vec<u32>,
+        expected: String,
+        found: String,
+    },
     Unreadable(io::Error),
 }
 
 impl Claims<'_> {
     /// Checks that the batch has these columns, and every buffer of them.
-    pub(crate) fn check<'f>(
-        &self,
-        columns: &[Array],
-        fields: impl Iterator<Item = Field<'f>>,
-        body: Body<'_, '_>,
-    ) -> Result<Passed, Failed> {
+    pub(crate) fn check(&self, columns: &[Array], body: Body<'_, '_>) -> Result<Passed, Failed> {
         let rows = length(self.batch.length()).ok_or_else(|| mismatch("a number of rows", &self.batch.length()))?;
         let mut walk = Walk {
             nodes: self.batch.nodes().map(|nodes| nodes.iter()),
@@ -66,9 +73,7 @@ impl Claims<'_> {
             body,
             passed: Passed { rows, ..Passed::default() },
         };
-        for (column, field) in columns.iter().zip(fields) {
-            walk.array(column, &field, Rows::Exactly(rows))?;
-        }
+        walk.arrays(columns, Rows::Exactly(rows))?;
         walk.finish()
     }
 }
@@ -99,21 +104,19 @@ struct Walk<'f, 'b, 's> {
 }
 
 impl Walk<'_, '_, '_> {
-    fn array(&mut self, array: &Array, field: &Field<'_>, expected: Rows) -> Result<(), Failed> {
-        self.array_below(array, field.children(), expected).map_err(|failed| match failed {
-            Failed::Fault(Fault::Contradiction { path, expected, found }) => {
-                Failed::Fault(Fault::Contradiction { path: below(field, &path), expected, found })
-            }
-            other => other,
-        })
+    fn arrays(&mut self, arrays: &[Array], expected: Rows) -> Result<(), Failed> {
+        for (array, position) in arrays.iter().zip(0..) {
+            self.array(array, expected).map_err(|mut failed| {
+                if let Failed::Contradiction { at, .. } = &mut failed {
+                    at.push(position);
+                }
+                failed
+            })?;
+        }
+        Ok(())
     }
 
-    fn array_below(
-        &mut self,
-        array: &Array,
-        fields: Option<Vector<'_, ForwardsUOffset<Field<'_>>>>,
-        expected: Rows,
-    ) -> Result<(), Failed> {
+    fn array(&mut self, array: &Array, expected: Rows) -> Result<(), Failed> {
         let node = self.nodes.as_mut().and_then(Iterator::next).ok_or_else(|| contradiction("an array", &"no more"))?;
         let rows = length(node.length()).ok_or_else(|| contradiction("a length", &node.length()))?;
         let nulls = length(node.null_count())
@@ -180,10 +183,7 @@ impl Walk<'_, '_, '_> {
                 }
             }
         }
-        for (array, field) in array.children.iter().zip(fields.into_iter().flatten()) {
-            self.array(array, &field, child)?;
-        }
-        Ok(())
+        self.arrays(&array.children, child)
     }
 
     /// An array of no values may leave its offsets out.
@@ -202,6 +202,10 @@ impl Walk<'_, '_, '_> {
                 let found = format!("{} bytes from byte {} on", buffer.length(), buffer.offset());
                 contradiction(format!("{name} within a body of {} bytes", self.body_length), &found)
             })?;
+        // Where nothing is, it does not matter where.
+        if stored > 0 && !start.is_multiple_of(ALIGNED) {
+            return Err(contradiction(format!("{name} on a multiple of {ALIGNED} bytes"), &format!("byte {start}")));
+        }
         self.passed.end = self.passed.end.max(start + stored);
         if let Some(held) = self.held(name, start, stored)?
             && u128::from(held) < at_least
@@ -214,10 +218,20 @@ impl Walk<'_, '_, '_> {
     /// How many bytes a buffer holds, which may be compressed; `None` where that cannot be seen.
     fn held(&mut self, name: &str, start: u64, stored: u64) -> Result<Option<u64>, Failed> {
         let Some(codec) = self.codec.filter(|_| stored > 0) else { return Ok(Some(stored)) };
-        let Body::Whole(source, body) = &mut self.body else { return Ok(None) };
         let mut first = [0; CLAIM_AND_MAGIC];
-        source.seek(*body + start)?;
-        let length = source.read_up_to(&mut first)?;
+        let length = match &mut self.body {
+            Body::Whole(source, body) => {
+                source.seek(*body + start)?;
+                source.read_up_to(&mut first)?
+            }
+            Body::Held(body) => {
+                let from = usize::try_from(start).ok().and_then(|start| body.get(start..)).unwrap_or_default();
+                let length = from.len().min(first.len());
+                first[..length].copy_from_slice(&from[..length]);
+                length
+            }
+            Body::Cut => return Ok(None),
+        };
         let seen = usize::try_from(stored).map_or(length, |stored| stored.min(length));
         let claim = claimed_length(codec, &first[..seen], stored);
         claim.map(Some).ok_or_else(|| contradiction(format!("{name} that can be decompressed"), &"other bytes"))
@@ -274,12 +288,15 @@ fn bytes(rows: u64, width: u32) -> u128 {
 }
 
 fn contradiction(expected: impl Into<String>, found: &dyn Display) -> Failed {
-    Failed::Fault(Fault::Contradiction { path: String::new(), expected: expected.into(), found: found.to_string() })
+    Failed::Contradiction { at: Vec::new(), expected: expected.into(), found: found.to_string() }
 }
 
 fn mismatch(expected: &str, found: &dyn Display) -> Failed {
     Failed::Fault(Fault::Mismatch { expected: expected.to_owned(), found: found.to_string() })
 }
+
+/// What buffers, and the lengths of bodies, are multiples of.
+pub(crate) const ALIGNED: u64 = 8;
 
 /// The length prefix of a buffer that is not compressed.
 const RAW: i64 = -1;

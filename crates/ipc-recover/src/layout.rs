@@ -1,13 +1,15 @@
 //! What a schema asks of the batches: which arrays they have, in which order, and which buffers each of them has.
 //!
 //! A [`Layout`] is made of a verified flatbuffer, once. It knows widths and counts and no names, so that it takes
-//! little memory whatever the schema says; who needs a name looks it up in the flatbuffer.
+//! little memory whatever the schema says; who needs a name looks it up in the flatbuffer, by positions.
 //!
 //! See [Physical memory layout](https://arrow.apache.org/docs/format/Columnar.html#physical-memory-layout).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use arrow_ipc::{DateUnit, Field, IntervalUnit, Precision, Schema, Type, UnionMode};
+use flatbuffers::{ForwardsUOffset, Vector};
 
 use crate::error::Fault;
 
@@ -15,12 +17,20 @@ use crate::error::Fault;
 #[derive(Debug)]
 pub(crate) struct Layout {
     columns: Vec<Array>,
-    /// The values of each dictionary, by its id.
-    dictionaries: BTreeMap<i64, Array>,
+    /// The dictionaries, by their ids.
+    dictionaries: BTreeMap<i64, Dictionary>,
+}
+
+/// A dictionary: its values, and where its field stands.
+#[derive(Debug)]
+pub(crate) struct Dictionary {
+    pub(crate) values: Array,
+    /// The first field that has it: a position in the schema, then one among the children of each field below.
+    pub(crate) field: Box<[u32]>,
 }
 
 /// An array: what buffers it has of its own, and its children.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Array {
     pub(crate) kind: ArrayKind,
     pub(crate) children: Box<[Array]>,
@@ -60,71 +70,102 @@ pub(crate) enum ArrayKind {
 impl Layout {
     /// What `schema` asks for.
     pub(crate) fn new(schema: &Schema<'_>) -> Result<Self, Fault> {
-        let mut dictionaries = BTreeMap::new();
-        let fields = schema.fields().into_iter().flatten();
-        let columns = fields.map(|field| array(&field, &mut dictionaries)).collect::<Result<_, _>>()?;
-        Ok(Self { columns, dictionaries })
+        let mut reading = Reading::default();
+        let columns = reading.arrays(schema.fields())?;
+        Ok(Self { columns: columns.into_vec(), dictionaries: reading.dictionaries })
     }
 
     pub(crate) fn columns(&self) -> &[Array] {
         &self.columns
     }
 
-    /// The values of the dictionary with this id.
-    pub(crate) fn dictionary(&self, id: i64) -> Option<&Array> {
+    /// The dictionary with this id.
+    pub(crate) fn dictionary(&self, id: i64) -> Option<&Dictionary> {
         self.dictionaries.get(&id)
+    }
+
+    /// All dictionaries, in the order of their ids.
+    pub(crate) fn dictionaries(&self) -> impl Iterator<Item = (i64, &Dictionary)> {
+        self.dictionaries.iter().map(|(id, dictionary)| (*id, dictionary))
     }
 }
 
-/// The field whose dictionary has this id, at any depth.
-pub(crate) fn dictionary_field<'f>(schema: &Schema<'f>, id: i64) -> Option<Field<'f>> {
-    fn find<'f>(field: Field<'f>, id: i64) -> Option<Field<'f>> {
-        if field.dictionary().is_some_and(|dictionary| dictionary.id() == id) {
-            return Some(field);
-        }
-        field.children().into_iter().flatten().find_map(|child| find(child, id))
+/// The path of the field that stands at these positions: one in the schema, then one among the children of each field.
+pub(crate) fn path(schema: &Schema<'_>, positions: impl IntoIterator<Item = u32>) -> String {
+    let mut fields = schema.fields();
+    let mut path = String::new();
+    for position in positions {
+        let Some(field) = fields.into_iter().flatten().nth(usize::try_from(position).unwrap_or(usize::MAX)) else { break };
+        let separator = if path.is_empty() { "" } else { "." };
+        path = format!("{path}{separator}{}", below(&field, ""));
+        fields = field.children();
     }
-    schema.fields().into_iter().flatten().find_map(|field| find(field, id))
+    path
 }
 
 /// Puts a field's name before the path of what is below it. Long names are cut: a schema may repeat them without end.
-pub(crate) fn below(field: &Field<'_>, path: &str) -> String {
+fn below(field: &Field<'_>, path: &str) -> String {
     let name: String = field.name().unwrap_or_default().chars().take(NAME_AT_MOST).collect();
     if path.is_empty() { name } else { format!("{name}.{path}") }
 }
 
-fn array(field: &Field<'_>, dictionaries: &mut BTreeMap<i64, Array>) -> Result<Array, Fault> {
-    let values = plain(field, dictionaries).map_err(|fault| match fault {
-        Fault::InvalidSchema { path, reason } => Fault::InvalidSchema { path: below(field, &path), reason },
-        other => other,
-    })?;
-    let Some(encoding) = field.dictionary() else { return Ok(values) };
-    let bits = encoding.indexType().map_or(DEFAULT_KEY_BITS, |index| index.bitWidth());
-    let Some(width) = whole_bytes(bits, &[1, 2, 4, 8]) else {
-        return Err(Fault::InvalidSchema { path: below(field, ""), reason: "keys of an impossible width" });
-    };
-    let id = encoding.id();
-    dictionaries.entry(id).or_insert(values);
-    Ok(Array { kind: ArrayKind::Dictionary { id, width }, children: Box::default() })
+/// What has been read of a schema.
+#[derive(Debug, Default)]
+struct Reading {
+    dictionaries: BTreeMap<i64, Dictionary>,
+    /// The positions of the field that is being read.
+    at: Vec<u32>,
 }
 
-/// The array of a field that is not dictionary-encoded, or of its dictionary's values.
-fn plain(field: &Field<'_>, dictionaries: &mut BTreeMap<i64, Array>) -> Result<Array, Fault> {
-    let kind = array_kind(field).map_err(invalid)?;
-    let fields = field.children();
-    let count = fields.as_ref().map_or(0, flatbuffers::Vector::len);
-    let is_possible = match kind {
-        ArrayKind::List(_) | ArrayKind::ListView(_) | ArrayKind::FixedSizeList(_) => count == 1,
-        ArrayKind::RunEndEncoded => count == 2,
-        ArrayKind::Struct => true,
-        ArrayKind::SparseUnion | ArrayKind::DenseUnion => count <= UNION_FIELDS_AT_MOST,
-        _ => count == 0,
-    };
-    if !is_possible {
-        return Err(invalid("an impossible number of children"));
+impl Reading {
+    fn arrays(&mut self, fields: Option<Vector<'_, ForwardsUOffset<Field<'_>>>>) -> Result<Box<[Array]>, Fault> {
+        let fields = fields.into_iter().flatten().zip(0..);
+        fields
+            .map(|(field, position)| {
+                self.at.push(position);
+                let array = self.array(&field);
+                self.at.pop();
+                array
+            })
+            .collect()
     }
-    let children = fields.into_iter().flatten().map(|child| array(&child, dictionaries)).collect::<Result<_, _>>()?;
-    Ok(Array { kind, children })
+
+    fn array(&mut self, field: &Field<'_>) -> Result<Array, Fault> {
+        let values = self.plain(field).map_err(|fault| match fault {
+            Fault::InvalidSchema { path, reason } => Fault::InvalidSchema { path: below(field, &path), reason },
+            other => other,
+        })?;
+        let Some(encoding) = field.dictionary() else { return Ok(values) };
+        let invalid = |reason| Fault::InvalidSchema { path: below(field, ""), reason };
+        let bits = encoding.indexType().map_or(DEFAULT_KEY_BITS, |index| index.bitWidth());
+        let width = whole_bytes(bits, &[1, 2, 4, 8]).ok_or_else(|| invalid("keys of an impossible width"))?;
+        let id = encoding.id();
+        match self.dictionaries.entry(id) {
+            Entry::Vacant(place) => drop(place.insert(Dictionary { values, field: self.at.as_slice().into() })),
+            Entry::Occupied(other) if other.get().values == values => {}
+            // So no dictionary is ever inside itself, and none deeper in another than the schema is deep.
+            Entry::Occupied(_) => return Err(invalid("the dictionary of another column, which has other values")),
+        }
+        Ok(Array { kind: ArrayKind::Dictionary { id, width }, children: Box::default() })
+    }
+
+    /// The array of a field that is not dictionary-encoded, or of its dictionary's values.
+    fn plain(&mut self, field: &Field<'_>) -> Result<Array, Fault> {
+        let kind = array_kind(field).map_err(invalid)?;
+        let fields = field.children();
+        let count = fields.as_ref().map_or(0, Vector::len);
+        let is_possible = match kind {
+            ArrayKind::List(_) | ArrayKind::ListView(_) | ArrayKind::FixedSizeList(_) => count == 1,
+            ArrayKind::RunEndEncoded => count == 2,
+            ArrayKind::Struct => true,
+            ArrayKind::SparseUnion | ArrayKind::DenseUnion => count <= UNION_FIELDS_AT_MOST,
+            _ => count == 0,
+        };
+        if !is_possible {
+            return Err(invalid("an impossible number of children"));
+        }
+        Ok(Array { kind, children: self.arrays(fields)? })
+    }
 }
 
 fn array_kind(field: &Field<'_>) -> Result<ArrayKind, &'static str> {

@@ -8,7 +8,7 @@ use arrow_ipc::{Footer as FooterTable, MetadataVersion, RecordBatch};
 use crate::check::{Body, Claims, Failed, Passed};
 use crate::error::{Damage, Fault};
 use crate::footer::Footer;
-use crate::layout::{Array, Layout, dictionary_field};
+use crate::layout::{Array, Layout, path};
 use crate::scan::{Framing, Head, MessageKind, Place};
 use crate::source::Source;
 
@@ -127,6 +127,10 @@ impl Schema {
         let place = head.place();
         let checked = self.check_message(head, source).map_err(|failed| match failed {
             Failed::Fault(fault) => Damage::new(place.offset, fault),
+            Failed::Contradiction { at, expected, found } => {
+                let path = path(&self.flatbuffer(), at.into_iter().rev());
+                Damage::new(place.offset, Fault::Contradiction { path, expected, found })
+            }
             Failed::Unreadable(error) => Damage::new(place.offset, Fault::Unreadable(error)),
         })?;
         source.seek(place.end()).map_err(Damage::unreadable(place.offset))?;
@@ -143,24 +147,29 @@ impl Schema {
             ));
         }
         let unknown = || Failed::Fault(Fault::UnknownKind);
-        let fields = self.flatbuffer().fields();
         match head.kind().map_err(|damage| Failed::Fault(damage.fault))? {
             MessageKind::RecordBatch => {
                 let batch = message.header_as_record_batch().ok_or_else(unknown)?;
-                let passed = check_batch(head, batch, self.layout.columns(), fields.into_iter().flatten(), source)?;
+                let passed = check_batch(head, batch, self.layout.columns(), source)?;
                 let role = Role::RecordBatch { rows: passed.rows };
                 Ok(Checked { item: Item { place: head.place(), role }, needs: passed.needs })
             }
             MessageKind::DictionaryBatch => {
                 let dictionary = message.header_as_dictionary_batch().ok_or_else(unknown)?;
                 let id = dictionary.id();
-                let known = self.layout.dictionary(id).zip(dictionary_field(&self.flatbuffer(), id));
-                let (values, field) =
-                    known.ok_or_else(|| mismatch("a dictionary of the schema".to_owned(), format!("id {id}")))?;
+                let known = self.layout.dictionary(id);
+                let known = known.ok_or_else(|| mismatch("a dictionary of the schema".to_owned(), format!("id {id}")))?;
                 let batch =
                     dictionary.data().ok_or_else(|| mismatch("a dictionary's values".to_owned(), "none".to_owned()))?;
-                let columns = std::slice::from_ref(values);
-                let passed = check_batch(head, batch, columns, std::iter::once(field), source)?;
+                let values = std::slice::from_ref(&known.values);
+                let passed = check_batch(head, batch, values, source).map_err(|mut failed| {
+                    if let Failed::Contradiction { at, .. } = &mut failed {
+                        // Values stand where their field does.
+                        at.pop();
+                        at.extend(known.field.iter().rev());
+                    }
+                    failed
+                })?;
                 let role = Role::DictionaryBatch { id, is_delta: dictionary.isDelta() };
                 Ok(Checked { item: Item { place: head.place(), role }, needs: passed.needs })
             }
@@ -182,19 +191,18 @@ impl Item {
     }
 }
 
-fn check_batch<'f>(
+fn check_batch(
     head: &Head,
     batch: RecordBatch<'_>,
     columns: &[Array],
-    fields: impl Iterator<Item = arrow_ipc::Field<'f>>,
     source: &mut Source<'_>,
 ) -> Result<Passed, Failed> {
     let (version, body_length) = (head.message().version(), head.place().body_length);
     let claims = Claims { batch, version, body_length };
     if !source.lacks(body_length) {
-        return claims.check(columns, fields, Body::Whole(source, head.place().body()));
+        return claims.check(columns, Body::Whole(source, head.place().body()));
     }
-    let passed = claims.check(columns, fields, Body::Cut)?;
+    let passed = claims.check(columns, Body::Cut)?;
     if body_length > passed.end.next_multiple_of(PADDED_AT_MOST) {
         let expected = format!("a body that ends with its last buffer, at byte {}", passed.end);
         return Err(mismatch(expected, format!("{body_length} bytes")));

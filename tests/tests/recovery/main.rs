@@ -7,5 +7,6 @@ mod before_the_tail;
 mod contradictions;
 mod cuts;
 mod dictionaries;
+mod linear_time;
 mod sound_inputs;
 mod support;
