@@ -68,7 +68,7 @@ fn five_threads(met: &Met, make: impl Fn(i32) -> RecordBatch + Copy + Send + 'st
     let mut number = 0;
     let slots = slots.map(|slot| {
         number += 1;
-        thread::spawn(move || [fate(number, slot.write(&make(number)))].to_vec())
+        thread::spawn(move || [fate(number, slot.write(&make(number)).map_err(Error::from))].to_vec())
     });
     let writers = [(); 2].map(|()| {
         number += 2;

@@ -53,7 +53,7 @@ fn close_vs_slot() {
         let sink = Shared::default();
         let writer = writer(&sink, 2);
         let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];
-        let other = thread::spawn(move || second.write(&batch(2)));
+        let other = thread::spawn(move || second.write(&batch(2)).map_err(Error::from));
         writer.close().unwrap();
         drop(first);
         match other.join().unwrap() {
@@ -213,8 +213,8 @@ fn tear_vs_drainer() {
         let expected = u64::from(written.is_ok());
         let told = [written.map(drop), writer.flush(), writer.close().map(drop)];
         for error in told.into_iter().filter_map(Result::err) {
-            let Error::Poisoned { lost, .. } = error else { panic!("{error:?}") };
-            assert_eq!(lost, expected, "what is in the output is not lost");
+            let Error::Poisoned { unconfirmed, .. } = error else { panic!("{error:?}") };
+            assert_eq!(unconfirmed, expected, "what is in the output is confirmed");
         }
         coverage.met_if(expected == 0);
     });
@@ -227,7 +227,7 @@ fn close_vs_drainer() {
         let writer = writer(&sink, 2);
         let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];
         second.write(&batch(2)).unwrap();
-        let other = thread::spawn(move || first.write(&batch(1)));
+        let other = thread::spawn(move || first.write(&batch(1)).map_err(Error::from));
         writer.close().unwrap();
         coverage.met_if(has_waited());
         match other.join().unwrap() {
@@ -272,7 +272,7 @@ fn turn_vs_drainer() {
                 writer.close().unwrap();
             })
         };
-        let written = second.write(&batch(2));
+        let written = second.write(&batch(2)).map_err(Error::from);
         other.join().unwrap();
         match written {
             Ok(()) => assert_eq!(sink.numbers(), [1, 2, 3], "in order, and complete"),

@@ -242,8 +242,8 @@ fn rollback_vs_slot() {
         let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];
         let other = thread::spawn(move || second.write(&batch(2)).is_ok());
         assert!(matches!(writer.write(&batch(3)), Err(Error::Poisoned { .. })));
-        let lost = match writer.flush() {
-            Err(Error::Poisoned { lost, .. }) => lost,
+        let unconfirmed = match writer.flush() {
+            Err(Error::Poisoned { unconfirmed, .. }) => unconfirmed,
             other => panic!("{other:?}"),
         };
         writer.rollback().unwrap();
@@ -251,7 +251,7 @@ fn rollback_vs_slot() {
         let accepted = other.join().unwrap();
         writer.close().unwrap();
         assert_eq!(sink.numbers(), if accepted { vec![1, 2] } else { vec![1] });
-        coverage.met_if(accepted && lost == 1);
+        coverage.met_if(accepted && unconfirmed == 1);
     });
 }
 
@@ -331,8 +331,10 @@ fn last_handle_dropped() {
         let header = sink.bytes().len();
         let mut producer = writer.producer();
         let slot = writer.reserve().unwrap();
-        let others =
-            [thread::spawn(move || producer.write(&batch(1)).map(drop)), thread::spawn(move || slot.write(&batch(2)))];
+        let others = [
+            thread::spawn(move || producer.write(&batch(1)).map(drop)),
+            thread::spawn(move || slot.write(&batch(2)).map_err(Error::from)),
+        ];
         drop(writer);
         let dropped_early = drops.load(std::sync::atomic::Ordering::Relaxed) == 1;
         coverage.met_if(!dropped_early);

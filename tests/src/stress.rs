@@ -108,17 +108,17 @@ fn produce<F: Output>(writer: &SharedWriter<Fickle, F>, words: Words, thread: us
                 0 => is_open(writer.flush())?,
                 1 => drop(is_open(writer.reserve())?),
                 2 | 3 => {
-                    is_open(is_open(writer.reserve())?.write(&of(number)))?;
+                    is_open(is_open(writer.reserve())?.write(&of(number)).map_err(Error::from))?;
                     written.push((thread, number));
                 }
                 4 => {
                     // Waiting for a second place while holding one would be waiting for itself.
                     let first = is_open(writer.reserve())?;
                     if let Some(second) = is_open(writer.try_reserve())? {
-                        is_open(second.write(&of(number + 2)))?;
+                        is_open(second.write(&of(number + 2)).map_err(Error::from))?;
                         written.push((thread, number + 2));
                     }
-                    is_open(first.write(&of(number)))?;
+                    is_open(first.write(&of(number)).map_err(Error::from))?;
                     written.push((thread, number));
                 }
                 5 => {

@@ -36,7 +36,7 @@ fn a_sync_that_the_system_refuses_is_the_end() {
                 assert!(good.iter().all(|call| call.told == "ok"), "{context}");
                 // What the sync before has made durable: the file was as long as that then.
                 let durable = if nth == 1 { 0 } else { good[2 * nth - 3].length };
-                let expected = format!("poisoned at {durable}, 1 lost: {told}");
+                let expected = format!("poisoned at {durable}, 1 unconfirmed: {told}");
                 assert_eq!(bad.len(), 7, "{context}");
                 assert!(bad.iter().all(|call| call.told.starts_with(&expected)), "{context}");
                 assert!(bad.iter().all(|call| call.length == bytes.len()), "{context}");

@@ -241,7 +241,7 @@ fn write_in_order<F: Format>(
         move |(slot, encoded): (Slot<Sink, F>, Encoded)| {
             let (batch, metadata) = encoded.decode().map_err(|damage| Error::input(&encoded.input, damage))?;
             let written = slot.write_with_metadata(&batch, &metadata);
-            written.map_err(|error| Error::writer(&encoded.input, &output, &error))?;
+            written.map_err(|failed| Error::writer(&encoded.input, &output, failed.error()))?;
             // What failed may be another's batch, which this thread was to append.
             failure.check(&output)
         }

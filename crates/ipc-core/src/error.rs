@@ -172,13 +172,13 @@ pub enum Error {
 
     /// The sink failed inside a message: nothing may follow torn bytes, so the stream takes no more until they have been
     /// [taken back](crate::Encoder::rollback). Or a [sync](crate::Encoder::sync) failed, and it takes no more at all.
-    #[error("the output can be trusted up to byte {offset} only")]
+    #[error("the output can be trusted up to byte {offset} only; accepted record batches not in it: {unconfirmed}")]
     Poisoned {
         /// Where the last whole message ends, and what stands behind it is torn; after a failed sync, what the sync before
         /// it has made durable.
         offset: u64,
         /// How many accepted record batches are not in those bytes. A rollback loses none of them.
-        lost: u64,
+        unconfirmed: u64,
         /// The first error.
         source: Arc<io::Error>,
     },
@@ -285,19 +285,19 @@ impl From<Error> for arrow_schema::ArrowError {
 /// }
 /// # begin(Vec::new()).unwrap();
 /// ```
-pub struct Failed<T> {
-    inner: Box<(Error, T)>,
+pub struct Failed<T, E = Error> {
+    inner: Box<(E, T)>,
 }
 
-impl<T> Failed<T> {
+impl<T, E> Failed<T, E> {
     /// A failure of a step that consumed `subject`.
-    pub fn new(error: Error, subject: T) -> Self {
+    pub fn new(error: E, subject: T) -> Self {
         Self { inner: Box::new((error, subject)) }
     }
 
     /// Why the step failed.
     #[must_use]
-    pub fn error(&self) -> &Error {
+    pub fn error(&self) -> &E {
         &self.inner.0
     }
 
@@ -309,24 +309,24 @@ impl<T> Failed<T> {
 
     /// The reason and what the step had consumed.
     #[must_use]
-    pub fn into_parts(self) -> (Error, T) {
+    pub fn into_parts(self) -> (E, T) {
         *self.inner
     }
 }
 
-impl<T> fmt::Debug for Failed<T> {
+impl<T, E: fmt::Debug> fmt::Debug for Failed<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Failed").field(&self.inner.0).finish()
     }
 }
 
-impl<T> fmt::Display for Failed<T> {
+impl<T, E: fmt::Display> fmt::Display for Failed<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.0.fmt(f)
     }
 }
 
-impl<T> std::error::Error for Failed<T> {
+impl<T, E: std::error::Error> std::error::Error for Failed<T, E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.inner.0.source()
     }
@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn a_failed_step_gives_back_what_it_consumed_and_says_why() {
         let source = Arc::new(io::Error::from(io::ErrorKind::StorageFull));
-        let failed = Failed::new(Error::Poisoned { offset: 8, lost: 0, source }, 7);
+        let failed = Failed::new(Error::Poisoned { offset: 8, unconfirmed: 0, source }, 7);
         assert_eq!(failed.to_string(), failed.error().to_string());
         assert!(std::error::Error::source(&failed).is_some() && format!("{failed:?}").contains("Poisoned"));
         assert_eq!(failed.into_inner(), 7);

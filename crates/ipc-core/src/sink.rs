@@ -61,9 +61,9 @@ struct Synced {
 enum Condition {
     Sound,
     Writing,
-    Torn { offset: u64, lost: u64, source: Arc<io::Error> },
-    Syncing { lost: u64 },
-    Unsynced { lost: u64, source: Arc<io::Error> },
+    Torn { offset: u64, unconfirmed: u64, source: Arc<io::Error> },
+    Syncing { unconfirmed: u64 },
+    Unsynced { unconfirmed: u64, source: Arc<io::Error> },
     Ended,
 }
 
@@ -109,15 +109,15 @@ impl Outlet {
 
     #[cold]
     fn refuse(&self) -> Result<()> {
-        let (offset, lost, source) = match &self.condition {
+        let (offset, unconfirmed, source) = match &self.condition {
             Condition::Sound => return Ok(()),
             Condition::Ended => return Err(Error::Closed),
             Condition::Writing => (self.taken, self.staged_batches(), panicked()),
-            Condition::Torn { offset, lost, source } => (*offset, *lost, Arc::clone(source)),
-            Condition::Syncing { lost } => (self.synced.bytes, *lost, panicked()),
-            Condition::Unsynced { lost, source } => (self.synced.bytes, *lost, Arc::clone(source)),
+            Condition::Torn { offset, unconfirmed, source } => (*offset, *unconfirmed, Arc::clone(source)),
+            Condition::Syncing { unconfirmed } => (self.synced.bytes, *unconfirmed, panicked()),
+            Condition::Unsynced { unconfirmed, source } => (self.synced.bytes, *unconfirmed, Arc::clone(source)),
         };
-        Err(Error::Poisoned { offset, lost, source })
+        Err(Error::Poisoned { offset, unconfirmed, source })
     }
 
     /// Accepts a group without writing it.
@@ -174,14 +174,14 @@ impl Outlet {
     pub(crate) fn sync(&mut self, sink: &mut impl Durable, batches: u64) -> Result<u64> {
         self.write_staged(sink)?;
         sink.flush()?;
-        let lost = batches - self.synced.batches;
-        self.condition = Condition::Syncing { lost };
+        let unconfirmed = batches - self.synced.batches;
+        self.condition = Condition::Syncing { unconfirmed };
         match sink.sync() {
             Ok(()) => {
                 self.synced = Synced { bytes: self.taken, batches };
                 self.condition = Condition::Sound;
             }
-            Err(source) => self.condition = Condition::Unsynced { lost, source: Arc::new(source) },
+            Err(source) => self.condition = Condition::Unsynced { unconfirmed, source: Arc::new(source) },
         }
         self.check().map(|()| self.synced.bytes)
     }
@@ -232,7 +232,8 @@ impl Outlet {
             self.condition = Condition::Sound;
             return Err(Error::Io(source));
         }
-        self.condition = Condition::Torn { offset: self.taken, lost: self.staged_batches(), source: Arc::new(source) };
+        self.condition =
+            Condition::Torn { offset: self.taken, unconfirmed: self.staged_batches(), source: Arc::new(source) };
         self.check()
     }
 }
@@ -378,11 +379,11 @@ mod tests {
 
     #[test]
     fn an_error_inside_a_group_is_the_end() {
-        for (room, good, lost_batches) in [(1, 0, 2), (11, 10, 2), (25, 20, 1), (31, 30, 0), (39, 30, 0)] {
+        for (room, good, missing) in [(1, 0, 2), (11, 10, 2), (25, 20, 1), (31, 30, 0), (39, 30, 0)] {
             let (mut outlet, mut sink, result) = write_into(room);
             for result in [result, outlet.write_staged(&mut sink), outlet.check()] {
-                let Err(Error::Poisoned { offset, lost, source }) = result else { panic!("{room}: {result:?}") };
-                assert_eq!((offset, lost, source.kind()), (good, lost_batches, ErrorKind::StorageFull), "{room}");
+                let Err(Error::Poisoned { offset, unconfirmed, source }) = result else { panic!("{room}: {result:?}") };
+                assert_eq!((offset, unconfirmed, source.kind()), (good, missing, ErrorKind::StorageFull), "{room}");
             }
             assert_eq!(sink.taken.len(), room, "nothing follows torn bytes");
         }
@@ -415,8 +416,12 @@ mod tests {
         sink.room = usize::MAX;
         let again = outlet.sync(&mut sink, 4).map(drop);
         for result in [failed.map(drop), outlet.check(), again, outlet.roll_back(&mut sink)] {
-            let Err(Error::Poisoned { offset, lost, source }) = result else { panic!("{result:?}") };
-            assert_eq!((offset, lost, source.kind()), (40, 1, ErrorKind::StorageFull), "what the first sync confirmed");
+            let Err(Error::Poisoned { offset, unconfirmed, source }) = result else { panic!("{result:?}") };
+            assert_eq!(
+                (offset, unconfirmed, source.kind()),
+                (40, 1, ErrorKind::StorageFull),
+                "what the first sync confirmed"
+            );
         }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use ipc_core::Failed;
+
 /// The result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -33,13 +35,13 @@ pub enum Error {
 
     /// The output is torn, or a thread panicked while it wrote: nothing may follow, unless the torn bytes are
     /// [taken back](crate::SharedWriter::rollback). Or a [sync](crate::SharedWriter::sync) failed: nothing may follow.
-    #[error("the output can be trusted up to byte {offset} only; accepted batches that are lost: {lost}")]
+    #[error("the output can be trusted up to byte {offset} only; accepted batches not in it: {unconfirmed}")]
     Poisoned {
         /// Where the last whole message ends; after a failed sync, what the sync before it has made durable.
         offset: u64,
         /// How many accepted batches are not in those bytes: staged, waiting in a slot, or not durable. A rollback loses
         /// none of them.
-        lost: u64,
+        unconfirmed: u64,
         /// The first error.
         source: Arc<io::Error>,
     },
@@ -54,9 +56,15 @@ impl From<ipc_core::Error> for Error {
         match error {
             ipc_core::Error::Closed => Self::Closed,
             ipc_core::Error::Aborted { reason } => Self::Aborted { reason },
-            ipc_core::Error::Poisoned { offset, lost, source } => Self::Poisoned { offset, lost, source },
+            ipc_core::Error::Poisoned { offset, unconfirmed, source } => Self::Poisoned { offset, unconfirmed, source },
             error => Self::Core(error),
         }
+    }
+}
+
+impl<T> From<Failed<T, Self>> for Error {
+    fn from(failed: Failed<T, Self>) -> Self {
+        failed.into_parts().0
     }
 }
 

@@ -178,11 +178,10 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         Ok(self.window.arrive(place)?)
     }
 
-    /// Leaves an encoded batch in a reserved place.
-    pub(crate) fn leave(&self, place: u64, deposit: Deposit) -> Result<()> {
-        let drain = self.window.leave(place, deposit)?;
-        self.drain_on(drain);
-        Ok(())
+    /// Leaves an encoded batch in a reserved place, which is out as before where that is refused. The caller is to
+    /// [drain on](Self::drain_on).
+    pub(crate) fn leave(&self, place: u64, deposit: Deposit) -> Result<Option<Drain<'_>>> {
+        Ok(self.window.leave(place, deposit)?)
     }
 
     /// Gives up a reserved place.
@@ -331,8 +330,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     /// to be poisoned. The first such error is what everybody hears.
     fn told(&self, error: ipc_core::Error) -> Error {
         match error {
-            ipc_core::Error::Poisoned { offset, lost, source } => {
-                self.window.abort(Fault { offset, lost, source }).into()
+            ipc_core::Error::Poisoned { offset, unconfirmed, source } => {
+                self.window.abort(Fault { offset, unconfirmed, source }).into()
             }
             error => error.into(),
         }
@@ -351,8 +350,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 }
 
 impl From<Aborted<Fault>> for Error {
-    fn from(Aborted { why: Fault { offset, lost, source }, waiting }: Aborted<Fault>) -> Self {
-        Self::Poisoned { offset, lost: lost + waiting, source }
+    fn from(Aborted { why: Fault { offset, unconfirmed, source }, waiting }: Aborted<Fault>) -> Self {
+        Self::Poisoned { offset, unconfirmed: unconfirmed + waiting, source }
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_schema::Metadata;
-use ipc_core::{BatchEncoder, Format, Message};
+use ipc_core::{BatchEncoder, Failed, Format, Message};
 
 use crate::basis::Basis;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::shared::{Plan, Shared, Turn};
 
 /// A place in the output, to be filled whenever its batch is ready.
@@ -64,8 +64,10 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
     ///
     /// # Errors
     ///
-    /// As [`SharedWriter::write`](crate::SharedWriter::write). The place is given up.
-    pub fn write(self, batch: &RecordBatch) -> Result<()> {
+    /// As [`SharedWriter::write`](crate::SharedWriter::write). The error gives the slot back, which still has its place: write
+    /// to it again after a [rollback](crate::SharedWriter::rollback), when the sink is good again, or with another batch.
+    /// Until then the batches behind it wait. A `?` drops it, and gives up its place.
+    pub fn write(self, batch: &RecordBatch) -> Result<(), Failed<Self, Error>> {
         self.write_with_metadata(batch, &Metadata::new())
     }
 
@@ -74,13 +76,15 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
     /// # Errors
     ///
     /// As [`write`](Self::write).
-    pub fn write_with_metadata(self, batch: &RecordBatch, metadata: &Metadata) -> Result<()> {
-        self.shared.check()?;
+    pub fn write_with_metadata(mut self, batch: &RecordBatch, metadata: &Metadata) -> Result<(), Failed<Self, Error>> {
         let shared = Arc::clone(&self.shared);
-        shared.with_encoder(|encoder| self.fill(encoder, batch, metadata))
+        let checked = shared.check();
+        let filled = checked.and_then(|()| shared.with_encoder(|encoder| self.fill(encoder, batch, metadata)));
+        filled.map_err(|error| Failed::new(error, self))
     }
 
-    fn fill(mut self, encoder: &mut BatchEncoder, batch: &RecordBatch, metadata: &Metadata) -> Result<()> {
+    /// Fills the place. After an error it is out as before.
+    fn fill(&mut self, encoder: &mut BatchEncoder, batch: &RecordBatch, metadata: &Metadata) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let place = self.place.expect("a slot is written once, which consumes it");
         let (message, plan) = shared.prepare(encoder, batch, metadata)?;
@@ -93,18 +97,21 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
         };
         match turn {
             Turn::Now(drain) => {
-                let appended = shared.append_prepared(encoder, batch, metadata, message, plan);
+                // What fails stays out, so whoever drains next stops in front of it.
+                shared.append_prepared(encoder, batch, metadata, message, plan)?;
                 self.place = None;
                 drain.pass_front();
                 shared.drain_on(Some(drain));
-                appended.map(drop)
+                Ok(())
             }
             Turn::Later => {
                 let (message, plan) = shared.secure(encoder, batch, metadata, message, plan)?;
                 let (message, basis) = (message.into_owned(), Arc::clone(plan.basis()));
                 let deposit = Deposit { batch: batch.clone(), message, basis, plan: Some(plan) };
+                let drain = shared.leave(place, deposit)?;
                 self.place = None;
-                shared.leave(place, deposit)
+                shared.drain_on(drain);
+                Ok(())
             }
         }
     }

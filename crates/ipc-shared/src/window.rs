@@ -124,14 +124,11 @@ impl<D, A: Clone> Window<D, A> {
         Ok(Turn::Now(Drain { window: self }))
     }
 
-    /// Leaves `content` in `place`, or gives the place up where nothing is taken. If the front is ready then, the caller is
+    /// Leaves `content` in `place`, which is out as before where nothing is taken. If the front is ready then, the caller is
     /// to drain.
     pub(crate) fn leave(&self, place: u64, content: D) -> Result<Option<Drain<'_, D, A>>, Refused<A>> {
         let mut places = self.places.lock();
-        if let Err(refused) = places.check() {
-            places.give_up(place);
-            return Err(refused);
-        }
+        places.check()?;
         places.put(place, Place::Ready(content));
         Ok(self.drain_if_ready(&mut places))
     }
@@ -447,6 +444,8 @@ mod tests {
         let Ok(Turn::Now(drain)) = window.arrive(a) else { panic!("a is still at the front") };
         drain.pass_front();
         assert_eq!(drained(drain), "b", "what was left in time, and not what was refused");
+        let drain = window.leave(c, 'c').unwrap().expect("c is at the front");
+        assert_eq!(drained(drain), "c", "who was refused still has its place");
         let has_room = |place| matches!(window.try_reserve(), Ok(Some(Reserved::Place(found))) if found == place);
         assert!((4..8).all(has_room), "nobody who has gone has a place");
     }

@@ -42,7 +42,9 @@ fn run(path: &str, writer: &mut dyn Writer) {
         let length = fs::metadata(path).unwrap().len();
         let told = match &result {
             Ok(()) => "ok".to_owned(),
-            Err(Error::Poisoned { offset, lost, source }) => format!("poisoned at {offset}, {lost} lost: {source}"),
+            Err(Error::Poisoned { offset, unconfirmed, source }) => {
+                format!("poisoned at {offset}, {unconfirmed} unconfirmed: {source}")
+            }
             Err(error) => format!("failed: {error}"),
         };
         println!("{call} {length} {told}");

@@ -36,7 +36,7 @@ pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, case: &Case,
             assert_eq!(bytes.len(), sink.taken_at_fault, "nothing follows torn bytes: {context}");
             let whole = bytes.get(start..usize::try_from(poison.offset).unwrap()).unwrap_or_default();
             let found = count_whole(whole, sink.fault(), context);
-            assert_eq!(found + to_count(poison.lost), told.accepted.len(), "what is lost is told: {context}");
+            assert_eq!(found + to_count(poison.unconfirmed), told.accepted.len(), "what is lost is told: {context}");
             whole
         }
         End::Gone => {

@@ -28,7 +28,7 @@ pub struct Poison {
     /// Up to where the bytes are good.
     pub offset: u64,
     /// How many accepted batches are not in them.
-    pub lost: u64,
+    pub unconfirmed: u64,
     /// The text of the first error.
     pub first_error: String,
 }
@@ -173,7 +173,7 @@ impl<F: Output> Handle for Placed<'_, F> {
                 }
                 None => first,
             };
-            slot.write(batch).map_err(shared_trouble)
+            slot.write(batch).map_err(|failed| shared_trouble(failed.into()))
         })
     }
 
@@ -300,7 +300,7 @@ fn trouble(error: Error) -> Trouble {
             );
             Trouble::Repeat
         }
-        Error::Poisoned { offset, lost, source } => poisoned(offset, lost, &source),
+        Error::Poisoned { offset, unconfirmed, source } => poisoned(offset, unconfirmed, &source),
         Error::Closed => Trouble::Gone,
         error => panic!("{error:?}"),
     }
@@ -309,12 +309,12 @@ fn trouble(error: Error) -> Trouble {
 fn shared_trouble(error: ipc_shared::Error) -> Trouble {
     match error {
         ipc_shared::Error::Core(error) => trouble(error),
-        ipc_shared::Error::Poisoned { offset, lost, source } => poisoned(offset, lost, &source),
+        ipc_shared::Error::Poisoned { offset, unconfirmed, source } => poisoned(offset, unconfirmed, &source),
         ipc_shared::Error::Closed => Trouble::Gone,
         error => panic!("{error:?}"),
     }
 }
 
-fn poisoned(offset: u64, lost: u64, source: &Arc<std::io::Error>) -> Trouble {
-    Trouble::Poisoned(Poison { offset, lost, first_error: source.to_string() })
+fn poisoned(offset: u64, unconfirmed: u64, source: &Arc<std::io::Error>) -> Trouble {
+    Trouble::Poisoned(Poison { offset, unconfirmed, first_error: source.to_string() })
 }

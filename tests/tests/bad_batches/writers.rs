@@ -59,11 +59,11 @@ fn shared<F: Output>(good: &RecordBatch, before: usize, bad: &RecordBatch, optio
     let ways: [&dyn Fn() -> ipc_shared::Result<()>; 4] = [
         &|| writer.write(bad).map(drop),
         &|| writer.producer().write(bad).map(drop),
-        &|| writer.reserve()?.write(bad),
+        &|| Ok(writer.reserve()?.write(bad)?),
         &|| {
             // Not its turn: what could not be appended later is refused now.
             let first = writer.reserve()?;
-            let refusal = writer.reserve()?.write(bad);
+            let refusal = writer.reserve()?.write(bad).map_err(ipc_shared::Error::from);
             drop(first);
             refusal
         },

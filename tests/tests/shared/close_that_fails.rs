@@ -74,7 +74,7 @@ fn while_places_are_appended<F: Output>(threads: usize) {
     writer.reserve().unwrap().write(&batch(Words::Plain, (0, 1))).unwrap();
     gate.plan([Act::Fail]);
     assert_failed(writer.close());
-    let late = out.write(&batch(Words::Plain, (9, 9)));
+    let late = out.write(&batch(Words::Plain, (9, 9))).map_err(Error::from);
     assert!(matches!(late, Err(Error::Closed)), "{late:?}");
     assert_only_close_goes_on(&writer, &gate, threads, 2);
 }
@@ -100,8 +100,8 @@ fn when_the_flush_behind_the_end_panics<F: Output>(threads: usize) {
     gate.plan_flushes([Act::Panic]);
     assert!(catch_unwind(AssertUnwindSafe(|| writer.close())).is_err());
     let told = writer.close();
-    let Err(Error::Poisoned { offset, lost, .. }) = told else { panic!("{told:?}") };
-    assert_eq!((offset, lost), (gate.len() as u64, 0), "all is there");
+    let Err(Error::Poisoned { offset, unconfirmed, .. }) = told else { panic!("{told:?}") };
+    assert_eq!((offset, unconfirmed), (gate.len() as u64, 0), "all is there");
     writer.rollback().unwrap();
     assert_eq!(gate.cuts(), 0, "there was nothing to take back");
     assert_only_close_goes_on(&writer, &gate, threads, 2);

@@ -55,7 +55,7 @@ fn reserved_places_tell_no_schema<F: Output>(threads: usize) {
     let slots: Vec<_> = slots.into_iter().map(|slot| std::sync::Mutex::new(Some(slot))).collect();
     together(threads, |thread| {
         let slot = slots[thread].lock().unwrap().take().unwrap();
-        assert!(matches!(slot.write(&batch(Words::Plain, (thread, 0))), Err(Error::Closed)));
+        assert!(matches!(slot.write(&batch(Words::Plain, (thread, 0))).map_err(Error::from), Err(Error::Closed)));
     });
     drop((slots, writer));
     assert!(gate.is_empty());

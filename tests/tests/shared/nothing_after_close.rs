@@ -45,7 +45,7 @@ fn every_call_says_closed<F: Output>(threads: usize) {
         }
         let slot = slots.lock().unwrap().pop();
         if let Some(slot) = slot {
-            assert_closed(slot.write(&late));
+            assert_closed(slot.write(&late).map_err(Error::from));
         }
     });
     assert_eq!(gate.len(), length, "the sink is as long as it was when close returned");
@@ -94,7 +94,7 @@ fn who_waits_for_a_place_is_sent_away<F: Output>(threads: usize) {
         assert!(waiting.iter().all(|thread| !thread.is_finished()), "the window is full");
         writer.close().unwrap();
     });
-    assert_closed(slot.write(&batch(Words::Plain, (0, 0))));
+    assert_closed(slot.write(&batch(Words::Plain, (0, 0))).map_err(Error::from));
     assert!(F::whole(&gate.taken()).is_empty());
 }
 

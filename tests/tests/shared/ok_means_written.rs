@@ -77,7 +77,7 @@ fn places_race_with_close<F: Output>(threads: usize) {
     for seed in 0..rounds(threads) {
         let options = if seed % 2 == 0 { Options::default() } else { unstaged() };
         race::<F>(threads, &options, seed, |writer, mark| match writer.reserve() {
-            Ok(slot) => is_written(slot.write(&batch(Words::Plain, mark))),
+            Ok(slot) => is_written(slot.write(&batch(Words::Plain, mark)).map_err(Error::from)),
             Err(Error::Closed) => false,
             Err(error) => panic!("neither a place nor closed: {error}"),
         });

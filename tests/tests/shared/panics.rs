@@ -110,8 +110,8 @@ fn the_batches_that_waited_count_as_lost<F: Output>(threads: usize) {
     }
     gate.plan([Act::Take, Act::Panic]);
     front.write(&batch(Words::Plain, (1, 0))).unwrap();
-    let Err(Error::Poisoned { lost, .. }) = writer.close() else { panic!("not poisoned") };
-    assert_eq!(lost, threads as u64 - 1, "all that were accepted but the first, which is in the output");
+    let Err(Error::Poisoned { unconfirmed, .. }) = writer.close() else { panic!("not poisoned") };
+    assert_eq!(unconfirmed, threads as u64 - 1, "all that were accepted but the first, which is in the output");
 }
 
 /// The second batch, which waits behind the first, meets a panic. Whoever wrote the first, or gave its place up, brings it
@@ -149,8 +149,8 @@ fn what_the_sink_took_before_it_panicked_counts<F: Output>(threads: usize) {
     together(threads, |thread| {
         let write = writer.write(&batch(Words::Plain, (thread, 1))).map(drop);
         for told in [write, writer.flush(), writer.close().map(drop)] {
-            let Err(Error::Poisoned { offset, lost, .. }) = told else { panic!("{told:?}") };
-            assert_eq!((offset, lost), (gate.len() as u64, 0));
+            let Err(Error::Poisoned { offset, unconfirmed, .. }) = told else { panic!("{told:?}") };
+            assert_eq!((offset, unconfirmed), (gate.len() as u64, 0));
         }
     });
     writer.rollback().unwrap();
@@ -172,8 +172,8 @@ fn a_panic_in_a_sync_leaves_what_the_sync_before_it_confirmed<F: Output>(threads
     assert!(catch_unwind(AssertUnwindSafe(|| writer.sync())).is_err());
     together(threads, |_| {
         for told in [writer.flush(), writer.rollback(), writer.sync().map(drop)] {
-            let Err(Error::Poisoned { offset, lost, .. }) = told else { panic!("{told:?}") };
-            assert_eq!((offset, lost), (durable, 1), "nobody knows what the device has of the rest");
+            let Err(Error::Poisoned { offset, unconfirmed, .. }) = told else { panic!("{told:?}") };
+            assert_eq!((offset, unconfirmed), (durable, 1), "nobody knows what the device has of the rest");
         }
     });
 }
@@ -246,7 +246,7 @@ fn a_panic_while_encoding_harms_nobody<F: Output>(threads: usize) {
             let written = catch_unwind(AssertUnwindSafe(|| match round % 3 {
                 0 => writer.write(batch).map(drop),
                 1 => writer.producer().write(batch).map(drop),
-                _ => writer.reserve().and_then(|slot| slot.write(batch)),
+                _ => writer.reserve().and_then(|slot| Ok(slot.write(batch)?)),
             }));
             assert_eq!(written.is_err(), harmful);
             if let Ok(written) = written {

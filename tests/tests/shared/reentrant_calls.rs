@@ -39,7 +39,7 @@ fn every_call_says_reentrant<F: Output>(threads: usize) {
             assert_reentrant(writer.close());
             let slot = held.lock().unwrap().pop();
             if let Some(slot) = slot {
-                assert_reentrant(slot.write(&late));
+                assert_reentrant(slot.write(&late).map_err(Error::from));
             }
             let _ = (writer.stats(), writer.schema());
             calls.fetch_add(1, Relaxed);

@@ -39,7 +39,7 @@ fn first_batches_of_two_schemas_race<F: Output>(threads: usize) {
             match (i32::try_from(thread).unwrap() + round) % 3 {
                 0 => writer.write(&batch).map(drop),
                 1 => writer.producer().write(&batch).map(drop),
-                _ => writer.reserve().and_then(|slot| slot.write(&batch)),
+                _ => writer.reserve().and_then(|slot| Ok(slot.write(&batch)?)),
             }
         };
         let results = together(threads, write);
@@ -85,7 +85,9 @@ fn a_given_schema_refuses_others<F: Output>(threads: usize) {
         let (other, expected) = &others[thread % 2];
         let mut producer = writer.producer();
         let slot = writer.reserve().unwrap();
-        for result in [writer.write(other).map(drop), producer.write(other).map(drop), slot.write(other)] {
+        for result in
+            [writer.write(other).map(drop), producer.write(other).map(drop), slot.write(other).map_err(Error::from)]
+        {
             let Err(Error::Core(ipc_core::Error::SchemaMismatch { path, .. })) = &result else {
                 panic!("{result:?}");
             };

@@ -79,7 +79,7 @@ fn places_given_up_meanwhile_hold_nobody_up<F: Output>(threads: usize) {
     let waiting: Vec<_> = (0..threads).map(|_| writer.reserve().unwrap()).collect();
     gate.plan([Act::Tear]);
     assert_poisoned(writer.write(&batch(Words::Plain, (9, 9))));
-    assert_poisoned(refused.write(&batch(Words::Plain, (9, 9))));
+    assert_poisoned(refused.write(&batch(Words::Plain, (9, 9))).map_err(Error::from));
     drop(dropped);
     writer.rollback().unwrap();
     for (number, slot) in waiting.into_iter().enumerate() {

@@ -22,7 +22,7 @@ fn fill_backwards<F: Output>(
     of: impl Fn(usize) -> RecordBatch + Sync,
 ) -> Vec<Result<(), Error>> {
     let places: Vec<_> = (0..threads).map(|_| Mutex::new(Some(writer.reserve().unwrap()))).collect();
-    let fill = |place: usize| places[place].lock().unwrap().take().unwrap().write(&of(place));
+    let fill = |place: usize| places[place].lock().unwrap().take().unwrap().write(&of(place)).map_err(Error::from);
     let mut results = together(threads - 1, |thread| fill(threads - 1 - thread));
     results.push(fill(0));
     results.reverse();
@@ -110,7 +110,7 @@ fn an_accepted_place_settles_the_schema<F: Output>(threads: usize) {
         let Err(Error::Core(ipc_core::Error::SchemaMismatch { path, .. })) = &refused else { panic!("{refused:?}") };
         assert_eq!(path, "word");
     });
-    let refused = front.write(&batch(Words::Equal, (0, 0)));
+    let refused = front.write(&batch(Words::Equal, (0, 0))).map_err(Error::from);
     assert!(matches!(refused, Err(Error::Core(ipc_core::Error::SchemaMismatch { .. }))), "{refused:?}");
     writer.close().unwrap();
     assert_eq!(marks(Words::Plain, &F::whole(&writer.into_inner().unwrap())), [(0, 1)]);

@@ -21,7 +21,8 @@ in_both_formats!(
 );
 
 #[track_caller]
-fn assert_failed<T>(result: Result<T, Error>) {
+fn assert_failed<T, E: Into<Error>>(result: Result<T, E>) {
+    let result = result.map_err(E::into);
     assert!(matches!(result, Err(Error::Core(ipc_core::Error::Io(_)))), "{:?}", result.err());
 }
 
@@ -105,7 +106,7 @@ fn a_full_window_that_failed_once_lets_others_in<F: Output>(threads: usize) {
         loop {
             match writer.reserve() {
                 Ok(slot) => break slot.write(&batch(Words::Plain, (1, thread))).is_ok(),
-                Err(error) => assert_failed(Err::<(), _>(error)),
+                Err(error) => assert_failed(Err::<(), Error>(error)),
             }
         }
     });
@@ -133,7 +134,7 @@ fn asking_again_and_again_for_a_place_gets_one<F: Output>(threads: usize) {
                 false
             }
             Err(error) => {
-                assert_failed(Err::<(), _>(error));
+                assert_failed(Err::<(), Error>(error));
                 false
             }
         })
@@ -150,7 +151,7 @@ fn a_sink_that_fails_for_good_is_reported_to_those_who_reserve() {
         gate.from_now_on(Act::Fail);
         let failed = together(threads, |thread| {
             (0..100).any(|number| {
-                let written = writer.reserve().and_then(|slot| slot.write(&batch(Words::Plain, (thread, number))));
+                let written = writer.reserve().and_then(|slot| Ok(slot.write(&batch(Words::Plain, (thread, number)))?));
                 written.is_err()
             })
         });

@@ -18,7 +18,7 @@ fn what_waits_behind_places_still_out_is_kept<F: Output>(threads: usize) {
     let places: Vec<_> = (0..2 * threads).map(|number| (number, Mutex::new(writer.reserve().ok()))).collect();
     let fill = |place: usize| {
         let (number, slot) = &places[place];
-        slot.lock().unwrap().take().unwrap().write(&batch(Words::Plain, (0, *number)))
+        slot.lock().unwrap().take().unwrap().write(&batch(Words::Plain, (0, *number))).map_err(Error::from)
     };
     together(threads, |thread| fill(2 * thread + 1).unwrap());
     assert_eq!(writer.stats().record_batches, 0, "they all wait behind the first");
@@ -58,7 +58,7 @@ fn accepted_before_close_means_written_in_order<F: Output>(threads: usize) {
                 let mark = (0, *number);
                 *number += 1;
                 drop(number);
-                match slot.write(&batch(Words::Plain, mark)) {
+                match slot.write(&batch(Words::Plain, mark)).map_err(Error::from) {
                     Ok(()) => accepted.push(mark),
                     Err(Error::Closed) => return accepted,
                     Err(error) => panic!("{error:?}"),

@@ -52,8 +52,8 @@ fn a_failed_sync_is_the_end<F: Output>(threads: usize) {
         let write = || writer.write(&batch(Words::Plain, (0, 3))).map(drop);
         let told = [writer.sync().map(drop), writer.rollback(), write(), writer.flush(), writer.close().map(drop)];
         for told in told {
-            let Err(Error::Poisoned { offset, lost, source }) = told else { panic!("{told:?}") };
-            assert_eq!((offset, lost), (durable, 2), "what the first sync confirmed, and what is lost since");
+            let Err(Error::Poisoned { offset, unconfirmed, source }) = told else { panic!("{told:?}") };
+            assert_eq!((offset, unconfirmed), (durable, 2), "what the first sync confirmed, and what has come since");
             assert!(Arc::ptr_eq(&source, &first), "the first error");
         }
     });

@@ -27,7 +27,7 @@ in_both_formats!(
 #[track_caller]
 fn poison<T>(result: Result<T, Error>) -> (u64, u64, Arc<std::io::Error>) {
     match result {
-        Err(Error::Poisoned { offset, lost, source }) => (offset, lost, source),
+        Err(Error::Poisoned { offset, unconfirmed, source }) => (offset, unconfirmed, source),
         Err(error) => panic!("not poisoned but {error:?}"),
         Ok(_) => panic!("not poisoned but good"),
     }
@@ -40,8 +40,8 @@ fn every_later_call_says_so<F: Output>(threads: usize) {
     let good = gate.len() as u64;
     let slots: Vec<_> = (0..threads).map(|_| std::sync::Mutex::new(writer.reserve().ok())).collect();
     gate.plan([Act::Tear]);
-    let (offset, lost, first) = poison(writer.write(&batch(Words::Plain, (0, 1))));
-    assert_eq!((offset, lost, first.kind()), (good, 0, KIND));
+    let (offset, unconfirmed, first) = poison(writer.write(&batch(Words::Plain, (0, 1))));
+    assert_eq!((offset, unconfirmed, first.kind()), (good, 0, KIND));
     let torn = gate.taken();
     assert!(torn.len() as u64 > good, "something was torn");
     together(threads, |thread| {
@@ -53,13 +53,13 @@ fn every_later_call_says_so<F: Output>(threads: usize) {
             poison(producer.write(&late)),
             poison(writer.reserve()),
             poison(writer.try_reserve()),
-            poison(slot.write(&late)),
+            poison(slot.write(&late).map_err(Error::from)),
             poison(writer.flush()),
             poison(writer.close()),
             poison(writer.close()),
         ];
-        for (at, lost, source) in told {
-            assert_eq!((at, lost), (good, 0));
+        for (at, unconfirmed, source) in told {
+            assert_eq!((at, unconfirmed), (good, 0));
             assert!(Arc::ptr_eq(&source, &first), "the first error");
         }
         assert!(writer.is_closed());
@@ -101,8 +101,8 @@ fn sleepers_are_told<F: Output>(threads: usize, closes: bool) {
         let (offset, _, source) = first.join().unwrap();
         assert_eq!(offset, good);
         for other in others {
-            let (offset, lost, told) = other.join().unwrap();
-            assert_eq!((offset, lost), (good, 0));
+            let (offset, unconfirmed, told) = other.join().unwrap();
+            assert_eq!((offset, unconfirmed), (good, 0));
             assert!(Arc::ptr_eq(&told, &source));
         }
     });
@@ -121,7 +121,7 @@ fn who_waits_for_a_place_is_told<F: Output>(threads: usize) {
             assert!(Arc::ptr_eq(&thread.join().unwrap().2, &source));
         }
     });
-    poison(slot.write(&batch(Words::Plain, (0, 0))));
+    poison(slot.write(&batch(Words::Plain, (0, 0))).map_err(Error::from));
 }
 
 fn accepted_places_count_as_lost<F: Output>(threads: usize) {
@@ -131,7 +131,7 @@ fn accepted_places_count_as_lost<F: Output>(threads: usize) {
     together(threads - 1, |thread| writer.reserve().unwrap().write(&batch(Words::Plain, (thread, 1))).unwrap());
     gate.plan([Act::Tear]);
     let accepted = threads as u64 - 1;
-    assert_eq!(poison(front.write(&batch(Words::Plain, (0, 0)))).1, accepted);
+    assert_eq!(poison(front.write(&batch(Words::Plain, (0, 0))).map_err(Error::from)).1, accepted);
     together(threads, |_| assert_eq!(poison(writer.close()).1, accepted));
 }
 
@@ -144,11 +144,11 @@ fn staged_batches_count_as_lost<F: Output>(threads: usize) {
     writer.reserve().unwrap().write(&batch(Words::Plain, (99, 0))).unwrap();
     // Half of what is staged holds the header and, perhaps, whole batches: those are not lost.
     gate.plan([Act::Tear]);
-    let (offset, lost, _) = poison(writer.flush());
+    let (offset, unconfirmed, _) = poison(writer.flush());
     let taken = gate.taken();
     let whole = F::framing(&taken[..usize::try_from(offset).unwrap()]).record_batches().len();
-    assert_eq!(lost, (threads - whole) as u64 + 1, "what was staged, and what waits in a place");
-    together(threads, |_| assert_eq!(poison(writer.flush()).1, lost));
+    assert_eq!(unconfirmed, (threads - whole) as u64 + 1, "what was staged, and what waits in a place");
+    together(threads, |_| assert_eq!(poison(writer.flush()).1, unconfirmed));
 }
 
 fn the_end_may_be_torn_too<F: Output>(threads: usize) {
@@ -158,7 +158,7 @@ fn the_end_may_be_torn_too<F: Output>(threads: usize) {
     let good = gate.len() as u64;
     gate.plan([Act::Tear]);
     let told = together(threads, |_| poison(writer.close()));
-    assert!(told.iter().all(|(offset, lost, _)| (*offset, *lost) == (good, 0)), "{told:?}");
+    assert!(told.iter().all(|(offset, unconfirmed, _)| (*offset, *unconfirmed) == (good, 0)), "{told:?}");
     let torn = gate.taken();
     poison(writer.close());
     assert_eq!(gate.taken(), torn);
@@ -176,7 +176,7 @@ fn the_call_that_tears_counts_as_the_later_ones<F: Output>(threads: usize) {
     gate.plan([Act::Take, Act::Fail, Act::Tear]);
     front.write(&batch(Words::Plain, (1, 0))).unwrap();
     let accepted = threads as u64 - 1;
-    let (_, lost, _) = poison(writer.flush());
+    let (_, unconfirmed, _) = poison(writer.flush());
     assert_eq!(poison(writer.flush()).1, accepted, "what every later call says");
-    assert_eq!(lost, accepted, "what the call says that tore the output");
+    assert_eq!(unconfirmed, accepted, "what the call says that tore the output");
 }

@@ -159,7 +159,7 @@ fn what_is_left_out_is_counted_once_it_is_accepted<F: Output>(_: usize) {
                 let mut places: Vec<_> = (0..places).map(|_| writer.reserve().unwrap()).collect();
                 match places.pop() {
                     None => writer.write(&batch).map(drop),
-                    Some(last) => last.write(&batch),
+                    Some(last) => last.write(&batch).map_err(Error::from),
                 }
             };
             write().unwrap_err();

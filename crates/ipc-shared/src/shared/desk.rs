@@ -33,21 +33,25 @@ pub(super) struct Output {
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub(super) offset: u64,
-    pub(super) lost: u64,
+    pub(super) unconfirmed: u64,
     pub(super) source: Arc<io::Error>,
 }
 
 impl Fault {
     /// What is left of an output whose writer has panicked.
     fn of_panic(output: Option<&Output>) -> Self {
-        let (mut offset, mut lost) = (0, 0);
+        let (mut offset, mut unconfirmed) = (0, 0);
         if let Some(Output { ledger, .. }) = output {
-            if let Err(ipc_core::Error::Poisoned { offset, lost, source }) = ledger.check() {
-                return Self { offset, lost, source };
+            if let Err(ipc_core::Error::Poisoned { offset, unconfirmed, source }) = ledger.check() {
+                return Self { offset, unconfirmed, source };
             }
-            (offset, lost) = (ledger.confirmed_bytes(), ledger.staged_batches());
+            (offset, unconfirmed) = (ledger.confirmed_bytes(), ledger.staged_batches());
         }
-        Self { offset, lost, source: Arc::new(io::Error::other("the sink, or what prepared its bytes, panicked")) }
+        Self {
+            offset,
+            unconfirmed,
+            source: Arc::new(io::Error::other("the sink, or what prepared its bytes, panicked")),
+        }
     }
 }
 
