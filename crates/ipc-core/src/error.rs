@@ -29,7 +29,8 @@ pub(crate) type Step<T = ()> = std::result::Result<T, Box<Error>>;
 /// | fault | error | looked for |
 /// |---|---|---|
 /// | another name, type or nullability than the stream's, a column missing or too many, at any level | [`SchemaMismatch`](Self::SchemaMismatch) | always |
-/// | other metadata than the stream's, of the schema or a field | none: readers see the stream's | |
+/// | another extension type, by name or metadata, or an ordered dictionary for one that is not | [`SchemaMismatch`](Self::SchemaMismatch) | always |
+/// | other metadata than the stream's besides, of the schema or a field | none: readers see the stream's | |
 /// | types that nest too deep, or that the format does not know | [`NestingTooDeep`](Self::NestingTooDeep), [`Unsupported`](Self::Unsupported) | when the schema becomes known |
 /// | a dictionary that differs from the one in the file | [`DictionaryReplacement`](Self::DictionaryReplacement) | always |
 /// | more values in a unified dictionary than its keys tell apart, or than one array holds | [`DictionaryOverflow`](Self::DictionaryOverflow), [`DictionaryTooLarge`](Self::DictionaryTooLarge) | always |

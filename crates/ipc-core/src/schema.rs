@@ -8,13 +8,14 @@ use std::sync::Arc;
 use arrow_ipc::convert::IpcSchemaEncoder;
 use arrow_ipc::writer::DictionaryTracker;
 use arrow_ipc::{MessageBuilder, MessageHeader};
-use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use flatbuffers::FlatBufferBuilder;
 
+use crate::difference::{self, MetadataDifference, Sameness};
 use crate::error::{Error, Result, Step};
 use crate::limits;
 use crate::options::{DictionaryHandling, MetadataVersion, Options};
-use crate::unify::widened::{is_widened, widened};
+use crate::unify::widened::widened;
 
 /// A schema that has been found fit to be written, with all that a writer must know of it.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl DictionaryField {
 
     /// Checks that values of type `found` can be this dictionary's.
     pub(crate) fn check_values(&self, found: &DataType) -> Step {
-        Sameness { widens: true }.of_type(&self.values, found)
+        Sameness { widens: true, has_meaning: false }.of_type(&self.values, found)
     }
 
     /// The type of the keys, as written.
@@ -117,8 +118,11 @@ impl StreamSchema {
     }
 
     /// Checks that a batch's schema is this one: the same fields in the same order, with the same names, types and
-    /// nullability, at every level. Metadata may differ; that of the stream's schema is what readers see. Dictionary keys
-    /// may be shorter where they are [widened](crate::OptionsBuilder::widen_dictionary_keys).
+    /// nullability, at every level. Extension types are types: their names and their metadata
+    /// (`ARROW:extension:name`, `ARROW:extension:metadata`, which may be absent where it is empty) have to be equal, and
+    /// a dictionary has to be ordered where the stream's is. [Other metadata](Self::metadata_differences) may differ; that
+    /// of the stream's schema is what readers see. Dictionary keys may be shorter where they are
+    /// [widened](crate::OptionsBuilder::widen_dictionary_keys).
     ///
     /// # Errors
     ///
@@ -128,7 +132,15 @@ impl StreamSchema {
             return Ok(());
         }
         let widens = !Arc::ptr_eq(&self.given, &self.schema);
-        Ok(Sameness { widens }.of_fields(self.schema.fields(), found.fields(), "columns")?)
+        let sameness = Sameness { widens, has_meaning: true };
+        Ok(sameness.of_fields(self.schema.fields(), found.fields(), "columns")?)
+    }
+
+    /// The metadata in which a schema that [is this one](Self::check) differs from it, extension types left out: that of
+    /// the schema first, then that of its fields, depth first. Readers see this schema's; what only `found` has is lost.
+    #[must_use]
+    pub fn metadata_differences(&self, found: &Schema) -> Vec<MetadataDifference> {
+        difference::metadata(&self.schema, found)
     }
 
     /// Refuses unified dictionaries that cannot grow by deltas: readers bind what is inside them when they read them.
@@ -294,81 +306,6 @@ fn outermost(dictionaries: &[DictionaryField], first: usize) -> Vec<usize> {
     }
     found.reverse();
     found
-}
-
-/// What counts as the same where a batch's schema is compared with the stream's.
-#[derive(Clone, Copy)]
-struct Sameness {
-    /// Whether shorter keys than the stream's are written as the stream's.
-    widens: bool,
-}
-
-impl Sameness {
-    fn of_fields(self, expected: &Fields, found: &Fields, what: &str) -> Step {
-        for (expected, found) in expected.iter().zip(found) {
-            self.of_field(expected, found)?;
-        }
-        match (expected.get(found.len()), found.get(expected.len())) {
-            (Some(missing), _) => {
-                Err(mismatch(format!("{} {what}", expected.len()), format!("{} without this one", found.len()))
-                    .within(missing.name()))
-            }
-            (_, Some(extra)) => {
-                Err(mismatch(format!("{} {what}", expected.len()), format!("{} with this one", found.len()))
-                    .within(extra.name()))
-            }
-            (None, None) => Ok(()),
-        }
-    }
-
-    fn of_field(self, expected: &Field, found: &Field) -> Step {
-        if std::ptr::eq(expected, found) {
-            return Ok(());
-        }
-        if expected.name() != found.name() {
-            return Err(
-                mismatch(format!("name `{}`", expected.name()), format!("`{}`", found.name())).within(expected.name())
-            );
-        }
-        let nullability = |field: &Field| {
-            if field.is_nullable() { "nullable" } else { "not nullable" }
-        };
-        if expected.is_nullable() != found.is_nullable() {
-            return Err(mismatch(nullability(expected), nullability(found)).within(expected.name()));
-        }
-        // The keys of an ordered dictionary are written as they are.
-        let widens = self.widens && expected.dict_is_ordered() != Some(true);
-        let same = Self { widens }.of_type(expected.data_type(), found.data_type());
-        same.map_err(|e| e.within(expected.name()))
-    }
-
-    fn of_type(self, expected: &DataType, found: &DataType) -> Step {
-        use DataType::{
-            Dictionary, FixedSizeList, LargeList, LargeListView, List, ListView, Map, RunEndEncoded, Struct, Union,
-        };
-        match (expected, found) {
-            (List(a), List(b))
-            | (LargeList(a), LargeList(b))
-            | (ListView(a), ListView(b))
-            | (LargeListView(a), LargeListView(b)) => self.of_field(a, b),
-            (FixedSizeList(a, m), FixedSizeList(b, n)) if m == n => self.of_field(a, b),
-            (Map(a, m), Map(b, n)) if m == n => self.of_field(a, b),
-            (Struct(a), Struct(b)) => self.of_fields(a, b, "fields"),
-            (Dictionary(k, a), Dictionary(l, b)) if k == l || self.widens && is_widened(k, l) => self.of_type(a, b),
-            (RunEndEncoded(k, a), RunEndEncoded(l, b)) => self.of_field(k, l).and_then(|()| self.of_field(a, b)),
-            (Union(a, m), Union(b, n)) if m == n && a.len() == b.len() => {
-                a.iter().zip(b.iter()).try_for_each(|((i, a), (j, b))| {
-                    if i == j { self.of_field(a, b) } else { Err(mismatch(format!("type id {i}"), format!("{j}"))) }
-                })
-            }
-            _ if expected == found => Ok(()),
-            _ => Err(mismatch(format!("type {expected}"), format!("{found}"))),
-        }
-    }
-}
-
-fn mismatch(expected: impl Into<String>, found: impl Into<String>) -> Box<Error> {
-    Box::new(Error::SchemaMismatch { path: String::new(), expected: expected.into(), found: found.into() })
 }
 
 #[cfg(test)]
