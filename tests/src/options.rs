@@ -25,9 +25,9 @@ pub fn arb_options(dictionaries: DictionaryHandling) -> impl Strategy<Value = Op
 
 /// Any valid options, completed by `finish`.
 pub fn arb_options_with(finish: impl Fn(OptionsBuilder) -> OptionsBuilder) -> impl Strategy<Value = Options> {
-    let switches = any::<(bool, bool, bool, bool, bool)>();
+    let switches = any::<(bool, bool, bool, bool, bool, bool)>();
     (arb_compression(), arb_alignment(), switches, 0.0..0.9f64).prop_map(
-        move |(compression, alignment, (staging, old, compact, raw, clear), saving)| {
+        move |(compression, alignment, (staging, old, compact, raw, clear, sums), saving)| {
             let version =
                 if old && compression == Compression::None { MetadataVersion::V4 } else { MetadataVersion::V5 };
             let builder = Options::builder()
@@ -38,6 +38,7 @@ pub fn arb_options_with(finish: impl Fn(OptionsBuilder) -> OptionsBuilder) -> im
                 .compact_views(compact)
                 .raw_buffers(raw)
                 .clear_nulls(clear)
+                .checksums(sums)
                 .compress_dictionaries(old)
                 .min_space_saving(if raw { saving } else { 0.0 });
             finish(builder).build().expect("these go together")

@@ -72,11 +72,11 @@ fn the_counter_counts() {
 fn a_stream_allocates_nothing_per_batch() {
     let batches = batches();
     for compression in COMPRESSIONS {
-        for staging in [false, true] {
-            let options = Options::builder().compression(compression).staging(staging).build().unwrap();
-            let encoder = Encoder::stream(Counting::default()).with_options(options);
+        for (staging, checksums) in [(false, false), (true, false), (false, true), (true, true)] {
+            let options = Options::builder().compression(compression).staging(staging).checksums(checksums);
+            let encoder = Encoder::stream(Counting::default()).with_options(options.build().unwrap());
             let (allocations, _) = allocations_after_warm_up(encoder, &batches, 5);
-            assert_eq!(allocations, 0, "{compression:?}, staging {staging}");
+            assert_eq!(allocations, 0, "{compression:?}, staging {staging}, checksums {checksums}");
         }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn build(schema: &Schema, options: &Options, reason: &str) -> Vec<u8>
         return bare();
     }
     let room = draft.room();
-    let numbers = Numbers { rows: ROWS, body_length: BODY_LENGTH, dictionary: None };
+    let numbers = Numbers { rows: ROWS, body_length: BODY_LENGTH, dictionary: None, checksum: None };
     let metadata = Metadata::from([(ABORTED_KEY, shortened(reason))]);
     match template.finish(&mut bytes, &mut rest, room, &numbers, &metadata) {
         Ok(()) => bytes,

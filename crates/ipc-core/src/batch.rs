@@ -12,12 +12,13 @@ use arrow_buffer::Buffer;
 use arrow_schema::Metadata;
 
 use crate::body::{Body, signed, too_large};
+use crate::checksum::{self, Checksum};
 use crate::clear;
 use crate::compress::Codec;
 use crate::dictionary::{self, Dictionaries, Due, Sending, Sent, Update, Updates};
 use crate::error::{Error, Result, Step};
 use crate::format::Format;
-use crate::message::Message;
+use crate::message::{Layout, Message};
 use crate::metadata::{Kind, Numbers, Rest, Template};
 use crate::options::{Options, Validation};
 use crate::schema::StreamSchema;
@@ -90,7 +91,7 @@ impl BatchEncoder {
     ///
     /// # Errors
     ///
-    /// As [`encode`](Self::encode).
+    /// As [`encode`](Self::encode); [`Error::ReservedKey`] where `metadata` has the key of a checksum.
     pub fn encode_with_metadata<'a>(
         &mut self,
         batch: &'a RecordBatch,
@@ -360,6 +361,7 @@ impl BatchEncoder {
         dictionaries: Option<&UnifiedSnapshot>,
         write: impl FnOnce(&mut Body<'_, 'a>) -> Step,
     ) -> Result<()> {
+        checksum::check_metadata(metadata)?;
         let compressed = dictionary.is_none() || self.options.compress_dictionaries;
         let codec = self.codec.as_mut().filter(|_| compressed);
         let Message { made, segments } = message;
@@ -374,11 +376,12 @@ impl BatchEncoder {
         let room = body.room();
         (made.body_length, made.raw_body_length) = body.lengths();
         made.rows = rows as u64;
-        made.layout = Some((self.options.metadata_version, self.options.alignment));
+        made.layout = Some(Layout::of(&self.options));
         let numbers = Numbers {
             rows: signed("record batch length", rows)?,
             body_length: i64::try_from(made.body_length).map_err(|_| too_large("message body", made.body_length))?,
             dictionary,
+            checksum: self.options.checksums.then(|| Checksum::of(segments, &made.arena)),
         };
         template.finish(&mut made.metadata, &mut self.rest, room, &numbers, metadata)
     }

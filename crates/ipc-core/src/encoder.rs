@@ -166,7 +166,7 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// As [`write`](Self::write); [`Error::ReservedKey`] where `metadata` has the key of a checksum.
     pub fn write_with_metadata(&mut self, batch: &RecordBatch, metadata: &Metadata) -> Result<Receipt> {
         let Started { batches, ledger, unified } = &mut self.state;
         ledger.check()?;

@@ -153,6 +153,13 @@ pub enum Error {
         limit: u64,
     },
 
+    /// Metadata for a batch's message has a key that the writer gives a meaning of its own.
+    #[error("the metadata key `{key}` is reserved")]
+    ReservedKey {
+        /// The key.
+        key: &'static str,
+    },
+
     /// Options that contradict each other, or a codec that this build leaves out.
     #[error("invalid options: {0}")]
     InvalidOptions(String),

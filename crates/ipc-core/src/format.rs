@@ -11,6 +11,7 @@
 use arrow_ipc::{Message, MessageHeader};
 
 use crate::abort_mark;
+pub use crate::checksum::Checksum;
 use crate::options::{MetadataVersion, Options};
 use crate::schema::StreamSchema;
 
@@ -60,6 +61,16 @@ pub(crate) const fn prefix_length(version: MetadataVersion) -> usize {
 pub const fn end_of_stream(version: MetadataVersion) -> &'static [u8] {
     if version.is_legacy_framing() { &[0; 4] } else { &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0] }
 }
+
+/// The key, in the custom metadata of a record batch or dictionary batch message, of its body's [`Checksum`].
+pub const CHECKSUM_KEY: &str = "ipc.crc32c";
+
+/// The key, in the custom metadata of the schema *message*, that announces a checksum in every batch after it. Its value is
+/// [`CHECKSUMS`].
+pub const CHECKSUMS_KEY: &str = "ipc.checksums";
+
+/// The one kind of checksum there is.
+pub const CHECKSUMS: &str = "crc32c";
 
 /// The key, in a message's custom metadata, of the reason for which a stream was given up.
 ///

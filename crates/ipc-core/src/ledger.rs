@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::footer::{Finished, Footer, block};
 use crate::format::{Format, end_of_stream};
 use crate::limits;
-use crate::message::{Made, Message, PREFIX, frame};
+use crate::message::{Layout, Made, Message, PREFIX, frame};
 use crate::options::Options;
 use crate::receipt::{Receipt, Stats};
 use crate::schema::StreamSchema;
@@ -49,7 +49,7 @@ impl Ledger {
     /// [`Error::TooLarge`] where the schema message does not fit the format; [`Error::Unsupported`] where `F` is a file,
     /// and a unified dictionary has others inside its values and is not written at close; [`Error::InvalidOptions`] where
     /// `F` is a stream, and dictionaries are to be written at close, or where the schema was made for another version of the
-    /// metadata.
+    /// metadata, or with other checksums.
     pub fn new<F: Format>(schema: Arc<StreamSchema>, options: &Options) -> Result<Self> {
         match (F::HAS_FOOTER, options.dictionaries_at_close) {
             (true, false) => schema.check_extensible()?,
@@ -61,6 +61,11 @@ impl Ledger {
         if schema.metadata_version() != options.metadata_version {
             let (schema, output) = (schema.metadata_version(), options.metadata_version);
             return Err(Error::InvalidOptions(format!("the schema has metadata of {schema:?}, the output {output:?}")));
+        }
+        if schema.checksums() != options.checksums {
+            let with = |checksums| if checksums { "with" } else { "without" };
+            let (schema, output) = (with(schema.checksums()), with(options.checksums));
+            return Err(Error::InvalidOptions(format!("the schema is {schema} checksums, the output {output}")));
         }
         let mut message = vec![0; PREFIX];
         message.extend_from_slice(schema.flatbuffer());
@@ -88,7 +93,7 @@ impl Ledger {
     /// list as many messages. What was encoded for something else is refused where that shows: [`Error::SchemaMismatch`] for
     /// a dictionary that the schema does not have, [`Error::DictionaryReplacement`] for one that would replace another in a
     /// file, or is extended from other values than readers have, [`Error::InvalidArray`] for a message that needs more values
-    /// of a unified dictionary than they have, [`Error::InvalidOptions`] for another alignment or version. After all these
+    /// of a unified dictionary than they have, [`Error::InvalidOptions`] for another alignment or version, or other checksums. After all these
     /// nothing has changed. From [`Error::Poisoned`] there is no way but [`rollback`](Self::rollback), and from
     /// [`Error::Closed`] none.
     pub fn append<B: AsRef<[u8]>>(
@@ -292,14 +297,11 @@ impl Ledger {
         let Some(layout) = made.layout else {
             return Err(Error::InvalidOptions("nothing has been encoded to this message".into()));
         };
-        let (version, alignment) = (self.options.metadata_version, self.options.alignment);
-        if layout == (version, alignment) {
+        let expected = Layout::of(&self.options);
+        if layout == expected {
             return Ok(());
         }
-        let (other, another) = layout;
-        Err(Error::InvalidOptions(format!(
-            "the message has metadata of {other:?} and alignment {another:?}, the output {version:?} and {alignment:?}"
-        )))
+        Err(Error::InvalidOptions(format!("the message has {layout}, the output {expected}")))
     }
 
     /// Refuses batches that use more values of a unified dictionary than readers `have`.

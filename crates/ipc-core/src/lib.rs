@@ -50,6 +50,7 @@ compile_error!("ipc-core writes arrays as they lie in memory, and its schemas sa
 mod abort_mark;
 mod batch;
 mod body;
+mod checksum;
 mod clear;
 mod compare;
 mod compress;

@@ -6,13 +6,13 @@
 //!
 //! See [Encapsulated message format](https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format).
 
-use std::iter;
+use std::{fmt, iter};
 
 use arrow_buffer::Buffer;
 
 use crate::error::{Error, Result};
 use crate::format::{CONTINUATION, prefix_length};
-use crate::options::{Alignment, MetadataVersion};
+use crate::options::{Alignment, MetadataVersion, Options};
 use crate::segment::{Arena, Segment, Slice};
 
 /// An encapsulated message, ready to be written: a record batch, a dictionary batch or a schema.
@@ -39,7 +39,30 @@ pub(crate) struct Made {
     pub(crate) unused_values: u64,
     /// What decides about its bytes and has to be the same for all messages of an output; `None` where nothing has been
     /// encoded yet.
-    pub(crate) layout: Option<(MetadataVersion, Alignment)>,
+    pub(crate) layout: Option<Layout>,
+}
+
+/// The options that have to be the same for all messages of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Layout {
+    version: MetadataVersion,
+    alignment: Alignment,
+    checksums: bool,
+}
+
+impl Layout {
+    pub(crate) fn of(options: &Options) -> Self {
+        let Options { metadata_version: version, alignment, checksums, .. } = *options;
+        Self { version, alignment, checksums }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, alignment, checksums } = self;
+        write!(f, "metadata of {version:?} and alignment {alignment:?}")?;
+        if *checksums { f.write_str(" with checksums") } else { Ok(()) }
+    }
 }
 
 impl<B> Default for Message<B> {

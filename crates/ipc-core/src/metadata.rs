@@ -18,7 +18,9 @@ use arrow_buffer::ToByteSlice;
 use arrow_ipc::{CompressionType, MessageHeader};
 use arrow_schema::Metadata;
 
+use crate::checksum::Checksum;
 use crate::error::Result;
+use crate::format::CHECKSUM_KEY;
 use crate::limits;
 use crate::message::{PREFIX, frame};
 use crate::options::{Alignment, MetadataVersion, Options};
@@ -115,6 +117,8 @@ pub(crate) struct Numbers {
     pub(crate) body_length: i64,
     /// The dictionary's id and whether the batch is a delta, for a dictionary batch.
     pub(crate) dictionary: Option<(i64, bool)>,
+    /// Of the body, where the output has checksums.
+    pub(crate) checksum: Option<Checksum>,
 }
 
 /// The tables of one kind of message, and where in them the numbers and the offsets of the lists stand.
@@ -136,7 +140,7 @@ pub(crate) struct Template {
     variadic_counts: Field,
 }
 
-/// A framed message that has the tables, nodes, buffers, and nothing else.
+/// A framed message that has the tables, nodes, buffers, the body's checksum where there are checksums, and nothing else.
 #[derive(Debug, Default)]
 struct Model {
     /// Empty as long as there is none; so it stays with legacy framing, which moves the tables.
@@ -144,6 +148,8 @@ struct Model {
     /// Where the nodes stand, and behind them the buffers.
     nodes: Range<usize>,
     buffers: Range<usize>,
+    /// Where the digits of the checksum stand; empty where there are none.
+    checksum: Range<usize>,
 }
 
 impl Template {
@@ -199,14 +205,15 @@ impl Template {
     /// Begins a message's metadata over `out`.
     #[inline]
     pub(crate) fn begin<'m>(&self, out: &'m mut Vec<u8>, rest: &'m mut Rest) -> Draft<'m> {
-        let Model { bytes, nodes, buffers } = &self.model;
+        let Model { bytes, nodes, buffers, .. } = &self.model;
         rest.clear();
         if !bytes.is_empty() && out.len() == bytes.len() {
             // Memory of a message like this, most likely. All but the lists is copied, and those will be written in full.
             out[..nodes.start].copy_from_slice(&bytes[..nodes.start]);
             out[buffers.start - VECTOR_HEADER..buffers.start].copy_from_slice(&vector_header(buffers.len() / PAIR));
             if buffers.end < bytes.len() {
-                out[buffers.end..].fill(0);
+                // Padding, and behind it the checksum's pair, where there is one.
+                out[buffers.end..].copy_from_slice(&bytes[buffers.end..]);
             }
         } else {
             out.clone_from(bytes);
@@ -231,6 +238,9 @@ impl Template {
             return self.write_anew(out, rest, room, numbers, metadata);
         }
         self.set_numbers(out, numbers);
+        if let Some(checksum) = numbers.checksum {
+            out[self.model.checksum.clone()].copy_from_slice(&checksum.digits());
+        }
         Ok(())
     }
 
@@ -259,15 +269,24 @@ impl Template {
             let counts = &rest.variadic_counts;
             vector(out, self.variadic_counts.at, counts.len(), counts.to_byte_slice());
         }
-        if !metadata.is_empty() {
-            self.custom_metadata.put_in(out);
-            key_values(out, self.custom_metadata.at, metadata);
-        }
-        let is_plain = out.len() == end_of_lists && !self.version.is_legacy_framing();
+        let is_plain = out.len() == end_of_lists && metadata.is_empty() && !self.version.is_legacy_framing();
+        let checksum = match numbers.checksum {
+            None if metadata.is_empty() => 0..0,
+            None => {
+                self.custom_metadata.put_in(out);
+                key_values(out, self.custom_metadata.at, metadata.len(), pairs(metadata))
+            }
+            Some(checksum) => {
+                self.custom_metadata.put_in(out);
+                let digits = checksum.digits();
+                let pairs = pairs(metadata).chain([(CHECKSUM_KEY, digits.as_slice())]);
+                key_values(out, self.custom_metadata.at, metadata.len() + 1, pairs)
+            }
+        };
         frame(out, 0, self.version, self.alignment)?;
         if is_plain {
             self.model.bytes.clone_from(out);
-            (self.model.nodes, self.model.buffers) = (nodes, buffers);
+            (self.model.nodes, self.model.buffers, self.model.checksum) = (nodes, buffers, checksum);
         }
         Ok(())
     }
@@ -361,26 +380,40 @@ fn vector_header(count: usize) -> [u8; VECTOR_HEADER] {
 
 const VECTOR_HEADER: usize = 8;
 
-/// Appends key-value pairs, and points the offset at `reference` to them.
-fn key_values(out: &mut Vec<u8>, reference: usize, metadata: &Metadata) {
+/// The pairs of some metadata.
+fn pairs(metadata: &Metadata) -> impl Iterator<Item = (&str, &[u8])> {
+    metadata.iter().map(|(key, value)| (key.as_str(), value.as_bytes()))
+}
+
+/// Appends `count` key-value pairs, and points the offset at `reference` to them. Returns where the last value stands.
+fn key_values<'p>(
+    out: &mut Vec<u8>,
+    reference: usize,
+    count: usize,
+    pairs: impl Iterator<Item = (&'p str, &'p [u8])>,
+) -> Range<usize> {
     align(out, 8);
-    vector(out, reference, metadata.len(), &vec![0; 4 * metadata.len()]);
-    let mut element = out.len() - 4 * metadata.len();
-    for (key, value) in metadata {
+    vector(out, reference, count, &[]);
+    let mut element = out.len();
+    out.resize(element + 4 * count, 0);
+    let mut last = 0..0;
+    for (key, value) in pairs {
         // KeyValue: key, value
         let fields = table(out, element, [4, 4]);
-        for (field, string) in fields.iter().zip([key, value]) {
+        for (field, string) in fields.iter().zip([key.as_bytes(), value]) {
             align(out, 4);
             let at = out.len();
             put_offset(out, field.at, at - field.at);
             out.extend_from_slice(&[0; 4]);
             put_offset(out, at, string.len());
-            out.extend_from_slice(string.as_bytes());
+            last = out.len()..out.len() + string.len();
+            out.extend_from_slice(string);
             out.push(0);
         }
         element += 4;
     }
     align(out, 8);
+    last
 }
 
 fn align(bytes: &mut Vec<u8>, boundary: usize) {
@@ -402,6 +435,7 @@ fn put_u16(bytes: &mut [u8], at: usize, number: usize) -> u16 {
 
 /// Refuses what would not fit the format's 32-bit offsets; generously, so that nothing else need be checked.
 fn check_size(lists: &Rest, metadata: &Metadata) -> Result<()> {
+    // The checksum's pair is in what stands around the lists.
     let structs = (lists.nodes.len() + lists.buffers.len() + lists.variadic_counts.len()) as u64 * 16;
     limits::check("message metadata", limits::batch(structs, metadata))
 }
@@ -418,7 +452,8 @@ mod tests {
     fn what_is_written_is_what_the_generated_code_reads() {
         let codecs = [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)];
         let dictionaries = [None, Some((7, false)), Some((8, true))];
-        for (codec, dictionary) in codecs.into_iter().flat_map(|c| dictionaries.map(|d| (c, d))) {
+        let kinds = codecs.into_iter().flat_map(|c| dictionaries.map(|d| (c, d)));
+        for ((codec, dictionary), has_checksums) in kinds.flat_map(|kind| [(kind, false), (kind, true)]) {
             let kind = if dictionary.is_some() { Kind::DictionaryBatch } else { Kind::RecordBatch };
             let mut template = Template::new(kind, codec, &Options::default());
             // Lists of each length twice, with other contents, so that the second time all that can be kept is kept;
@@ -427,8 +462,11 @@ mod tests {
             let shorter = [(5, false), (4, false), (4, false), (0, true), (4, false), (1, false), (0, false)];
             // What the memory holds is of no account.
             let mut bytes = vec![1, 2, 3];
-            for ((length, more), seed) in lengths.into_iter().chain(shorter).zip(1..) {
-                let numbers = Numbers { rows: 11 + seed, body_length: 640 * seed, dictionary };
+            for ((length, more), seed) in lengths.into_iter().chain(shorter).zip(1i64..) {
+                let mut checksum = Checksum::default();
+                checksum.update(&seed.to_le_bytes());
+                let checksum = has_checksums.then_some(checksum);
+                let numbers = Numbers { rows: 11 + seed, body_length: 640 * seed, dictionary, checksum };
                 check(&mut template, &mut bytes, codec, &numbers, length, more, seed);
                 let mut anew = Vec::new();
                 let mut template = Template::new(kind, codec, &Options::default());
@@ -462,7 +500,7 @@ mod tests {
         let list = |factor: i64| (0..length).map(|i| [i * factor + seed, -i]).collect::<Vec<Numbered>>();
         let (nodes, buffers) = (list(3), list(5));
         let extra: i64 = if more { 3 } else { 0 };
-        let metadata: Metadata =
+        let mut metadata: Metadata =
             (0..extra).map(|i| (format!("key {i}"), "x".repeat(usize::try_from(3 * i).unwrap()))).collect();
         let mut rest = Rest::default();
         let mut draft = template.begin(bytes, &mut rest);
@@ -480,8 +518,11 @@ mod tests {
         assert_eq!(message.bodyLength(), numbers.body_length);
         let read = message.custom_metadata().into_iter().flatten();
         let read: Metadata = read.map(|kv| (kv.key().unwrap().to_owned(), kv.value().unwrap().to_owned())).collect();
+        if let Some(checksum) = numbers.checksum {
+            metadata.insert(CHECKSUM_KEY, String::from_utf8(checksum.digits().to_vec()).unwrap());
+        }
         assert_eq!(read, metadata);
-        assert_eq!(message.custom_metadata().is_some(), more);
+        assert_eq!(message.custom_metadata().is_some(), !metadata.is_empty());
         let batch = match numbers.dictionary {
             None => message.header_as_record_batch().unwrap(),
             Some((id, is_delta)) => {

@@ -162,6 +162,7 @@ pub struct Options {
     pub(crate) staging: Option<bool>,
     pub(crate) validation: Validation,
     pub(crate) clear_nulls: bool,
+    pub(crate) checksums: bool,
     pub(crate) abort_mark: bool,
 }
 
@@ -207,6 +208,12 @@ impl Options {
         self.validation
     }
 
+    /// Whether every batch has a checksum.
+    #[must_use]
+    pub fn checksums(&self) -> bool {
+        self.checksums
+    }
+
     /// How many levels deep types may nest.
     #[must_use]
     pub fn max_nesting(&self) -> usize {
@@ -231,6 +238,7 @@ impl Default for Options {
             staging: None,
             validation: Validation::Layout,
             clear_nulls: false,
+            checksums: false,
             abort_mark: true,
         }
     }
@@ -343,6 +351,18 @@ impl OptionsBuilder {
     /// Costs a copy of what has nulls and of all views, and some allocations.
     pub fn clear_nulls(mut self, yes: bool) -> Self {
         self.options.clear_nulls = yes;
+        self
+    }
+
+    /// Whether every dictionary batch and record batch has a checksum of its body, for `recover` and other readers that look
+    /// at it; off by default. Readers that know nothing of checksums read the output as ever.
+    ///
+    /// After a loss of power, what no [sync](crate::Encoder::sync) confirmed may be there with its length and without its
+    /// content, and zeros read as values. A checksum tells. It is a CRC-32C, made while the batch is encoded and outside any
+    /// lock, and costs a pass over the body. Where it stands, [`format`](crate::format) says: a batch's own metadata may not
+    /// have the key [`CHECKSUM_KEY`](crate::format::CHECKSUM_KEY).
+    pub fn checksums(mut self, yes: bool) -> Self {
+        self.options.checksums = yes;
         self
     }
 

@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
-use arrow_ipc::convert::IpcSchemaEncoder;
+use arrow_ipc::convert::{IpcSchemaEncoder, metadata_to_fb};
 use arrow_ipc::writer::DictionaryTracker;
 use arrow_ipc::{MessageBuilder, MessageHeader};
-use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, FieldRef, Metadata, Schema, SchemaRef};
 use flatbuffers::FlatBufferBuilder;
 
 use crate::difference::{self, MetadataDifference, Sameness};
 use crate::error::{Error, Result, Step};
+use crate::format::{CHECKSUMS, CHECKSUMS_KEY};
 use crate::limits;
 use crate::options::{DictionaryHandling, MetadataVersion, Options};
 use crate::unify::widened::widened;
@@ -36,6 +37,8 @@ pub struct StreamSchema {
     unified: usize,
     /// What the message says it is of.
     metadata_version: MetadataVersion,
+    /// Whether the message announces checksums.
+    checksums: bool,
 }
 
 /// A dictionary-encoded field.
@@ -107,8 +110,18 @@ impl StreamSchema {
         let flatbuffer = schema_message(&schema, options);
         let outermost = outermost(&dictionaries, 0);
         let unified = dictionaries.iter().filter(|dictionary| dictionary.is_unified).count();
-        let metadata_version = options.metadata_version;
-        Ok(Self { given, schema, flatbuffer, dictionaries, dictionary_columns, outermost, unified, metadata_version })
+        let (metadata_version, checksums) = (options.metadata_version, options.checksums);
+        Ok(Self {
+            given,
+            schema,
+            flatbuffer,
+            dictionaries,
+            dictionary_columns,
+            outermost,
+            unified,
+            metadata_version,
+            checksums,
+        })
     }
 
     /// The schema.
@@ -172,6 +185,11 @@ impl StreamSchema {
         self.metadata_version
     }
 
+    /// Whether the message announces checksums.
+    pub(crate) fn checksums(&self) -> bool {
+        self.checksums
+    }
+
     pub(crate) fn flatbuffer(&self) -> &[u8] {
         &self.flatbuffer
     }
@@ -202,11 +220,16 @@ fn schema_message(schema: &Schema, options: &Options) -> Vec<u8> {
         .with_dictionary_tracker(&mut tracker)
         .schema_to_fb_offset(&mut fbb, schema)
         .as_union_value();
+    let announced = Metadata::from([(CHECKSUMS_KEY, CHECKSUMS)]);
+    let announcement = options.checksums.then(|| metadata_to_fb(&mut fbb, &announced));
     let mut builder = MessageBuilder::new(&mut fbb);
     builder.add_version(options.metadata_version.to_flatbuffer());
     builder.add_header_type(MessageHeader::Schema);
     builder.add_bodyLength(0);
     builder.add_header(header);
+    if let Some(announcement) = announcement {
+        builder.add_custom_metadata(announcement);
+    }
     let root = builder.finish();
     fbb.finish(root, None);
     fbb.finished_data().to_vec()
