@@ -5,7 +5,8 @@
 //!
 //! Input is not to be trusted. What can be checked cheaply is checked before arrow's reader sees it: that buffers lie
 //! within the body, and that no buffer claims to decompress to more than its codec could have put into it. Arrow's reader
-//! validates the arrays; what makes it panic all the same is contained here, and told as damage.
+//! validates the arrays; what makes it panic all the same is contained here, and told as damage. Which column it is about,
+//! [`blame`](crate::blame) finds out. What is sound but unknown to arrow, or text that is not UTF-8, is told as that.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -18,10 +19,12 @@ use arrow_buffer::Buffer;
 use arrow_ipc::KeyValue;
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
-use arrow_schema::{Metadata, Schema, SchemaRef};
+use arrow_schema::{Field, Metadata, Schema, SchemaRef};
 use flatbuffers::{ForwardsUOffset, Vector};
 use ipc_recover::scan::Head;
 use ipc_recover::{Damage, Fault, claimed_length};
+
+use crate::blame::{Blame, Refused, dictionary_field};
 
 /// The dictionaries of an input, by id.
 pub(crate) type Values = HashMap<i64, ArrayRef>;
@@ -49,7 +52,12 @@ impl Encoded {
             RecordBatchDecoder::try_new(body, batch, Arc::clone(schema), dictionaries, &message.version())?
                 .read_record_batch()
         });
-        Ok((decoded.map_err(|reason| damaged(&reason))?, metadata(message.custom_metadata())))
+        let batch = decoded.map_err(|reason| {
+            let refused = Refused { batch, body, dictionaries, version: message.version() };
+            let reason = refused.first_column(schema.fields()).unwrap_or_else(|| Blame { path: String::new(), reason });
+            refusal(head, "record batch", reason)
+        })?;
+        Ok((batch, metadata(message.custom_metadata())))
     }
 }
 
@@ -60,8 +68,34 @@ pub(crate) fn dictionary(head: &Head, body: &Buffer, schema: &Schema, values: &m
     let dictionary = message.header_as_dictionary_batch().ok_or_else(|| damaged("the metadata is of another kind"))?;
     let batch = dictionary.data().ok_or_else(|| damaged("it has no values"))?;
     check(&batch, body).map_err(damaged)?;
-    contained(|| read_dictionary(body, dictionary, schema, values, &message.version()))
-        .map_err(|reason| damaged(&reason))
+    let read = contained(|| read_dictionary(body, dictionary, schema, values, &message.version()));
+    read.map_err(|reason| {
+        let Some((path, value_type)) = dictionary_field(schema.fields(), dictionary.id()) else {
+            return damaged(&reason);
+        };
+        let refused = Refused { batch, body, dictionaries: values, version: message.version() };
+        let inside = refused.first_column(&[Arc::new(Field::new(path.as_str(), value_type, true))]);
+        refusal(head, "dictionary batch", inside.unwrap_or(Blame { path, reason }))
+    })
+}
+
+/// Why the values of a column are refused.
+fn refusal(head: &Head, what: &'static str, Blame { path, reason }: Blame) -> Damage {
+    let reason = plain(&reason);
+    let column = if path.is_empty() { String::new() } else { format!("column `{path}`: ") };
+    let is_text = ["UTF-8", "UTF8", "utf-8"].iter().any(|name| reason.contains(name));
+    let fault = if is_text {
+        Fault::Unsupported { what: format!("text that is not UTF-8, in a {what}: {column}{reason}") }
+    } else {
+        Fault::Undecodable { what, reason: format!("{column}{reason}") }
+    };
+    Damage::new(head.place().offset, fault)
+}
+
+/// What arrow says, without the kind of its error.
+fn plain(reason: &str) -> &str {
+    let kinds = ["Invalid argument error: ", "Parser error: ", "Schema error: ", "Ipc error: "];
+    kinds.iter().find_map(|kind| reason.strip_prefix(kind)).unwrap_or(reason)
 }
 
 /// A schema as a message or a footer holds it, if this machine can read the data.
@@ -70,7 +104,30 @@ pub(crate) fn schema(schema: arrow_ipc::Schema<'_>) -> Result<SchemaRef, Fault> 
         return Err(Fault::OtherByteOrder);
     }
     let decoded = contained(|| try_fb_to_schema(schema));
-    decoded.map(Arc::new).map_err(|reason| Fault::Undecodable { what: "schema", reason })
+    decoded.map(Arc::new).map_err(|reason| {
+        let unknown = schema.fields().into_iter().flatten().find_map(unknown_type);
+        let (path, reason) = unknown.unwrap_or((String::new(), reason));
+        let reason = plain(&reason);
+        match reason.split_once(" not supported").or_else(|| reason.split_once(" unsupported")) {
+            Some((what, _)) if !path.is_empty() => {
+                Fault::Unsupported { what: format!("the type of column `{path}`: {what}") }
+            }
+            _ if path.is_empty() => Fault::Undecodable { what: "schema", reason: reason.to_owned() },
+            _ => Fault::Undecodable { what: "schema", reason: format!("column `{path}`: {reason}") },
+        }
+    })
+}
+
+/// The path of the first field, this one or inside of it, that arrow has no type for, and what it says.
+fn unknown_type(field: arrow_ipc::Field<'_>) -> Option<(String, String)> {
+    let reason = contained(|| Ok::<_, String>(Field::from(field))).err()?;
+    let name = field.name().unwrap_or_default();
+    let inside = field.children().into_iter().flatten().find_map(unknown_type);
+    Some(match inside {
+        Some((path, reason)) => (format!("{name}.{path}"), reason),
+        // It is the debug form of an error.
+        None => (name.to_owned(), reason.split('"').nth(1).unwrap_or(&reason).to_owned()),
+    })
 }
 
 /// The key-value pairs of a message or a footer.

@@ -211,7 +211,10 @@ fn read_schema(source: &mut Source<'_>) -> Result<(SchemaRef, Framing), Damage> 
     let head = match scan::next(source) {
         Ok(Next::Message(head)) => head,
         Ok(_) => return Err(Damage::new(0, Fault::NotArrow)),
-        Err(Damage { fault: fault @ (Fault::Truncated { .. } | Fault::Unreadable(_)), offset }) => {
+        Err(Damage {
+            fault: fault @ (Fault::Truncated { .. } | Fault::Unreadable(_) | Fault::Unsupported { .. }),
+            offset,
+        }) => {
             return Err(Damage::new(offset, fault));
         }
         // What starts like a stream by chance is no damaged one.

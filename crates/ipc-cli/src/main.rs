@@ -11,7 +11,8 @@
 //!
 //! - [`source`] opens what the command line names; [`ipc_recover`] finds the messages in it, and trusts none of them.
 //! - [`input`] is a file or a stream as a sequence of encoded batches, each with the [`dictionaries`] as of its place.
-//! - [`decode`] makes a record batch of an encoded one, and lets no damaged input panic.
+//! - [`decode`] makes a record batch of an encoded one, and lets no damaged input panic; [`blame`] names the column that is
+//!   refused.
 //! - [`pipeline`] runs one reading thread and many workers, with bounded memory, until the first error.
 //! - [`output`] appears under its name only when complete, or is an [`open_file`]; [`signals`] sees to it when
 //!   the program is told to stop.
@@ -25,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod blame;
 mod decode;
 mod dictionaries;
 mod error;

@@ -10,12 +10,13 @@
 //!
 //! Either way, at most a few batches for each thread are in memory.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use arrow_schema::{Metadata, SchemaRef};
+use arrow_schema::{Fields, Metadata, SchemaRef};
 use ipc_core::{File, Ledger};
 use ipc_recover::Kind;
 use ipc_shared::{Builder, DictionaryHandling, Format, Options, SharedWriter, Slot, StreamSchema, Summary};
@@ -269,6 +270,20 @@ fn write_on_arrival<F: Format>(
 
 /// Refuses an input whose columns are not those of the first.
 fn check_schema(input: &Input, schema: &StreamSchema, first: &str) -> Result<()> {
+    let (expected, found) = (schema.schema().fields(), input.schema().fields());
+    let lacks = |names: &Fields, of: &Fields| {
+        let names: HashSet<&String> = names.iter().map(|field| field.name()).collect();
+        of.iter().map(|field| field.name()).find(|name| !names.contains(name)).cloned()
+    };
+    // As many of another name are a matter of the comparison below.
+    let are_fewer = found.len() < expected.len();
+    if let Some(missing) = lacks(found, expected).filter(|_| are_fewer) {
+        return Err(Error::input(input.name(), format!("column `{missing}` is missing, which {first} has")));
+    }
+    let are_more = found.len() > expected.len();
+    if let Some(extra) = lacks(expected, found).filter(|_| are_more) {
+        return Err(Error::input(input.name(), format!("column `{extra}` is not in {first}")));
+    }
     schema.check(input.schema()).map_err(|difference| match difference {
         ipc_core::Error::SchemaMismatch { path, expected, found } => Error::input(
             input.name(),

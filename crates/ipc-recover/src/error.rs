@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use flatbuffers::InvalidFlatbuffer;
+
 use crate::scan::MessageKind;
 
 /// Where an input stops making sense, and why.
@@ -139,6 +141,13 @@ pub enum Fault {
     #[error("is of the other byte order than this machine, which is not supported")]
     OtherByteOrder,
 
+    /// Something that the format, or a later version of it, may allow and that is not read here.
+    #[error("not supported: {what}")]
+    Unsupported {
+        /// What it is.
+        what: String,
+    },
+
     /// What a reader of values found, which is more than is looked at here.
     #[error("damaged {what}: {reason}")]
     Undecodable {
@@ -165,6 +174,18 @@ pub enum Fault {
     /// No batch that was kept needs it.
     #[error("no batch that is kept needs this dictionary")]
     DictionaryUnused,
+}
+
+impl Fault {
+    /// Why a flatbuffer cannot be read: text that is not UTF-8, which some writers put into metadata, or `invalid`.
+    pub(crate) fn of_flatbuffer(error: &InvalidFlatbuffer, invalid: Self) -> Self {
+        match error {
+            InvalidFlatbuffer::Utf8Error { .. } => {
+                Self::Unsupported { what: "names or metadata that are not UTF-8".to_owned() }
+            }
+            _ => invalid,
+        }
+    }
 }
 
 /// A part of a message.

@@ -47,7 +47,7 @@ impl Footer {
 
     fn parse(bytes: Buffer, offset: u64) -> Result<Self, Damage> {
         let footer = root_as_footer_with_opts(&limits(bytes.len()), &bytes)
-            .map_err(|_| Damage::new(offset, Fault::InvalidFooter))?;
+            .map_err(|error| Damage::new(offset, Fault::of_flatbuffer(&error, Fault::InvalidFooter)))?;
         footer.schema().ok_or_else(|| Damage::new(offset, Fault::FooterWithoutSchema))?;
         let blocks = footer.dictionaries().into_iter().flatten().chain(footer.recordBatches().into_iter().flatten());
         if !blocks.map(place).all(|place| place.is_some_and(|place| place.end() <= offset)) {

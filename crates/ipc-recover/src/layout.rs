@@ -173,7 +173,7 @@ fn array_kind(field: &Field<'_>) -> Result<ArrayKind, &'static str> {
     match field.type_type() {
         Type::Null => Ok(ArrayKind::Null),
         Type::Bool => Ok(ArrayKind::Bits),
-        Type::Int => fixed(whole_bytes(field.type_as_int().ok_or(TYPE)?.bitWidth(), &[1, 2, 4, 8])),
+        Type::Int => fixed(whole_bytes(field.type_as_int().ok_or(TYPE)?.bitWidth(), &[1, 2, 4, 8, 16])),
         Type::FloatingPoint => match field.type_as_floating_point().ok_or(TYPE)?.precision() {
             Precision::HALF => Ok(ArrayKind::Fixed(2)),
             Precision::SINGLE => Ok(ArrayKind::Fixed(4)),

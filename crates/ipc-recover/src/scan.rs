@@ -149,7 +149,7 @@ pub fn next(source: &mut Source<'_>) -> Result<Next, Damage> {
         .read_whole(prefix.flatbuffer_length)
         .map_err(Damage::unreadable(offset))?
         .ok_or_else(|| Damage::new(offset, truncated))?;
-    let message = verified(flatbuffer).ok_or_else(|| Damage::new(offset, Fault::InvalidMetadata))?;
+    let message = verified(flatbuffer).map_err(|fault| Damage::new(offset, fault))?;
     let body_length = u64::try_from(message.as_ref().bodyLength())
         .map_err(|_| Damage::new(offset, Fault::NegativeLength(Part::Body)))?;
     let metadata_length = prefix.framing.length() + prefix.flatbuffer_length;
@@ -348,10 +348,11 @@ impl Prefix {
     }
 }
 
-fn verified(flatbuffer: Buffer) -> Option<MessageBuffer> {
+fn verified(flatbuffer: Buffer) -> Result<MessageBuffer, Fault> {
     // The second verification has wider limits, and gives the message to keep.
-    root_as_message_with_opts(&limits(flatbuffer.len()), &flatbuffer).ok()?;
-    MessageBuffer::try_new(flatbuffer).ok()
+    root_as_message_with_opts(&limits(flatbuffer.len()), &flatbuffer)
+        .map_err(|error| Fault::of_flatbuffer(&error, Fault::InvalidMetadata))?;
+    MessageBuffer::try_new(flatbuffer).map_err(|_| Fault::InvalidMetadata)
 }
 
 fn codec(batch: &RecordBatch<'_>) -> &'static str {

@@ -21,3 +21,4 @@ mod recover;
 mod refused_by_the_system;
 mod support;
 mod unify;
+mod words;
