@@ -4,7 +4,9 @@
 //! interleavings within the bound and fails unless the model says, through [`Coverage`], that it met what it is about.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use loom::sync::Notify;
 
 /// How often a model met what it is about, over all interleavings. Outside loom's sight.
 #[derive(Debug, Default)]
@@ -53,6 +55,34 @@ pub fn explore_within(most: usize, about: &str, model: impl Fn(&Coverage) + Sync
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(builder.preemption_bound.map_or(most, |bound| bound.min(most)));
     run(&builder, about, model);
+}
+
+/// Something that one thread waits for and another says.
+#[derive(Debug)]
+pub struct Event {
+    has_come: AtomicBool,
+    notify: Notify,
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Self { has_come: AtomicBool::new(false), notify: Notify::new() }
+    }
+}
+
+impl Event {
+    /// It has come.
+    pub fn come(&self) {
+        self.has_come.store(true, Ordering::Relaxed);
+        self.notify.notify();
+    }
+
+    /// Waits until it has come; loom's own wait may return early.
+    pub fn wait(&self) {
+        while !self.has_come.load(Ordering::Relaxed) {
+            self.notify.wait();
+        }
+    }
 }
 
 fn run(builder: &loom::model::Builder, about: &str, model: impl Fn(&Coverage) + Sync + Send + 'static) {

@@ -13,7 +13,7 @@ use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArra
 use ipc_shared::Truncate;
 
 #[cfg(loom)]
-pub use self::explore::{Coverage, explore, explore_unbounded, explore_within};
+pub use self::explore::{Coverage, Event, explore, explore_unbounded, explore_within};
 
 /// One row, one column.
 ///

@@ -6,7 +6,7 @@ use ipc_shared::lock::{Lock, Refused};
 use ipc_shared::model;
 use loom::sync::Arc;
 use loom::thread;
-use loom_tests::{Coverage, explore, explore_unbounded, explore_within};
+use loom_tests::{Coverage, Event, explore, explore_unbounded, explore_within};
 
 /// Adds 1 `times` times, and says whether it was ever refused.
 fn add(lock: &Lock<u32>, times: u32) {
@@ -170,6 +170,45 @@ fn handed_over_on_the_way() {
         let (seen, parks) = waiter.join().unwrap();
         assert!(!is_asleep || seen <= 2, "overtaken {seen} times");
         coverage.met_if(is_asleep && seen == 2 && parks == 1);
+    });
+}
+
+#[test]
+fn late_waker() {
+    explore_within(2, "a lock handed to a waiter whose waker had been stopped", |coverage| {
+        let lock = Arc::new(Lock::new(0));
+        let [stopped, gone] = [(); 2].map(|()| Arc::new(Event::default()));
+        let parks = model::parks();
+        let guard = lock.lock().unwrap();
+        let waiter = thread::spawn({
+            let (lock, gone) = (Arc::clone(&lock), Arc::clone(&gone));
+            move || {
+                let taken = take(&lock);
+                gone.come();
+                taken
+            }
+        });
+        while model::parks() == parks {
+            thread::yield_now();
+        }
+        let other = thread::spawn({
+            let (lock, stopped) = (Arc::clone(&lock), Arc::clone(&stopped));
+            move || {
+                // Comes back again and again, while the waiter sleeps and the thread that is to wake it stands still.
+                stopped.wait();
+                add(&lock, 4);
+            }
+        });
+        // Once it has given the lock back, this thread does nothing until the waiter has had the lock.
+        model::before_the_next_wake(move || {
+            stopped.come();
+            gone.wait();
+        });
+        drop(guard);
+        let (seen, parks) = waiter.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(*lock.lock().unwrap(), 5);
+        coverage.met_if(seen == 2 && parks == 1);
     });
 }
 

@@ -2,10 +2,10 @@
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, reason = "the code of tests")]
 
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 
 use arrow_array::RecordBatch;
-use ipc_shared::{CoreError, Error, SharedWriter, model};
+use ipc_shared::{CoreError, Error, SharedWriter, Truncate, model};
 use loom::thread;
 use loom_tests::{Coverage, Shared, Tearing, batch, dictionary_batch, explore, explore_within, values, words};
 
@@ -295,6 +295,76 @@ fn panic_in_sink_poisons() {
         }
         assert!(matches!(writer.close(), Err(Error::Poisoned { .. })));
         assert_eq!(sink.bytes().len() as u64, header, "nothing follows");
+    });
+}
+
+/// Takes back what it is asked to, and panics in the middle of one message.
+struct Tripping {
+    sink: Shared,
+    calls: usize,
+    /// The call in which it panics; each message is one, and so is the header.
+    panics: usize,
+}
+
+impl Write for Tripping {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.calls += 1;
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        if self.calls == self.panics {
+            self.sink.write(&bytes[..3])?;
+            model::panic();
+        }
+        self.sink.write(&bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Truncate for Tripping {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.sink.truncate(length);
+        Ok(())
+    }
+}
+
+#[test]
+fn panic_below_a_panic() {
+    explore("a write that was refused after a thread had panicked while it was unwinding", |coverage| {
+        let sink = Shared::default();
+        let tripping = Tripping { sink: sink.clone(), calls: 0, panics: 2 };
+        let writer = SharedWriter::stream(tripping).schema(batch(0).schema()).window(2).build().unwrap();
+        let header = sink.bytes().len() as u64;
+        let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];
+        second.write(&batch(2)).unwrap();
+        // The first panic is the caller's. What it drops appends the second place, and meets the sink's.
+        let unwinding = thread::spawn(move || {
+            model::catch(move || {
+                let _first = first;
+                model::panic()
+            })
+        });
+        let mine = model::catch(|| writer.write(&batch(3)));
+        assert_eq!(unwinding.join().unwrap(), None);
+        assert!(writer.is_closed(), "a panic poisons, also one below another");
+        // One of the two messages tore the output.
+        let was_refused = match &mine {
+            None => false,
+            Some(Err(Error::Poisoned { offset, .. })) => {
+                assert_eq!(*offset, header, "whoever is refused is told why");
+                true
+            }
+            Some(other) => panic!("{other:?}"),
+        };
+        writer.rollback().unwrap();
+        writer.close().unwrap();
+        assert_eq!(sink.numbers(), [2], "what was accepted, and nothing torn before it");
+        coverage.met_if(was_refused);
     });
 }
 

@@ -3,7 +3,7 @@
 //! It differs from `std`'s mutex in three things. It can be *ended* by its holder, and then every waiter returns at
 //! once, refused, without taking its turn. It is *fair in the long run*: whoever comes first may take it (barging, which
 //! keeps throughput when threads outnumber cores), but after half a millisecond of that an unlock hands it to the one that
-//! has waited longest, be it asleep, or awake and not scheduled yet. And a thread that asks for it while it holds it is
+//! has waited longest, be it asleep, or awake and not scheduled yet, and wakes it. And a thread that asks for it while it holds it is
 //! told so instead of waiting for itself.
 //!
 //! So a waiter that is next in line - woken, or at the head with nobody on the way before it - is overtaken for half a
@@ -42,6 +42,8 @@
 //! - A waiter in the queue may take the lock, nudged or woken by nobody. The next thing it does is to leave the queue. If it
 //!   has been taken out meanwhile, it clears `WAKING` instead: its own if it was noted as woken; none if it was handed the
 //!   lock; perhaps another's if it was sent away from a lock that is revived by now, as below.
+//! - Whoever hands the lock over wakes the new owner, also one that is on its way: the thread that woke it may have been
+//!   stopped before it did. A token too many is a spurious wake-up.
 //! - A hand-off puts the new owner in the old one's place: the lock is never free between the two, and nobody can barge.
 //! - A waiter that was woken before the lock was poisoned may come back after it was revived, and clear a `WAKING` that is
 //!   another's. Then two are awake where one would do; the lock has an owner at that moment, who will see the queue.
@@ -76,7 +78,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::sync::{
     Acquire, AtomicU8, AtomicUsize, Backoff, Due, Mutex, Parker, Patience, Relaxed, Release, TOKEN_UNIT, UnsafeCell,
-    Waker, panicking, thread_token,
+    Waker, thread_token,
 };
 
 /// The queue is not empty.
@@ -85,7 +87,7 @@ const PARKED: usize = 1;
 const WAKING: usize = 1 << 1;
 /// The holder has closed the lock.
 const CLOSED: usize = 1 << 2;
-/// A holder has panicked.
+/// A holder has poisoned the lock.
 const POISONED: usize = 1 << 3;
 
 /// Nobody gets the lock again.
@@ -115,7 +117,7 @@ unsafe impl<T: Send> Send for Lock<T> {}
 pub enum Refused {
     /// It has been closed.
     Closed,
-    /// A holder has panicked.
+    /// A holder has poisoned it.
     Poisoned,
     /// The asking thread holds it.
     Reentrant,
@@ -173,7 +175,7 @@ impl<T> Lock<T> {
 
     /// The guard of a lock that this thread has just taken or been handed.
     fn guard(&self) -> Guard<'_, T> {
-        Guard { lock: self, was_panicking: panicking(), not_send: PhantomData }
+        Guard { lock: self, not_send: PhantomData }
     }
 
     #[cold]
@@ -313,12 +315,16 @@ impl<T> Lock<T> {
         let due = self.overtaken.with_mut(|overtaken| queue.patience.look(unsafe { &mut *overtaken }));
         if state & WAKING != 0 {
             let woken = queue.woken.as_ref().expect("WAKING is set only while a waiter is on its way");
-            let owner = if due == Due::HandOver { woken.token | state & PARKED } else { state & !OWNER };
-            let nudged = if due == Due::Nudge { queue.nudge() } else { None };
+            let (owner, wakes) = match due {
+                // The thread that woke it may have been stopped just before: then it still sleeps.
+                Due::HandOver => (woken.token | state & PARKED, Some(Arc::clone(woken))),
+                Due::Nudge => (state & !OWNER, queue.nudge()),
+                Due::Nothing => (state & !OWNER, None),
+            };
             // Release: pairs with the Acquire of that waiter, or of whoever takes the lock next.
             self.state.store(owner, Release);
             drop(queue);
-            if let Some(waiter) = nudged {
+            if let Some(waiter) = wakes {
                 waiter.waker.wake();
             }
             return;
@@ -382,10 +388,10 @@ impl Comes {
     }
 }
 
-/// The right to use the value. Dropped in a panic, it poisons the lock.
+/// The right to use the value. Dropped, it gives the lock back, also in a panic: whether the value is still good is known
+/// only to the holder, who poisons the lock if it is not.
 pub struct Guard<'l, T> {
     lock: &'l Lock<T>,
-    was_panicking: bool,
     /// The lock remembers which thread holds it.
     not_send: PhantomData<*const ()>,
 }
@@ -422,11 +428,7 @@ impl<T> DerefMut for Guard<'_, T> {
 
 impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
-        if panicking() && !self.was_panicking {
-            self.lock.end(POISONED);
-        } else {
-            self.lock.unlock();
-        }
+        self.lock.unlock();
     }
 }
 

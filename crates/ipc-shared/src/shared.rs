@@ -212,7 +212,9 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         self.check()?;
         self.append_ready(self.window.drain())?;
         let guard = self.lock()?;
-        self.use_desk(guard, work).map(|(_, done)| done)
+        let (guard, done) = self.use_desk(guard, work)?;
+        guard.unlock();
+        Ok(done)
     }
 
     pub(crate) fn close(&self) -> Result<Summary> {
@@ -254,7 +256,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             }
             let (basis, sent) = (Arc::clone(basis), ledger.dictionaries().clone());
             let uses = ledger.uses().to_vec();
-            drop(guard);
+            guard.unlock();
             let updates = self.with_encoder(|encoder| basis.encode_closing_dictionaries(encoder, &uses, &sent))?;
             encoded = Some((uses, updates));
         }
@@ -322,7 +324,10 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 guard.poison();
                 Err(error)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                guard.unlock();
+                Err(error.into())
+            }
         }
     }
 

@@ -25,6 +25,7 @@ in_both_formats!(
     who_closes_is_woken,
     the_batches_that_waited_count_as_lost,
     who_appends_for_others_does_not_panic_for_them,
+    a_panic_below_a_panic_poisons_as_any_other,
     what_the_sink_took_before_it_panicked_counts,
     a_panic_in_a_sync_leaves_what_the_sync_before_it_confirmed,
     a_panic_while_encoding_harms_nobody,
@@ -134,6 +135,33 @@ fn who_appends_for_others_does_not_panic_for_them<F: Output>(threads: usize) {
         writer.close().unwrap();
         let expected: Vec<_> = (usize::from(gives_up)..threads).map(|number| (0, number)).collect();
         assert_eq!(marks(Words::Plain, &F::whole(&gate.taken())), expected);
+    }
+}
+
+/// A thread that unwinds drops its slot, appends what waits behind it, and the sink panics in that call.
+fn a_panic_below_a_panic_poisons_as_any_other<F: Output>(threads: usize) {
+    for act in [Act::Panic, Act::TearAndPanic] {
+        let (sink, gate) = gate();
+        let writer = F::to(sink).options(unstaged()).window(threads + 1).schema(schema(Words::Plain)).build().unwrap();
+        let front = writer.reserve().unwrap();
+        (0..threads).for_each(|n| writer.reserve().unwrap().write(&batch(Words::Plain, (0, n))).unwrap());
+        gate.plan([act]);
+        let died = catch_unwind(AssertUnwindSafe(|| {
+            let _front = front;
+            panic!("a panic that has nothing to do with the writer");
+        }));
+        assert!(died.is_err());
+        assert!(writer.is_closed(), "{act:?}");
+        together(threads, |thread| {
+            assert_poisoned(writer.write(&batch(Words::Plain, (9, thread))));
+            assert_poisoned(writer.reserve());
+            assert_poisoned(writer.flush());
+        });
+        writer.rollback().unwrap();
+        assert_eq!(gate.cuts(), 1, "a rollback takes the torn bytes back");
+        writer.close().unwrap();
+        let expected: Vec<_> = (0..threads).map(|number| (0, number)).collect();
+        assert_eq!(marks(Words::Plain, &F::whole(&gate.taken())), expected, "{act:?}");
     }
 }
 

@@ -30,18 +30,29 @@ fn closing_sends_every_waiter_away() {
 }
 
 #[test]
-fn a_panic_poisons() {
+fn poisoning_sends_every_waiter_away() {
     let lock = Lock::new(());
-    let result = thread::scope(|scope| {
-        scope
-            .spawn(|| {
-                let _guard = lock.lock().unwrap();
-                panic!("on purpose");
-            })
-            .join()
+    let guard = lock.lock().unwrap();
+    thread::scope(|scope| {
+        let waiters: Vec<_> = (0..8).map(|_| scope.spawn(|| lock.lock().err())).collect();
+        thread::sleep(std::time::Duration::from_millis(20));
+        guard.poison();
+        waiters.into_iter().for_each(|w| assert_eq!(w.join().unwrap(), Some(Refused::Poisoned)));
     });
-    assert!(result.is_err());
     assert_eq!(lock.lock().err(), Some(Refused::Poisoned));
+}
+
+#[test]
+fn a_panic_alone_gives_the_lock_back() {
+    let lock = Lock::new(());
+    let died = thread::scope(|scope| {
+        let holder = scope.spawn(|| {
+            let _guard = lock.lock().unwrap();
+            panic!("on purpose");
+        });
+        holder.join()
+    });
+    assert!(died.is_err() && lock.lock().is_ok());
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What only the holder of the lock may touch, and what a holder leaves behind that panics.
 //!
-//! A panic poisons the lock: its guard sees to that. Whoever finds it poisoned asks the window why, so the window has to
-//! know first: [`Held`] sees to that. What it says is what the ledger knows at that moment, not before the call. So a
-//! sink that takes all bytes, and then panics in its `flush`, leaves them counted.
+//! A panic poisons the lock: [`Held`] sees to that. It does not ask whether the thread is unwinding, since that may have
+//! begun before it took the lock: whoever is done with the desk gives it back, so one that is dropped was left by a panic.
+//! Whoever finds the lock poisoned asks the window why, so the window is told first. What it is told is what the ledger
+//! knows at that moment, not before the call. So a sink that takes all bytes, and then panics in its `flush`, leaves them
+//! counted.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -13,7 +15,6 @@ use ipc_core::Ledger;
 use crate::basis::Basis;
 use crate::lock::Guard;
 use crate::slot::Deposit;
-use crate::sync::panicking;
 use crate::window::Window;
 
 /// What only the holder of the lock may touch.
@@ -55,17 +56,23 @@ impl Fault {
     }
 }
 
-/// The desk, for as long as its lock is held. Dropped in a panic, it aborts the window, and poisons the lock then.
+/// The desk, for as long as its lock is held. Dropped instead of given back, as a panic does, it aborts the window, and
+/// poisons the lock then.
+#[must_use = "dropped, it poisons the lock"]
 pub(super) struct Held<'l, W> {
     /// There until it is given back by what consumes this.
     guard: Option<Guard<'l, Desk<W>>>,
     window: &'l Window<Deposit, Fault>,
-    was_panicking: bool,
 }
 
 impl<'l, W> Held<'l, W> {
     pub(super) fn new(guard: Guard<'l, Desk<W>>, window: &'l Window<Deposit, Fault>) -> Self {
-        Self { guard: Some(guard), window, was_panicking: panicking() }
+        Self { guard: Some(guard), window }
+    }
+
+    /// Gives the lock back.
+    pub(super) fn unlock(mut self) {
+        drop(self.guard.take());
     }
 
     /// Gives the lock back, for nobody to get again.
@@ -76,6 +83,14 @@ impl<'l, W> Held<'l, W> {
     /// Gives the lock back for nobody to get by asking. The window has been aborted.
     pub(super) fn poison(mut self) {
         self.guard.take().into_iter().for_each(Guard::poison);
+    }
+}
+
+impl<W> Held<'_, W> {
+    /// Whether the output ends inside a message.
+    pub(super) fn is_torn(&self) -> bool {
+        let torn = |output: &Output| matches!(output.ledger.check(), Err(ipc_core::Error::Poisoned { .. }));
+        self.output.as_ref().is_some_and(torn)
     }
 }
 
@@ -95,10 +110,9 @@ impl<W> DerefMut for Held<'_, W> {
 
 impl<W> Drop for Held<'_, W> {
     fn drop(&mut self) {
-        let Some(guard) = &self.guard else { return };
-        if panicking() && !self.was_panicking {
-            self.window.abort(Fault::of_panic(guard.output.as_ref()));
-        }
+        let Some(guard) = self.guard.take() else { return };
+        self.window.abort(Fault::of_panic(guard.output.as_ref()));
+        guard.poison();
     }
 }
 

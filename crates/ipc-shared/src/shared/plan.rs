@@ -226,6 +226,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 if !Arc::ptr_eq(basis, &plan.basis)
                     || !plan.updates.hold_for::<F>(&plan.view.dictionaries, ledger.dictionaries())
                 {
+                    guard.unlock();
                     return Ok(None);
                 }
             }
@@ -250,7 +251,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             self.counters.publish(&open.ledger.stats());
             worked
         });
-        let (_, result) = worked?;
+        let (guard, result) = worked?;
+        guard.unlock();
         Ok(Some(result))
     }
 }

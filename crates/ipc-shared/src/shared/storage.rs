@@ -19,8 +19,15 @@ impl<W: Truncate + Send, F: Format> Shared<W, F> {
     pub(crate) fn rollback(&self) -> Result<()> {
         loop {
             match self.desk.lock() {
-                // It was whole, or another thread has rolled it back.
-                Ok(_) => return Ok(()),
+                Ok(guard) => {
+                    let guard = Held::new(guard, &self.window);
+                    // It was whole, or another thread has rolled it back. Only the ledger knows.
+                    if !guard.is_torn() {
+                        guard.unlock();
+                        return Ok(());
+                    }
+                    return self.cut_back(guard);
+                }
                 Err(Refused::Poisoned) => {}
                 Err(refused) => self.refusal(refused).map_or(Ok(()), Err)?,
             }
@@ -47,6 +54,7 @@ impl<W: Truncate + Send, F: Format> Shared<W, F> {
             self.counters.publish(&output.ledger.stats());
         }
         self.window.reopen();
+        guard.unlock();
         Ok(())
     }
 }

@@ -41,9 +41,7 @@ impl Backoff {
 pub mod model {
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-    use super::{
-        ALIVE, COIN, Cell, GUARDS, PARKS, REPLANS, SLEEPS, SPAN, TOSSED, UNWINDING, WAITS, WAKES, WAKING, checker,
-    };
+    use super::{ALIVE, COIN, Cell, GUARDS, LATE, PARKS, REPLANS, SLEEPS, SPAN, TOSSED, WAITS, WAKES, WAKING, checker};
 
     /// Panics, in a thread that will [`catch`] it, without a word on standard error.
     ///
@@ -58,19 +56,21 @@ pub mod model {
         while GUARDS.load(std::sync::atomic::Ordering::Relaxed) > 0 {
             checker::thread::yield_now();
         }
-        UNWINDING.with(|unwinding| unwinding.set(true));
-        resume_unwind(Box::new("a panic of the model's own"))
+        resume_unwind(Box::new(OfTheModel))
     }
 
     /// Runs `f`, and says whether it came through without a [`panic`].
     pub fn catch<R>(f: impl FnOnce() -> R) -> Option<R> {
         match catch_unwind(AssertUnwindSafe(f)) {
             Ok(result) => Some(result),
-            Err(_) if UNWINDING.with(|unwinding| unwinding.replace(false)) => None,
+            Err(payload) if payload.is::<OfTheModel>() => None,
             // Any other panic is the model's failure.
             Err(failure) => resume_unwind(failure),
         }
     }
+
+    /// What a panic of the model's own brings along.
+    struct OfTheModel;
 
     /// How many parkers there are, over all threads: none, once nobody waits and nobody is being woken.
     #[must_use]
@@ -87,6 +87,11 @@ pub mod model {
     #[must_use]
     pub fn has_woken_spuriously() -> bool {
         TOSSED.with(Cell::get)
+    }
+
+    /// Runs `work` before the next waking of this thread: whoever was to be woken sleeps on meanwhile.
+    pub fn before_the_next_wake(work: impl FnOnce() + 'static) {
+        LATE.with(|late| late.set(Some(Box::new(work))));
     }
 
     /// How many parkers have been woken and have not returned from their park, over all threads.
@@ -142,18 +147,13 @@ pub mod model {
 }
 
 checker::thread_local! {
-    static UNWINDING: Cell<bool> = Cell::new(false);
     static COIN: Cell<bool> = Cell::new(false);
+    static LATE: Cell<Option<Box<dyn FnOnce()>>> = Cell::new(None);
     static TOSSED: Cell<bool> = Cell::new(false);
     static SLEEPS: Cell<usize> = Cell::new(0);
     static SPAN: Cell<u32> = Cell::new(2);
     static WAITS: Cell<usize> = Cell::new(0);
     static TOKEN: usize = LAST_TOKEN.fetch_add(TOKEN_UNIT, std::sync::atomic::Ordering::Relaxed) + TOKEN_UNIT;
-}
-
-/// Whether this thread is unwinding. The threads of a model share one thread of the system, and so does `std`'s answer.
-pub(crate) fn panicking() -> bool {
-    UNWINDING.with(Cell::get)
 }
 
 /// Does `work`, and lets no panic of the model's own out of it.
@@ -262,6 +262,28 @@ pub(crate) struct Waker(Arc<Token>);
 struct Token {
     given: Mutex<bool>,
     changed: Condvar,
+    /// Whether the parker has gone: a token that comes late, or was never used, wakes nobody. Out of the checker's sight.
+    is_gone: std::sync::atomic::AtomicBool,
+    is_counted: std::sync::atomic::AtomicBool,
+}
+
+impl Token {
+    /// Counts it among those that are on their way, or no longer.
+    fn count(&self, is_on_its_way: bool) {
+        let is_on_its_way = is_on_its_way && !self.is_gone.load(std::sync::atomic::Ordering::Relaxed);
+        match (self.is_counted.swap(is_on_its_way, std::sync::atomic::Ordering::Relaxed), is_on_its_way) {
+            (false, true) => _ = WAKING.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            (true, false) => _ = WAKING.fetch_sub(1, std::sync::atomic::Ordering::Relaxed),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Parker {
+    fn drop(&mut self) {
+        self.0.is_gone.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.0.count(false);
+    }
 }
 
 impl Drop for Token {
@@ -273,7 +295,8 @@ impl Drop for Token {
 impl Parker {
     pub(crate) fn new() -> Self {
         ALIVE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Self(Arc::new(Token { given: Mutex::new(false), changed: Condvar::new() }))
+        let (given, changed) = (Mutex::new(false), Condvar::new());
+        Self(Arc::new(Token { given, changed, is_gone: false.into(), is_counted: false.into() }))
     }
 
     pub(crate) fn waker(&self) -> Waker {
@@ -291,16 +314,18 @@ impl Parker {
             given = self.0.changed.wait(given);
         }
         *given = false;
-        WAKING.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.0.count(false);
     }
 }
 
 impl Waker {
     pub(crate) fn wake(&self) {
-        let was_given = std::mem::replace(&mut *self.0.given.lock(), true);
-        for count in [&WAKING, &WAKES] {
-            count.fetch_add(usize::from(!was_given), std::sync::atomic::Ordering::Relaxed);
+        if let Some(work) = LATE.with(Cell::take) {
+            work();
         }
+        let was_given = std::mem::replace(&mut *self.0.given.lock(), true);
+        self.0.count(true);
+        WAKES.fetch_add(usize::from(!was_given), std::sync::atomic::Ordering::Relaxed);
         self.0.changed.notify_all();
     }
 }
