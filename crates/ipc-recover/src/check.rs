@@ -61,7 +61,7 @@ pub(crate) enum Failed {
 
 impl Claims<'_> {
     /// Checks that the batch has these columns, and every buffer of them.
-    pub(crate) fn check(&self, columns: &[Array], body: Body<'_, '_>) -> Result<Passed, Failed> {
+    pub(crate) fn check(&self, columns: &[Array], body: &mut Body<'_, '_>) -> Result<Passed, Failed> {
         let rows = length(self.batch.length()).ok_or_else(|| mismatch("a number of rows", &self.batch.length()))?;
         let mut walk = Walk {
             nodes: self.batch.nodes().map(|nodes| nodes.iter()),
@@ -92,18 +92,18 @@ enum Rows {
 }
 
 /// A walk through the lists of a batch, in the order of its schema.
-struct Walk<'f, 'b, 's> {
+struct Walk<'f, 'w, 'b, 's> {
     nodes: Option<VectorIter<'f, FieldNode>>,
     buffers: Option<VectorIter<'f, arrow_ipc::Buffer>>,
     data_buffers: Option<VectorIter<'f, i64>>,
     codec: Option<CompressionType>,
     version: MetadataVersion,
     body_length: u64,
-    body: Body<'b, 's>,
+    body: &'w mut Body<'b, 's>,
     passed: Passed,
 }
 
-impl Walk<'_, '_, '_> {
+impl Walk<'_, '_, '_, '_> {
     fn arrays(&mut self, arrays: &[Array], expected: Rows) -> Result<(), Failed> {
         for (array, position) in arrays.iter().zip(0..) {
             self.array(array, expected).map_err(|mut failed| {
@@ -219,7 +219,7 @@ impl Walk<'_, '_, '_> {
     fn held(&mut self, name: &str, start: u64, stored: u64) -> Result<Option<u64>, Failed> {
         let Some(codec) = self.codec.filter(|_| stored > 0) else { return Ok(Some(stored)) };
         let mut first = [0; CLAIM_AND_MAGIC];
-        let length = match &mut self.body {
+        let length = match self.body {
             Body::Whole(source, body) => {
                 source.seek(*body + start)?;
                 source.read_up_to(&mut first)?

@@ -1,14 +1,17 @@
 //! Collects the messages that are kept, and sees to it that every batch that is has its dictionaries.
 //!
-//! In a stream a dictionary stands before the batches that need it. In a file it may stand anywhere, so a batch without
-//! its dictionary waits for one until all is collected. A delta is worth nothing without what it extends.
+//! A record batch needs the dictionaries that its values refer to, and those that the values of these refer to. A
+//! dictionary itself needs none before a record batch uses it: that of the outer values may stand before that of the
+//! inner ones. In a stream all of them stand before the record batch. In a file they may stand anywhere, so a record
+//! batch without them waits until all is collected. A delta is worth nothing without what it extends.
 //!
 //! Where a dictionary batch is lost, nobody can tell which dictionary it was of, or what the deltas behind it would
 //! extend. None of the dictionaries so far is then good for any batch behind, lest its keys refer to other values than
 //! they were meant to.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+use crate::dictionaries::Dictionaries;
 use crate::error::{Damage, Fault};
 use crate::report::Cuts;
 use crate::scan::Kind;
@@ -18,11 +21,15 @@ use crate::schema::{Checked, Item, Role};
 #[derive(Debug)]
 pub(crate) struct Collector {
     kind: Kind,
-    kept: Vec<Item>,
-    /// Batches whose dictionary may still come.
-    waiting: Vec<Checked>,
-    /// The dictionaries that are whole so far.
-    known: BTreeSet<i64>,
+    /// All messages so far, in their order.
+    entries: Vec<Entry>,
+    /// How many of them are cut.
+    cut_entries: usize,
+    dictionaries: Dictionaries,
+    /// The entries of each dictionary whose values refer to dictionaries that have not come.
+    unresolved: BTreeMap<i64, Vec<usize>>,
+    /// For a dictionary that has not come, those that need it next.
+    awaited: BTreeMap<i64, Vec<i64>>,
     losses: Losses,
     cuts: Cuts,
 }
@@ -34,6 +41,23 @@ pub(crate) struct Collected {
     pub(crate) cuts: Cuts,
     /// Whether a batch stands before its dictionary.
     pub(crate) has_late_dictionaries: bool,
+    /// How many pieces were cut that have, or may have, rows, and have a record batch behind them that is kept.
+    pub(crate) holes: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    item: Item,
+    fate: Fate,
+}
+
+/// What becomes of a message.
+#[derive(Debug)]
+enum Fate {
+    Kept,
+    Cut,
+    /// Kept, if the dictionaries come that it needs.
+    Waits(Vec<i64>),
 }
 
 /// Whether dictionary batches have been lost.
@@ -47,9 +71,11 @@ impl Collector {
     pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
-            kept: Vec::new(),
-            waiting: Vec::new(),
-            known: BTreeSet::new(),
+            entries: Vec::new(),
+            cut_entries: 0,
+            dictionaries: Dictionaries::default(),
+            unresolved: BTreeMap::new(),
+            awaited: BTreeMap::new(),
             losses: Losses::None,
             cuts: Cuts::default(),
         }
@@ -57,12 +83,20 @@ impl Collector {
 
     /// How many messages are kept so far.
     pub(crate) fn kept(&self) -> usize {
-        self.kept.len()
+        self.entries.len() - self.cut_entries
     }
 
-    /// Whether everything so far is kept.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.waiting.is_empty() && self.cuts.is_empty()
+    /// Whether everything so far is kept, whatever else comes.
+    pub(crate) fn is_whole(&mut self) -> bool {
+        if !self.cuts.is_empty() || self.losses != Losses::None {
+            return false;
+        }
+        let Self { entries, dictionaries, .. } = self;
+        entries.iter().all(|entry| match &entry.fate {
+            Fate::Kept => true,
+            Fate::Cut => false,
+            Fate::Waits(needs) => dictionaries.missing_of(needs).is_none(),
+        })
     }
 
     pub(crate) fn cuts_mut(&mut self) -> &mut Cuts {
@@ -71,63 +105,125 @@ impl Collector {
 
     /// Takes the next message, or refuses it as damaged.
     pub(crate) fn take(&mut self, checked: Checked) -> Result<(), Damage> {
-        let Checked { item, needs } = &checked;
-        let missing = needs.iter().copied().find(|id| !self.known.contains(id));
-        match (item.role, missing) {
-            (Role::RecordBatch { .. }, None) => self.kept.push(*item),
-            (Role::RecordBatch { .. }, Some(_)) => self.waiting.push(checked),
-            (Role::DictionaryBatch { .. }, Some(id)) => self.cuts.message(item, Fault::DictionaryMissing { id }),
-            (Role::DictionaryBatch { id, is_delta }, None) => match (is_delta, self.known.contains(&id)) {
-                (true, false) => self.cuts.message(item, Fault::DictionaryMissing { id }),
-                (false, true) if self.kind == Kind::File => {
-                    return Err(Damage::new(item.place.offset, Fault::DictionaryReplaced { id }));
-                }
-                _ => {
-                    self.known.insert(id);
-                    self.kept.push(*item);
-                }
-            },
+        match checked.item.role {
+            Role::RecordBatch { .. } => self.take_record_batch(checked),
+            Role::DictionaryBatch { id, is_delta: true } if !self.dictionaries.has(id) => {
+                self.cuts.message(&checked.item, Fault::DictionaryMissing { id });
+            }
+            Role::DictionaryBatch { id, is_delta: false } if self.dictionaries.has(id) && self.kind == Kind::File => {
+                return Err(Damage::new(checked.item.place.offset, Fault::DictionaryReplaced { id }));
+            }
+            Role::DictionaryBatch { id, is_delta } => self.take_dictionary_batch(checked, id, is_delta),
         }
         Ok(())
     }
 
     /// A dictionary batch is lost that stood here.
     pub(crate) fn lose_dictionary(&mut self) {
-        self.known.clear();
+        self.settle();
+        self.dictionaries.lose();
         self.losses = Losses::Some;
     }
 
     /// The last message that is kept so far.
     pub(crate) fn last(&self) -> Option<Item> {
-        self.kept.last().copied()
+        self.entries.last().filter(|entry| !matches!(entry.fate, Fate::Cut)).map(|entry| entry.item)
     }
 
     /// Cuts the last message after all.
     pub(crate) fn cut_last(&mut self, last: &Item, fault: Fault) {
-        self.kept.pop();
-        self.cuts.message(last, fault);
-        if last.is_dictionary() {
+        self.entries.pop();
+        if let Role::DictionaryBatch { id, .. } = last.role {
+            if let Some(unresolved) = self.unresolved.get_mut(&id) {
+                unresolved.retain(|number| *number < self.entries.len());
+            }
             self.lose_dictionary();
         }
+        self.cuts.message(last, fault);
     }
 
     /// All is collected that there is.
     pub(crate) fn finish(mut self) -> Collected {
-        let kept_at_once = self.kept.len();
-        for Checked { item, needs } in std::mem::take(&mut self.waiting) {
-            let missing = needs.iter().copied().find(|id| !self.known.contains(id));
-            match missing.or_else(|| needs.first().copied().filter(|_| !self.allows_late_dictionaries())) {
-                None => self.kept.push(item),
-                Some(id) => self.cuts.message(&item, Fault::DictionaryMissing { id }),
+        self.settle();
+        let mut has_late_dictionaries = false;
+        for number in 0..self.entries.len() {
+            let Entry { fate: Fate::Waits(needs), .. } = &self.entries[number] else { continue };
+            // Where a dictionary is lost, nobody knows which of those that came later are meant.
+            let unsure = needs.first().copied().filter(|_| self.losses == Losses::Some);
+            match self.dictionaries.missing_of(needs).or(unsure) {
+                None => {
+                    self.entries[number].fate = Fate::Kept;
+                    has_late_dictionaries = true;
+                }
+                Some(id) => self.cut_entry(number, id),
             }
         }
-        let has_late_dictionaries = self.kept.len() > kept_at_once;
-        self.kept.sort_by_key(|item| item.place.offset);
-        Collected { kept: self.kept, cuts: self.cuts, has_late_dictionaries }
+        let kept = self.entries.into_iter().filter(|entry| matches!(entry.fate, Fate::Kept)).map(|entry| entry.item);
+        let kept: Vec<_> = kept.collect();
+        let last = kept.iter().rev().find(|item| !item.is_dictionary()).map(|item| item.place.offset);
+        let holes = last.map_or(0, |last| self.cuts.with_rows_before(last));
+        Collected { kept, cuts: self.cuts, has_late_dictionaries, holes }
     }
 
-    fn allows_late_dictionaries(&self) -> bool {
-        self.kind == Kind::File && self.losses == Losses::None
+    fn take_record_batch(&mut self, Checked { item, needs }: Checked) {
+        let fate = match (self.dictionaries.missing_of(&needs), self.kind) {
+            (None, _) => Fate::Kept,
+            (Some(_), Kind::File) => Fate::Waits(needs),
+            (Some(id), Kind::Stream) => {
+                self.cuts.message(&item, Fault::DictionaryMissing { id });
+                return;
+            }
+        };
+        self.entries.push(Entry { item, fate });
+    }
+
+    fn take_dictionary_batch(&mut self, Checked { item, needs }: Checked, id: i64, is_delta: bool) {
+        if !is_delta {
+            self.settle_dictionary(id);
+        }
+        self.dictionaries.take(id, is_delta, &needs);
+        self.entries.push(Entry { item, fate: Fate::Waits(needs) });
+        let unresolved = self.unresolved.entry(id).or_default();
+        unresolved.push(self.entries.len() - 1);
+        let is_new = unresolved.len() == 1;
+        let awaiting = self.awaited.remove(&id).unwrap_or_default();
+        for id in awaiting.into_iter().chain(is_new.then_some(id)) {
+            match self.dictionaries.missing(id) {
+                None => self.resolve(id),
+                Some(missing) => self.awaited.entry(missing).or_default().push(id),
+            }
+        }
+    }
+
+    /// This dictionary has all that it refers to.
+    fn resolve(&mut self, id: i64) {
+        for number in self.unresolved.remove(&id).unwrap_or_default() {
+            self.entries[number].fate = Fate::Kept;
+        }
+    }
+
+    /// Decides about all dictionary batches whose dictionaries cannot come any more.
+    fn settle(&mut self) {
+        let ids: Vec<_> = self.unresolved.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.settle_dictionary(id));
+    }
+
+    fn settle_dictionary(&mut self, id: i64) {
+        match self.dictionaries.missing(id) {
+            None => self.resolve(id),
+            Some(missing) => {
+                for number in self.unresolved.remove(&id).unwrap_or_default() {
+                    self.cut_entry(number, missing);
+                }
+            }
+        }
+    }
+
+    fn cut_entry(&mut self, number: usize, missing: i64) {
+        let item = self.entries[number].item;
+        self.entries[number].fate = Fate::Cut;
+        self.cut_entries += 1;
+        self.cuts.message(&item, Fault::DictionaryMissing { id: missing });
     }
 }
 

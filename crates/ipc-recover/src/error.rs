@@ -67,6 +67,17 @@ pub enum Fault {
     #[error("damaged: the {0} of a message has a negative length")]
     NegativeLength(Part),
 
+    /// A body that is not padded: what stands behind it is not where it should be.
+    #[error("damaged: the body of a message is {length} bytes long, which is no multiple of 8")]
+    UnpaddedBody {
+        /// The length, as the metadata claims.
+        length: u64,
+    },
+
+    /// Writers that knew nothing of each other wrote at once.
+    #[error("damaged: the body of a message starts with the header of another, as unlocked writers leave them")]
+    Interleaved,
+
     /// The flatbuffer is none.
     #[error("damaged: the metadata is no valid message")]
     InvalidMetadata,

@@ -8,7 +8,7 @@
 
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::read_footer_length;
-use arrow_ipc::{Block, root_as_footer, root_as_footer_with_opts};
+use arrow_ipc::{Block, root_as_footer_with_opts};
 use flatbuffers::Vector;
 
 use crate::error::{Damage, Fault};
@@ -75,7 +75,7 @@ impl Footer {
     /// The verified flatbuffer.
     #[must_use]
     pub fn flatbuffer(&self) -> arrow_ipc::Footer<'_> {
-        root_as_footer(&self.bytes).expect("it was verified within narrower limits")
+        root_as_footer_with_opts(&limits(self.bytes.len()), &self.bytes).expect("it was verified within these limits")
     }
 
     /// The schema.

@@ -27,6 +27,8 @@ pub(crate) struct Dictionary {
     pub(crate) values: Array,
     /// The first field that has it: a position in the schema, then one among the children of each field below.
     pub(crate) field: Box<[u32]>,
+    /// How many dictionaries were met before: all that its values refer to among them.
+    order: usize,
 }
 
 /// An array: what buffers it has of its own, and its children.
@@ -84,9 +86,11 @@ impl Layout {
         self.dictionaries.get(&id)
     }
 
-    /// All dictionaries, in the order of their ids.
-    pub(crate) fn dictionaries(&self) -> impl Iterator<Item = (i64, &Dictionary)> {
-        self.dictionaries.iter().map(|(id, dictionary)| (*id, dictionary))
+    /// All dictionaries and their ids, each behind those that its values refer to.
+    pub(crate) fn dictionaries(&self) -> Vec<(i64, &Dictionary)> {
+        let mut all: Vec<_> = self.dictionaries.iter().map(|(id, dictionary)| (*id, dictionary)).collect();
+        all.sort_unstable_by_key(|(_, dictionary)| dictionary.order);
+        all
     }
 }
 
@@ -140,8 +144,9 @@ impl Reading {
         let bits = encoding.indexType().map_or(DEFAULT_KEY_BITS, |index| index.bitWidth());
         let width = whole_bytes(bits, &[1, 2, 4, 8]).ok_or_else(|| invalid("keys of an impossible width"))?;
         let id = encoding.id();
+        let order = self.dictionaries.len();
         match self.dictionaries.entry(id) {
-            Entry::Vacant(place) => drop(place.insert(Dictionary { values, field: self.at.as_slice().into() })),
+            Entry::Vacant(place) => drop(place.insert(Dictionary { values, field: self.at.as_slice().into(), order })),
             Entry::Occupied(other) if other.get().values == values => {}
             // So no dictionary is ever inside itself, and none deeper in another than the schema is deep.
             Entry::Occupied(_) => return Err(invalid("the dictionary of another column, which has other values")),

@@ -57,6 +57,8 @@
 
 mod check;
 mod collect;
+mod dictionaries;
+mod empty;
 mod error;
 mod footer;
 mod layout;

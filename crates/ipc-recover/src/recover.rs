@@ -10,7 +10,9 @@ use ipc_core::MetadataVersion;
 use ipc_core::format::{CONTINUATION, end_of_stream};
 use ipc_core::{File, Format};
 
+use crate::empty::EmptyDictionary;
 use crate::error::{Damage, Error, Fault};
+use crate::layout::Dictionary;
 use crate::report::{Condition, Report, Tally};
 use crate::scan::{Framing, Kind, Place};
 use crate::schema::{Item, Role};
@@ -97,11 +99,14 @@ impl Plan {
         let Survey { kind, collected, condition, .. } = &self.survey;
         let mut target = Target { output: BufWriter::with_capacity(BUFFERED, output), position: 0 };
         let mut kept = Tally::default();
+        let mut empty_dictionaries = 0;
         if *condition == Condition::Complete && *kind == self.output {
             target.copy(input, 0, input.length().unwrap_or(0))?;
             kept.add_schema(self.survey.schema_length);
         } else {
-            kept.add_schema(self.write_messages(input, &mut target)?);
+            let (schema_length, empty) = self.write_messages(input, &mut target)?;
+            kept.add_schema(schema_length);
+            empty_dictionaries = empty;
         }
         collected.kept.iter().for_each(|item| kept.add(item));
         let written_bytes = target.position;
@@ -115,18 +120,29 @@ impl Plan {
             cut: collected.cuts.tally,
             cuts: collected.cuts.list,
             further_cuts: collected.cuts.further,
+            holes: collected.holes,
+            empty_dictionaries,
             written_bytes,
         })
     }
 
-    /// Writes all anew but the batches, and returns how long the schema message is.
-    fn write_messages<W: Write>(&self, input: &mut Source<'_>, target: &mut Target<W>) -> Result<u64, Error> {
+    /// Writes all anew but the batches, and returns how long the schema message is, and how many dictionaries without
+    /// values are behind it.
+    fn write_messages<W: Write>(&self, input: &mut Source<'_>, target: &mut Target<W>) -> Result<(u64, u64), Error> {
         let kept = &self.survey.collected.kept;
         if self.output == Kind::File {
             target.write(File::MAGIC)?;
         }
         let schema = self.schema_message(target.position, kept.first().map(|item| item.place.offset))?;
         target.write(&schema)?;
+        let mut empty = Vec::new();
+        for (id, dictionary) in self.lacking() {
+            let (version, framing) = (self.survey.schema.version(), self.survey.schema.framing());
+            let message = EmptyDictionary::new(id, &dictionary.values, version, framing)?;
+            empty.push(message.place(target.position));
+            target.write(&message.bytes)?;
+        }
+        let count = empty.len() as u64;
         let batches_at = target.position;
         for run in kept.chunk_by(|item, next| item.place.end() == next.place.offset) {
             let length = run.iter().map(|item| item.place.length()).sum();
@@ -137,11 +153,29 @@ impl Plan {
             Framing::Legacy => MetadataVersion::V4Legacy,
         }))?;
         if self.output == Kind::File {
-            let places = |is_dictionary| placed(kept, batches_at, is_dictionary).collect::<Vec<_>>().into_iter();
-            let length = self.wrapped().write_footer(&mut target.output, places(true), places(false))?;
+            let dictionaries: Vec<_> = empty.into_iter().chain(placed(kept, batches_at, true)).collect();
+            let record_batches: Vec<_> = placed(kept, batches_at, false).collect();
+            let (dictionaries, record_batches) = (dictionaries.into_iter(), record_batches.into_iter());
+            let length = self.wrapped().write_footer(&mut target.output, dictionaries, record_batches)?;
             target.position += length;
         }
-        Ok(schema.len() as u64)
+        Ok((schema.len() as u64, count))
+    }
+
+    /// The dictionaries that readers look for and that are not kept, each behind those that its values refer to: in a
+    /// stream, those that are not there before the first record batch.
+    fn lacking(&self) -> Vec<(i64, &Dictionary)> {
+        let kept = &self.survey.collected.kept;
+        let Some(first) = kept.iter().position(|item| !item.is_dictionary()) else { return Vec::new() };
+        let searched = if self.output == Kind::File { &kept[..] } else { &kept[..first] };
+        let ids = searched.iter().filter_map(|item| match item.role {
+            Role::DictionaryBatch { id, .. } => Some(id),
+            Role::RecordBatch { .. } => None,
+        });
+        let there: BTreeSet<_> = ids.collect();
+        let mut dictionaries = self.survey.schema.layout().dictionaries();
+        dictionaries.retain(|(id, _)| !there.contains(id));
+        dictionaries
     }
 
     /// The schema message, which will stand at `position`, padded so that what will follow moves by a multiple of 64

@@ -22,6 +22,12 @@ pub struct Report {
     pub cuts: Vec<Cut>,
     /// How many more there are.
     pub further_cuts: u64,
+    /// How many pieces were cut, of record batches or of what may have been some, that have a record batch behind them
+    /// which is kept: rows are missing between others.
+    pub holes: u64,
+    /// How many dictionaries without values were put into the output: a schema asks for them, and no value that is kept
+    /// refers to them.
+    pub empty_dictionaries: u64,
     /// How long the output is, in bytes.
     pub written_bytes: u64,
 }
@@ -71,6 +77,8 @@ pub(crate) struct Cuts {
     pub(crate) tally: Tally,
     pub(crate) list: Vec<Cut>,
     pub(crate) further: u64,
+    /// Where pieces stood that have rows, or may have some.
+    rows_at: Vec<u64>,
 }
 
 impl Condition {
@@ -114,13 +122,24 @@ impl Cuts {
     /// Cuts a whole message.
     pub(crate) fn message(&mut self, item: &Item, fault: Fault) {
         self.tally.add(item);
+        if matches!(item.role, Role::RecordBatch { rows } if rows > 0) {
+            self.rows_at.push(item.place.offset);
+        }
         self.note(item.place.offset, item.place.length(), fault);
     }
 
     /// Cuts what is no message.
     pub(crate) fn bytes(&mut self, offset: u64, length: u64, fault: Fault) {
         self.tally.bytes = self.tally.bytes.saturating_add(length);
+        if length > 0 {
+            self.rows_at.push(offset);
+        }
         self.note(offset, length, fault);
+    }
+
+    /// How many pieces with rows, or what may have some, stood before this offset.
+    pub(crate) fn with_rows_before(&self, offset: u64) -> u64 {
+        self.rows_at.iter().filter(|at| **at < offset).count() as u64
     }
 
     fn note(&mut self, offset: u64, length: u64, fault: Fault) {

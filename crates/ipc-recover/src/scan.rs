@@ -16,6 +16,7 @@ use arrow_ipc::{CompressionType, Message, MessageHeader, RecordBatch, root_as_me
 use flatbuffers::VerifierOptions;
 use ipc_core::format::{CONTINUATION, FOOTER_MAGIC};
 
+use crate::check::ALIGNED;
 use crate::error::{Damage, Fault, Part};
 use crate::source::Source;
 
@@ -45,7 +46,16 @@ pub enum Next {
 pub struct Head {
     place: Place,
     framing: Framing,
-    message: MessageBuffer,
+    message: Verified,
+}
+
+/// A verified flatbuffer.
+#[derive(Debug, Clone)]
+enum Verified {
+    /// Within the limits that others have, too.
+    Usual(MessageBuffer),
+    /// Beyond them: the schema of more than half a million columns. There are few of them, so each look verifies.
+    Large(Buffer),
 }
 
 /// Where a message stands.
@@ -150,8 +160,11 @@ pub fn next(source: &mut Source<'_>) -> Result<Next, Damage> {
         .map_err(Damage::unreadable(offset))?
         .ok_or_else(|| Damage::new(offset, truncated))?;
     let message = verified(flatbuffer).map_err(|fault| Damage::new(offset, fault))?;
-    let body_length = u64::try_from(message.as_ref().bodyLength())
+    let body_length = u64::try_from(message.root().bodyLength())
         .map_err(|_| Damage::new(offset, Fault::NegativeLength(Part::Body)))?;
+    if !body_length.is_multiple_of(ALIGNED) {
+        return Err(Damage::new(offset, Fault::UnpaddedBody { length: body_length }));
+    }
     let metadata_length = prefix.framing.length() + prefix.flatbuffer_length;
     let place = Place { offset, metadata_length, body_length };
     Ok(Next::Message(Head { place, framing: prefix.framing, message }))
@@ -173,7 +186,7 @@ impl Head {
     /// The verified flatbuffer.
     #[must_use]
     pub fn message(&self) -> Message<'_> {
-        self.message.as_ref()
+        self.message.root()
     }
 
     /// Reads the body, in front of which the source stands.
@@ -242,7 +255,7 @@ impl Head {
 
     /// The verified flatbuffer's bytes.
     pub(crate) fn flatbuffer(&self) -> &[u8] {
-        self.message.as_ref()._tab.buf()
+        self.message.bytes()
     }
 
     pub(crate) fn unknown(&self) -> Damage {
@@ -312,13 +325,13 @@ impl MessageKind {
 
 /// The limits within which a flatbuffer of `length` bytes is verified.
 ///
-/// Tables may share parts, so that a few bytes expand to a tree without end. Writers share next to nothing.
+/// Tables may share parts, so that a few bytes expand to a tree without end. Writers share next to nothing: a column
+/// takes two tables and 20 bytes at least. What a schema may have of them, however many, is not limited.
 pub(crate) fn limits(length: usize) -> VerifierOptions {
-    let standard = VerifierOptions::default();
     VerifierOptions {
-        max_tables: standard.max_tables.min(length),
-        max_apparent_size: standard.max_apparent_size.min(length.saturating_mul(EXPANDED_AT_MOST)),
-        ..standard
+        max_tables: length / TABLE_AT_LEAST,
+        max_apparent_size: length.saturating_mul(EXPANDED_AT_MOST),
+        ..VerifierOptions::default()
     }
 }
 
@@ -348,11 +361,29 @@ impl Prefix {
     }
 }
 
-fn verified(flatbuffer: Buffer) -> Result<MessageBuffer, Fault> {
-    // The second verification has wider limits, and gives the message to keep.
+fn verified(flatbuffer: Buffer) -> Result<Verified, Fault> {
     root_as_message_with_opts(&limits(flatbuffer.len()), &flatbuffer)
         .map_err(|error| Fault::of_flatbuffer(&error, Fault::InvalidMetadata))?;
-    MessageBuffer::try_new(flatbuffer).map_err(|_| Fault::InvalidMetadata)
+    // The second verification has other limits, and gives the message to keep.
+    Ok(MessageBuffer::try_new(flatbuffer.clone()).map_or(Verified::Large(flatbuffer), Verified::Usual))
+}
+
+impl Verified {
+    fn root(&self) -> Message<'_> {
+        match self {
+            Self::Usual(message) => message.as_ref(),
+            Self::Large(bytes) => {
+                root_as_message_with_opts(&limits(bytes.len()), bytes).expect("it was verified within these limits")
+            }
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Usual(message) => message.as_ref()._tab.buf(),
+            Self::Large(bytes) => bytes,
+        }
+    }
 }
 
 fn codec(batch: &RecordBatch<'_>) -> &'static str {
@@ -372,6 +403,9 @@ const PADDED_AT_MOST: u64 = 64;
 
 /// One byte more than the longest schema message that a stream without continuation markers is believed to start with.
 const LEGACY_SCHEMA_AT_MOST: i32 = 16 * 1024 * 1024;
+
+/// How many bytes a flatbuffer has for each of its tables: one refers to it, and one tells what it holds.
+const TABLE_AT_LEAST: usize = 4;
 
 /// How many times as long as it is a flatbuffer may look while it is walked through. Tables share what describes them,
 /// which makes twice; the rest is for writers that also share names.

@@ -3,13 +3,16 @@
 //! The flatbuffer that holds the schema is kept as it is, so that an output's schema is the input's, byte for byte:
 //! with the ids of its dictionaries, and with whatever a later version of the format may have put there.
 
+use std::io;
+
 use arrow_ipc::{Footer as FooterTable, MetadataVersion, RecordBatch};
 
 use crate::check::{Body, Claims, Failed, Passed};
-use crate::error::{Damage, Fault};
+use crate::error::{Damage, Fault, Part};
 use crate::footer::Footer;
 use crate::layout::{Array, Layout, path};
-use crate::scan::{Framing, Head, MessageKind, Place};
+use crate::scan::{self, Framing, Head, MessageKind, Next, Place};
+use crate::search;
 use crate::source::Source;
 
 /// A schema that the batches of an input can be checked against.
@@ -106,6 +109,11 @@ impl Schema {
         }
     }
 
+    /// The arrays that it asks for.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// Where in its holder the schema's table stands.
     pub(crate) fn at(&self) -> usize {
         self.flatbuffer()._tab.loc()
@@ -125,19 +133,31 @@ impl Schema {
     /// Where the input ends inside the body, [`Fault::Truncated`] means that all else is as it should be.
     pub(crate) fn check(&self, head: &Head, source: &mut Source<'_>) -> Result<Checked, Damage> {
         let place = head.place();
-        let checked = self.check_message(head, source).map_err(|failed| match failed {
-            Failed::Fault(fault) => Damage::new(place.offset, fault),
-            Failed::Contradiction { at, expected, found } => {
-                let path = path(&self.flatbuffer(), at.into_iter().rev());
-                Damage::new(place.offset, Fault::Contradiction { path, expected, found })
-            }
-            Failed::Unreadable(error) => Damage::new(place.offset, Fault::Unreadable(error)),
-        })?;
+        let is_cut = source.lacks(place.body_length);
+        let body = if is_cut { Body::Cut } else { Body::Whole(source, place.body()) };
+        let checked = self.check_with(head, body)?;
         source.seek(place.end()).map_err(Damage::unreadable(place.offset))?;
         Ok(checked)
     }
 
-    fn check_message(&self, head: &Head, source: &mut Source<'_>) -> Result<Checked, Failed> {
+    /// Checks a message and its body, which is all there.
+    pub(crate) fn check_with(&self, head: &Head, mut body: Body<'_, '_>) -> Result<Checked, Damage> {
+        let checked = self.check_message(head, &mut body).and_then(|checked| {
+            let is_interleaved = self.starts_with_a_header(head, body)?;
+            if is_interleaved { Err(Failed::Fault(Fault::Interleaved)) } else { Ok(checked) }
+        });
+        let damage = |fault| Damage::new(head.place().offset, fault);
+        checked.map_err(|failed| match failed {
+            Failed::Fault(fault) => damage(fault),
+            Failed::Contradiction { at, expected, found } => {
+                let path = path(&self.flatbuffer(), at.into_iter().rev());
+                damage(Fault::Contradiction { path, expected, found })
+            }
+            Failed::Unreadable(error) => damage(Fault::Unreadable(error)),
+        })
+    }
+
+    fn check_message(&self, head: &Head, body: &mut Body<'_, '_>) -> Result<Checked, Failed> {
         let message = head.message();
         if message.version() != self.version() {
             let version = |version: MetadataVersion| version.variant_name().unwrap_or("unknown");
@@ -150,7 +170,7 @@ impl Schema {
         match head.kind().map_err(|damage| Failed::Fault(damage.fault))? {
             MessageKind::RecordBatch => {
                 let batch = message.header_as_record_batch().ok_or_else(unknown)?;
-                let passed = check_batch(head, batch, self.layout.columns(), source)?;
+                let passed = check_batch(head, batch, self.layout.columns(), body)?;
                 let role = Role::RecordBatch { rows: passed.rows };
                 Ok(Checked { item: Item { place: head.place(), role }, needs: passed.needs })
             }
@@ -162,7 +182,7 @@ impl Schema {
                 let batch =
                     dictionary.data().ok_or_else(|| mismatch("a dictionary's values".to_owned(), "none".to_owned()))?;
                 let values = std::slice::from_ref(&known.values);
-                let passed = check_batch(head, batch, values, source).map_err(|mut failed| {
+                let passed = check_batch(head, batch, values, body).map_err(|mut failed| {
                     if let Failed::Contradiction { at, .. } = &mut failed {
                         // Values stand where their field does.
                         at.pop();
@@ -175,6 +195,44 @@ impl Schema {
             }
             found => Err(Failed::Fault(Fault::Misplaced { expected: "a record batch or a dictionary batch", found })),
         }
+    }
+
+    /// Whether a body starts with what should stand in front of another: the header of a message that could stand
+    /// beside this one. Two writers that knew nothing of each other had written both headers before either wrote its
+    /// body. Values may look like a message of any other schema.
+    fn starts_with_a_header(&self, head: &Head, body: Body<'_, '_>) -> io::Result<bool> {
+        let length = head.place().body_length;
+        match body {
+            Body::Cut => Ok(false),
+            Body::Held(bytes) => self.is_header(&mut Source::from(bytes), length),
+            Body::Whole(source, at) => {
+                source.seek(at)?;
+                self.is_header(source, length)
+            }
+        }
+    }
+
+    fn is_header(&self, source: &mut Source<'_>, length: u64) -> io::Result<bool> {
+        let end = source.position().saturating_add(length);
+        let start = source.peek::<{ search::START }>()?;
+        if start.len() < search::START || search::metadata_claim(&start, self.framing(), length).is_none() {
+            return Ok(false);
+        }
+        let head = match scan::next(source) {
+            Ok(Next::Message(head)) if head.place().body() <= end => head,
+            Ok(_) => return Ok(false),
+            Err(Damage { fault: Fault::Unreadable(error), .. }) => return Err(error),
+            Err(_) => return Ok(false),
+        };
+        Ok(match head.kind() {
+            Ok(MessageKind::Schema) => head.flatbuffer() == self.holder(),
+            // Of a body that is cut, this says that all else is as it should be.
+            Ok(_) => matches!(
+                self.check_message(&head, &mut Body::Cut),
+                Ok(_) | Err(Failed::Fault(Fault::Truncated { part: Part::Body, .. }))
+            ),
+            Err(_) => false,
+        })
     }
 
     fn flatbuffer(&self) -> arrow_ipc::Schema<'_> {
@@ -195,14 +253,14 @@ fn check_batch(
     head: &Head,
     batch: RecordBatch<'_>,
     columns: &[Array],
-    source: &mut Source<'_>,
+    body: &mut Body<'_, '_>,
 ) -> Result<Passed, Failed> {
     let (version, body_length) = (head.message().version(), head.place().body_length);
     let claims = Claims { batch, version, body_length };
-    if !source.lacks(body_length) {
-        return claims.check(columns, Body::Whole(source, head.place().body()));
+    let passed = claims.check(columns, body)?;
+    if !matches!(body, Body::Cut) {
+        return Ok(passed);
     }
-    let passed = claims.check(columns, Body::Cut)?;
     if body_length > passed.end.next_multiple_of(PADDED_AT_MOST) {
         let expected = format!("a body that ends with its last buffer, at byte {}", passed.end);
         return Err(mismatch(expected, format!("{body_length} bytes")));

@@ -37,7 +37,7 @@ pub(crate) fn whole_message(source: &mut Source<'_>, schema: &Schema, from: u64)
 }
 
 /// How long the metadata would be, if a message started with `start` and `left` bytes were left.
-fn metadata_claim(start: &[u8], framing: Framing, left: u64) -> Option<u64> {
+pub(crate) fn metadata_claim(start: &[u8], framing: Framing, left: u64) -> Option<u64> {
     let start = match framing {
         Framing::Marked => start.strip_prefix(&CONTINUATION)?,
         Framing::Legacy => start,
@@ -59,7 +59,7 @@ fn is_whole(source: &mut Source<'_>, schema: &Schema, offset: u64) -> Result<boo
 }
 
 /// How many bytes of a message are looked at first: the prefix, and where the flatbuffer's root is.
-const START: usize = 12;
+pub(crate) const START: usize = 12;
 
 /// How many bytes are read at once.
 const BLOCK: usize = 64 * 1024;

@@ -90,10 +90,11 @@ impl Survey {
             Ok(schema) => schema,
             Err(damage) => return Self::from_front(source, Kind::File, Some(damage), salvages),
         };
-        let by_footer = take_all(&listed, source, &schema)?;
+        let mut by_footer = take_all(&listed, source, &schema)?;
+        let is_whole = by_footer.as_mut().is_ok_and(Collector::is_whole);
         let mut collector = Collector::new(Kind::File);
         let (at_front, mut damage) = match (at_front, by_footer) {
-            (Ok(at_front), Ok(by_footer)) if by_footer.is_whole() && has_no_gaps(&at_front, &listed, footer_at) => {
+            (Ok(at_front), Ok(by_footer)) if is_whole && has_no_gaps(&at_front, &listed, footer_at) => {
                 return Ok(Self::new(Kind::File, schema, schema_length, Condition::Complete, by_footer));
             }
             (Ok(at_front), by_footer) => {

@@ -1,0 +1,142 @@
+//! Dictionaries without values, for a schema that asks for dictionaries to which no value refers.
+//!
+//! The format lets a writer leave out a dictionary where all keys are null, and send it when the first batch needs it.
+//! Many readers do not: they want one for each field, in streams before the first record batch. One without values
+//! does for them, and says nothing that was not said.
+
+use arrow_ipc::{
+    Buffer, DictionaryBatchBuilder, FieldNode, MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder,
+};
+use flatbuffers::FlatBufferBuilder;
+use ipc_core::format::CONTINUATION;
+
+use crate::error::Error;
+use crate::layout::{Array, ArrayKind};
+use crate::scan::{Framing, Place};
+
+/// A message with a dictionary batch of no values.
+pub(crate) struct EmptyDictionary {
+    pub(crate) bytes: Vec<u8>,
+    metadata_length: usize,
+}
+
+impl EmptyDictionary {
+    /// That of the dictionary with this id. Its length is a multiple of 64, so that what follows keeps its alignment.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`].
+    pub(crate) fn new(
+        id: i64,
+        values: &Array,
+        version: MetadataVersion,
+        framing: Framing,
+    ) -> Result<Self, Error> {
+        let mut lists = Lists { version, ..Lists::default() };
+        lists.add(values);
+        let body_length = OFFSET * lists.offsets;
+        let too_large = |_| Error::TooLarge { what: "dictionary batch" };
+        let flatbuffer = lists.message(id, i64::try_from(body_length).map_err(too_large)?);
+
+        let prefix = match framing {
+            Framing::Marked => &CONTINUATION[..],
+            Framing::Legacy => &[],
+        };
+        let start = prefix.len() + 4;
+        let metadata_length = (start + flatbuffer.len() + body_length).next_multiple_of(ALIGNED_TO) - body_length;
+        let length = i32::try_from(metadata_length - start).map_err(too_large)?;
+        let mut bytes = [prefix, &length.to_le_bytes(), &flatbuffer].concat();
+        bytes.resize(metadata_length + body_length, 0);
+        Ok(Self { bytes, metadata_length })
+    }
+
+    /// Where it stands, if it starts at this offset.
+    pub(crate) fn place(&self, offset: u64) -> Place {
+        let metadata_length = self.metadata_length as u64;
+        Place { offset, metadata_length, body_length: self.bytes.len() as u64 - metadata_length }
+    }
+}
+
+/// The lists of a batch in the making.
+#[derive(Default)]
+struct Lists {
+    version: MetadataVersion,
+    nodes: usize,
+    buffers: Vec<Buffer>,
+    /// How many buffers have offsets so far. An array of no values has one offset, which is 0.
+    offsets: usize,
+    /// How many arrays of views there are. They have no data buffers.
+    views: usize,
+}
+
+impl Lists {
+    fn add(&mut self, array: &Array) {
+        self.nodes += 1;
+        match array.kind {
+            ArrayKind::Null | ArrayKind::RunEndEncoded => {}
+            ArrayKind::SparseUnion => self.add_empty(if self.version < MetadataVersion::V5 { 2 } else { 1 }),
+            ArrayKind::DenseUnion => self.add_empty(if self.version < MetadataVersion::V5 { 3 } else { 2 }),
+            ArrayKind::FixedSizeList(_) | ArrayKind::Struct => self.add_empty(1),
+            ArrayKind::Bits | ArrayKind::Fixed(_) | ArrayKind::Dictionary { .. } => self.add_empty(2),
+            ArrayKind::ListView(_) => self.add_empty(3),
+            ArrayKind::Views => {
+                self.add_empty(2);
+                self.views += 1;
+            }
+            ArrayKind::List(width) => {
+                self.add_empty(1);
+                self.add_offset(width);
+            }
+            ArrayKind::Bytes(width) => {
+                self.add_empty(1);
+                self.add_offset(width);
+                self.add_empty(1);
+            }
+        }
+        array.children.iter().for_each(|child| self.add(child));
+    }
+
+    fn add_empty(&mut self, count: usize) {
+        let end = i64::try_from(OFFSET * self.offsets).unwrap_or(i64::MAX);
+        self.buffers.resize(self.buffers.len() + count, Buffer::new(end, 0));
+    }
+
+    fn add_offset(&mut self, width: u32) {
+        let end = i64::try_from(OFFSET * self.offsets).unwrap_or(i64::MAX);
+        self.buffers.push(Buffer::new(end, i64::from(width)));
+        self.offsets += 1;
+    }
+
+    fn message(&self, id: i64, body_length: i64) -> Vec<u8> {
+        let mut fbb = FlatBufferBuilder::new();
+        let nodes = fbb.create_vector(&vec![FieldNode::new(0, 0); self.nodes]);
+        let buffers = fbb.create_vector(&self.buffers);
+        let counts = (self.views > 0).then(|| fbb.create_vector(&vec![0_i64; self.views]));
+        let mut batch = RecordBatchBuilder::new(&mut fbb);
+        batch.add_length(0);
+        batch.add_nodes(nodes);
+        batch.add_buffers(buffers);
+        if let Some(counts) = counts {
+            batch.add_variadicBufferCounts(counts);
+        }
+        let batch = batch.finish();
+        let mut dictionary = DictionaryBatchBuilder::new(&mut fbb);
+        dictionary.add_id(id);
+        dictionary.add_data(batch);
+        let dictionary = dictionary.finish().as_union_value();
+        let mut message = MessageBuilder::new(&mut fbb);
+        message.add_version(self.version);
+        message.add_header_type(MessageHeader::DictionaryBatch);
+        message.add_header(dictionary);
+        message.add_bodyLength(body_length);
+        let message = message.finish();
+        fbb.finish(message, None);
+        fbb.finished_data().to_vec()
+    }
+}
+
+/// How many bytes of a body an offset takes, padded.
+const OFFSET: usize = 8;
+
+/// What the lengths of these messages are multiples of: no body is aligned to more.
+const ALIGNED_TO: usize = 64;
