@@ -106,15 +106,19 @@ impl Survey {
         let mut metadata = MetadataOfAll::default();
         for path in &job.inputs {
             let input = Input::open(path, job.quiet)?;
-            match &first {
+            let differences = match &first {
                 None => {
                     let schema = StreamSchema::try_new(Arc::clone(input.schema()), &job.options)
                         .map_err(|refusal| Error::input(input.name(), refusal))?;
                     first = Some((Arc::clone(input.name()), schema));
+                    Vec::new()
                 }
-                Some((name, schema)) => check_schema(&input, schema, name)?,
-            }
-            metadata.add(input.schema(), input.footer_metadata());
+                Some((name, schema)) => {
+                    check_schema(&input, schema, name)?;
+                    schema.metadata_differences(input.schema())
+                }
+            };
+            metadata.add(differences, input.footer_metadata());
             length = length.zip(input.length()).map(|(sum, length)| sum + length);
             let can_reopen = Input::can_reopen(path);
             inputs.push(if can_reopen { Pending::Closed(path.clone()) } else { Pending::Open(Box::new(input)) });

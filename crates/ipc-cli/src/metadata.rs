@@ -9,9 +9,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, FieldRef, Metadata, SchemaRef};
+use arrow_schema::Metadata;
+use ipc_core::MetadataDifference;
 use ipc_recover::Kind;
 use serde_json::{Value, json};
 
@@ -20,8 +20,8 @@ use crate::args::Job;
 /// The pairs of the inputs so far.
 #[derive(Default)]
 pub(crate) struct MetadataOfAll {
-    first: Option<SchemaRef>,
-    footer: Metadata,
+    /// Those of the footers; `None` before the first input.
+    footer: Option<Metadata>,
     dropped: Dropped,
 }
 
@@ -45,25 +45,31 @@ enum Reason {
 }
 
 impl MetadataOfAll {
-    /// Takes in the pairs of the next input. It has the columns of the first.
-    pub(crate) fn add(&mut self, schema: &SchemaRef, footer: Option<&Metadata>) {
+    /// Takes in the pairs of the next input. Its schema differs from that of the first in `differences`.
+    pub(crate) fn add(&mut self, differences: Vec<MetadataDifference>, footer: Option<&Metadata>) {
         let found = footer.cloned().unwrap_or_default();
-        let Some(first) = &self.first else {
-            (self.first, self.footer) = (Some(Arc::clone(schema)), found);
-            return;
-        };
-        self.dropped.note_differing(&Place::Footer, &self.footer, &found);
-        self.dropped.note_differing(&Place::Footer, &found, &self.footer);
-        self.footer = self.footer.iter().filter(|(key, value)| found.get(key) == Some(value)).collect();
-        self.dropped.note_differing(&Place::Schema, &first.metadata, &schema.metadata);
-        for (ours, theirs) in first.fields().iter().zip(schema.fields()) {
-            self.dropped.note_fields(ours, theirs, "");
+        self.footer = Some(match self.footer.take() {
+            None => found,
+            Some(ours) => {
+                let is_common =
+                    |(key, value): &(&String, &String)| found.get(key) == Some(value) && ours.get(key) == Some(value);
+                let all = || ours.iter().chain(&found);
+                all().filter(|pair| !is_common(pair)).for_each(|(key, _)| {
+                    self.dropped.note(Place::Footer, key, Reason::Differs);
+                });
+                all().filter(is_common).collect()
+            }
+        });
+        for difference in differences.into_iter().filter(|difference| difference.found.is_some()) {
+            let path = difference.path;
+            let place = if path.is_empty() { Place::Schema } else { Place::Column(path) };
+            self.dropped.note(place, &difference.key, Reason::Differs);
         }
     }
 
     /// The pairs for the footer of the output, and what of all is dropped.
     pub(crate) fn settle(self, job: &Job) -> (Metadata, Dropped) {
-        let Self { footer, mut dropped, .. } = self;
+        let (footer, mut dropped) = (self.footer.unwrap_or_default(), self.dropped);
         let reason = match job.format {
             Kind::Stream => Reason::Stream,
             _ if !job.keeps_order => Reason::Order,
@@ -89,26 +95,6 @@ impl Dropped {
 
     fn note(&mut self, place: Place, key: &str, reason: Reason) {
         self.0.entry((place, key.to_owned())).or_insert(reason);
-    }
-
-    /// Notes what `theirs` has and `ours` has not.
-    fn note_differing(&mut self, place: &Place, ours: &Metadata, theirs: &Metadata) {
-        for (key, value) in theirs {
-            if ours.get(key) != Some(value) {
-                self.note(place.clone(), key, Reason::Differs);
-            }
-        }
-    }
-
-    fn note_fields(&mut self, ours: &Field, theirs: &Field, parent: &str) {
-        if ours == theirs {
-            return;
-        }
-        let path = if parent.is_empty() { ours.name().clone() } else { format!("{parent}.{}", ours.name()) };
-        self.note_differing(&Place::Column(path.clone()), ours.metadata(), theirs.metadata());
-        for (ours, theirs) in children(ours.data_type()).iter().zip(children(theirs.data_type())) {
-            self.note_fields(ours, theirs, &path);
-        }
     }
 }
 
@@ -144,22 +130,6 @@ impl Reason {
             Self::Stream => "a stream has no footer",
             Self::Order => "batches may come in another order",
         }
-    }
-}
-
-fn children(data_type: &DataType) -> Vec<&FieldRef> {
-    match data_type {
-        DataType::Dictionary(_, values) => children(values),
-        DataType::List(child)
-        | DataType::LargeList(child)
-        | DataType::ListView(child)
-        | DataType::LargeListView(child)
-        | DataType::FixedSizeList(child, _)
-        | DataType::Map(child, _) => vec![child],
-        DataType::RunEndEncoded(ends, values) => vec![ends, values],
-        DataType::Struct(children) => children.iter().collect(),
-        DataType::Union(children, _) => children.iter().map(|(_, child)| child).collect(),
-        _ => Vec::new(),
     }
 }
 

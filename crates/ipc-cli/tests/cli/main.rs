@@ -6,6 +6,7 @@ mod arguments;
 mod changing;
 mod complete_or_absent;
 mod errors;
+mod extension_types;
 mod inputs;
 mod inspect;
 mod killed;

@@ -93,6 +93,11 @@ pub(crate) fn file(batches: &[RecordBatch]) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
+/// A small input that once was got wrong; `tests/cases` has them all.
+pub(crate) fn case(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases").join(name)
+}
+
 /// Puts bytes into a file of a folder.
 pub(crate) fn put(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.path().join(name);
