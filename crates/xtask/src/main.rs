@@ -2,8 +2,8 @@
 //!
 //! - [`chores`]: one file per chore. A new chore is a file there and a variant of [`Chore`] here.
 //! - [`checks`]: what a chore looks at by itself instead of asking cargo.
-//! - [`mutant`]: the table of faults that the models must notice. [`change`] and [`verdicts`]: changes that the tests should
-//!   notice, and whether they do. [`mod@copy`]: what both are made to. [`program`]: runs what is to notice.
+//! - [`mutant`]: the table of faults that the models must notice. [`mod@copy`]: the sources they are seeded into. [`program`]:
+//!   runs the models.
 //! - [`steps`]: runs what a chore consists of, and reports on it.
 //! - [`cargo`] and [`workspace`]: cargo commands, and what cargo knows about this workspace.
 //! - [`tools`]: programs that not everybody has.
@@ -14,7 +14,6 @@
 #![forbid(unsafe_code)]
 
 mod cargo;
-mod change;
 mod checks;
 mod chores;
 mod copy;
@@ -23,7 +22,6 @@ mod mutant;
 mod program;
 mod steps;
 mod tools;
-mod verdicts;
 mod workspace;
 
 use std::process::ExitCode;
@@ -31,7 +29,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::chores::{
-    bench, core_mutants, counts, coverage, deny, fuzz, loom, mutants, semver, shuttle, stress, test, tsan, valgrind,
+    bench, counts, coverage, deny, fuzz, loom, mutants, semver, shuttle, stress, test, tsan, valgrind,
 };
 use crate::error::Result;
 use crate::workspace::Workspace;
@@ -58,7 +56,6 @@ enum Chore {
     Valgrind(valgrind::Arguments),
     Fuzz(fuzz::Arguments),
     Coverage(coverage::Arguments),
-    CoreMutants(core_mutants::Arguments),
     /// Looks at licences, sources and features of dependencies.
     Deny,
     Semver(semver::Arguments),
@@ -88,7 +85,6 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Valgrind(arguments) => valgrind::run(&workspace, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Chore::Coverage(arguments) => coverage::run(&workspace, &arguments),
-        Chore::CoreMutants(arguments) => core_mutants::run(&workspace, &arguments),
         Chore::Deny => deny::run(&workspace),
         Chore::Semver(arguments) => semver::run(&workspace, &arguments),
     }

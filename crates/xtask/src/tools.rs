@@ -28,11 +28,6 @@ impl Tool {
         probe: &["cargo", "semver-checks", "--version"],
         install: "cargo install --locked cargo-semver-checks",
     };
-    pub(crate) const MUTANTS: Self = Self {
-        name: "cargo-mutants",
-        probe: &["cargo", "mutants", "--version"],
-        install: "cargo install --locked cargo-mutants",
-    };
     pub(crate) const FUZZ: Self = Self {
         name: "cargo-fuzz",
         probe: &["cargo", "fuzz", "--version"],

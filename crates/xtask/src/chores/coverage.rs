@@ -1,6 +1,6 @@
 //! `cargo xtask coverage`: how many lines of `ipc-core` and `ipc-shared` the tests reach, and which they do not.
 //!
-//! A line that is reached is not thereby tested; `cargo xtask core-mutants` asks whether anything would notice if it were
+//! A line that is reached is not thereby tested; `cargo mutants` asks whether anything would notice if it were
 //! wrong. A line that is not reached is not tested, that much is sure.
 
 use std::env;

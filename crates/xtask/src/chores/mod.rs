@@ -5,7 +5,6 @@
 //! is a chore of its own.
 
 pub(crate) mod bench;
-pub(crate) mod core_mutants;
 pub(crate) mod counts;
 pub(crate) mod coverage;
 pub(crate) mod deny;

@@ -98,7 +98,7 @@ impl Models {
         command.stdout(output.try_clone().map_err(failed)?).stderr(output);
         loom::within_bound(&mut command, loom::SHALLOW);
         let start = Instant::now();
-        let ending = end_of(&mut command, LIMIT, || false)?;
+        let ending = end_of(&mut command, LIMIT)?;
         let took = start.elapsed();
         let output = fs::read(&path).map_err(|source| Error::Read { path, source })?;
         let output = String::from_utf8_lossy(&output).into_owned();
