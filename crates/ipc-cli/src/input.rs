@@ -26,6 +26,8 @@ pub(crate) struct Input {
     /// What the batches are given for them; `None` if they have changed since.
     settled: Option<Arc<Values>>,
     order: Order,
+    /// How long the messages are that have been read and not yet counted.
+    uncounted: u64,
     quiet: bool,
 }
 
@@ -69,6 +71,7 @@ impl Input {
             values: Values::new(),
             settled: None,
             order,
+            uncounted: 0,
             quiet,
         })
     }
@@ -106,6 +109,7 @@ impl Input {
                 return Ok(None);
             };
             let body = head.read_body(&mut self.source).map_err(|damage| Error::input(&self.name, damage))?;
+            self.uncounted += head.place().length();
             let kind = head.kind().map_err(|damage| Error::input(&self.name, damage))?;
             match kind {
                 MessageKind::RecordBatch => {
@@ -124,6 +128,11 @@ impl Input {
                 }
             }
         }
+    }
+
+    /// How many bytes of messages, dictionaries among them, have been read since this was last asked.
+    pub(crate) fn count_read(&mut self) -> u64 {
+        std::mem::take(&mut self.uncounted)
     }
 
     /// Reads what dictionaries the input's batches have, and of these nothing, until `known` refuses one.

@@ -196,13 +196,15 @@ impl Reading {
         let Self { inputs, mut known, progress, read_bytes, quiet, .. } = self;
         for pending in inputs {
             let mut input = pending.open(quiet)?;
-            while let Some(encoded) = input.next_batch(&mut known)? {
-                let length = encoded.head.place().length();
+            loop {
+                let next = input.next_batch(&mut known)?;
+                let length = input.count_read();
+                read_bytes.fetch_add(length, Ordering::Relaxed);
+                progress.advance(length);
+                let Some(encoded) = next else { break };
                 if !take(encoded)? {
                     return Ok(());
                 }
-                read_bytes.fetch_add(length, Ordering::Relaxed);
-                progress.advance(length);
             }
         }
         Ok(())

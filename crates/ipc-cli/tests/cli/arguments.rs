@@ -1,6 +1,6 @@
 //! Options do what they say, and the summary says what was done.
 
-use crate::support::{batch, dictionary_batch, file, folder, inspect, merge, put, run, text};
+use crate::support::{batch, dictionary_batch, file, folder, inspect, merge, put, run, stream, text};
 
 #[test]
 fn the_codec_is_the_one_asked_for() {
@@ -54,6 +54,22 @@ fn the_summary_counts_what_was_written() {
     }
     assert_eq!(said["written_bytes"], std::fs::metadata(&output).unwrap().len());
     assert!(done.stderr.is_empty(), "{}", text(&done.stderr));
+}
+
+/// Or a file of dictionaries would seem to grow a thousand times.
+#[test]
+fn the_size_of_the_inputs_counts_dictionaries() {
+    let folder = folder();
+    let words: Vec<String> = (0..5_000).map(|word| format!("word {word}")).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    for (name, bytes) in [("a.arrow", file as fn(&[_]) -> _), ("a.arrows", stream)] {
+        let bytes: Vec<u8> = bytes(&[dictionary_batch(&words, &[7, 8])]);
+        let input = put(&folder, name, &bytes);
+        let done = merge(&[&input, &input], &folder.path().join("out.arrow"), &["--json"]);
+        let said: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        let (read, all) = (said["read_bytes"].as_u64().unwrap(), 2 * bytes.len() as u64);
+        assert!(read <= all && read > all * 8 / 10, "{name}: {read} of {all}");
+    }
 }
 
 #[test]
