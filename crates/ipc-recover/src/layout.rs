@@ -99,7 +99,9 @@ pub(crate) fn path(schema: &Schema<'_>, positions: impl IntoIterator<Item = u32>
     let mut fields = schema.fields();
     let mut path = String::new();
     for position in positions {
-        let Some(field) = fields.into_iter().flatten().nth(usize::try_from(position).unwrap_or(usize::MAX)) else { break };
+        let Some(field) = fields.into_iter().flatten().nth(usize::try_from(position).unwrap_or(usize::MAX)) else {
+            break;
+        };
         let separator = if path.is_empty() { "" } else { "." };
         path = format!("{path}{separator}{}", below(&field, ""));
         fields = field.children();

@@ -178,7 +178,8 @@ impl Schema {
                 let dictionary = message.header_as_dictionary_batch().ok_or_else(unknown)?;
                 let id = dictionary.id();
                 let known = self.layout.dictionary(id);
-                let known = known.ok_or_else(|| mismatch("a dictionary of the schema".to_owned(), format!("id {id}")))?;
+                let known =
+                    known.ok_or_else(|| mismatch("a dictionary of the schema".to_owned(), format!("id {id}")))?;
                 let batch =
                     dictionary.data().ok_or_else(|| mismatch("a dictionary's values".to_owned(), "none".to_owned()))?;
                 let values = std::slice::from_ref(&known.values);

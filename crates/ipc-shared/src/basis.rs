@@ -4,19 +4,20 @@
 //! race to be the first each have one of their own; that of the first batch in the output becomes the writer's, and what
 //! was encoded for another one is encoded again.
 //!
-//! Unified dictionaries are read without a lock, through a published snapshot. A batch that brings new values takes a
+//! Unified dictionaries are read without the writer's lock, through a published snapshot, which each thread keeps until
+//! there is a newer one. A batch that brings new values takes a
 //! short section of its own, which is not the writer's lock: there they are looked up again, since another thread may
 //! have added them meanwhile, and those that are still missing are added and published.
 
-use std::ops::Deref;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::Metadata;
-use ipc_core::{Added, BatchEncoder, Dictionaries, Format, Message, NewValues, Sending, Slice};
+use ipc_core::{Added, Dictionaries, Format, Message, NewValues, Sending, Slice};
 use ipc_core::{StreamSchema, UnifiedDictionaries, UnifiedSnapshot, Updates};
 
-use crate::sync::{Mutex, Snapshot};
+use crate::sync::{Mutex, Published};
+use crate::thread_encoder::ThreadEncoder;
 
 /// What batches are encoded for.
 #[derive(Debug)]
@@ -48,8 +49,8 @@ impl Basis {
 
     /// Encodes a batch, and adds to the unified dictionaries what it brings.
     pub(crate) fn encode<'a>(
-        &self,
-        encoder: &mut BatchEncoder,
+        self: &Arc<Self>,
+        encoder: &mut ThreadEncoder,
         batch: &'a RecordBatch,
         metadata: &Metadata,
     ) -> ipc_core::Result<Message<Slice<'a>>> {
@@ -57,8 +58,8 @@ impl Basis {
             return encoder.encode_with_metadata(batch, metadata);
         };
         loop {
-            let encoded = encoder.encode_unified(batch, metadata, &unified.current())?;
-            match encoded {
+            let (batch_encoder, snapshot) = encoder.with_unified(self, unified);
+            match batch_encoder.encode_unified(batch, metadata, snapshot)? {
                 Ok(message) => return Ok(message),
                 Err(new) => encoder.learn(unified.grow(new)?),
             }
@@ -68,8 +69,8 @@ impl Basis {
     /// Encodes the dictionaries that a batch needs before it, whose message [uses](Message::uses) so many values of unified
     /// ones.
     pub(crate) fn encode_dictionaries<F: Format>(
-        &self,
-        encoder: &mut BatchEncoder,
+        self: &Arc<Self>,
+        encoder: &mut ThreadEncoder,
         batch: &RecordBatch,
         uses: &[usize],
         sent: &Dictionaries,
@@ -77,38 +78,42 @@ impl Basis {
     ) -> ipc_core::Result<Updates> {
         match &self.unified {
             None => encoder.encode_dictionaries::<F>(&self.schema, batch, sent, sending),
-            Some(unified) => encoder.encode_unified_dictionaries::<F>(batch, uses, &unified.current(), sent, sending),
+            Some(unified) => {
+                let (encoder, snapshot) = encoder.with_unified(self, unified);
+                encoder.encode_unified_dictionaries::<F>(batch, uses, snapshot, sent, sending)
+            }
         }
     }
 
     /// Encodes the dictionaries that belong behind all batches, which use so many values of unified ones.
     pub(crate) fn encode_closing_dictionaries(
-        &self,
-        encoder: &mut BatchEncoder,
+        self: &Arc<Self>,
+        encoder: &mut ThreadEncoder,
         uses: &[usize],
         sent: &Dictionaries,
     ) -> ipc_core::Result<Updates> {
         let unified = self.unified.as_ref().expect("only unified dictionaries are sent behind batches");
-        encoder.encode_closing_dictionaries(&unified.current(), uses, sent)
+        let (encoder, snapshot) = encoder.with_unified(self, unified);
+        encoder.encode_closing_dictionaries(snapshot, uses, sent)
     }
 }
 
 /// Unified dictionaries that any thread may read, and one at a time may add to.
 #[derive(Debug)]
-struct Unified {
+pub(crate) struct Unified {
     newest: Mutex<UnifiedDictionaries>,
-    published: Snapshot<UnifiedSnapshot>,
+    published: Published<UnifiedSnapshot>,
 }
 
 impl Unified {
     fn new(schema: Arc<StreamSchema>) -> Self {
         let empty = UnifiedDictionaries::new(schema);
-        Self { published: Snapshot::new(empty.snapshot().clone()), newest: Mutex::new(empty) }
+        Self { published: Published::new(empty.snapshot().clone()), newest: Mutex::new(empty) }
     }
 
-    /// The dictionaries as of now, or as of a moment ago. Takes no lock.
-    fn current(&self) -> impl Deref<Target = Arc<UnifiedSnapshot>> {
-        self.published.load()
+    /// The dictionaries, for those who keep what they have seen of them.
+    pub(crate) fn published(&self) -> &Published<UnifiedSnapshot> {
+        &self.published
     }
 
     /// Adds those of `new` that are not there by now.

@@ -37,6 +37,7 @@ mod producer;
 mod shared;
 mod slot;
 mod sync;
+mod thread_encoder;
 mod window;
 mod writer;
 

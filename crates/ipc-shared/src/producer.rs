@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchWriter};
 use arrow_schema::{ArrowError, Metadata};
-use ipc_core::{BatchEncoder, Format, Receipt};
+use ipc_core::{Format, Receipt};
 
 use crate::error::Result;
 use crate::shared::Shared;
+use crate::thread_encoder::ThreadEncoder;
 
 /// A handle for one thread that writes often. It owns the memory in which its batches are encoded, so it shares nothing
 /// with other threads before it takes the lock, and allocates nothing once it is warm, unless it has to sleep. Where
 /// dictionaries are [unified](crate::DictionaryHandling::Unify), it also keeps the last ones that it was given.
 pub struct Producer<W, F> {
     shared: Arc<Shared<W, F>>,
-    encoder: BatchEncoder,
+    encoder: ThreadEncoder,
 }
 
 impl<W: Write + Send, F: Format> Producer<W, F> {

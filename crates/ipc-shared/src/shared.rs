@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Metadata, SchemaRef};
+use crossbeam_utils::CachePadded;
 use ipc_core::{BatchEncoder, Dictionaries, Format, Ledger, Options, Receipt, Sending, Stats, Updates};
 
 use crate::basis::Basis;
@@ -19,7 +20,8 @@ use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::lock::{Lock, Refused};
 use crate::slot::Deposit;
-use crate::sync::{AtomicU8, Mutex, Relaxed, Snapshot, contain};
+use crate::sync::{AtomicU8, Mutex, Published, Relaxed, Settled, contain};
+use crate::thread_encoder::ThreadEncoder;
 use crate::window::{self, Aborted, Reserved, Window};
 use crate::writer::Summary;
 
@@ -30,7 +32,9 @@ pub(crate) use self::plan::{Plan, open};
 /// What all handles on a writer share.
 pub(crate) struct Shared<W, F> {
     desk: Lock<Desk<W>>,
-    view: Snapshot<View>,
+    view: Published<View>,
+    /// Settled with the first view that has one.
+    basis: Settled<Basis>,
     /// Aborted, with the first error, while the lock is poisoned.
     window: Window<Deposit, Fault>,
     /// Whether batches are taken.
@@ -42,8 +46,9 @@ pub(crate) struct Shared<W, F> {
     ///
     /// All accesses are relaxed: it guards nothing, and whoever knows that a `close` has begun knows this, too.
     intake: AtomicU8,
-    encoders: Mutex<Vec<BatchEncoder>>,
-    counters: Counters,
+    encoders: Mutex<Vec<ThreadEncoder>>,
+    /// Written with each append, so nothing that others read stands beside them.
+    counters: CachePadded<Counters>,
     options: Options,
     /// What the footer will carry, in a format that has one.
     footer_metadata: Metadata,
@@ -52,7 +57,7 @@ pub(crate) struct Shared<W, F> {
 
 /// What is known of the output without the lock. It may be a moment old.
 #[derive(Debug, Default)]
-struct View {
+pub(crate) struct View {
     /// There once the schema is known.
     basis: Option<Arc<Basis>>,
     dictionaries: Dictionaries,
@@ -78,7 +83,7 @@ impl<W, F> Shared<W, F> {
         footer_metadata: Metadata,
         places: usize,
     ) -> Self {
-        let counters = Counters::default();
+        let counters = CachePadded::new(Counters::default());
         let mut view = View::default();
         let output = ledger.map(|ledger| {
             let basis = Arc::new(Basis::new(Arc::clone(ledger.schema())));
@@ -90,7 +95,8 @@ impl<W, F> Shared<W, F> {
         }
         Self {
             desk: Lock::new(Desk { sink, output }),
-            view: Snapshot::new(view),
+            basis: Settled::new(view.basis.clone()),
+            view: Published::new(view),
             window: Window::new(places),
             intake: AtomicU8::new(TAKING),
             encoders: Mutex::new(Vec::new()),
@@ -119,7 +125,7 @@ impl<W, F> Shared<W, F> {
     }
 
     pub(crate) fn schema(&self) -> Option<SchemaRef> {
-        self.view.load().basis.as_ref().map(|basis| Arc::clone(basis.schema().schema()))
+        self.basis.load().map(|basis| Arc::clone(basis.schema().schema()))
     }
 
     pub(crate) fn into_sink(self) -> W {
@@ -128,12 +134,12 @@ impl<W, F> Shared<W, F> {
 }
 
 impl<W: Write + Send, F: Format> Shared<W, F> {
-    pub(crate) fn encoder(&self) -> BatchEncoder {
-        BatchEncoder::new(&self.options)
+    pub(crate) fn encoder(&self) -> ThreadEncoder {
+        ThreadEncoder::new(BatchEncoder::new(&self.options), &self.view)
     }
 
     /// Runs `f` with an encoder of the pool.
-    pub(crate) fn with_encoder<R>(&self, f: impl FnOnce(&mut BatchEncoder) -> R) -> R {
+    pub(crate) fn with_encoder<R>(&self, f: impl FnOnce(&mut ThreadEncoder) -> R) -> R {
         let pooled = self.encoders.lock().pop();
         let mut encoder = pooled.unwrap_or_else(|| self.encoder());
         let result = f(&mut encoder);
@@ -143,7 +149,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 
     pub(crate) fn write(
         &self,
-        encoder: &mut BatchEncoder,
+        encoder: &mut ThreadEncoder,
         batch: &RecordBatch,
         metadata: &Metadata,
     ) -> Result<Receipt> {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_schema::Metadata;
-use ipc_core::{BatchEncoder, Failed, Format, Message};
+use ipc_core::{Failed, Format, Message};
 
 use crate::basis::Basis;
 use crate::error::{Error, Result};
 use crate::shared::{Plan, Shared, Turn};
+use crate::thread_encoder::ThreadEncoder;
 
 /// A place in the output, to be filled whenever its batch is ready.
 ///
@@ -84,7 +85,7 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
     }
 
     /// Fills the place. After an error it is out as before.
-    fn fill(&mut self, encoder: &mut BatchEncoder, batch: &RecordBatch, metadata: &Metadata) -> Result<()> {
+    fn fill(&mut self, encoder: &mut ThreadEncoder, batch: &RecordBatch, metadata: &Metadata) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let place = self.place.expect("a slot is written once, which consumes it");
         let (message, plan) = shared.prepare(encoder, batch, metadata)?;

@@ -114,7 +114,8 @@ fn a_batch_has_neither_less_nor_more_than_its_schema() {
 fn a_compressed_buffer_is_judged_by_what_it_holds() {
     let options = Options::builder().compression(Compression::Lz4).build().unwrap();
     // The offsets of the strings, in 7 bytes, in 15 of which 8 are a claim, and where something else starts.
-    for change in [|[at, _]: [i64; 2]| [at, 7], |[at, _]: [i64; 2]| [at, 15], |[at, length]: [i64; 2]| [at + 8, length - 8]]
+    for change in
+        [|[at, _]: [i64; 2]| [at, 7], |[at, _]: [i64; 2]| [at, 15], |[at, length]: [i64; 2]| [at + 8, length - 8]]
     {
         match cut(&options, Claim::Buffer(6), change).fault {
             Fault::Contradiction { path, expected, .. } => {
@@ -128,7 +129,8 @@ fn a_compressed_buffer_is_judged_by_what_it_holds() {
 /// pyarrow refuses such buffers of whichever layout; nobody would read them from memory that is mapped.
 #[test]
 fn a_buffer_stands_on_a_multiple_of_eight_in_every_layout() {
-    for (buffer, column) in [(0, "list"), (1, "list"), (3, "list.item"), (6, "city.name"), (7, "city.name"), (9, "view")]
+    for (buffer, column) in
+        [(0, "list"), (1, "list"), (3, "list.item"), (6, "city.name"), (7, "city.name"), (9, "view")]
     {
         for aside in [1, 4] {
             let told = cut(&Options::default(), Claim::Buffer(buffer), |[at, length]| [at + aside, length]).fault;

@@ -10,28 +10,36 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::Metadata;
-use ipc_core::{BatchEncoder, Format, Ledger, Message, Options, Receipt, Sending, Slice, StreamSchema, Updates};
+use ipc_core::{Format, Ledger, Message, Options, Receipt, Sending, Slice, StreamSchema, Updates};
 
 use super::desk::{Desk, Output};
 use super::{Shared, View};
 use crate::basis::Basis;
 use crate::error::Result;
 use crate::sync::note_replan;
+use crate::thread_encoder::ThreadEncoder;
 
 /// What was decided for a batch outside the lock, and what it was decided on.
 pub(crate) struct Plan {
     view: Arc<View>,
-    /// What the batch was encoded for.
-    basis: Arc<Basis>,
     updates: Updates,
     /// What opens the output, where the view knew of none.
-    opening: Option<Ledger>,
+    opening: Option<Output>,
 }
 
 impl Plan {
+    /// What the batch was encoded for.
     pub(crate) fn basis(&self) -> &Arc<Basis> {
-        &self.basis
+        let opening = self.opening.as_ref().map(|output| &output.basis);
+        self.view.basis.as_ref().or(opening).expect("a plan has an opening where its view has no basis")
     }
+}
+
+/// What came of a plan.
+enum Planned<R> {
+    Done(R),
+    /// Nothing: others have changed what it was made on.
+    Stale(Plan),
 }
 
 /// Opens the ledger of an output.
@@ -52,19 +60,24 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     /// sent.
     pub(crate) fn prepare<'a>(
         &self,
-        encoder: &mut BatchEncoder,
+        encoder: &mut ThreadEncoder,
         batch: &'a RecordBatch,
         metadata: &Metadata,
     ) -> Result<(Message<Slice<'a>>, Plan)> {
         loop {
-            let basis = match &self.view.load().basis {
+            let view = Arc::clone(encoder.view(&self.view));
+            let own;
+            let basis = match &view.basis {
                 Some(basis) => {
                     basis.schema().check(batch.schema_ref())?;
-                    Arc::clone(basis)
+                    basis
                 }
-                None => Arc::new(Basis::new(Arc::new(StreamSchema::try_new(batch.schema(), &self.options)?))),
+                None => {
+                    own = Arc::new(Basis::new(Arc::new(StreamSchema::try_new(batch.schema(), &self.options)?)));
+                    &own
+                }
             };
-            if let Some(prepared) = self.prepare_for(&basis, encoder, batch, metadata)? {
+            if let Some(prepared) = self.prepare_for(basis, encoder, batch, metadata)? {
                 return Ok(prepared);
             }
         }
@@ -74,7 +87,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     fn prepare_for<'a>(
         &self,
         basis: &Arc<Basis>,
-        encoder: &mut BatchEncoder,
+        encoder: &mut ThreadEncoder,
         batch: &'a RecordBatch,
         metadata: &Metadata,
     ) -> Result<Option<(Message<Slice<'a>>, Plan)>> {
@@ -101,29 +114,32 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     /// basis has been settled since.
     pub(super) fn plan(
         &self,
-        encoder: &mut BatchEncoder,
+        encoder: &mut ThreadEncoder,
         basis: &Arc<Basis>,
         batch: &RecordBatch,
         uses: &[usize],
         sending: Sending,
     ) -> Result<Option<Plan>> {
-        let view = Arc::clone(&*self.view.load());
+        let view = Arc::clone(encoder.view(&self.view));
         if view.basis.as_ref().is_some_and(|settled| !Arc::ptr_eq(settled, basis)) {
             return Ok(None);
         }
         let updates = basis.encode_dictionaries::<F>(encoder, batch, uses, &view.dictionaries, sending)?;
         let opening = match view.basis {
             Some(_) => None,
-            None => Some(open::<F>(Arc::clone(basis.schema()), &self.options, &self.footer_metadata)?),
+            None => {
+                let ledger = open::<F>(Arc::clone(basis.schema()), &self.options, &self.footer_metadata)?;
+                Some(Output { ledger, basis: Arc::clone(basis) })
+            }
         };
-        Ok(Some(Plan { view, basis: Arc::clone(basis), updates, opening }))
+        Ok(Some(Plan { view, updates, opening }))
     }
 
     /// Appends what has been prepared, and prepares it anew where that was done for a schema which another thread's has
     /// forestalled.
     pub(crate) fn append_prepared<'a>(
         &self,
-        encoder: &mut BatchEncoder,
+        encoder: &mut ThreadEncoder,
         batch: &'a RecordBatch,
         metadata: &Metadata,
         mut message: Message<Slice<'a>>,
@@ -146,22 +162,22 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     /// before it gives the lock back. `None` if another basis has been settled than it was encoded for.
     pub(super) fn append<B: AsRef<[u8]>>(
         &self,
-        encoder: &mut BatchEncoder,
+        encoder: &mut ThreadEncoder,
         batch: &RecordBatch,
         message: &Message<B>,
         mut plan: Plan,
         appended: impl Fn(),
     ) -> Result<Option<Receipt>> {
-        let basis = Arc::clone(&plan.basis);
         // After the second time, everything is sent. In a stream that holds whatever others do, so nobody is overtaken for
         // ever; in a file, whose dictionaries only grow, a writer is overtaken only by another's progress.
         let mut next = Sending::Changes;
         loop {
-            if let Some(receipt) = self.try_append(plan, message, &appended)? {
-                return Ok(Some(receipt));
-            }
+            let stale = match self.try_append(plan, message, &appended)? {
+                Planned::Done(receipt) => return Ok(Some(receipt)),
+                Planned::Stale(plan) => plan,
+            };
             note_replan();
-            match self.plan(encoder, &basis, batch, message.uses(), next)? {
+            match self.plan(encoder, stale.basis(), batch, message.uses(), next)? {
                 Some(replanned) => plan = replanned,
                 None => return Ok(None),
             }
@@ -173,18 +189,18 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     /// in a file, which allows no replacement, sends its dictionaries ahead.
     pub(crate) fn secure<'a>(
         &self,
-        encoder: &mut BatchEncoder,
+        encoder: &mut ThreadEncoder,
         batch: &'a RecordBatch,
         metadata: &Metadata,
         mut message: Message<Slice<'a>>,
         mut plan: Plan,
     ) -> Result<(Message<Slice<'a>>, Plan)> {
         loop {
-            let never_refused = !F::HAS_FOOTER || plan.updates.is_empty() || plan.basis.accepts_any_dictionary();
+            let never_refused = !F::HAS_FOOTER || plan.updates.is_empty() || plan.basis().accepts_any_dictionary();
             if plan.view.basis.is_some() && never_refused {
                 return Ok((message, plan));
             }
-            let basis = Arc::clone(&plan.basis);
+            let basis = Arc::clone(plan.basis());
             let sent = self.under_plan(plan, |sink, ledger, updates| match F::HAS_FOOTER {
                 true => ledger.append_dictionaries(sink, updates),
                 false => Ok(()),
@@ -203,13 +219,13 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
     }
 
-    /// Appends, or returns `None` where the plan has gone stale.
+    /// Appends, unless the plan has gone stale.
     fn try_append<B: AsRef<[u8]>>(
         &self,
         plan: Plan,
         message: &Message<B>,
         appended: impl Fn(),
-    ) -> Result<Option<Receipt>> {
+    ) -> Result<Planned<Receipt>> {
         self.under_plan(plan, |sink, ledger, updates| ledger.append(sink, updates, message).inspect(|_| appended()))
     }
 
@@ -218,21 +234,20 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         &self,
         plan: Plan,
         work: impl FnOnce(&mut W, &mut Ledger, Updates) -> ipc_core::Result<R>,
-    ) -> Result<Option<R>> {
+    ) -> Result<Planned<R>> {
         let mut guard = self.lock()?;
         let mut opened = false;
         match &guard.output {
             Some(Output { ledger, basis }) => {
-                if !Arc::ptr_eq(basis, &plan.basis)
+                if !Arc::ptr_eq(basis, plan.basis())
                     || !plan.updates.hold_for::<F>(&plan.view.dictionaries, ledger.dictionaries())
                 {
                     guard.unlock();
-                    return Ok(None);
+                    return Ok(Planned::Stale(plan));
                 }
             }
             None => {
-                let ledger = plan.opening.expect("an output that a view knew of stays open");
-                guard.output = Some(Output { ledger, basis: plan.basis });
+                guard.output = Some(plan.opening.expect("an output that a view knew of stays open"));
                 opened = true;
             }
         }
@@ -248,11 +263,46 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             if opened || open.ledger.dictionaries().version() != before {
                 self.view.store(View::of(open));
             }
+            if opened {
+                self.basis.settle(Arc::clone(&open.basis));
+            }
             self.counters.publish(&open.ledger.stats());
             worked
         });
         let (guard, result) = worked?;
         guard.unlock();
-        Ok(Some(result))
+        Ok(Planned::Done(result))
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use arrow_array::types::Int32Type;
+    use arrow_array::{ArrayRef, DictionaryArray};
+    use ipc_core::DictionaryHandling;
+
+    use super::*;
+    use crate::sync::SETTLED;
+    use crate::writer::SharedWriter;
+
+    fn batch(word: usize) -> RecordBatch {
+        let column: DictionaryArray<Int32Type> = [word.to_string().as_str()].into_iter().collect();
+        RecordBatch::try_from_iter([("word", Arc::new(column) as ArrayRef)]).unwrap()
+    }
+
+    #[test]
+    fn dictionaries_are_published_at_a_cost_that_no_other_thread_adds_to() {
+        for dictionaries in [DictionaryHandling::Resend, DictionaryHandling::Unify] {
+            SETTLED.set(0);
+            let options = Options::builder().dictionaries(dictionaries).build().unwrap();
+            let writer = SharedWriter::stream(Vec::new()).options(options).build().unwrap();
+            let mut producer = writer.producer();
+            for word in 0..50 {
+                producer.write(&batch(2 * word)).unwrap();
+                writer.write(&batch(2 * word + 1)).unwrap();
+            }
+            assert_eq!(SETTLED.get(), 1, "{dictionaries:?}: the schema, and nothing of the dictionaries");
+            assert_eq!(writer.close().unwrap().stats.dictionary_batches, 100);
+        }
     }
 }

@@ -8,6 +8,8 @@
 //! So whoever is refused by the lock as poisoned, and then finds the window open, knows that the writer has been rolled
 //! back meanwhile, and asks again.
 
+use std::sync::Arc;
+
 use ipc_core::{Durable, Format, Truncate};
 
 use super::desk::{Desk, Held, Output};
@@ -50,6 +52,7 @@ impl<W: Truncate + Send, F: Format> Shared<W, F> {
                 }
             }
             // A panic may have come between the ledger and what is known of it.
+            self.basis.settle(Arc::clone(&output.basis));
             self.view.store(View::of(output));
             self.counters.publish(&output.ledger.stats());
         }

@@ -12,7 +12,7 @@ use shuttle as checker;
 #[cfg(loom)]
 pub(crate) use checker::cell::UnsafeCell;
 
-use super::{Acquire, Due, Release};
+use super::{Due, Relaxed};
 
 pub(crate) type AtomicU8 = checker::sync::atomic::AtomicU8;
 pub(crate) type AtomicUsize = checker::sync::atomic::AtomicUsize;
@@ -41,7 +41,9 @@ impl Backoff {
 pub mod model {
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-    use super::{ALIVE, COIN, Cell, GUARDS, LATE, PARKS, REPLANS, SLEEPS, SPAN, TOSSED, WAITS, WAKES, WAKING, checker};
+    use super::{
+        ALIVE, COIN, Cell, GUARDS, LATE, PARKS, REPLANS, Relaxed, SLEEPS, SPAN, TOSSED, WAITS, WAKES, WAKING, checker,
+    };
 
     /// Panics, in a thread that will [`catch`] it, without a word on standard error.
     ///
@@ -53,7 +55,7 @@ pub mod model {
     ///
     /// Always.
     pub fn panic() -> ! {
-        while GUARDS.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+        while GUARDS.load(Relaxed) > 0 {
             checker::thread::yield_now();
         }
         resume_unwind(Box::new(OfTheModel))
@@ -75,7 +77,7 @@ pub mod model {
     /// How many parkers there are, over all threads: none, once nobody waits and nobody is being woken.
     #[must_use]
     pub fn parkers() -> usize {
-        ALIVE.load(std::sync::atomic::Ordering::Relaxed)
+        ALIVE.load(Relaxed)
     }
 
     /// Makes one park of this thread return early, as a real one may.
@@ -97,13 +99,13 @@ pub mod model {
     /// How many parkers have been woken and have not returned from their park, over all threads.
     #[must_use]
     pub fn waking() -> usize {
-        WAKING.load(std::sync::atomic::Ordering::Relaxed)
+        WAKING.load(Relaxed)
     }
 
     /// How often parkers have been woken that were not on their way yet, over all threads and executions so far.
     #[must_use]
     pub fn wakes() -> usize {
-        WAKES.load(std::sync::atomic::Ordering::Relaxed)
+        WAKES.load(Relaxed)
     }
 
     /// Lets the patience of the locks that this thread makes end at that look, at the second if nothing is said.
@@ -118,7 +120,7 @@ pub mod model {
     /// How often threads really went to sleep, over all executions so far.
     #[must_use]
     pub fn parks() -> usize {
-        PARKS.load(std::sync::atomic::Ordering::Relaxed)
+        PARKS.load(Relaxed)
     }
 
     /// How often this thread really went to sleep in this execution.
@@ -136,7 +138,7 @@ pub mod model {
     /// How often a plan had gone stale when it was to be carried out, over all executions so far.
     #[must_use]
     pub fn replans() -> usize {
-        REPLANS.load(std::sync::atomic::Ordering::Relaxed)
+        REPLANS.load(Relaxed)
     }
 
     pub(super) fn take_coin() -> bool {
@@ -153,7 +155,7 @@ checker::thread_local! {
     static SLEEPS: Cell<usize> = Cell::new(0);
     static SPAN: Cell<u32> = Cell::new(2);
     static WAITS: Cell<usize> = Cell::new(0);
-    static TOKEN: usize = LAST_TOKEN.fetch_add(TOKEN_UNIT, std::sync::atomic::Ordering::Relaxed) + TOKEN_UNIT;
+    static TOKEN: usize = LAST_TOKEN.fetch_add(TOKEN_UNIT, Relaxed) + TOKEN_UNIT;
 }
 
 /// Does `work`, and lets no panic of the model's own out of it.
@@ -166,7 +168,7 @@ static LAST_TOKEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsi
 
 /// Counts for the models what the interface does not show.
 pub(crate) fn note_replan() {
-    REPLANS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    REPLANS.fetch_add(1, Relaxed);
 }
 
 static REPLANS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
@@ -204,7 +206,7 @@ impl<T> Mutex<T> {
 
 impl<'m, T> MutexGuard<'m, T> {
     fn new(locked: LockResult<checker::sync::MutexGuard<'m, T>>) -> Self {
-        GUARDS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        GUARDS.fetch_add(1, Relaxed);
         Self(Some(locked.expect("nothing panics under it")))
     }
 }
@@ -225,7 +227,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 
 impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
-        GUARDS.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        GUARDS.fetch_sub(1, Relaxed);
     }
 }
 
@@ -270,10 +272,10 @@ struct Token {
 impl Token {
     /// Counts it among those that are on their way, or no longer.
     fn count(&self, is_on_its_way: bool) {
-        let is_on_its_way = is_on_its_way && !self.is_gone.load(std::sync::atomic::Ordering::Relaxed);
-        match (self.is_counted.swap(is_on_its_way, std::sync::atomic::Ordering::Relaxed), is_on_its_way) {
-            (false, true) => _ = WAKING.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
-            (true, false) => _ = WAKING.fetch_sub(1, std::sync::atomic::Ordering::Relaxed),
+        let is_on_its_way = is_on_its_way && !self.is_gone.load(Relaxed);
+        match (self.is_counted.swap(is_on_its_way, Relaxed), is_on_its_way) {
+            (false, true) => _ = WAKING.fetch_add(1, Relaxed),
+            (true, false) => _ = WAKING.fetch_sub(1, Relaxed),
             _ => {}
         }
     }
@@ -281,20 +283,20 @@ impl Token {
 
 impl Drop for Parker {
     fn drop(&mut self) {
-        self.0.is_gone.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.0.is_gone.store(true, Relaxed);
         self.0.count(false);
     }
 }
 
 impl Drop for Token {
     fn drop(&mut self) {
-        ALIVE.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        ALIVE.fetch_sub(1, Relaxed);
     }
 }
 
 impl Parker {
     pub(crate) fn new() -> Self {
-        ALIVE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        ALIVE.fetch_add(1, Relaxed);
         let (given, changed) = (Mutex::new(false), Condvar::new());
         Self(Arc::new(Token { given, changed, is_gone: false.into(), is_counted: false.into() }))
     }
@@ -309,7 +311,7 @@ impl Parker {
         }
         let mut given = self.0.given.lock();
         while !*given {
-            PARKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            PARKS.fetch_add(1, Relaxed);
             SLEEPS.with(|sleeps| sleeps.set(sleeps.get() + 1));
             given = self.0.changed.wait(given);
         }
@@ -325,26 +327,39 @@ impl Waker {
         }
         let was_given = std::mem::replace(&mut *self.0.given.lock(), true);
         self.0.count(true);
-        WAKES.fetch_add(usize::from(!was_given), std::sync::atomic::Ordering::Relaxed);
+        WAKES.fetch_add(usize::from(!was_given), Relaxed);
         self.0.changed.notify_all();
     }
 }
 
-/// Versions that are only added to, and the number of the newest, which a reader may see late.
+/// Versions that are only added to, and the number of the newest, which a reader may see late. The real one gives the newest
+/// to whoever finds that there is a newer one; this one gives any that is not older than what the reader has seen.
 #[derive(Debug)]
-pub(crate) struct Snapshot<T> {
+pub(crate) struct Published<T> {
     versions: std::sync::Mutex<Vec<Arc<T>>>,
     newest: AtomicUsize,
 }
 
-impl<T> Snapshot<T> {
+/// What a reader has seen last of a [`Published`] value.
+#[derive(Debug)]
+pub(crate) struct Seen<T> {
+    value: Arc<T>,
+}
+
+impl<T> Published<T> {
     pub(crate) fn new(value: T) -> Self {
         Self { versions: std::sync::Mutex::new(vec![Arc::new(value)]), newest: AtomicUsize::new(0) }
     }
 
-    pub(crate) fn load(&self) -> impl Deref<Target = Arc<T>> {
-        let newest = self.newest.load(Acquire);
-        Box::new(Arc::clone(&self.versions.lock().unwrap_or_else(PoisonError::into_inner)[newest]))
+    pub(crate) fn see(&self) -> Seen<T> {
+        let version = self.newest.load(Relaxed);
+        let value = Arc::clone(&self.versions.lock().unwrap_or_else(PoisonError::into_inner)[version]);
+        Seen { value }
+    }
+
+    pub(crate) fn look<'s>(&self, seen: &'s mut Seen<T>) -> &'s Arc<T> {
+        *seen = self.see();
+        &seen.value
     }
 
     pub(crate) fn store(&self, value: T) {
@@ -352,7 +367,25 @@ impl<T> Snapshot<T> {
         versions.push(Arc::new(value));
         let newest = versions.len() - 1;
         drop(versions);
-        self.newest.store(newest, Release);
+        self.newest.store(newest, Relaxed);
+    }
+}
+
+/// A value that is settled once; a reader may see that late.
+#[derive(Debug)]
+pub(crate) struct Settled<T>(Published<Option<Arc<T>>>);
+
+impl<T> Settled<T> {
+    pub(crate) fn new(value: Option<Arc<T>>) -> Self {
+        Self(Published::new(value))
+    }
+
+    pub(crate) fn load(&self) -> Option<Arc<T>> {
+        Option::clone(&self.0.see().value)
+    }
+
+    pub(crate) fn settle(&self, value: Arc<T>) {
+        self.0.store(Some(value));
     }
 }
 

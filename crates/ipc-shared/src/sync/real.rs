@@ -1,12 +1,12 @@
 //! The primitives as they ship.
 
-use std::ops::Deref;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
+use crossbeam_utils::CachePadded;
 
-use super::Due;
+use super::{Due, Relaxed};
 
 // Aliases, not imports: clippy sees through imports, and would find the types behind them wherever they are used.
 pub(crate) type AtomicU8 = std::sync::atomic::AtomicU8;
@@ -97,23 +97,80 @@ impl Waker {
     }
 }
 
-/// A value that is replaced as a whole and read without a lock.
+/// A value that is replaced as a whole, and often. Each reader keeps what it has [`Seen`], and looks at one word to know
+/// whether that is the newest; so a store costs the same however many readers there are, or ever were.
+///
+/// The word stands on a line of its own, and changes under the mutex of the value. All accesses to it are relaxed: whoever
+/// finds that it has changed takes the mutex, and whoever finds it unchanged uses what it has had before.
 #[derive(Debug)]
-pub(crate) struct Snapshot<T>(ArcSwap<T>);
+pub(crate) struct Published<T> {
+    version: CachePadded<AtomicUsize>,
+    newest: Mutex<Arc<T>>,
+}
 
-impl<T> Snapshot<T> {
+/// What a reader has seen last of a [`Published`] value.
+#[derive(Debug)]
+pub(crate) struct Seen<T> {
+    version: usize,
+    value: Arc<T>,
+}
+
+impl<T> Published<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self(ArcSwap::from_pointee(value))
+        Self { version: CachePadded::new(AtomicUsize::new(0)), newest: Mutex::new(Arc::new(value)) }
     }
 
-    /// The value as of now, or as of a moment ago.
-    pub(crate) fn load(&self) -> impl Deref<Target = Arc<T>> {
-        self.0.load()
+    /// The newest value.
+    pub(crate) fn see(&self) -> Seen<T> {
+        let newest = self.newest.lock();
+        Seen { version: self.version.load(Relaxed), value: Arc::clone(&newest) }
+    }
+
+    /// The value as of now, or as of a moment ago. `seen` is of this very value.
+    #[inline]
+    pub(crate) fn look<'s>(&self, seen: &'s mut Seen<T>) -> &'s Arc<T> {
+        if self.version.load(Relaxed) != seen.version {
+            *seen = self.see();
+        }
+        &seen.value
     }
 
     pub(crate) fn store(&self, value: T) {
-        self.0.store(Arc::new(value));
+        let value = Arc::new(value);
+        let mut newest = self.newest.lock();
+        let before = std::mem::replace(&mut *newest, value);
+        self.version.store(self.version.load(Relaxed).wrapping_add(1), Relaxed);
+        drop(newest);
+        drop(before);
     }
+}
+
+/// A value that is settled once, and read without a lock by whoever keeps nothing of it.
+#[derive(Debug)]
+pub(crate) struct Settled<T>(ArcSwapOption<T>);
+
+impl<T> Settled<T> {
+    pub(crate) fn new(value: Option<Arc<T>>) -> Self {
+        Self(ArcSwapOption::new(value))
+    }
+
+    /// The value, once it is settled.
+    pub(crate) fn load(&self) -> Option<Arc<T>> {
+        self.0.load_full()
+    }
+
+    /// Walks over a list with an entry for each thread that the process ever had at once, and is not for what happens often.
+    pub(crate) fn settle(&self, value: Arc<T>) {
+        #[cfg(test)]
+        SETTLED.set(SETTLED.get() + 1);
+        self.0.store(Some(value));
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has settled something.
+    pub(crate) static SETTLED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// Says when a lock has been unfair for long enough, or a waiter on its way for so long that another is worth a try.
