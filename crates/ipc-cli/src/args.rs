@@ -81,6 +81,10 @@ pub(crate) struct MergeArguments {
     #[arg(long)]
     compress_dictionaries: bool,
 
+    /// Give every batch a checksum of its body, which `inspect`, `recover` and `merge` verify
+    #[arg(long)]
+    checksums: bool,
+
     /// The boundary, in bytes, to which messages and buffers are padded: 8, 16, 32 or 64
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = parse_alignment)]
     alignment: Alignment,
@@ -215,6 +219,7 @@ impl MergeArguments {
         let options = Options::builder()
             .compression(self.compression)
             .compress_dictionaries(self.compress_dictionaries)
+            .checksums(self.checksums)
             .alignment(self.alignment)
             .dictionaries(dictionaries)
             .dictionaries_at_close(self.dictionaries_at_close)

@@ -21,8 +21,9 @@ use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
 use arrow_schema::{Field, Metadata, Schema, SchemaRef};
 use flatbuffers::{ForwardsUOffset, Vector};
+use ipc_core::format::CHECKSUM_KEY;
 use ipc_recover::scan::Head;
-use ipc_recover::{Damage, Fault, claimed_length};
+use ipc_recover::{Checksums, Damage, Fault, claimed_length};
 
 use crate::blame::{Blame, Refused, dictionary_field};
 
@@ -35,15 +36,19 @@ pub(crate) struct Encoded {
     pub(crate) input: Arc<str>,
     pub(crate) head: Head,
     pub(crate) body: Buffer,
+    /// Whether its body has a checksum to verify.
+    pub(crate) checksums: Checksums,
     pub(crate) schema: SchemaRef,
     /// The dictionaries as of the batch's place.
     pub(crate) dictionaries: Arc<Values>,
 }
 
 impl Encoded {
-    /// The record batch, and the metadata that its message carries.
+    /// The record batch, and the metadata that its message carries, but for the checksum of its body, which is not that of
+    /// the body to be.
     pub(crate) fn decode(&self) -> Result<(RecordBatch, Metadata), Damage> {
-        let Self { head, body, schema, dictionaries, .. } = self;
+        let Self { head, body, schema, dictionaries, checksums, .. } = self;
+        checksums.verify(head, body)?;
         let message = head.message();
         let damaged = |reason: &str| damaged(head, "record batch", reason);
         let batch = message.header_as_record_batch().ok_or_else(|| damaged("the metadata is of another kind"))?;
@@ -57,7 +62,9 @@ impl Encoded {
             let reason = refused.first_column(schema.fields()).unwrap_or_else(|| Blame { path: String::new(), reason });
             refusal(head, "record batch", reason)
         })?;
-        Ok((batch, metadata(message.custom_metadata())))
+        let mut metadata = metadata(message.custom_metadata());
+        metadata.remove(CHECKSUM_KEY);
+        Ok((batch, metadata))
     }
 }
 
@@ -250,6 +257,7 @@ mod tests {
             panic!("a message was framed")
         };
         Encoded {
+            checksums: Checksums::None,
             input: "input".into(),
             head,
             body: Buffer::from(body),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow_schema::{Metadata, SchemaRef};
 use ipc_recover::scan::{self, Framing, Head, MessageKind, Next, Place};
-use ipc_recover::{Damage, Fault, Footer, Kind, Source};
+use ipc_recover::{Checksums, Damage, Fault, Footer, Kind, Source};
 
 use crate::decode::{self, Encoded, Values};
 use crate::dictionaries::{self, DictionaryField, Known, Refused};
@@ -20,6 +20,7 @@ pub(crate) struct Input {
     name: Arc<str>,
     source: Source<'static>,
     schema: SchemaRef,
+    checksums: Checksums,
     dictionary_fields: Vec<DictionaryField>,
     /// The dictionaries as the input has sent them so far.
     values: Values,
@@ -47,10 +48,10 @@ impl Input {
         let mut source = open(path)?;
         let name: Arc<str> = display_name(path).into();
         let refused = |damage: Damage| refused(&name, &damage);
-        let (source, schema, order) = match scan::recognize(&mut source).map_err(refused)? {
+        let (source, schema, checksums, order) = match scan::recognize(&mut source).map_err(refused)? {
             Kind::Stream => {
-                let (schema, framing) = read_schema(&mut source).map_err(refused)?;
-                (source, schema, Order::Stream(framing))
+                let (schema, checksums, framing) = read_schema(&mut source).map_err(refused)?;
+                (source, schema, checksums, Order::Stream(framing))
             }
             Kind::File => {
                 let mut source = into_seekable(source).map_err(|error| Error::input(&name, error))?;
@@ -60,7 +61,8 @@ impl Input {
                 // Dictionaries come first, wherever they stand: each batch may need any of them.
                 let places: Vec<_> = footer.dictionaries().chain(footer.record_batches()).collect();
                 let metadata = decode::metadata(footer.flatbuffer().custom_metadata());
-                (source, schema, Order::File { places: places.into_iter(), metadata })
+                let checksums = announced_at_front(&mut source).map_err(refused)?;
+                (source, schema, checksums, Order::File { places: places.into_iter(), metadata })
             }
         };
         Ok(Self {
@@ -68,6 +70,7 @@ impl Input {
             name,
             source,
             schema,
+            checksums,
             values: Values::new(),
             settled: None,
             order,
@@ -115,10 +118,12 @@ impl Input {
                 MessageKind::RecordBatch => {
                     let dictionaries = self.settle(known)?;
                     let (input, schema) = (Arc::clone(&self.name), Arc::clone(&self.schema));
-                    return Ok(Some(Encoded { input, head, body, schema, dictionaries }));
+                    return Ok(Some(Encoded { input, head, body, checksums: self.checksums, schema, dictionaries }));
                 }
                 MessageKind::DictionaryBatch => {
-                    decode::dictionary(&head, &body, &self.schema, &mut self.values)
+                    self.checksums
+                        .verify(&head, &body)
+                        .and_then(|()| decode::dictionary(&head, &body, &self.schema, &mut self.values))
                         .map_err(|damage| Error::input(&self.name, damage))?;
                     self.settled = None;
                 }
@@ -145,7 +150,7 @@ impl Input {
         let mut is_settled = false;
         while let Some(head) = self.next_head()? {
             if head.kind()? == MessageKind::DictionaryBatch {
-                let body = head.read_body(&mut self.source)?;
+                let body = self.checksums.read_body(&head, &mut self.source)?;
                 decode::dictionary(&head, &body, &self.schema, &mut self.values)?;
                 is_settled = false;
                 continue;
@@ -215,8 +220,8 @@ impl Input {
     }
 }
 
-/// Reads the schema message that a stream starts with, and tells how it is framed.
-fn read_schema(source: &mut Source<'_>) -> Result<(SchemaRef, Framing), Damage> {
+/// Reads the schema message that a stream starts with, and tells which checksums it announces and how it is framed.
+fn read_schema(source: &mut Source<'_>) -> Result<(SchemaRef, Checksums, Framing), Damage> {
     let head = match scan::next(source) {
         Ok(Next::Message(head)) => head,
         Ok(_) => return Err(Damage::new(0, Fault::NotArrow)),
@@ -235,7 +240,20 @@ fn read_schema(source: &mut Source<'_>) -> Result<(SchemaRef, Framing), Damage> 
     };
     let schema = decode::schema(schema).map_err(|fault| Damage::new(head.place().offset, fault))?;
     head.skip_body(source)?;
-    Ok((schema, head.framing()))
+    Ok((schema, Checksums::announced_by(&head), head.framing()))
+}
+
+/// What the schema message of a file announces. There are files without one, which announce nothing.
+fn announced_at_front(source: &mut Source<'_>) -> Result<Checksums, Damage> {
+    scan::seek_first_message(source)?;
+    match scan::next(source) {
+        Ok(Next::Message(head)) if head.kind().is_ok_and(|kind| kind == MessageKind::Schema) => {
+            Ok(Checksums::announced_by(&head))
+        }
+        Err(Damage { fault: fault @ Fault::Unreadable(_), offset }) => Err(Damage::new(offset, fault)),
+        Ok(_) => Ok(Checksums::None),
+        Err(_) => Ok(Checksums::Unknown),
+    }
 }
 
 /// Damage that keeps an input from being opened.

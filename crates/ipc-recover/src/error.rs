@@ -168,6 +168,19 @@ pub enum Fault {
         reason: String,
     },
 
+    /// A body that is not what was written.
+    #[error("damaged: the checksum of the body is {found}, and should be {expected}")]
+    Checksum {
+        /// What the message says.
+        expected: String,
+        /// What the body has.
+        found: String,
+    },
+
+    /// A batch without checksum, after a schema message that announces them.
+    #[error("damaged: a batch without checksum, though the schema message announces them")]
+    ChecksumMissing,
+
     /// Its dictionary is nowhere, or nobody can tell whether it is the right one.
     #[error("the dictionary {id} that it needs is missing")]
     DictionaryMissing {

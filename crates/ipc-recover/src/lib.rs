@@ -48,14 +48,16 @@
 //! has the arrays and buffers that its schema asks for, as long as they have to be, inside its own body. Compressed
 //! buffers start as their codec has it.
 //!
-//! Values are not looked at: the format has no checksums, and a flipped bit among them is not noticed. A file whose
-//! footer names nothing but whole messages is what its footer says, as it is for every reader.
+//! Values are not looked at: the format has no checksums, and a flipped bit among them is not noticed, unless the writer
+//! was asked for [`Checksums`]: then each is verified. A file whose footer names nothing but whole messages is what its
+//! footer says, as it is for every reader.
 //!
 //! Bodies are never held in memory, and all that is takes no more than twice the input and a MiB.
 
 #![forbid(unsafe_code)]
 
 mod check;
+mod checksums;
 mod collect;
 mod dictionaries;
 mod empty;
@@ -73,6 +75,7 @@ mod survey;
 mod wrap;
 
 pub use check::claimed_length;
+pub use checksums::Checksums;
 pub use error::{Damage, Error, Fault, Part};
 pub use footer::Footer;
 pub use list::list;

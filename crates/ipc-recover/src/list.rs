@@ -1,11 +1,12 @@
 //! Lists the messages of an input, as far as it makes sense.
 //!
-//! Only metadata is read; bodies are passed over. A stream is listed from the front, a file in the order in which what
+//! Only metadata is read; bodies are passed over, unless they have checksums, which are verified. A stream is listed from the front, a file in the order in which what
 //! its footer names stands there, and a file without a footer from the front. What the messages *say* is not checked.
 
+use crate::checksums::Checksums;
 use crate::error::{Damage, Fault};
 use crate::footer::Footer;
-use crate::scan::{self, Content, Head, Kind, Next, Place};
+use crate::scan::{self, Content, Head, Kind, MessageKind, Next, Place};
 use crate::source::Source;
 
 /// Shows every message whose body is all there to `each`, and returns where and why the list stops before the end of
@@ -22,7 +23,7 @@ pub fn list<E>(
     kind: Kind,
     each: impl FnMut(&Head, &Content) -> Result<(), E>,
 ) -> Result<Option<Damage>, E> {
-    let mut list = List { source, each };
+    let mut list = List { source, each, checksums: Checksums::None };
     match kind {
         Kind::Stream => list.walk(),
         Kind::File => list.walk_file(),
@@ -33,6 +34,7 @@ pub fn list<E>(
 struct List<'l, 's, F> {
     source: &'l mut Source<'s>,
     each: F,
+    checksums: Checksums,
 }
 
 impl<E, F: FnMut(&Head, &Content) -> Result<(), E>> List<'_, '_, F> {
@@ -94,7 +96,10 @@ impl<E, F: FnMut(&Head, &Content) -> Result<(), E>> List<'_, '_, F> {
 
     /// Shows a message whose body is all there.
     fn show(&mut self, head: &Head) -> Result<Option<Damage>, E> {
-        match head.content().and_then(|content| head.skip_body(self.source).map(|()| content)) {
+        if head.kind().is_ok_and(|kind| kind == MessageKind::Schema) {
+            self.checksums = Checksums::announced_by(head);
+        }
+        match head.content().and_then(|content| self.checksums.skip_body(head, self.source).map(|()| content)) {
             Ok(content) => (self.each)(head, &content).map(|()| None),
             Err(damage) => Ok(Some(damage)),
         }

@@ -8,6 +8,7 @@ use std::io;
 use arrow_ipc::{Footer as FooterTable, MetadataVersion, RecordBatch};
 
 use crate::check::{Body, Claims, Failed, Passed};
+use crate::checksums::Checksums;
 use crate::error::{Damage, Fault, Part};
 use crate::footer::Footer;
 use crate::layout::{Array, Layout, path};
@@ -22,6 +23,8 @@ pub(crate) struct Schema {
     layout: Layout,
     /// The version of the metadata of all messages.
     version: MetadataVersion,
+    /// Which messages have checksums.
+    checksums: Checksums,
 }
 
 /// The flatbuffer that a schema stands in.
@@ -64,15 +67,17 @@ impl Schema {
             Some(schema) => Layout::new(&schema).map_err(|fault| Damage::new(head.place().offset, fault))?,
             None => return Err(head.unknown()),
         };
-        let version = head.message().version();
-        Ok(Self { holder: Holder::Message(head), layout, version })
+        let (version, checksums) = (head.message().version(), Checksums::announced_by(&head));
+        Ok(Self { holder: Holder::Message(head), layout, version, checksums })
     }
 
-    /// The schema that a footer holds, for messages of this version: there are footers of another.
-    pub(crate) fn of_footer(footer: Footer, version: Option<MetadataVersion>) -> Result<Self, Damage> {
+    /// The schema that a footer holds, for messages of the version that is announced at the front, and with the checksums
+    /// that are: there are footers of another version, and none that says anything of checksums.
+    pub(crate) fn of_footer(footer: Footer, at_front: Option<&Self>) -> Result<Self, Damage> {
         let layout = Layout::new(&footer.schema()).map_err(|fault| Damage::new(footer.offset(), fault))?;
-        let version = version.unwrap_or(footer.flatbuffer().version());
-        Ok(Self { holder: Holder::Footer(footer), layout, version })
+        let version = at_front.map_or(footer.flatbuffer().version(), Self::version);
+        let checksums = at_front.map_or(Checksums::Unknown, Self::checksums);
+        Ok(Self { holder: Holder::Footer(footer), layout, version, checksums })
     }
 
     /// The schema's message, if it comes from one.
@@ -99,6 +104,11 @@ impl Schema {
     /// The version of the metadata.
     pub(crate) fn version(&self) -> MetadataVersion {
         self.version
+    }
+
+    /// Which messages have checksums.
+    pub(crate) fn checksums(&self) -> Checksums {
+        self.checksums
     }
 
     /// The flatbuffer that holds the schema.
@@ -143,18 +153,27 @@ impl Schema {
     /// Checks a message and its body, which is all there.
     pub(crate) fn check_with(&self, head: &Head, mut body: Body<'_, '_>) -> Result<Checked, Damage> {
         let checked = self.check_message(head, &mut body).and_then(|checked| {
-            let is_interleaved = self.starts_with_a_header(head, body)?;
+            let is_interleaved = self.starts_with_a_header(head, &mut body)?;
             if is_interleaved { Err(Failed::Fault(Fault::Interleaved)) } else { Ok(checked) }
         });
         let damage = |fault| Damage::new(head.place().offset, fault);
-        checked.map_err(|failed| match failed {
+        let checked = checked.map_err(|failed| match failed {
             Failed::Fault(fault) => damage(fault),
             Failed::Contradiction { at, expected, found } => {
                 let path = path(&self.flatbuffer(), at.into_iter().rev());
                 damage(Fault::Contradiction { path, expected, found })
             }
             Failed::Unreadable(error) => damage(Fault::Unreadable(error)),
-        })
+        })?;
+        match body {
+            Body::Cut => {}
+            Body::Held(bytes) => self.checksums.verify(head, bytes)?,
+            Body::Whole(source, at) => {
+                source.seek(at).map_err(Damage::unreadable(head.place().offset))?;
+                self.checksums.skip_body(head, source)?;
+            }
+        }
+        Ok(checked)
     }
 
     fn check_message(&self, head: &Head, body: &mut Body<'_, '_>) -> Result<Checked, Failed> {
@@ -201,13 +220,13 @@ impl Schema {
     /// Whether a body starts with what should stand in front of another: the header of a message that could stand
     /// beside this one. Two writers that knew nothing of each other had written both headers before either wrote its
     /// body. Values may look like a message of any other schema.
-    fn starts_with_a_header(&self, head: &Head, body: Body<'_, '_>) -> io::Result<bool> {
+    fn starts_with_a_header(&self, head: &Head, body: &mut Body<'_, '_>) -> io::Result<bool> {
         let length = head.place().body_length;
         match body {
             Body::Cut => Ok(false),
-            Body::Held(bytes) => self.is_header(&mut Source::from(bytes), length),
+            Body::Held(bytes) => self.is_header(&mut Source::from(*bytes), length),
             Body::Whole(source, at) => {
-                source.seek(at)?;
+                source.seek(*at)?;
                 self.is_header(source, length)
             }
         }

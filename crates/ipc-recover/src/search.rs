@@ -7,13 +7,15 @@
 
 use ipc_core::format::CONTINUATION;
 
-use crate::error::Damage;
+use crate::checksums::Checksums;
+use crate::error::{Damage, Fault};
 use crate::scan::{self, Framing, Next};
 use crate::schema::Schema;
 use crate::source::Source;
 
-/// Where the first whole message starts from `from` on, if there is one.
-pub(crate) fn whole_message(source: &mut Source<'_>, schema: &Schema, from: u64) -> Result<Option<u64>, Damage> {
+/// Where the first whole message behind this damage starts, if there is one.
+pub(crate) fn whole_message(source: &mut Source<'_>, schema: &Schema, damage: &Damage) -> Result<Option<u64>, Damage> {
+    let from = start(source, damage);
     let total = source.length().unwrap_or(0);
     let mut allowance = total.saturating_sub(from).saturating_mul(READ_AT_MOST).saturating_add(READ_ANYWAY);
     let mut block = vec![0; BLOCK];
@@ -28,11 +30,24 @@ pub(crate) fn whole_message(source: &mut Source<'_>, schema: &Schema, from: u64)
             let Some(claimed) = metadata_claim(start, schema.framing(), total.saturating_sub(offset)) else { continue };
             let Some(left) = allowance.checked_sub(claimed) else { return Ok(Some(offset)) };
             allowance = left;
-            if is_whole(source, schema, offset)? {
+            if is_whole(source, schema, offset, &mut allowance)? {
                 return Ok(Some(offset));
             }
         }
         at += (length - START + 1) as u64;
+    }
+}
+
+/// Where to look for what is whole behind this damage. What lies inside a body that is all there, but wrong, is nobody's
+/// message.
+fn start(source: &mut Source<'_>, damage: &Damage) -> u64 {
+    let anywhere = damage.offset.saturating_add(1);
+    if !matches!(damage.fault, Fault::Checksum { .. } | Fault::ChecksumMissing) {
+        return anywhere;
+    }
+    match source.seek(damage.offset).ok().and_then(|()| scan::next(source).ok()) {
+        Some(Next::Message(head)) => head.place().end(),
+        _ => anywhere,
     }
 }
 
@@ -49,10 +64,17 @@ pub(crate) fn metadata_claim(start: &[u8], framing: Framing, left: u64) -> Optio
     (root >= 4 && root.is_multiple_of(4) && u64::from(root) < length && length.is_multiple_of(4)).then_some(length)
 }
 
-fn is_whole(source: &mut Source<'_>, schema: &Schema, offset: u64) -> Result<bool, Damage> {
+fn is_whole(source: &mut Source<'_>, schema: &Schema, offset: u64, allowance: &mut u64) -> Result<bool, Damage> {
     source.seek(offset).map_err(Damage::unreadable(offset))?;
     let checked = scan::next(source).and_then(|next| match next {
-        Next::Message(head) => schema.check(&head, source).map(|_| true),
+        Next::Message(head) => {
+            // Its body is read, too, where that has a checksum.
+            if schema.checksums() != Checksums::None && !source.lacks(head.place().body_length) {
+                let Some(left) = allowance.checked_sub(head.place().body_length) else { return Ok(true) };
+                *allowance = left;
+            }
+            schema.check(&head, source).map(|_| true)
+        }
         Next::EndOfStream(_) | Next::EndOfInput => Ok(false),
     });
     checked.or_else(|damage| if damage.is_of_system() { Err(damage) } else { Ok(false) })

@@ -10,6 +10,7 @@
 
 use std::io::Read;
 
+use crate::checksums::Checksums;
 use crate::collect::{Collected, Collector};
 use crate::error::{Damage, Error, Fault, Part};
 use crate::footer::Footer;
@@ -61,14 +62,15 @@ impl Survey {
         if let Some(damage) = damage {
             condition = Condition::Torn;
             if !is_tear(&damage.fault)
-                && let Some(behind) = search::whole_message(source, &schema, damage.offset + 1).or_else(unreadable)?
+                && let Some(behind) = search::whole_message(source, &schema, &damage).or_else(unreadable)?
             {
                 condition = Condition::Damaged;
                 if !salvages {
                     return Err(Error::DamagedBeforeTail { damage, behind });
                 }
             }
-            if matches!(damage.fault, Fault::Zeros) {
+            // A checksum tells which zeros were written.
+            if matches!(damage.fault, Fault::Zeros) && schema.checksums() != Checksums::All {
                 cut_unwritten(source, damage.offset, &mut collector)?;
             }
             let left = source.length().unwrap_or(damage.offset).saturating_sub(damage.offset);
@@ -86,7 +88,7 @@ impl Survey {
         };
         let at_front = schema_at_front(source, Kind::File);
         let schema_length = at_front.as_ref().map_or(0, length);
-        let mut schema = match Schema::of_footer(footer, at_front.as_ref().ok().map(Schema::version)) {
+        let mut schema = match Schema::of_footer(footer, at_front.as_ref().ok()) {
             Ok(schema) => schema,
             Err(damage) => return Self::from_front(source, Kind::File, Some(damage), salvages),
         };

@@ -4,6 +4,7 @@
 
 mod any_input;
 mod before_the_tail;
+mod checksums;
 mod contradictions;
 mod cuts;
 mod dictionaries;

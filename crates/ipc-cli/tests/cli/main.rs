@@ -4,6 +4,7 @@
 
 mod arguments;
 mod changing;
+mod checksums;
 mod complete_or_absent;
 mod errors;
 mod extension_types;
