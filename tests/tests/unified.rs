@@ -20,7 +20,7 @@ use arrow_schema::{DataType, Field, Metadata, Schema};
 use ipc_core::DictionaryHandling::Unify;
 use ipc_core::UnifiedDictionaries;
 use ipc_core::{
-    BatchEncoder, Encoder, Error, Format, Ledger, Options, OptionsBuilder, Sending, Stats, Stream, StreamSchema,
+    BatchEncoder, Encoder, Error, Format, Ledger, Options, OptionsBuilder, Remedy, Sending, Stats, Stream, StreamSchema,
 };
 use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
 use ipc_tests::dictionaries::{batch, dictionary, nested, sent, words};
@@ -199,10 +199,32 @@ fn numbers_are_told_apart_by_their_bits() {
     assert_eq!(sent_by(&batches), [Whole(0, 2), Batch, Extended(0, 2), Batch]);
 }
 
+/// Another producer's batch has brought values, and is overtaken by one that needs none.
 #[test]
-fn a_batch_without_rows_brings_an_empty_dictionary() {
-    let batches = [own(&["a"]).slice(0, 0), own(&["b"])];
-    assert_eq!(sent_by(&batches), [Whole(0, 0), Batch, Extended(0, 1), Batch]);
+fn the_first_message_of_a_dictionary_has_all_that_is_known() {
+    let (options, none) = (unify().build().unwrap(), Metadata::new());
+    let nulls = of(&[("word", Arc::new(DictionaryArray::<Int32Type>::new_null_with(2)))]);
+    let schema = Arc::new(StreamSchema::try_new(nulls.schema(), &options).unwrap());
+    let mut dictionaries = UnifiedDictionaries::new(Arc::clone(&schema));
+    let mut encoder = BatchEncoder::new(&options);
+    let lacking = encoder.encode_unified(&own(&["a", "b"]), &none, dictionaries.snapshot()).unwrap().unwrap_err();
+    dictionaries.grow(lacking).unwrap();
+
+    let mut ledger = Ledger::new::<Stream>(schema, &options).unwrap();
+    let message = encoder.encode_unified(&nulls, &none, dictionaries.snapshot()).unwrap().unwrap();
+    assert_eq!(message.uses(), [0]);
+    let (snapshot, sent_before) = (dictionaries.snapshot(), ledger.dictionaries());
+    let updates = BatchEncoder::new(&options).encode_unified_dictionaries::<Stream>(
+        &nulls,
+        message.uses(),
+        snapshot,
+        sent_before,
+        Sending::Changes,
+    );
+    let mut sink = Vec::new();
+    ledger.append(&mut sink, updates.unwrap(), &message).unwrap();
+    ledger.end(&mut sink).unwrap();
+    assert_eq!(sent(&sink, 0), [Whole(0, 2), Batch]);
 }
 
 #[test]
@@ -360,31 +382,100 @@ fn wider_keys_have_room() {
     }
 }
 
-/// Its order would be lost. It is resent where it changes, as without unifying, and so refused in a file.
+/// Its order would be lost. It is extended where it grows, and sent again where it is replaced, as without unifying.
 #[test]
-fn an_ordered_dictionary_keeps_its_order() {
+fn an_ordered_dictionary_keeps_its_order_and_grows_beside_unified_ones() {
     let data_type = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     let ordered = Field::new("size", data_type.clone(), true).with_dict_is_ordered(true);
-    let schema = Arc::new(Schema::new(vec![ordered.clone(), Field::new("word", data_type, true)]));
+    let schema = Arc::new(Schema::new(vec![ordered, Field::new("word", data_type, true)]));
     let batch = |sizes: &[&str], words: &[&str]| {
         let columns = vec![own(sizes).column(0).clone(), own(words).column(0).clone()];
         RecordBatch::try_new(schema.clone(), columns).unwrap()
     };
-    let (small, large) = (&["small", "large"], &["small", "huge"]);
-    let batches = [batch(small, &["a", "b"]), batch(small, &["b", "c"]), batch(large, &["c", "a"])];
+    let (small, large, other) = (&["small", "large"], &["small", "large"], &["small", "huge"]);
+    let more = &["small", "large", "huge"];
+    let grows = [batch(&small[..], &["a", "b"]), batch(more, &["b", "a", "c"]), batch(large, &["c", "a"])];
     let options = unify().build().unwrap();
-    let bytes = encode::stream(&schema, &batches, &options).unwrap();
-    assert_same_batches(&batches, &read::stream(&bytes).unwrap().batches);
-    let expected = [Whole(0, 2), Whole(1, 2), Batch, Extended(1, 1), Batch, Whole(0, 2), Batch];
+    let expected = [Whole(0, 2), Whole(1, 2), Batch, Extended(0, 1), Extended(1, 1), Batch, Batch];
+    let bytes = encode::stream(&schema, &grows, &options).unwrap();
+    assert_same_batches(&grows, &read::stream(&bytes).unwrap().batches);
     assert_eq!(sent(&bytes, 0), expected);
-    assert!(encode::file(&schema, &batches[..2], &options).is_ok());
-    let refused = encode::file(&schema, &batches, &options).unwrap_err();
-    assert!(matches!(&refused, Error::DictionaryReplacement { path, .. } if path == "size"), "{refused}");
+    let file = encode::file(&schema, &grows, &options).unwrap();
+    assert_same_batches(&grows, &read::file(&file).unwrap().batches);
+    assert_eq!(sent(&file, 8), expected);
 
-    let around = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Struct(vec![ordered].into())));
-    let schema = Arc::new(Schema::new(vec![Field::new("around", around, true)]));
-    let refused = Encoder::stream(Vec::new()).with_options(options).start(schema).unwrap_err();
-    assert!(matches!(refused.error(), Error::Unsupported { path, .. } if path == "around"), "{refused}");
+    let replaced = [batch(small, &["a", "b"]), batch(other, &["c", "a"])];
+    let bytes = encode::stream(&schema, &replaced, &options).unwrap();
+    assert_same_batches(&replaced, &read::stream(&bytes).unwrap().batches);
+    assert_eq!(sent(&bytes, 0), [Whole(0, 2), Whole(1, 2), Batch, Whole(0, 2), Extended(1, 1), Batch]);
+    let refused = encode::file(&schema, &replaced, &options).unwrap_err();
+    assert!(
+        matches!(&refused, Error::DictionaryReplacement { path, remedy: Remedy::Stream, .. } if path == "size"),
+        "{refused}"
+    );
+    assert!(refused.to_string().ends_with("only a stream can send this dictionary again"), "{refused}");
+}
+
+/// They are sent as they are, with keys as they are: the outer one's values hold keys of the inner one.
+#[test]
+fn dictionaries_inside_and_around_an_ordered_one_are_not_unified_and_not_widened() {
+    let nested = |values: ArrayRef, inner_ordered: bool| {
+        let inner: DictionaryArray<Int8Type> = DictionaryArray::new(Int8Array::from(vec![1, 0]), values);
+        let field = Field::new("inner", inner.data_type().clone(), true).with_dict_is_ordered(inner_ordered);
+        let row = StructArray::new(vec![field].into(), vec![Arc::new(inner)], None);
+        let outer = DictionaryArray::<Int8Type>::new(Int8Array::from(vec![0, 1, 0]), Arc::new(row));
+        let field = Field::new("outer", outer.data_type().clone(), true).with_dict_is_ordered(!inner_ordered);
+        let schema = Arc::new(Schema::new(vec![field]));
+        RecordBatch::try_new(schema, vec![Arc::new(outer) as ArrayRef]).unwrap()
+    };
+    for inner_ordered in [false, true] {
+        let (one, other) = (nested(words(&["a", "b"]), inner_ordered), nested(words(&["c", "d"]), inner_ordered));
+        let batches = [one.clone(), one.clone(), other.clone()];
+        for options in [unify(), unify().widen_dictionary_keys(true)] {
+            let options = options.build().unwrap();
+            let bytes = encode::stream(&one.schema(), &batches, &options).unwrap();
+            let read = read::stream(&bytes).unwrap();
+            assert_eq!(read.schema, one.schema());
+            assert_same_batches(&batches, &read.batches);
+            assert_eq!(sent(&bytes, 0), [Whole(0, 2), Whole(1, 2), Batch, Batch, Whole(0, 2), Whole(1, 2), Batch]);
+            let file = encode::file(&one.schema(), &batches[..2], &options).unwrap();
+            assert_same_batches(&batches[..2], &read::file(&file).unwrap().batches);
+            let refused = encode::file(&one.schema(), &batches, &options).unwrap_err();
+            assert!(matches!(&refused, Error::DictionaryReplacement { remedy: Remedy::Stream, .. }), "{refused}");
+        }
+    }
+}
+
+/// Some readers take the first message of a dictionary for all there is.
+#[test]
+fn a_first_batch_that_uses_no_value_brings_its_whole_dictionary() {
+    let values = words(&["a", "b", "c"]);
+    let of_nulls = |values: &ArrayRef| {
+        let keys = Int32Array::from(vec![None, None]);
+        of(&[("word", Arc::new(DictionaryArray::new(keys, values.clone())))])
+    };
+    let later = of(&[("word", dictionary(&[2, 0], values.clone()))]);
+    let none = words(&[]);
+    let cases = [
+        (of(&[("word", dictionary(&[], values.clone()))]), vec![Whole(0, 3), Batch, Batch]),
+        (of_nulls(&values), vec![Whole(0, 3), Batch, Batch]),
+        // There is none; readers need one all the same.
+        (of_nulls(&none), vec![Whole(0, 0), Batch, Extended(0, 2), Batch]),
+    ];
+    for (first, expected) in cases {
+        let batches = [first, later.clone()];
+        let options = unify().build().unwrap();
+        let stream = encode::stream(&later.schema(), &batches, &options).unwrap();
+        assert_same_batches(&batches, &read::stream(&stream).unwrap().batches);
+        assert_eq!(sent(&stream, 0), expected);
+        let file = encode::file(&later.schema(), &batches, &options).unwrap();
+        assert_same_batches(&batches, &read::file(&file).unwrap().batches);
+        assert_eq!(sent(&file, 8), expected);
+    }
+    // A value that only hidden keys stood for would get out.
+    let options = unify().clear_nulls(true).build().unwrap();
+    let stream = encode::stream(&later.schema(), &[of_nulls(&values)], &options).unwrap();
+    assert_eq!(sent(&stream, 0), [Whole(0, 0), Batch]);
 }
 
 #[test]

@@ -5,36 +5,34 @@
 //! wherever an input's own has equal values.
 //!
 //! A file holds one dictionary for each field, which only deltas may extend. Whether a sequence of dictionaries allows
-//! that is decided here, in the order of the input: left to the workers, it would depend on who comes first. Where
-//! dictionaries are unified, none is refused, and the same array spares the workers a look at its values.
+//! that is decided here, in the order of the input: left to the workers, it would depend on who comes first. What each
+//! field is allowed, the [schema of the output](StreamSchema::change) says. Of unified dictionaries none is refused, and
+//! the same array spares the workers a look at its values.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Field, Fields};
-use ipc_core::Comparison;
+use ipc_core::{Change, Comparison, File, Remedy, Stream, StreamSchema};
+use ipc_recover::Kind;
 
 use crate::decode::Values;
 
 /// The latest dictionary of each field of the output.
 pub(crate) struct Known {
-    rule: Rule,
+    output: Output,
     latest: Vec<Option<ArrayRef>>,
 }
 
-/// What an output allows its dictionaries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// A stream, or unified dictionaries: any may come after the one before.
-    Replace,
-    /// A file with deltas: a dictionary may grow.
-    Grow,
-    /// A file without: the first dictionary has to do.
-    Keep,
+/// What is written, and how: says what becomes of dictionaries that change.
+struct Output {
+    format: Kind,
+    schema: StreamSchema,
 }
 
-/// A dictionary-encoded field of an input's schema, in the order of a walk through it.
+/// A dictionary-encoded field of an input's schema. A field's place among all of them is its id in the output.
 pub(crate) struct DictionaryField {
     id: i64,
     path: String,
@@ -46,6 +44,7 @@ pub(crate) struct Refused {
     path: String,
     /// Whether it has the one before in it.
     grows: bool,
+    remedy: Remedy,
 }
 
 impl Refused {
@@ -57,37 +56,49 @@ impl Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, grows } = self;
-        let (what, how) = if *grows { ("grows", "delta or unify") } else { ("is replaced by another", "unify") };
-        write!(
-            f,
-            "the dictionary of column `{path}` {what}, which a file allows with --dictionaries {how} only; a stream \
-             (--format stream) always does"
-        )
+        let what = if self.grows { "grows" } else { "is replaced by another" };
+        write!(f, "the dictionary of column `{}` {what}, which ", self.path)?;
+        match self.remedy {
+            Remedy::Unify => f.write_str("a file allows with --dictionaries unify only"),
+            Remedy::UnifyAtClose => f.write_str("a file allows with --dictionaries-at-close only"),
+            _ => return f.write_str("a file never allows where one is ordered; a stream does (--format stream)"),
+        }?;
+        f.write_str("; a stream (--format stream) always does")
     }
 }
 
 impl Known {
-    pub(crate) fn new(rule: Rule) -> Self {
-        Self { rule, latest: Vec::new() }
+    /// Nothing is known yet of the dictionaries of an output of `format`, whose options the schema was made with.
+    pub(crate) fn new(format: Kind, schema: StreamSchema) -> Self {
+        Self { output: Output { format, schema }, latest: Vec::new() }
     }
 
-    /// The dictionaries to hand out for an input whose own are `values`, or why the output cannot have them.
+    /// The dictionaries to hand out for an input whose own are `values`, or why the output cannot have them: of several
+    /// fields, the one that asks for most.
     pub(crate) fn settle(&mut self, fields: &[DictionaryField], values: &Values) -> Result<Values, Refused> {
         self.latest.resize(self.latest.len().max(fields.len()), None);
-        let mut settled = Values::new();
+        let mut settled: HashMap<i64, (usize, &ArrayRef)> = HashMap::new();
+        let mut refused: Option<Refused> = None;
         for (place, field) in fields.iter().enumerate() {
             let Some(new) = values.get(&field.id) else { continue };
-            let mut choice = match &self.latest[place] {
-                Some(old) => self.rule.later(old, new).map_err(|grows| field.refused(grows))?,
-                None => new,
-            };
+            let latest = self.latest[place].as_ref();
+            let mut choice = latest.map_or(Ok(new), |old| self.output.later(place, old, new));
             // Fields may share a dictionary here that in inputs before had two; then one array has to do for both.
-            if let Some(others) = settled.get(&field.id) {
-                choice = self.rule.both(others, choice).map_err(|grows| field.refused(grows))?;
+            if let (Ok(own), Some((other, others))) = (&choice, settled.get(&field.id)) {
+                choice = self.output.both((*other, others), (place, own));
             }
-            settled.insert(field.id, Arc::clone(choice));
+            match choice {
+                Ok(choice) => _ = settled.insert(field.id, (place, choice)),
+                Err((grows, remedy)) if refused.as_ref().is_none_or(|refused| refused.remedy < remedy) => {
+                    refused = Some(Refused { path: field.path.clone(), grows, remedy });
+                }
+                Err(_) => {}
+            }
         }
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
+        let settled: Values = settled.into_iter().map(|(id, (_, values))| (id, Arc::clone(values))).collect();
         for (latest, field) in self.latest.iter_mut().zip(fields) {
             if let Some(handed_out) = settled.get(&field.id) {
                 *latest = Some(Arc::clone(handed_out));
@@ -97,24 +108,38 @@ impl Known {
     }
 }
 
-impl Rule {
-    /// Which of the two to hand out: the old one if the new one has nothing that it lacks. What cannot come after it is
-    /// refused, and whether it grows is told.
-    fn later<'v>(self, old: &'v ArrayRef, new: &'v ArrayRef) -> Result<&'v ArrayRef, bool> {
-        match (compared(old, new), self) {
-            // Where a file has a longer dictionary already, the keys mean the same in that one.
-            (Comparison::Same, _) | (Comparison::Within, Self::Grow | Self::Keep) => Ok(old),
-            (_, Self::Replace) | (Comparison::Extends, Self::Grow) => Ok(new),
-            (comparison, Self::Grow | Self::Keep) => Err(comparison == Comparison::Extends),
-        }
+/// Whether a dictionary grows that may not change so, and what would let it.
+type Refusal = (bool, Remedy);
+
+impl Output {
+    /// Which of the two to hand out for the field at `place`: the old one if the new one has nothing that it lacks.
+    fn later<'v>(&self, place: usize, old: &'v ArrayRef, new: &'v ArrayRef) -> Result<&'v ArrayRef, Refusal> {
+        let comparison = compared(old, new);
+        let change = self.change(place, comparison)?;
+        // Where readers have a longer dictionary already, the keys mean the same in that one.
+        Ok(if comparison == Comparison::Same || change == Change::Known { old } else { new })
     }
 
     /// What to hand out where one field is to have the one and another the other.
-    fn both<'v>(self, one: &'v ArrayRef, other: &'v ArrayRef) -> Result<&'v ArrayRef, bool> {
-        match (compared(one, other), self) {
-            // The other has to grow, too, and cannot.
-            (Comparison::Within, Self::Keep) => Err(true),
-            _ => self.later(one, other),
+    fn both<'v>(&self, one: (usize, &'v ArrayRef), other: (usize, &'v ArrayRef)) -> Result<&'v ArrayRef, Refusal> {
+        match compared(one.1, other.1) {
+            Comparison::Same => Ok(one.1),
+            // The other has to grow, too.
+            Comparison::Within => self.change(other.0, Comparison::Extends).map(|_| one.1),
+            comparison => self.change(one.0, comparison).map(|_| other.1),
+        }
+    }
+
+    /// What becomes of a dictionary of the field at `place` whose values stand so to those before.
+    fn change(&self, place: usize, comparison: Comparison) -> Result<Change, Refusal> {
+        let change = match self.format {
+            Kind::File => self.schema.change::<File>(place, comparison),
+            Kind::Stream => self.schema.change::<Stream>(place, comparison),
+        };
+        match change {
+            Some(Change::Refused(remedy)) => Err((comparison == Comparison::Extends, remedy)),
+            // A field that the output does not have is refused with its schema.
+            change => Ok(change.unwrap_or(Change::Replaced)),
         }
     }
 }
@@ -124,13 +149,8 @@ fn compared(old: &ArrayRef, new: &ArrayRef) -> Comparison {
     Comparison::of(old, new).unwrap_or(Comparison::Different)
 }
 
-impl DictionaryField {
-    fn refused(&self, grows: bool) -> Refused {
-        Refused { path: self.path.clone(), grows }
-    }
-}
-
-/// The dictionary-encoded fields of a schema.
+/// The dictionary-encoded fields of a schema, in the order of their ids in an output: depth first, those inside a
+/// dictionary's values before it.
 pub(crate) fn fields(schema: &Fields) -> Vec<DictionaryField> {
     let mut found = Vec::new();
     schema.iter().for_each(|field| visit(field, "", &mut found));
@@ -139,11 +159,11 @@ pub(crate) fn fields(schema: &Fields) -> Vec<DictionaryField> {
 
 fn visit(field: &Field, parent: &str, found: &mut Vec<DictionaryField>) {
     let path = if parent.is_empty() { field.name().clone() } else { format!("{parent}.{}", field.name()) };
+    visit_type(field.data_type(), &path, found);
     #[expect(deprecated, reason = "the id is what messages refer to, and nothing else tells it")]
     if let Some(id) = field.dict_id() {
-        found.push(DictionaryField { id, path: path.clone() });
+        found.push(DictionaryField { id, path });
     }
-    visit_type(field.data_type(), &path, found);
 }
 
 fn visit_type(data_type: &DataType, path: &str, found: &mut Vec<DictionaryField>) {
@@ -165,67 +185,122 @@ fn visit_type(data_type: &DataType, path: &str, found: &mut Vec<DictionaryField>
 #[cfg(test)]
 mod tests {
     use arrow_array::{Array, StringArray};
+    use arrow_schema::Schema;
+    use ipc_core::{DictionaryHandling, Options};
 
     use super::*;
 
-    fn strings(values: &[&str]) -> Values {
-        Values::from([(7, Arc::new(StringArray::from_iter_values(values)) as ArrayRef)])
+    fn strings(values: &[&str]) -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(values))
     }
 
-    fn field() -> Vec<DictionaryField> {
-        vec![DictionaryField { id: 7, path: "city".into() }]
+    fn dictionary(name: &str, values: DataType) -> Field {
+        Field::new(name, DataType::Dictionary(Box::new(DataType::Int8), Box::new(values)), true)
     }
+
+    fn fields(names: &[&str]) -> Vec<DictionaryField> {
+        (0..).zip(names).map(|(id, name)| DictionaryField { id, path: (*name).to_owned() }).collect()
+    }
+
+    /// Of an output with these columns.
+    fn known(format: Kind, handling: DictionaryHandling, columns: Vec<Field>) -> Known {
+        let options = Options::builder().dictionaries(handling).build().unwrap();
+        Known::new(format, StreamSchema::try_new(Arc::new(Schema::new(columns)), &options).unwrap())
+    }
+
+    /// The outputs that have a rule of their own for flat dictionaries: any may follow, one may grow, the first has to do.
+    const REPLACE: (Kind, DictionaryHandling) = (Kind::Stream, DictionaryHandling::Resend);
+    const GROW: (Kind, DictionaryHandling) = (Kind::File, DictionaryHandling::Delta);
+    const KEEP: (Kind, DictionaryHandling) = (Kind::File, DictionaryHandling::Resend);
+    const UNIFY: (Kind, DictionaryHandling) = (Kind::File, DictionaryHandling::Unify);
 
     #[test]
     fn equal_dictionaries_become_the_same_array() {
-        let mut known = Known::new(Rule::Replace);
-        let first = known.settle(&field(), &strings(&["a", "b"])).unwrap();
-        let again = known.settle(&field(), &strings(&["a", "b"])).unwrap();
-        assert!(Arc::ptr_eq(&first[&7], &again[&7]));
+        for (format, handling) in [REPLACE, GROW, KEEP, UNIFY] {
+            let mut known = known(format, handling, vec![dictionary("city", DataType::Utf8)]);
+            let mut settle = || known.settle(&fields(&["city"]), &Values::from([(0, strings(&["a", "b"]))])).unwrap();
+            let (first, again) = (settle(), settle());
+            assert!(Arc::ptr_eq(&first[&0], &again[&0]));
+        }
     }
 
     /// Two fields with dictionaries of their own, and then with one for both.
     #[test]
     fn what_two_fields_share_must_do_for_both() {
-        let field = |id, path: &str| DictionaryField { id, path: path.into() };
-        let values = |id, values: &[&str]| (id, strings(values).remove(&7).unwrap());
-        let outcome = |rule, first: &[&str], second: &[&str], both: &[&str]| {
-            let mut known = Known::new(rule);
-            let own = [field(7, "from"), field(8, "to")];
-            known.settle(&own, &Values::from([values(7, first), values(8, second)])).unwrap();
-            let shared = known.settle(&[field(7, "from"), field(7, "to")], &Values::from([values(7, both)]));
+        let outcome = |(format, handling), first: &[&str], second: &[&str], both: &[&str]| {
+            let columns = ["from", "to"].map(|name| dictionary(name, DataType::Utf8)).to_vec();
+            let mut known = known(format, handling, columns);
+            known.settle(&fields(&["from", "to"]), &Values::from([(0, strings(first)), (1, strings(second))])).unwrap();
+            let shared = ["from", "to"].map(|path| DictionaryField { id: 7, path: path.to_owned() });
+            let shared = known.settle(&shared, &Values::from([(7, strings(both))]));
             shared.map(|values| values[&7].len()).map_err(|refused| refused.to_string())
         };
         let (two, three) = (["a", "b"], ["a", "b", "c"]);
         for (first, second) in [(&two[..], &three[..]), (&three, &two)] {
-            assert_eq!(outcome(Rule::Replace, first, second, &two), Ok(2));
-            assert_eq!(outcome(Rule::Grow, first, second, &two), Ok(3), "the shorter one grows");
-            assert!(outcome(Rule::Keep, first, second, &two).unwrap_err().contains("`to` grows"));
+            assert_eq!(outcome(REPLACE, first, second, &two), Ok(2));
+            assert_eq!(outcome(UNIFY, first, second, &two), Ok(2));
+            assert_eq!(outcome(GROW, first, second, &two), Ok(3), "the shorter one grows");
+            assert!(outcome(KEEP, first, second, &two).unwrap_err().contains("`to` grows"));
         }
-        for rule in [Rule::Replace, Rule::Grow, Rule::Keep] {
+        for rule in [REPLACE, GROW, KEEP, UNIFY] {
             assert_eq!(outcome(rule, &two, &two, &two), Ok(2));
         }
-        assert!(
-            outcome(Rule::Grow, &two, &["b"], &["a"]).is_err() && outcome(Rule::Keep, &two, &["b"], &["a"]).is_err()
-        );
+        assert!(outcome(GROW, &two, &["b"], &["a"]).is_err() && outcome(KEEP, &two, &["b"], &["a"]).is_err());
     }
 
     #[test]
     fn each_output_has_its_rule() {
-        let outcome = |rule, next: &[&str]| {
-            let mut known = Known::new(rule);
-            known.settle(&field(), &strings(&["a", "b"])).unwrap();
-            known.settle(&field(), &strings(next)).map(|values| values[&7].len())
+        let outcome = |(format, handling), is_ordered, next: &[&str]| {
+            let field = dictionary("city", DataType::Utf8).with_dict_is_ordered(is_ordered);
+            let mut known = known(format, handling, vec![field]);
+            known.settle(&fields(&["city"]), &Values::from([(0, strings(&["a", "b"]))])).unwrap();
+            known.settle(&fields(&["city"]), &Values::from([(0, strings(next))])).map(|values| values[&0].len())
         };
-        for (rule, shorter, longer, other) in [
-            (Rule::Replace, Ok(1), Ok(3), Ok(1)),
-            (Rule::Grow, Ok(2), Ok(3), Err(())),
-            (Rule::Keep, Ok(2), Err(()), Err(())),
+        for (rule, is_ordered, shorter, longer, other) in [
+            (REPLACE, false, Ok(1), Ok(3), Ok(1)),
+            (UNIFY, false, Ok(1), Ok(3), Ok(1)),
+            (UNIFY, true, Ok(2), Ok(3), Err(())),
+            (GROW, true, Ok(2), Ok(3), Err(())),
+            (GROW, false, Ok(2), Ok(3), Err(())),
+            (KEEP, false, Ok(2), Err(()), Err(())),
         ] {
-            assert_eq!(outcome(rule, &["a"]).map_err(drop), shorter, "{rule:?}");
-            assert_eq!(outcome(rule, &["a", "b", "c"]).map_err(drop), longer, "{rule:?}");
-            assert_eq!(outcome(rule, &["x"]).map_err(drop), other, "{rule:?}");
+            assert_eq!(outcome(rule, is_ordered, &["a"]).map_err(drop), shorter, "{rule:?}");
+            assert_eq!(outcome(rule, is_ordered, &["a", "b", "c"]).map_err(drop), longer, "{rule:?}");
+            assert_eq!(outcome(rule, is_ordered, &["x"]).map_err(drop), other, "{rule:?}");
         }
-        assert!(outcome(Rule::Keep, &["a", "b", "c"]).unwrap_err().to_string().contains("`city` grows"));
+        assert!(outcome(KEEP, false, &["a", "b", "c"]).unwrap_err().to_string().contains("`city` grows"));
+    }
+
+    /// What the message names does it, also for the other fields.
+    #[test]
+    fn the_switch_that_is_named_is_one_that_works() {
+        let flat = || dictionary("flat", DataType::Utf8);
+        let around = |inner: Field| dictionary("outer", DataType::Struct(vec![inner].into()));
+        let told = |columns: Vec<Field>, changes: &str, next: &[&str]| {
+            let all = super::fields(&Fields::from(columns.clone()));
+            let at = all.iter().position(|field| field.path == changes).unwrap();
+            let places: Vec<&str> = all.iter().map(|field| field.path.as_str()).collect();
+            let mut known = known(Kind::File, DictionaryHandling::Resend, columns);
+            let mut values: Values = (0..).zip(&places).map(|(id, _)| (id, strings(&["a", "b"]))).collect();
+            known.settle(&fields(&places), &values).unwrap();
+            values.insert(i64::try_from(at).unwrap(), strings(next));
+            known.settle(&fields(&places), &values).unwrap_err().to_string()
+        };
+        let (more, other) = (&["a", "b", "c"][..], &["x"][..]);
+        let ordered = || dictionary("size", DataType::Utf8).with_dict_is_ordered(true);
+        let inner = || dictionary("inner", DataType::Utf8);
+        for (columns, changes, next, switch) in [
+            (vec![flat()], "flat", other, "with --dictionaries unify only"),
+            (vec![flat(), ordered()], "size", more, "with --dictionaries unify only"),
+            (vec![flat(), ordered()], "size", other, "(--format stream)"),
+            (vec![flat(), around(inner())], "flat", other, "with --dictionaries-at-close only"),
+            (vec![around(inner())], "outer.inner", more, "with --dictionaries-at-close only"),
+            (vec![around(ordered())], "outer", more, "(--format stream)"),
+            (vec![around(inner()).with_dict_is_ordered(true)], "outer.inner", other, "(--format stream)"),
+            (vec![flat(), around(ordered())], "flat", other, "with --dictionaries unify only"),
+        ] {
+            let told = told(columns, changes, next);
+            assert!(told.contains(&format!("`{changes}`")) && told.contains(switch), "{told}");
+        }
     }
 }

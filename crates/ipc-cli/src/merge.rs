@@ -19,11 +19,11 @@ use std::time::Instant;
 use arrow_schema::{Fields, Metadata, SchemaRef};
 use ipc_core::{File, Ledger};
 use ipc_recover::Kind;
-use ipc_shared::{Builder, DictionaryHandling, Format, Options, SharedWriter, Slot, StreamSchema, Summary};
+use ipc_shared::{Builder, Format, Options, SharedWriter, Slot, StreamSchema, Summary};
 
 use crate::args::Job;
 use crate::decode::Encoded;
-use crate::dictionaries::{Known, Rule};
+use crate::dictionaries::{Known, Refused};
 use crate::error::{Error, Result, note};
 use crate::input::Input;
 use crate::metadata::{Dropped, MetadataOfAll};
@@ -44,7 +44,7 @@ pub(crate) fn run(job: &Job) -> Result<()> {
     let options = survey.options;
     let reading = Reading {
         inputs: survey.inputs,
-        known: Known::new(rule(job.format, &options)),
+        known: Known::new(job.format, known_schema(&survey.schema, &options)?),
         progress: Progress::new(survey.length, job.quiet),
         failure: sink.failure().clone(),
         read_bytes: Arc::default(),
@@ -126,49 +126,102 @@ impl Survey {
         let (_, schema) = first.expect("the arguments have at least one input");
         let (metadata, dropped) = metadata.settle(job);
         let schema = Arc::clone(schema.schema());
+        check_nested_dictionaries(job, &schema)?;
         let (options, unified) = settle_options(job, &schema, &inputs)?;
         Ok(Self { inputs, schema, metadata, dropped, length, options, unified })
     }
 }
 
-/// The options to write with: those that unify dictionaries, where the arguments leave it open, a file can have all of
-/// them unified, and it could not keep the inputs' own. That takes a look into all of them; one that can be read only once
-/// is not looked into, and might. With them comes the reason.
+/// Refuses to unify dictionaries in a file that cannot have them grow, and names the switch that does it.
+fn check_nested_dictionaries(job: &Job, schema: &SchemaRef) -> Result<()> {
+    if job.format == Kind::Stream {
+        return Ok(());
+    }
+    let name = display_name(&job.inputs[0]);
+    let opened = StreamSchema::try_new(Arc::clone(schema), &job.options)
+        .and_then(|schema| Ledger::new::<File>(Arc::new(schema), &job.options));
+    match opened {
+        Ok(_) => Ok(()),
+        Err(ipc_core::Error::Unsupported { path, .. }) => Err(Error::input(
+            &name,
+            format_args!(
+                "the dictionary of column `{path}` has another one inside its values, which a file unifies with \
+                 --dictionaries-at-close only; a stream (--format stream) always does"
+            ),
+        )),
+        Err(refusal) => Err(Error::input(&name, refusal)),
+    }
+}
+
+/// The options to write with: those that unify dictionaries, where the arguments leave it open, a file can unify them, and
+/// it could not keep the inputs' own. That takes a look into all of them; one that can be read only once is not looked
+/// into, and might. With them comes the reason. Where unifying does not help either, the refusal names what does.
 fn settle_options(job: &Job, schema: &SchemaRef, inputs: &[Pending]) -> Result<(Options, Option<String>)> {
     let as_asked = || Ok((job.options.clone(), None));
-    let Some(unifying) = job.unifying.as_ref().filter(|options| can_unify(schema, options)) else {
+    let of = |options| StreamSchema::try_new(Arc::clone(schema), options);
+    let Some((unifying, unified)) = job.unifying.as_ref().and_then(|options| Some((options, of(options).ok()?))) else {
         return as_asked();
     };
-    let mut known = Known::new(rule(job.format, &job.options));
+    let (reason, refused) = match obstacle(inputs, Known::new(job.format, known_schema(schema, &job.options)?))? {
+        None => return as_asked(),
+        Some(Obstacle::ReadOnce(name)) => {
+            (format!("{name} can be read only once, and its dictionaries may change"), None)
+        }
+        Some(Obstacle::Refused(name, refused)) => {
+            (format!("{name} has another dictionary for column `{}`", refused.path()), Some((name, refused)))
+        }
+    };
+    // Those that are not unified may grow, and do no more than that.
+    if refused.is_some()
+        && !unified.has_only_unified_dictionaries()
+        && let Some(Obstacle::Refused(name, refused)) =
+            obstacle(inputs, Known::new(job.format, known_schema(schema, unifying)?))?
+    {
+        return Err(Error::input(&name, refused));
+    }
+    match refused {
+        _ if Ledger::new::<File>(Arc::new(unified), unifying).is_ok() => Ok((unifying.clone(), Some(reason))),
+        Some((name, refused)) => Err(Error::input(&name, refused)),
+        None => as_asked(),
+    }
+}
+
+/// Why a file may not be able to keep the dictionaries of its inputs.
+enum Obstacle {
+    /// This input can be read only once, and has dictionaries.
+    ReadOnce(Arc<str>),
+    /// This input has a dictionary that cannot follow those before.
+    Refused(Arc<str>, Refused),
+}
+
+/// The first reason why an output may not be able to have the dictionaries of these inputs, if there is any. One that can
+/// be read only once is not looked into.
+fn obstacle(inputs: &[Pending], mut known: Known) -> Result<Option<Obstacle>> {
+    let mut read_once = None;
     for pending in inputs {
-        let reason = match pending {
-            Pending::Open(input) if !input.has_dictionaries() => None,
+        match pending {
+            Pending::Open(input) if !input.has_dictionaries() => {}
             Pending::Open(input) => {
-                Some(format!("{} can be read only once, and its dictionaries may change", input.name()))
+                read_once = read_once.or_else(|| Some(Obstacle::ReadOnce(Arc::clone(input.name()))))
             }
             Pending::Closed(path) => {
                 let input = Input::open(path, true)?;
                 if !input.has_dictionaries() {
-                    return as_asked();
+                    return Ok(None);
                 }
                 let name = Arc::clone(input.name());
-                input
-                    .survey_dictionaries(&mut known)?
-                    .map(|refused| format!("{name} has another dictionary for column `{}`", refused.path()))
+                if let Some(refused) = input.survey_dictionaries(&mut known)? {
+                    return Ok(Some(Obstacle::Refused(name, refused)));
+                }
             }
-        };
-        if reason.is_some() {
-            return Ok((unifying.clone(), reason));
         }
     }
-    as_asked()
+    Ok(read_once)
 }
 
-/// Whether a file can have every dictionary of this schema unified.
-fn can_unify(schema: &SchemaRef, options: &Options) -> bool {
-    StreamSchema::try_new(Arc::clone(schema), options).is_ok_and(|schema| {
-        schema.has_only_unified_dictionaries() && Ledger::new::<File>(Arc::new(schema), options).is_ok()
-    })
+/// The schema of the output, as written with these options.
+fn known_schema(schema: &SchemaRef, options: &Options) -> Result<StreamSchema> {
+    StreamSchema::try_new(Arc::clone(schema), options).map_err(|refusal| Error::input("the schema", refusal))
 }
 
 impl Pending {
@@ -299,15 +352,6 @@ fn check_schema(input: &Input, schema: &StreamSchema, first: &str) -> Result<()>
     })
 }
 
-/// What the output allows its dictionaries.
-fn rule(format: Kind, options: &Options) -> Rule {
-    match (format, options.dictionaries()) {
-        (Kind::Stream, _) | (_, DictionaryHandling::Unify) => Rule::Replace,
-        (Kind::File, DictionaryHandling::Delta) => Rule::Grow,
-        (Kind::File, _) => Rule::Keep,
-    }
-}
-
 /// How many places may be reserved for each thread: one in work, one in the queue, and one that waits for its turn.
 const WINDOW_PER_THREAD: usize = 3;
 
@@ -357,7 +401,7 @@ mod tests {
                 let sink = Sink::new(Box::new(Full(2)));
                 let reading = Reading {
                     inputs: vec![Pending::Closed(path)],
-                    known: Known::new(Rule::Replace),
+                    known: Known::new(Kind::Stream, known_schema(&schema, &Options::default()).unwrap()),
                     progress: Progress::new(None, true),
                     read_bytes: Arc::default(),
                     failure: sink.failure().clone(),

@@ -206,9 +206,8 @@ impl BatchEncoder {
             if schema.dictionary(id).is_unified() {
                 return Ok(());
             }
-            let decision =
-                dictionary::decide::<F>(schema, id, values, sent, &updates, sending, self.options.dictionaries)
-                    .map_err(|e| e.within(schema.dictionary(id).path()))?;
+            let decision = dictionary::decide::<F>(schema, id, values, sent, &updates, sending)
+                .map_err(|e| e.within(schema.dictionary(id).path()))?;
             if let Some(due) = decision {
                 let update = self.encode_dictionary(id, values, due, Sent::Array(values.clone()), false);
                 updates.push(update.map_err(|e| Box::new(e).within(schema.dictionary(id).path()))?);
@@ -292,6 +291,8 @@ impl BatchEncoder {
         }
         let field = dictionaries.schema().dictionary(id);
         let known = dictionaries.len(id);
+        // The first message has what is known, rather than nothing.
+        let count = if have.is_none() && count == 0 { known } else { count };
         if known < count {
             let (expected, found) = (format!("a snapshot of {count} unified values"), format!("one of {known}"));
             return Err(Error::invalid(expected, found).at(field.path()).into());

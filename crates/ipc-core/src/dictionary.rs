@@ -22,11 +22,11 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_schema::DataType;
 
+use crate::change::Change;
 use crate::compare::Comparison;
 use crate::error::{Error, Result, Step};
 use crate::format::Format;
 use crate::message::Message;
-use crate::options::DictionaryHandling;
 use crate::schema::StreamSchema;
 
 /// The dictionaries that a stream's readers have, by dictionary id. Cheap to clone: values are shared.
@@ -208,8 +208,8 @@ impl Updates {
                 (Some(_), Some(have)) => format!("{} others already written", have.count()),
                 (None, _) => format!("{} others", update.sent.count()),
             };
-            let path = schema.dictionary(id).path().to_owned();
-            Err(Box::new(Error::DictionaryReplacement { path, expected, found }))
+            let (path, remedy) = (schema.dictionary(id).path().to_owned(), schema.remedy(id, update.extends.is_some()));
+            Err(Box::new(Error::DictionaryReplacement { path, expected, found, remedy }))
         })
     }
 
@@ -318,7 +318,6 @@ pub(crate) fn decide<F: Format>(
     sent: &Dictionaries,
     updates: &Updates,
     sending: Sending,
-    handling: DictionaryHandling,
 ) -> Step<Option<Due>> {
     let all = Due { rows: 0..values.len(), extends: None };
     let Some(old) = sent.array(id) else {
@@ -326,27 +325,22 @@ pub(crate) fn decide<F: Format>(
     };
     let nested = schema.dictionary(id).nested();
     let rebound = updates.replaces_any(id - nested..id, sent);
-    let replace = |all| {
-        if F::HAS_FOOTER {
-            return Err(Box::new(Error::DictionaryReplacement {
-                path: String::new(),
-                expected: format!("the {} values already written", old.len()),
-                found: format!("{} others", values.len()),
-            }));
-        }
-        Ok(Some(all))
+    let comparison = if rebound || (sending == Sending::Everything && !F::HAS_FOOTER) {
+        Comparison::Different
+    } else {
+        Comparison::of(old, values).map_err(Box::new)?
     };
-    if rebound || (sending == Sending::Everything && !F::HAS_FOOTER) {
-        return replace(all);
-    }
-    let grows_only = handling == DictionaryHandling::Delta;
-    match Comparison::of(old, values).map_err(Box::new)? {
-        Comparison::Same => Ok(None),
-        // Readers have more values than the batch knows of; its keys mean the same to them.
-        Comparison::Within if grows_only || F::HAS_FOOTER => Ok(None),
-        Comparison::Extends if grows_only && nested == 0 => {
+    match schema.change_of(id, comparison, F::HAS_FOOTER) {
+        Change::Known | Change::Unified => Ok(None),
+        Change::Extended => {
             Ok(Some(Due { rows: old.len()..values.len(), extends: Some(Sent::Array(Arc::clone(old))) }))
         }
-        Comparison::Within | Comparison::Extends | Comparison::Different => replace(all),
+        Change::Replaced => Ok(Some(all)),
+        Change::Refused(remedy) => Err(Box::new(Error::DictionaryReplacement {
+            path: String::new(),
+            expected: format!("the {} values already written", old.len()),
+            found: format!("{} others", values.len()),
+            remedy,
+        })),
     }
 }

@@ -11,7 +11,7 @@ use arrow_schema::{DataType, Field, FieldRef, Fields, Metadata, Schema};
 
 use crate::error::{Error, Step};
 use crate::schema::children;
-use crate::unify::widened::is_widened;
+use crate::unify::widened::{is_widened, may_unify};
 
 /// A key whose value differs between the metadata of two schemas with the same types, or that one of them lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +69,9 @@ impl Sameness {
         if expected.is_nullable() != found.is_nullable() {
             return Err(mismatch(nullability(expected), nullability(found)).within(expected.name()));
         }
-        // The keys of an ordered dictionary are written as they are.
-        let widens = self.widens && expected.dict_is_ordered() != Some(true);
+        // The keys of a dictionary that is not unified are written as they are, and so are those inside it.
+        let is_dictionary = matches!(expected.data_type(), DataType::Dictionary(..));
+        let widens = self.widens && (!is_dictionary || may_unify(expected));
         let same = Self { widens, ..self }.of_type(expected.data_type(), found.data_type());
         same.and_then(|()| self.of_meaning(expected, found)).map_err(|e| e.within(expected.name()))
     }

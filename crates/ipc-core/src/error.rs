@@ -9,6 +9,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::change::Remedy;
+
 /// The result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -75,7 +77,7 @@ pub enum Error {
     /// A batch has another dictionary than the one already sent, and the format allows no replacement.
     #[error(
         "dictionary of column `{path}` differs from the one already written: expected {expected}, found {found}; \
-         a file holds one dictionary per field, which only deltas may extend"
+         a file holds one dictionary per field, which only deltas may extend: {remedy}"
     )]
     DictionaryReplacement {
         /// The dictionary-encoded column.
@@ -84,6 +86,8 @@ pub enum Error {
         expected: String,
         /// The dictionary of this batch.
         found: String,
+        /// What would let it change so.
+        remedy: Remedy,
     },
 
     /// A unified dictionary would outgrow its keys' type. Nothing was added; batches without new values still can be

@@ -50,6 +50,7 @@ compile_error!("ipc-core writes arrays as they lie in memory, and its schemas sa
 mod abort_mark;
 mod batch;
 mod body;
+mod change;
 mod checksum;
 mod clear;
 mod compare;
@@ -80,6 +81,7 @@ mod visible;
 mod walk;
 
 pub use batch::BatchEncoder;
+pub use change::{Change, Remedy};
 pub use compare::Comparison;
 pub use dictionary::{Dictionaries, Sending, Updates};
 pub use difference::MetadataDifference;

@@ -107,6 +107,12 @@ pub enum DictionaryHandling {
     /// a delta before the first batch that needs them. So producers need not agree on their dictionaries, in a file
     /// either. Values that no key uses are left out, and equal ones, compared by their bits, become one.
     ///
+    /// Readers of streams need each dictionary before the first batch. Where that batch uses no value of one, having no
+    /// rows or only nulls, all values of its own dictionary are sent, unless
+    /// [`clear_nulls`](OptionsBuilder::clear_nulls) may keep them back; an empty one if it has none. Arrow's Java reader
+    /// knows no value of a file's dictionary that comes after the first message: for it, write
+    /// [`dictionaries_at_close`](OptionsBuilder::dictionaries_at_close).
+    ///
     /// A dictionary ends where its keys' type does ([`Error::DictionaryOverflow`]), or where one array of its values
     /// does, since that is how readers have it ([`Error::DictionaryTooLarge`]): 2 GiB of strings with 32-bit offsets,
     /// 32,767 rows of runs with 16-bit ends. A batch that would bring more is refused.
@@ -120,9 +126,10 @@ pub enum DictionaryHandling {
     /// and 262,144 of them have been rewritten with nothing new. They are let go of with the encoder, or when eight others
     /// have come.
     ///
-    /// A dictionary that its field calls ordered is sent as `Resend` does, since a value that is added would have to
-    /// stand between others. In a file, a dictionary with others inside its values needs
-    /// [`dictionaries_at_close`](OptionsBuilder::dictionaries_at_close).
+    /// A dictionary that its field calls ordered is not unified, since a value that is added would have to stand between
+    /// others, and neither are those inside or around it. They are sent as `Delta` does: one that grows is extended, one
+    /// that is replaced is sent again in a stream, and refused in a file. In a file, a unified dictionary with others
+    /// inside its values needs [`dictionaries_at_close`](OptionsBuilder::dictionaries_at_close).
     Unify,
 }
 

@@ -16,7 +16,7 @@ use crate::error::{Error, Result, Step};
 use crate::format::{CHECKSUMS, CHECKSUMS_KEY};
 use crate::limits;
 use crate::options::{DictionaryHandling, MetadataVersion, Options};
-use crate::unify::widened::widened;
+use crate::unify::widened::{may_unify, widened};
 
 /// A schema that has been found fit to be written, with all that a writer must know of it.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ pub struct StreamSchema {
     outermost: Vec<usize>,
     /// How many dictionaries are unified.
     unified: usize,
+    handling: DictionaryHandling,
     /// What the message says it is of.
     metadata_version: MetadataVersion,
     /// Whether the message announces checksums.
@@ -51,6 +52,7 @@ pub(crate) struct DictionaryField {
     inner: Vec<usize>,
     key: DataType,
     values: DataType,
+    may_unify: bool,
     is_unified: bool,
 }
 
@@ -81,6 +83,11 @@ impl DictionaryField {
         &self.values
     }
 
+    /// Whether it can be unified: it is not ordered, nor is one inside or around it.
+    pub(crate) fn may_unify(&self) -> bool {
+        self.may_unify
+    }
+
     /// Whether all batches have one dictionary, which their keys are rewritten to.
     pub(crate) fn is_unified(&self) -> bool {
         self.is_unified
@@ -94,8 +101,7 @@ impl StreamSchema {
     ///
     /// [`Error::NestingTooDeep`]; [`Error::TooLarge`] where names and metadata do not fit a message; or
     /// [`Error::Unsupported`] for a dictionary directly inside a dictionary, a map whose entries are no struct of two
-    /// fields, keys or run ends of another type than the format's, a size below 0, or, with
-    /// [`DictionaryHandling::Unify`], an ordered dictionary inside or around another one.
+    /// fields, keys or run ends of another type than the format's, or a size below 0.
     pub fn try_new(schema: SchemaRef, options: &Options) -> Result<Self> {
         let given = schema;
         let schema = if options.widen_keys {
@@ -110,7 +116,6 @@ impl StreamSchema {
         let flatbuffer = schema_message(&schema, options);
         let outermost = outermost(&dictionaries, 0);
         let unified = dictionaries.iter().filter(|dictionary| dictionary.is_unified).count();
-        let (metadata_version, checksums) = (options.metadata_version, options.checksums);
         Ok(Self {
             given,
             schema,
@@ -119,8 +124,9 @@ impl StreamSchema {
             dictionary_columns,
             outermost,
             unified,
-            metadata_version,
-            checksums,
+            handling: options.dictionaries,
+            metadata_version: options.metadata_version,
+            checksums: options.checksums,
         })
     }
 
@@ -178,6 +184,11 @@ impl StreamSchema {
     #[must_use]
     pub fn has_unified_dictionaries(&self) -> bool {
         self.unified > 0
+    }
+
+    /// What becomes of dictionaries that change.
+    pub(crate) fn handling(&self) -> DictionaryHandling {
+        self.handling
     }
 
     /// The version of the metadata that the message was made for.
@@ -279,15 +290,15 @@ impl<'o> Survey<'o> {
             DataType::Dictionary(key, values) => {
                 let first = self.dictionaries.len();
                 self.children(values, level, &path)?;
-                let nested = &self.dictionaries[first..];
-                let unify = self.options.dictionaries == DictionaryHandling::Unify;
-                let is_unified = unify && field.dict_is_ordered() != Some(true);
-                if unify && !(is_unified || nested.is_empty()) || is_unified && nested.iter().any(|d| !d.is_unified) {
-                    return unsupported("an ordered dictionary cannot be unified, nor can one around it or inside it");
+                let nested = &mut self.dictionaries[first..];
+                let may_unify = may_unify(field);
+                if !may_unify {
+                    nested.iter_mut().for_each(|inner| (inner.may_unify, inner.is_unified) = (false, false));
                 }
+                let is_unified = may_unify && self.options.dictionaries == DictionaryHandling::Unify;
                 let (nested, inner) = (nested.len(), outermost(nested, first));
                 let (key, values) = ((**key).clone(), (**values).clone());
-                self.dictionaries.push(DictionaryField { path, nested, inner, key, values, is_unified });
+                self.dictionaries.push(DictionaryField { path, nested, inner, key, values, may_unify, is_unified });
                 Ok(())
             }
             DataType::Map(entries, _) => match entries.data_type() {

@@ -10,8 +10,11 @@ use std::sync::Arc;
 use arrow_array::builder::StringDictionaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowDictionaryKeyType, Int8Type, Int32Type};
-use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch, StringArray, StructArray, downcast_dictionary_array};
-use arrow_schema::DataType;
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Int8Array, Int64Array, RecordBatch, StringArray, StructArray,
+    downcast_dictionary_array,
+};
+use arrow_schema::{DataType, Field, Schema};
 use tempfile::TempDir;
 
 use crate::readers::compare_with;
@@ -199,4 +202,81 @@ fn what_is_said_of_dictionaries_is_said_of_an_output_that_is_there() {
     let output = folder.path().join("no such folder").join("out.arrow");
     let told = merge_badly(folder.path(), &[&inputs[0], &inputs[1]], &output, &[]);
     assert!(told.contains("out.arrow"), "{told}");
+}
+
+/// A column of strings in a dictionary of these values, ordered or not, and a column of numbers in one of these.
+fn ordered_beside_unordered(sizes: &[&str], numbers: &[i64]) -> RecordBatch {
+    let ordered = dictionary_batch(sizes, &[0, 1]).column(0).clone();
+    let keys = Int8Array::from_iter_values([0, 1]);
+    let unordered: ArrayRef =
+        Arc::new(DictionaryArray::new(keys, Arc::new(Int64Array::from(numbers.to_vec())) as ArrayRef));
+    let fields = vec![
+        Field::new("size", ordered.data_type().clone(), true).with_dict_is_ordered(true),
+        Field::new("number", unordered.data_type().clone(), true),
+    ];
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![ordered, unordered]).unwrap()
+}
+
+#[test]
+fn an_ordered_dictionary_that_grows_becomes_one_file_with_one_that_changes() {
+    let folder = folder();
+    let batches = [ordered_beside_unordered(&["S", "M"], &[1, 2]), ordered_beside_unordered(&["S", "M", "L"], &[3, 1])];
+    let inputs = [put(&folder, "a", &file(&batches[..1])), put(&folder, "b", &file(&batches[1..]))];
+    let output = folder.path().join("out.arrow");
+    for order in [["a", "b"], ["b", "a"]] {
+        let inputs = order.map(|name| folder.path().join(name));
+        for how in [&[][..], &["--dictionaries", "unify"], &["--dictionaries-at-close"]] {
+            merge_well(&[&inputs[0], &inputs[1]], &output, how);
+            let expected = order.map(|name| batches[usize::from(name == "b")].clone());
+            assert_eq!(read(&output), expected, "{how:?}");
+        }
+    }
+    // From a pipe, too, which nobody looks into beforehand.
+    let both = put(&folder, "both", &stream(&batches));
+    let mut command = program();
+    command.args(["merge", "-", "--output"]).arg(&output).stdin(fs::File::open(&both).unwrap());
+    assert!(command.status().unwrap().success());
+    assert_eq!(read(&output), batches);
+    fs::remove_file(&output).unwrap();
+    drop(inputs);
+}
+
+/// Whatever is told, the next call does it.
+#[test]
+fn what_the_message_names_does_it() {
+    let folder = folder();
+    let nested = |words: &[&str], inner_ordered: bool| {
+        let inner = dictionary_batch(words, &[0, 1]).column(0).clone();
+        let field = Field::new("inner", inner.data_type().clone(), true).with_dict_is_ordered(inner_ordered);
+        let values = Arc::new(StructArray::new(vec![field].into(), vec![inner], None)) as ArrayRef;
+        let column = DictionaryArray::<Int8Type>::new(vec![1, 0, 1].into(), values);
+        RecordBatch::try_from_iter([("nested", Arc::new(column) as ArrayRef)]).unwrap()
+    };
+    let ordered = |sizes: &[&str]| ordered_beside_unordered(sizes, &[1, 2]);
+    let output = folder.path().join("out.arrow");
+    let cases: [(_, &[&str], &[&str]); 6] = [
+        ([nested(&["a", "b"], false), nested(&["c", "d"], false)], &[], &["--dictionaries-at-close"]),
+        (
+            [nested(&["a", "b"], false), nested(&["c", "d"], false)],
+            &["--dictionaries", "unify"],
+            &["--dictionaries-at-close"],
+        ),
+        ([nested(&["a", "b"], true), nested(&["c", "d"], true)], &[], &["--format", "stream"]),
+        ([ordered(&["a", "b"]), ordered(&["b", "a"])], &[], &["--format", "stream"]),
+        ([ordered(&["a", "b"]), ordered(&["b", "a"])], &["--dictionaries", "delta"], &["--format", "stream"]),
+        (
+            [ordered_beside_unordered(&["a", "b"], &[1, 2]), ordered_beside_unordered(&["b", "a"], &[2, 1])],
+            &["--dictionaries-at-close"],
+            &["--format", "stream"],
+        ),
+    ];
+    for (batches, how, switch) in cases {
+        let inputs = [put(&folder, "a", &file(&batches[..1])), put(&folder, "b", &file(&batches[1..]))];
+        let inputs = [inputs[0].as_path(), inputs[1].as_path()];
+        let told = merge_badly(folder.path(), &inputs, &output, how);
+        assert!(told.contains(&switch.join(" ")), "{how:?}: {told}");
+        merge_well(&inputs, &output, switch);
+        assert_eq!(read(&output), batches, "{switch:?}");
+        fs::remove_file(&output).unwrap();
+    }
 }

@@ -20,7 +20,7 @@ use arrow_schema::DataType;
 
 use super::narrow::Narrow;
 use super::stored::row_number;
-use super::{Place, UnifiedSnapshot};
+use super::{Place, UnifiedSnapshot, most_values};
 use crate::body::Body;
 use crate::compare::is_same;
 use crate::error::{Error, Step};
@@ -111,6 +111,16 @@ impl KeyMap {
     /// How many values no key has used so far; 0 for whoever asks again.
     pub(super) fn count_unused(&mut self) -> u64 {
         if std::mem::replace(&mut self.is_counted, true) { 0 } else { (self.ids.len() - self.known) as u64 }
+    }
+
+    /// The rows of all values that keys of the field can stand for, once they have been checked.
+    pub(super) fn all(&mut self, lookup: &Lookup<'_>) -> Step<Vec<u32>> {
+        if !self.is_checked {
+            lookup.check(&self.values)?;
+            self.is_checked = true;
+        }
+        let most = most_values(lookup.dictionaries.schema.dictionary(lookup.id).key());
+        Ok((0..row_number(self.values.len())?).take_while(|row| u64::from(*row) < most).collect())
     }
 
     /// Appends the ids that `rows` of `keys` stand for, in keys of the same type: the keys themselves if they are right, and

@@ -165,6 +165,11 @@ impl Unifying<'_> {
         );
         self.uses[id] = map.top();
         let others = self.dictionaries.len(id);
+        // Readers need a dictionary before the first batch, and some take that one for all there is: better a whole one
+        // whose values are not used yet than an empty one.
+        if others == 0 && lookup.lacking.is_empty() && field.inner().is_empty() && !options.clear_nulls {
+            *lookup.lacking = map.all(&lookup)?;
+        }
         // A key that is cleared has become a 0, and that has to be the id of some value.
         let needs_any = visible.is_some() && has_valid(array.nulls(), &rows);
         if needs_any {

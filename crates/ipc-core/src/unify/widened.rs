@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Fields, Schema};
 
 use super::stored::with_children;
+use crate::schema::children;
 
 /// `schema` with 32-bit keys for every unified dictionary whose keys are shorter.
 pub(crate) fn widened(schema: &Schema) -> Schema {
@@ -17,6 +18,18 @@ pub(crate) fn is_widened(expected: &DataType, found: &DataType) -> bool {
     *expected == WIDE && is_short(found)
 }
 
+/// Whether a dictionary-encoded field can be unified: a value that is added to an ordered dictionary would have to stand
+/// between others, and inner dictionaries are unified with the one around them, or not at all.
+pub(crate) fn may_unify(field: &Field) -> bool {
+    fn is_free(data_type: &DataType) -> bool {
+        match data_type {
+            DataType::Dictionary(_, values) => is_free(values),
+            other => children(other).into_iter().all(|field| may_unify(field)),
+        }
+    }
+    field.dict_is_ordered() != Some(true) && is_free(field.data_type())
+}
+
 /// What most readers take, and long enough for any dictionary that fits memory.
 const WIDE: DataType = DataType::Int32;
 
@@ -25,10 +38,10 @@ fn is_short(key: &DataType) -> bool {
 }
 
 fn widened_field(field: &Field) -> Field {
-    // An ordered dictionary is not unified: its keys are written as they are.
-    let is_ordered = field.dict_is_ordered() == Some(true);
     let wide = match field.data_type() {
-        DataType::Dictionary(key, values) if is_short(key) && !is_ordered => {
+        // The keys of one that is not unified are written as they are, and so are those inside it.
+        DataType::Dictionary(..) if !may_unify(field) => return field.clone(),
+        DataType::Dictionary(key, values) if is_short(key) => {
             DataType::Dictionary(Box::new(WIDE), Box::new(widened_type(values)))
         }
         DataType::Dictionary(key, values) => DataType::Dictionary(key.clone(), Box::new(widened_type(values))),
