@@ -68,14 +68,21 @@ impl Encoded {
     }
 }
 
-/// Reads a dictionary batch into `values`.
-pub(crate) fn dictionary(head: &Head, body: &Buffer, schema: &Schema, values: &mut Values) -> Result<(), Damage> {
+/// Reads a dictionary batch into `values`. `own` is a schema with the dictionary's field alone: where it stands in the
+/// `schema` is only looked for where something is wrong.
+pub(crate) fn dictionary(
+    head: &Head,
+    body: &Buffer,
+    schema: &Schema,
+    own: &Schema,
+    values: &mut Values,
+) -> Result<(), Damage> {
     let message = head.message();
     let damaged = |reason: &str| damaged(head, "dictionary batch", reason);
     let dictionary = message.header_as_dictionary_batch().ok_or_else(|| damaged("the metadata is of another kind"))?;
     let batch = dictionary.data().ok_or_else(|| damaged("it has no values"))?;
     check(&batch, body).map_err(damaged)?;
-    let read = contained(|| read_dictionary(body, dictionary, schema, values, &message.version()));
+    let read = contained(|| read_dictionary(body, dictionary, own, values, &message.version()));
     read.map_err(|reason| {
         let Some((path, value_type)) = dictionary_field(schema.fields(), dictionary.id()) else {
             return damaged(&reason);

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use arrow_schema::{Metadata, SchemaRef};
 use ipc_recover::scan::{self, Framing, Head, MessageKind, Next, Place};
-use ipc_recover::{Checksums, Damage, Fault, Footer, Kind, Source};
+use ipc_recover::{Checker, Checksums, Damage, Fault, Footer, Kind, Source};
 
 use crate::decode::{self, Encoded, Values};
 use crate::dictionaries::{self, DictionaryField, Known, Refused};
 use crate::error::{Error, Result, warn};
 use crate::source::{display_name, into_seekable, is_standard, open};
+use crate::values::Dictionaries;
 
 /// An input that is open, and whose schema has been read.
 pub(crate) struct Input {
@@ -22,8 +23,9 @@ pub(crate) struct Input {
     schema: SchemaRef,
     checksums: Checksums,
     dictionary_fields: Vec<DictionaryField>,
+    checker: Checker,
     /// The dictionaries as the input has sent them so far.
-    values: Values,
+    dictionaries: Dictionaries,
     /// What the batches are given for them; `None` if they have changed since.
     settled: Option<Arc<Values>>,
     order: Order,
@@ -48,10 +50,10 @@ impl Input {
         let mut source = open(path)?;
         let name: Arc<str> = display_name(path).into();
         let refused = |damage: Damage| refused(&name, &damage);
-        let (source, schema, checksums, order) = match scan::recognize(&mut source).map_err(refused)? {
+        let (source, schema, checker, checksums, order) = match scan::recognize(&mut source).map_err(refused)? {
             Kind::Stream => {
-                let (schema, checksums, framing) = read_schema(&mut source).map_err(refused)?;
-                (source, schema, checksums, Order::Stream(framing))
+                let (schema, checker, checksums, framing) = read_schema(&mut source).map_err(refused)?;
+                (source, schema, checker, checksums, Order::Stream(framing))
             }
             Kind::File => {
                 let mut source = into_seekable(source).map_err(|error| Error::input(&name, error))?;
@@ -62,16 +64,18 @@ impl Input {
                 let places: Vec<_> = footer.dictionaries().chain(footer.record_batches()).collect();
                 let metadata = decode::metadata(footer.flatbuffer().custom_metadata());
                 let checksums = announced_at_front(&mut source).map_err(refused)?;
-                (source, schema, checksums, Order::File { places: places.into_iter(), metadata })
+                let checker = Checker::of_file(footer).map_err(refused)?;
+                (source, schema, checker, checksums, Order::File { places: places.into_iter(), metadata })
             }
         };
         Ok(Self {
             dictionary_fields: dictionaries::fields(schema.fields()),
             name,
             source,
+            dictionaries: Dictionaries::new(Arc::clone(&schema)),
             schema,
+            checker,
             checksums,
-            values: Values::new(),
             settled: None,
             order,
             uncounted: 0,
@@ -113,6 +117,7 @@ impl Input {
             };
             let body = head.read_body(&mut self.source).map_err(|damage| Error::input(&self.name, damage))?;
             self.uncounted += head.place().length();
+            self.checker.check(&head, &body).map_err(|damage| Error::input(&self.name, damage))?;
             let kind = head.kind().map_err(|damage| Error::input(&self.name, damage))?;
             match kind {
                 MessageKind::RecordBatch => {
@@ -121,10 +126,8 @@ impl Input {
                     return Ok(Some(Encoded { input, head, body, checksums: self.checksums, schema, dictionaries }));
                 }
                 MessageKind::DictionaryBatch => {
-                    self.checksums
-                        .verify(&head, &body)
-                        .and_then(|()| decode::dictionary(&head, &body, &self.schema, &mut self.values))
-                        .map_err(|damage| Error::input(&self.name, damage))?;
+                    let taken = self.checksums.verify(&head, &body).and_then(|()| self.dictionaries.take(head, body));
+                    taken.map_err(|damage| Error::input(&self.name, damage))?;
                     self.settled = None;
                 }
                 found => {
@@ -151,13 +154,17 @@ impl Input {
         while let Some(head) = self.next_head()? {
             if head.kind()? == MessageKind::DictionaryBatch {
                 let body = self.checksums.read_body(&head, &mut self.source)?;
-                decode::dictionary(&head, &body, &self.schema, &mut self.values)?;
+                self.checker.check(&head, &body)?;
+                self.dictionaries.take(head, body)?;
                 is_settled = false;
                 continue;
             }
             head.skip_body(&mut self.source)?;
-            if !is_settled && let Err(refused) = known.settle(&self.dictionary_fields, &self.values) {
-                return Ok(Some(refused));
+            if !is_settled {
+                let values = self.dictionaries.values(&mut self.checker)?;
+                if let Err(refused) = known.settle(&self.dictionary_fields, values) {
+                    return Ok(Some(refused));
+                }
             }
             is_settled = true;
         }
@@ -213,7 +220,8 @@ impl Input {
         if let Some(settled) = &self.settled {
             return Ok(Arc::clone(settled));
         }
-        let settled = known.settle(&self.dictionary_fields, &self.values);
+        let values = self.dictionaries.values(&mut self.checker).map_err(|damage| Error::input(&self.name, damage))?;
+        let settled = known.settle(&self.dictionary_fields, values);
         let settled = Arc::new(settled.map_err(|reason| Error::input(&self.name, reason))?);
         self.settled = Some(Arc::clone(&settled));
         Ok(settled)
@@ -221,7 +229,7 @@ impl Input {
 }
 
 /// Reads the schema message that a stream starts with, and tells which checksums it announces and how it is framed.
-fn read_schema(source: &mut Source<'_>) -> Result<(SchemaRef, Checksums, Framing), Damage> {
+fn read_schema(source: &mut Source<'_>) -> Result<(SchemaRef, Checker, Checksums, Framing), Damage> {
     let head = match scan::next(source) {
         Ok(Next::Message(head)) => head,
         Ok(_) => return Err(Damage::new(0, Fault::NotArrow)),
@@ -240,7 +248,8 @@ fn read_schema(source: &mut Source<'_>) -> Result<(SchemaRef, Checksums, Framing
     };
     let schema = decode::schema(schema).map_err(|fault| Damage::new(head.place().offset, fault))?;
     head.skip_body(source)?;
-    Ok((schema, Checksums::announced_by(&head), head.framing()))
+    let (checksums, framing) = (Checksums::announced_by(&head), head.framing());
+    Ok((schema, Checker::of_stream(head)?, checksums, framing))
 }
 
 /// What the schema message of a file announces. There are files without one, which announce nothing.

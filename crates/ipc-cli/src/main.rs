@@ -42,6 +42,7 @@ mod recover;
 mod signals;
 mod source;
 mod summary;
+mod values;
 
 use std::process::ExitCode;
 

@@ -57,6 +57,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod checker;
 mod checksums;
 mod collect;
 mod dictionaries;
@@ -75,6 +76,7 @@ mod survey;
 mod wrap;
 
 pub use check::claimed_length;
+pub use checker::Checker;
 pub use checksums::Checksums;
 pub use error::{Damage, Error, Fault, Part};
 pub use footer::Footer;

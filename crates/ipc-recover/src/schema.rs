@@ -111,6 +111,11 @@ impl Schema {
         self.checksums
     }
 
+    /// The version of the metadata is this one.
+    pub(crate) fn set_version(&mut self, version: MetadataVersion) {
+        self.version = version;
+    }
+
     /// The flatbuffer that holds the schema.
     pub(crate) fn holder(&self) -> &[u8] {
         match &self.holder {
