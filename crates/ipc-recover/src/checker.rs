@@ -9,6 +9,8 @@ use crate::schema::{Checked, Role, Schema};
 
 /// Checks one message after another as [`recover`](crate::recover()) does: that it is what its schema asks for, that its
 /// body holds it, and that the dictionaries are there to which the values of a record batch refer.
+///
+/// Checksums are left to [`Checksums`](crate::Checksums): they take much longer, and can be verified elsewhere.
 #[derive(Debug)]
 pub struct Checker {
     kind: Kind,
@@ -25,7 +27,7 @@ impl Checker {
     ///
     /// [`Fault::Misplaced`] if it is no schema, and [`Fault::InvalidSchema`].
     pub fn of_stream(schema: Head) -> Result<Self, Damage> {
-        let schema = Schema::of_message(schema)?;
+        let schema = Schema::of_message(schema)?.without_checksums();
         Ok(Self { kind: Kind::Stream, schema, has_version: true, dictionaries: Dictionaries::default() })
     }
 
@@ -35,7 +37,7 @@ impl Checker {
     ///
     /// [`Fault::InvalidSchema`].
     pub fn of_file(footer: Footer) -> Result<Self, Damage> {
-        let schema = Schema::of_footer(footer, None)?;
+        let schema = Schema::of_footer(footer, None)?.without_checksums();
         Ok(Self { kind: Kind::File, schema, has_version: false, dictionaries: Dictionaries::default() })
     }
 

@@ -111,6 +111,11 @@ impl Schema {
         self.checksums
     }
 
+    /// The same, for who verifies checksums elsewhere.
+    pub(crate) fn without_checksums(self) -> Self {
+        Self { checksums: Checksums::None, ..self }
+    }
+
     /// The version of the metadata is this one.
     pub(crate) fn set_version(&mut self, version: MetadataVersion) {
         self.version = version;
