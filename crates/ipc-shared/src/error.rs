@@ -46,6 +46,17 @@ pub enum Error {
         source: Arc<io::Error>,
     },
 
+    /// Threads panicked while they held reserved [slots](crate::Slot), whose batches are missing. The close has begun, what
+    /// was accepted is appended, and no byte of the end is written.
+    /// [`close_with_gaps`](crate::SharedWriter::close_with_gaps) writes it nevertheless.
+    #[error(
+        "threads that panicked gave up reserved places, whose batches are missing: {places}; the end is not written"
+    )]
+    Gaps {
+        /// How many.
+        places: u64,
+    },
+
     /// The sink called back into the writer that is calling it.
     #[error("the sink called back into its own writer")]
     Reentrant,

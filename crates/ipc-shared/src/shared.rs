@@ -22,7 +22,7 @@ use crate::lock::{Lock, Refused};
 use crate::slot::Deposit;
 use crate::sync::{AtomicU8, Mutex, Published, Relaxed, Settled, contain};
 use crate::thread_encoder::ThreadEncoder;
-use crate::window::{self, Aborted, Reserved, Window};
+use crate::window::{self, Aborted, Gaps, GivenUp, Reserved, Window};
 use crate::writer::Summary;
 
 pub(crate) use self::desk::Fault;
@@ -67,6 +67,15 @@ impl View {
     fn of(output: &Output) -> Self {
         Self { basis: Some(Arc::clone(&output.basis)), dictionaries: output.ledger.dictionaries().clone() }
     }
+}
+
+/// What a close makes of places whose owners have panicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LostPlaces {
+    /// It fails.
+    Refuse,
+    /// The output does without their batches.
+    Accept,
 }
 
 /// The right to append the batches that wait.
@@ -160,10 +169,16 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 
     pub(crate) fn reserve(&self) -> Result<u64> {
         self.check()?;
+        let mut asking = self.window.reserve();
         loop {
-            match self.window.reserve()? {
+            match asking.wait()? {
                 Reserved::Place(place) => return Ok(place),
-                Reserved::NotYet(drain) => self.append_ready(drain)?,
+                Reserved::NotYet(drain) => {
+                    if let Err(error) = self.append_ready(drain) {
+                        // What failed is behind what made room, perhaps, and for others to report then.
+                        return asking.granted().ok_or(error);
+                    }
+                }
             }
         }
     }
@@ -191,8 +206,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     }
 
     /// Gives up a reserved place.
-    pub(crate) fn give_up(&self, place: u64) {
-        self.drain_on(self.window.give_up(place));
+    pub(crate) fn give_up(&self, place: u64, how: GivenUp) {
+        self.drain_on(self.window.give_up(place, how));
     }
 
     /// Appends what is ready, where that has become this thread's job. What fails waits at the front for the next who
@@ -213,22 +228,30 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         })
     }
 
-    /// Appends what waits in the window, as far as its order allows, and then does `work`.
+    /// Appends what waits in the window, as far as its order allows, and then does `work`. This thread drains the window
+    /// until that is done, so no batch of a slot that came later gets between.
     fn settle<T>(&self, work: impl FnOnce(&mut Desk<W>) -> ipc_core::Result<T>) -> Result<T> {
         self.check()?;
-        self.append_ready(self.window.drain())?;
-        let guard = self.lock()?;
-        let (guard, done) = self.use_desk(guard, work)?;
-        guard.unlock();
-        Ok(done)
+        let mut drain = self.window.settle();
+        self.append_taken(&mut drain)?;
+        let worked = self.lock().and_then(|guard| self.use_desk(guard, work)).map(|(guard, done)| {
+            guard.unlock();
+            done
+        });
+        self.drain_on(Some(drain.go_on()));
+        worked
     }
 
-    pub(crate) fn close(&self) -> Result<Summary> {
+    pub(crate) fn close(&self, gaps: LostPlaces) -> Result<Summary> {
         self.check_lock()?;
-        let drain = self.window.drain();
-        drain.close();
+        let drain = self.window.close();
         self.intake.store(SHUT, Relaxed);
         self.append_ready(drain)?;
+        let Gaps { all: given_up, lost } = self.window.gaps();
+        if lost > 0 && gaps == LostPlaces::Refuse {
+            // A panic in the sink loses the place that was written to, and says more.
+            return Err(self.window.aborted().map_or(Error::Gaps { places: lost }, Error::from));
+        }
         let (guard, updates) = self.lock_for_the_end()?;
         if guard.output.is_none() {
             guard.close();
@@ -241,7 +264,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             }
             ledger.end(sink)?;
             self.counters.publish(&ledger.stats());
-            Ok(Summary { stats: ledger.stats(), schema: Arc::clone(ledger.schema().schema()) })
+            Ok(Summary { stats: ledger.stats(), schema: Arc::clone(ledger.schema().schema()), given_up })
         })?;
         guard.close();
         Ok(summary)
@@ -287,9 +310,12 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     }
 
     /// Appends what is ready at the front of the window. What fails stays there, to be tried again.
-    pub(crate) fn append_ready(&self, drain: Drain<'_>) -> Result<()> {
-        let mut drain = Some(drain);
-        while let Some(mut front) = drain.take().and_then(Drain::next) {
+    pub(crate) fn append_ready(&self, mut drain: Drain<'_>) -> Result<()> {
+        self.append_taken(&mut drain)
+    }
+
+    fn append_taken(&self, drain: &mut Drain<'_>) -> Result<()> {
+        while let Some(mut front) = drain.next() {
             let (deposit, place) = front.parts();
             self.with_encoder(|encoder| {
                 let Deposit { batch, message, basis, plan } = deposit;
@@ -302,7 +328,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 appended.expect("what waits in a slot has settled the schema");
                 Ok::<_, Error>(())
             })?;
-            drain = Some(front.pass());
+            front.pass();
         }
         Ok(())
     }

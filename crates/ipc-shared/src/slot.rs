@@ -12,7 +12,9 @@ use ipc_core::{Failed, Format, Message};
 use crate::basis::Basis;
 use crate::error::{Error, Result};
 use crate::shared::{Plan, Shared, Turn};
+use crate::sync::panicking;
 use crate::thread_encoder::ThreadEncoder;
+use crate::window::GivenUp;
 
 /// A place in the output, to be filled whenever its batch is ready.
 ///
@@ -84,6 +86,18 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
         filled.map_err(|error| Failed::new(error, self))
     }
 
+    /// Gives up the place: the output does without its batch, and what waits behind it goes on. Not counted as lost, not
+    /// even by a thread that is unwinding.
+    pub fn give_up(mut self) {
+        self.leave(GivenUp::OnPurpose);
+    }
+
+    fn leave(&mut self, how: GivenUp) {
+        if let Some(place) = self.place.take() {
+            self.shared.give_up(place, how);
+        }
+    }
+
     /// Fills the place. After an error it is out as before.
     fn fill(&mut self, encoder: &mut ThreadEncoder, batch: &RecordBatch, metadata: &Metadata) -> Result<()> {
         let shared = Arc::clone(&self.shared);
@@ -120,9 +134,8 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
 
 impl<W: Write + Send, F: Format> Drop for Slot<W, F> {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.shared.give_up(place);
-        }
+        let how = if panicking() { GivenUp::Unwinding } else { GivenUp::OnPurpose };
+        self.leave(how);
     }
 }
 

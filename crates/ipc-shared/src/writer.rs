@@ -11,7 +11,7 @@ use ipc_core::{Durable, File, Format, Receipt, Stats, Stream, Truncate};
 use crate::builder::Builder;
 use crate::error::{Result, StillShared};
 use crate::producer::Producer;
-use crate::shared::Shared;
+use crate::shared::{LostPlaces, Shared};
 use crate::slot::Slot;
 
 /// Writes record batches from any number of threads to one Arrow IPC [`Stream`] or [`File`].
@@ -148,17 +148,32 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
 
     /// Writes the end: what waits in slots, what is staged, the end-of-stream marker and, in a file, the footer.
     ///
-    /// Exactly one call succeeds. Places that are still reserved are given up, and no more can be reserved.
+    /// Exactly one call succeeds. From the call on no place is given, not even to threads that wait for one; once what other
+    /// threads append at the moment is in the output, places that are still out are given up.
+    ///
+    /// A slot that was dropped by a thread that was unwinding from a panic has lost its batch: `close` fails then, before
+    /// any byte of the end. [`close_with_gaps`](Self::close_with_gaps) closes nevertheless.
     ///
     /// Where the sink failed without tearing a message, `close` may be repeated, as may one that was rolled back; it writes
     /// nothing twice. Nothing else may follow: once a `close` has begun, no batch is taken, also if it fails.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSchema`](crate::Error::NoSchema) where nothing told the schema; [`Error::Closed`](crate::Error::Closed) where another call closed the writer; else
+    /// [`Error::NoSchema`](crate::Error::NoSchema) where nothing told the schema; [`Error::Gaps`](crate::Error::Gaps) where
+    /// slots were lost in panics; [`Error::Closed`](crate::Error::Closed) where another call closed the writer; else
     /// as [`flush`](Self::flush).
     pub fn close(&self) -> Result<Summary> {
-        self.shared.close()
+        self.shared.close(LostPlaces::Refuse)
+    }
+
+    /// As [`close`](Self::close), also where threads panicked while they held [slots](Slot): the output does without their
+    /// batches. [`Summary`] counts them with the other places that were given up.
+    ///
+    /// # Errors
+    ///
+    /// As `close`, but [`Error::Gaps`](crate::Error::Gaps).
+    pub fn close_with_gaps(&self) -> Result<Summary> {
+        self.shared.close(LostPlaces::Accept)
     }
 
     /// Whether the writer takes no more batches: a `close` has begun, or it is poisoned. Takes no lock; a moment later it may
@@ -279,4 +294,7 @@ pub struct Summary {
     pub stats: Stats,
     /// The schema of the output.
     pub schema: SchemaRef,
+    /// How many places were reserved and have no batch: slots that were given up or dropped unwritten, and those that were
+    /// still out at the close.
+    pub given_up: u64,
 }

@@ -1,6 +1,6 @@
 //! The primitives as they ship.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -34,7 +34,10 @@ impl Backoff {
 
 /// Does `work`, and lets no panic out of it. What is shared has to know by itself that it happened.
 pub(crate) fn contain(work: impl FnOnce()) {
-    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    // The drop of a payload may panic, too. The payload of that panic is left alone.
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(caught)));
+    std::mem::forget(dropped);
 }
 
 /// A mutex for what is rare and short. It does not care for panics: nothing that panics runs under it.
@@ -50,6 +53,9 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The right to use what is under a [`Mutex`].
+pub(crate) type MutexGuard<'m, T> = std::sync::MutexGuard<'m, T>;
 
 /// A condition variable for [`Mutex`].
 #[derive(Debug, Default)]

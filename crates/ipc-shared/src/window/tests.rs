@@ -1,0 +1,127 @@
+use super::*;
+
+fn drained(mut drain: Drain<'_, char, &str>) -> String {
+    let mut all = String::new();
+    while let Some(mut taken) = drain.next() {
+        all.push(*taken.parts().0);
+        taken.pass();
+    }
+    all
+}
+
+fn reserve(window: &Window<char, &str>) -> u64 {
+    let Ok(Reserved::Place(place)) = window.reserve().wait() else { panic!("the window has room") };
+    place
+}
+
+#[test]
+fn what_is_left_comes_out_in_order() {
+    let window = Window::new(4);
+    let [a, b, c] = [(); 3].map(|()| reserve(&window));
+    assert!(window.leave(c, 'c').unwrap().is_none());
+    assert!(window.leave(b, 'b').unwrap().is_none());
+    let Turn::Now(drain) = window.arrive(a).unwrap() else { panic!("a is at the front") };
+    drain.pass_front();
+    assert_eq!(drained(drain), "bc");
+}
+
+#[test]
+fn a_place_given_up_holds_nobody_up() {
+    let window = Window::new(4);
+    let [a, b] = [(); 2].map(|()| reserve(&window));
+    assert!(window.leave(b, 'b').unwrap().is_none());
+    assert_eq!(drained(window.give_up(a, GivenUp::OnPurpose).unwrap()), "b");
+}
+
+#[test]
+fn a_full_window_gives_no_place() {
+    let window = Window::<char, &str>::new(1);
+    let a = reserve(&window);
+    assert!(matches!(window.try_reserve(), Ok(None)));
+    window.give_up(a, GivenUp::OnPurpose).map(drained);
+    assert_eq!(reserve(&window), 1);
+}
+
+#[test]
+fn what_could_not_be_appended_is_the_next_reservers_job() {
+    let window = Window::new(1);
+    let mut drain = window.leave(reserve(&window), 'a').unwrap().unwrap();
+    drop(drain.next().unwrap());
+    drop(drain);
+    let Ok(Some(Reserved::NotYet(drain))) = window.try_reserve() else { panic!("the front is ready") };
+    assert_eq!(drained(drain), "a");
+    assert_eq!(reserve(&window), 1);
+}
+
+#[test]
+fn what_was_taken_goes_back_when_its_drainer_panics() {
+    let window = Window::new(1);
+    let drain = window.leave(reserve(&window), 'a').unwrap();
+    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let mut drain = drain.unwrap();
+        let _taken = drain.next();
+        panic!("on purpose");
+    }));
+    assert!(died.is_err());
+    assert_eq!(window.abort("on purpose").waiting, 1);
+    assert_eq!(drained(window.settle()), "a");
+}
+
+#[test]
+fn what_was_appended_does_not_go_back_when_its_drainer_panics() {
+    let window = Window::new(2);
+    let [a, b] = [(); 2].map(|()| reserve(&window));
+    assert!(window.leave(b, 'b').unwrap().is_none());
+    let mut drain = window.leave(a, 'a').unwrap().unwrap();
+    let mut taken = drain.next().unwrap();
+    taken.parts().1.front_is_appended();
+    drop(taken);
+    drop(drain);
+    assert_eq!(window.abort("on purpose").waiting, 1, "b");
+    assert_eq!(drained(window.settle()), "b");
+}
+
+#[test]
+fn closing_gives_up_what_is_out_and_keeps_what_is_ready() {
+    let window = Window::new(4);
+    let [a, b, c] = [(); 3].map(|()| reserve(&window));
+    window.leave(b, 'b').unwrap();
+    let drain = window.close();
+    assert_eq!(drained(drain), "b");
+    assert!(window.arrive(a).is_err() && window.leave(c, 'c').is_err() && window.reserve().wait().is_err());
+}
+
+#[test]
+fn a_reopened_window_has_what_it_had_when_it_was_aborted() {
+    let window = Window::new(4);
+    let [a, b, c, d] = [(); 4].map(|()| reserve(&window));
+    window.leave(b, 'b').unwrap();
+    window.abort("first");
+    let told = window.abort("second");
+    assert_eq!(told, Aborted { why: "first", waiting: 1 });
+    for refused in [window.reserve().wait().err(), window.arrive(a).err(), window.leave(c, 'c').err()] {
+        assert_eq!(refused, Some(Refused::Aborted(Aborted { why: "first", waiting: 1 })));
+    }
+    assert!(window.give_up(d, GivenUp::OnPurpose).is_none(), "nobody can append now");
+    window.reopen();
+    assert_eq!(window.aborted(), None);
+    let Ok(Turn::Now(drain)) = window.arrive(a) else { panic!("a is still at the front") };
+    drain.pass_front();
+    assert_eq!(drained(drain), "b", "what was left in time, and not what was refused");
+    let drain = window.leave(c, 'c').unwrap().expect("c is at the front");
+    assert_eq!(drained(drain), "c", "who was refused still has its place");
+    let has_room = |place| matches!(window.try_reserve(), Ok(Some(Reserved::Place(found))) if found == place);
+    assert!((4..8).all(has_room), "nobody who has gone has a place");
+}
+
+#[test]
+fn a_closed_window_is_not_reopened() {
+    let window = Window::new(1);
+    let a = reserve(&window);
+    let drain = window.close();
+    assert_eq!(drained(drain), "");
+    window.abort("on purpose");
+    assert!(window.give_up(a, GivenUp::OnPurpose).is_none());
+    window.reopen();
+    assert_eq!(window.reserve().wait().err(), Some(Refused::Closed));
+}
