@@ -42,7 +42,8 @@ pub mod model {
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
     use super::{
-        ALIVE, COIN, Cell, GUARDS, LATE, PARKS, REPLANS, Relaxed, SLEEPS, SPAN, TOSSED, WAITS, WAKES, WAKING, checker,
+        ALIVE, COIN, Cell, GUARDS, LATE, PARKS, REPLANS, Relaxed, SLEEPS, SPAN, TOSSED, UNWINDING, WAITS, WAKES,
+        WAKING, checker,
     };
 
     /// Panics, in a thread that will [`catch`] it, without a word on standard error.
@@ -58,6 +59,7 @@ pub mod model {
         while GUARDS.load(Relaxed) > 0 {
             checker::thread::yield_now();
         }
+        UNWINDING.with(|panics| panics.set(panics.get() + 1));
         resume_unwind(Box::new(OfTheModel))
     }
 
@@ -65,7 +67,10 @@ pub mod model {
     pub fn catch<R>(f: impl FnOnce() -> R) -> Option<R> {
         match catch_unwind(AssertUnwindSafe(f)) {
             Ok(result) => Some(result),
-            Err(payload) if payload.is::<OfTheModel>() => None,
+            Err(payload) if payload.is::<OfTheModel>() => {
+                UNWINDING.with(|panics| panics.set(panics.get() - 1));
+                None
+            }
             // Any other panic is the model's failure.
             Err(failure) => resume_unwind(failure),
         }
@@ -149,6 +154,8 @@ pub mod model {
 }
 
 checker::thread_local! {
+    /// How many panics of the model's own this thread is unwinding from.
+    static UNWINDING: Cell<usize> = Cell::new(0);
     static COIN: Cell<bool> = Cell::new(false);
     static LATE: Cell<Option<Box<dyn FnOnce()>>> = Cell::new(None);
     static TOSSED: Cell<bool> = Cell::new(false);
@@ -156,6 +163,11 @@ checker::thread_local! {
     static SPAN: Cell<u32> = Cell::new(2);
     static WAITS: Cell<usize> = Cell::new(0);
     static TOKEN: usize = LAST_TOKEN.fetch_add(TOKEN_UNIT, Relaxed) + TOKEN_UNIT;
+}
+
+/// Whether this thread is unwinding. The threads of a model share one thread of the system, and so does `std`'s answer.
+pub(crate) fn panicking() -> bool {
+    UNWINDING.with(|panics| panics.get() > 0)
 }
 
 /// Does `work`, and lets no panic of the model's own out of it.

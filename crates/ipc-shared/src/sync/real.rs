@@ -32,6 +32,11 @@ impl Backoff {
     }
 }
 
+/// Whether this thread is unwinding from a panic.
+pub(crate) fn panicking() -> bool {
+    std::thread::panicking()
+}
+
 /// Does `work`, and lets no panic out of it. What is shared has to know by itself that it happened.
 pub(crate) fn contain(work: impl FnOnce()) {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
