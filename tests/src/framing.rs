@@ -46,6 +46,8 @@ pub struct Framing {
     pub messages: Vec<Framed>,
     /// One past the end-of-stream marker; `None` where the bytes stop at the end of a message without one.
     pub end: Option<usize>,
+    /// Where an abort mark starts that the bytes end with, and its reason.
+    pub mark: Option<(usize, String)>,
 }
 
 impl Framing {
@@ -79,11 +81,19 @@ pub fn messages(bytes: &[u8], start: usize) -> Framing {
         let prefix = if word(offset) == u32::MAX { 8 } else { 4 };
         let length = usize::try_from(word(offset + prefix - 4)).expect("32 bits");
         if length == 0 {
-            return Framing { messages, end: Some(offset + prefix) };
+            return Framing { messages, end: Some(offset + prefix), mark: None };
         }
         let flatbuffer = offset + prefix..offset + prefix + length;
         let message = root_as_message(&bytes[flatbuffer.clone()]).expect("a message's flatbuffer");
         let body = flatbuffer.end..flatbuffer.end + usize::try_from(message.bodyLength()).expect("a length");
+        let mut pairs = message.custom_metadata().into_iter().flatten();
+        if body.len() == 8
+            && body.start == bytes.len()
+            && let Some(pair) = pairs.find(|pair| pair.key() == Some("ipc.aborted"))
+        {
+            let mark = Some((offset, pair.value().unwrap_or_default().to_owned()));
+            return Framing { messages, end: None, mark };
+        }
         assert!(body.end <= bytes.len(), "the message at {offset} is cut off");
         let dictionary = message.header_as_dictionary_batch();
         let batch = dictionary.and_then(|dictionary| dictionary.data()).or(message.header_as_record_batch());
@@ -109,7 +119,7 @@ pub fn messages(bytes: &[u8], start: usize) -> Framing {
         });
         offset = body.end;
     }
-    Framing { messages, end: None }
+    Framing { messages, end: None, mark: None }
 }
 
 /// What a file's footer lists.

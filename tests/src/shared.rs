@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt32Type};
-use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, StructArray, UInt32Array};
 use arrow_ipc::MessageHeader;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use ipc_core::{Encoder, Unstarted};
 use ipc_shared::{Builder, Compression, DictionaryHandling, File, Format, Options, SharedWriter, Stream};
 
@@ -111,16 +111,18 @@ pub enum Words {
     /// Dictionary-encoded strings; later batches of a thread have more of the same values. What the third brings is too
     /// large to be staged, also when it is compressed.
     Growing,
+    /// Dictionary-encoded structs, with such dictionary-encoded strings in them.
+    Nested,
 }
 
 /// The schema of batches with such words.
 #[must_use]
 pub fn schema(words: Words) -> SchemaRef {
+    let dictionary = |values| DataType::Dictionary(Box::new(DataType::Int32), Box::new(values));
     let text = match words {
         Words::Plain => DataType::Utf8,
-        Words::Equal | Words::Own | Words::Growing => {
-            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-        }
+        Words::Equal | Words::Own | Words::Growing => dictionary(DataType::Utf8),
+        Words::Nested => dictionary(DataType::Struct(inner(dictionary(DataType::Utf8)))),
     };
     Arc::new(Schema::new(vec![
         Field::new("thread", DataType::UInt32, false),
@@ -143,6 +145,11 @@ pub fn batch(words: Words, (thread, number): Mark) -> RecordBatch {
         Words::Equal => encoded(rows, (0..20).map(|word| format!("word {word}"))),
         Words::Own => encoded(rows, (0..20).map(|word| format!("word {word} of {thread}-{number}"))),
         Words::Growing => encoded(rows, (0..2 + number).map(growing)),
+        Words::Nested => {
+            let structs = encoded(2 + number, (0..2 + number).map(growing));
+            let structs = StructArray::new(inner(structs.data_type().clone()), vec![structs], None);
+            Arc::new(DictionaryArray::<Int32Type>::new(keys(rows, structs.len()), Arc::new(structs)))
+        }
     };
     RecordBatch::try_new(schema(words), vec![repeated(thread), repeated(number), text]).expect("the columns fit")
 }
@@ -162,9 +169,17 @@ fn growing(word: usize) -> String {
 #[must_use]
 pub fn encoded(rows: usize, words: impl IntoIterator<Item = String>) -> ArrayRef {
     let words = StringArray::from_iter_values(words);
-    let keys = (0..rows).map(|row| i32::try_from(row % words.len()).expect("a small number"));
-    let keys = Int32Array::from_iter_values(keys);
-    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(words)))
+    Arc::new(DictionaryArray::<Int32Type>::new(keys(rows, words.len()), Arc::new(words)))
+}
+
+/// The keys of so many rows that have one value after the other.
+fn keys(rows: usize, values: usize) -> Int32Array {
+    Int32Array::from_iter_values((0..rows).map(|row| i32::try_from(row % values).expect("a small number")))
+}
+
+/// The one field of the structs of [`Words::Nested`].
+fn inner(words: DataType) -> Fields {
+    Fields::from(vec![Field::new("inner", words, true)])
 }
 
 /// The marks of `batches`, in order, after checking every cell of each.

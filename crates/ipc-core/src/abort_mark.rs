@@ -7,7 +7,8 @@
 //!   a reader that takes bytes of something else for the body must not take them for a length.
 //! - Its custom metadata has the reason, for those that know the mark.
 //! - Its buffers are one byte long and start at byte 1. Where another stream follows, and a reader takes its first 8 bytes
-//!   for the body, no buffer fits its array, and the batch is refused as well.
+//!   for the body, hardly a buffer fits its array, and most refuse the batch before they hand it out. Those of unions
+//!   are all 8 bytes: arrow-rs panics at offsets of a union that are not aligned.
 //! - A batch without buffers can be read without a body. Where the schema has none, the mark is the prefix of a message
 //!   whose metadata never comes.
 
@@ -66,7 +67,8 @@ fn array(draft: &mut Draft<'_>, data_type: &DataType, version: MetadataVersion) 
         }
         _ => 2,
     };
-    (0..buffers).for_each(|_| draft.buffer(1, 1));
+    let (start, length) = if matches!(data_type, DataType::Union(..)) { (0, 8) } else { (1, 1) };
+    (0..buffers).for_each(|_| draft.buffer(start, length));
     // A dictionary's values are no child: what stands here are its keys.
     children(data_type).into_iter().fold(buffers > 0, |has, child| array(draft, child.data_type(), version) | has)
 }

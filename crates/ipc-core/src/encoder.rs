@@ -15,6 +15,7 @@ use crate::format::{File, Format, Stream};
 use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::options::Options;
+use crate::output::{Output, Parts};
 use crate::receipt::{Receipt, Stats};
 use crate::schema::StreamSchema;
 use crate::segment::Slice;
@@ -55,9 +56,19 @@ use crate::unify::UnifiedDictionaries;
 ///
 /// # Dropping
 ///
-/// An encoder that is dropped without `close` writes nothing more: a truncated output looks truncated.
+/// An output that ends without `close` was given up, and its readers are to know.
+///
+/// - A *file* has no footer then, and looks truncated. Nothing more is written.
+/// - A *stream* that ends between two messages looks whole to most readers, only shorter. So an encoder that is dropped
+///   after it was started leaves an [abort mark](crate::format::ABORTED_KEY) behind the last whole message, at which
+///   readers fail; [`abort`](Self::abort) does so with a reason. What is staged is dropped.
+///
+/// The mark is at most one message, without a flush; nobody hears of a sink that fails, or panics, meanwhile. There is none
+/// where the output is torn, or its header has not reached the sink, or its end has been written; none after
+/// [`abandon`](Self::abandon); and none where the options say so, as for
+/// [a stream that is continued later](crate::OptionsBuilder::abort_mark).
 pub struct Encoder<W, F, S: State = Started> {
-    sink: W,
+    sink: S::Sink<W>,
     options: Options,
     state: S,
     format: PhantomData<F>,
@@ -97,8 +108,9 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     /// [`Error::Poisoned`]; with the same schema, if the header was already written.
     pub fn start(self, schema: impl Into<SchemaRef>) -> Result<Encoder<W, F, Started>, Failed<Self>> {
         let mut started = self.open(schema.into())?;
+        let Parts { sink, ledger } = started.sink.parts_mut();
         if !F::HAS_FOOTER
-            && let Err(error) = started.state.ledger.write_staged(&mut started.sink)
+            && let Err(error) = ledger.write_staged(sink)
         {
             return Err(Failed::new(error, started.back()));
         }
@@ -140,8 +152,8 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
                 // What a start that failed has left in the ledger are no dictionaries.
                 let schema = ledger.schema();
                 let unified = schema.has_unified_dictionaries().then(|| UnifiedDictionaries::new(Arc::clone(schema)));
-                let state = Started { batches: BatchEncoder::new(ledger.options()), ledger, unified };
-                Ok(Encoder { sink, options, state, format })
+                let state = Started { batches: BatchEncoder::new(ledger.options()), unified };
+                Ok(Encoder { sink: Output::new(sink, ledger), options, state, format })
             }
             Err((error, begun)) => Err(Failed::new(error, Self { sink, options, state: Unstarted { begun }, format })),
         }
@@ -168,20 +180,19 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     ///
     /// As [`write`](Self::write); [`Error::ReservedKey`] where `metadata` has the key of a checksum.
     pub fn write_with_metadata(&mut self, batch: &RecordBatch, metadata: &Metadata) -> Result<Receipt> {
-        let Started { batches, ledger, unified } = &mut self.state;
+        let Started { batches, unified } = &mut self.state;
+        let Parts { sink, ledger } = self.sink.parts_mut();
         ledger.check()?;
         ledger.schema().check(batch.schema_ref())?;
         let mut message = batches.blank();
         let written = if ledger.schema().dictionary_count() == 0 {
-            batches
-                .encode_into(&mut message, batch, metadata)
-                .and_then(|()| ledger.append_alone(&mut self.sink, &message))
+            batches.encode_into(&mut message, batch, metadata).and_then(|()| ledger.append_alone(sink, &message))
         } else {
             match unified {
                 None => encode::<F>(batches, &mut message, batch, metadata, ledger),
                 Some(unified) => encode_unified::<F>(batches, &mut message, batch, metadata, ledger, unified),
             }
-            .and_then(|updates| ledger.append(&mut self.sink, updates, &message))
+            .and_then(|updates| ledger.append(sink, updates, &message))
         };
         match written {
             Ok(_) => batches.recycle(message),
@@ -196,7 +207,8 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     ///
     /// [`Error::Io`], after which it may be repeated, or [`Error::Poisoned`].
     pub fn flush(&mut self) -> Result<()> {
-        self.state.ledger.flush(&mut self.sink)
+        let Parts { sink, ledger } = self.sink.parts_mut();
+        ledger.flush(sink)
     }
 
     /// Writes what is staged, the end-of-stream marker and, in a file, the footer, and flushes the sink.
@@ -206,50 +218,68 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     /// [`Error::Io`] or [`Error::Poisoned`]. The encoder comes back: after [`Error::Io`], `close` may be repeated, and
     /// writes nothing twice; [`abandon`](Self::abandon) gives up.
     pub fn close(mut self) -> Result<Encoder<W, F, Closed>, Failed<Self>> {
-        let Started { batches, ledger, unified } = &mut self.state;
+        let Started { batches, unified } = &mut self.state;
+        let Parts { sink, ledger } = self.sink.parts_mut();
         let ended = match unified {
-            None => Ok(()),
+            None => ledger.end(sink),
             Some(unified) => batches
                 .encode_closing_dictionaries(unified.snapshot(), ledger.uses(), ledger.dictionaries())
-                .and_then(|updates| ledger.append_dictionaries(&mut self.sink, updates)),
+                .and_then(|closing| ledger.end_with(sink, closing)),
         };
-        match ended.and_then(|()| ledger.end(&mut self.sink)) {
-            Ok(()) => Ok(Encoder {
-                sink: self.sink,
-                options: self.options,
-                state: Closed {
-                    stats: self.state.ledger.stats(),
-                    schema: Arc::clone(self.state.ledger.schema().schema()),
-                },
-                format: PhantomData,
-            }),
-            Err(error) => Err(Failed::new(error, self)),
+        if let Err(error) = ended {
+            return Err(Failed::new(error, self));
+        }
+        let Self { sink, options, format, .. } = self;
+        let Parts { sink, ledger } = sink.into_parts();
+        let state = Closed { stats: ledger.stats(), schema: Arc::clone(ledger.schema().schema()) };
+        Ok(Encoder { sink, options, state, format })
+    }
+
+    /// Gives the output up, and returns the sink. What is staged is dropped.
+    ///
+    /// In a stream, the [abort mark](crate::format::ABORTED_KEY) follows the last whole message, with this reason, of which
+    /// it has room for 4 KiB, and the sink is flushed: readers fail there, and do not take what they have read for all. A
+    /// file gets nothing, since without a footer it looks truncated.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the sink did not take the whole mark, so that readers may not notice; [`Error::Poisoned`] where
+    /// the output is torn, and [`Error::Closed`] where its end has been written, by a `close` whose flush failed: then
+    /// nothing was written. The sink comes back, and there is no second try.
+    pub fn abort(self, reason: &str) -> Result<W, Failed<W>> {
+        let Parts { mut sink, mut ledger } = self.sink.into_parts();
+        match ledger.abort(&mut sink, reason) {
+            Ok(()) => Ok(sink),
+            Err(error) => Err(Failed::new(error, sink)),
         }
     }
 
-    /// The sink, without an end behind what was written. What is staged is dropped.
+    /// The sink, with nothing behind what was written: neither an end nor a mark. What is staged is dropped.
+    ///
+    /// A reader of such a stream cannot know that more was to come: [`abort`](Self::abort) tells it.
     pub fn abandon(self) -> W {
-        self.sink
+        self.sink.into_parts().sink
     }
 
     /// The schema of the output.
     pub fn schema(&self) -> &SchemaRef {
-        self.state.ledger.schema().schema()
+        self.sink.parts().ledger.schema().schema()
     }
 
     /// What has been accepted so far.
     pub fn stats(&self) -> Stats {
-        self.state.ledger.stats()
+        self.sink.parts().ledger.stats()
     }
 
     /// The sink. What is staged has not reached it.
     pub fn get_ref(&self) -> &W {
-        &self.sink
+        &self.sink.parts().sink
     }
 
     /// The encoder as it was before it was started, but for what the sink has taken.
     fn back(self) -> Encoder<W, F, Unstarted> {
-        let Self { sink, options, state: Started { ledger, .. }, format } = self;
+        let Self { sink, options, format, .. } = self;
+        let Parts { sink, ledger } = sink.into_parts();
         let begun = if is_untouched(&ledger) { None } else { Some(ledger) };
         Encoder { sink, options, state: Unstarted { begun }, format }
     }
@@ -283,7 +313,8 @@ impl<W: Truncate, F: Format> Encoder<W, F, Started> {
     /// [`Error::Rollback`] where the sink failed to: it may be repeated. [`Error::Poisoned`] after a failed
     /// [`sync`](Self::sync).
     pub fn rollback(&mut self) -> Result<()> {
-        self.state.ledger.rollback(&mut self.sink)
+        let Parts { sink, ledger } = self.sink.parts_mut();
+        ledger.rollback(sink)
     }
 }
 
@@ -304,14 +335,15 @@ impl<W: Durable, F: Format> Encoder<W, F, Started> {
     /// [dictionaries come at the close](crate::OptionsBuilder::dictionaries_at_close): without them nothing that is on the
     /// device could be recovered.
     pub fn sync(&mut self) -> Result<u64> {
-        self.state.ledger.sync(&mut self.sink)
+        let Parts { sink, ledger } = self.sink.parts_mut();
+        ledger.sync(sink)
     }
 }
 
 impl<W: Write> Encoder<W, File, Started> {
     /// Puts a key-value pair into the footer.
     pub fn write_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        let metadata = self.state.ledger.footer_metadata_mut().expect("a file has a footer");
+        let metadata = self.sink.parts_mut().ledger.footer_metadata_mut().expect("a file has a footer");
         metadata.insert(key, value);
     }
 }

@@ -50,12 +50,17 @@ impl Footer {
     }
 
     /// Lays the footer out, in memory that is taken once: with a million blocks, copies would be what a close costs.
-    pub(crate) fn finish(&self, schema: &StreamSchema, options: &Options) -> Result<Finished> {
-        let blocks = self.dictionaries.len() + self.record_batches.len();
+    ///
+    /// The `closing` blocks are those of dictionaries that are written with it.
+    pub(crate) fn finish(&self, schema: &StreamSchema, options: &Options, closing: &[Block]) -> Result<Finished> {
+        let blocks = self.dictionaries.len() + closing.len() + self.record_batches.len();
         let room = limits::footer(self.schema_length, blocks, &self.metadata);
         limits::check("footer", room)?;
         let mut fbb = FlatBufferBuilder::with_capacity(room.as_usize());
-        let dictionaries = fbb.create_vector(&self.dictionaries);
+        let dictionaries = match closing {
+            [] => fbb.create_vector(&self.dictionaries),
+            closing => fbb.create_vector(&[&self.dictionaries, closing].concat()),
+        };
         let record_batches = fbb.create_vector(&self.record_batches);
         let mut tracker = DictionaryTracker::new(false);
         let schema = IpcSchemaEncoder::new()

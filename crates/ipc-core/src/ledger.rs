@@ -6,14 +6,17 @@
 //! A ledger does no encoding. It is the part that must not be used from two threads at once, and all that has to be.
 
 use std::io::Write;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use arrow_ipc::Block;
 use arrow_schema::Metadata;
 
-use crate::dictionary::{Dictionaries, Updates};
+use crate::dictionary::{Dictionaries, Sending, Updates};
 use crate::error::{Error, Result};
 use crate::footer::{Finished, Footer, block};
-use crate::format::{Format, end_of_stream};
+use crate::format::{Format, abort_mark, end_of_stream};
 use crate::limits;
 use crate::message::{Layout, Made, Message, PREFIX, frame};
 use crate::options::Options;
@@ -128,7 +131,8 @@ impl Ledger {
         Ok(self.commit_batch(start, batch))
     }
 
-    /// Appends dictionaries ahead of the batches that need them, or behind them, in a file that has them there.
+    /// Appends dictionaries ahead of the batches that need them. Those that a file has at its end go out
+    /// [with it](Self::end_with).
     ///
     /// # Errors
     ///
@@ -205,17 +209,44 @@ impl Ledger {
     ///
     /// As [`append`](Self::append).
     pub fn end(&mut self, sink: &mut impl Write) -> Result<()> {
+        let nothing = Updates::new(&self.dictionaries, Sending::Changes);
+        self.end_with(sink, nothing)
+    }
+
+    /// As [`end`](Self::end), with `closing` before the marker: the dictionaries of a file that has them there.
+    ///
+    /// They are one group with the end. If that fails, none of them is recorded: batches that are accepted meanwhile may
+    /// bring more values, and the next call is given all dictionaries again, each as one message.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn end_with(&mut self, sink: &mut impl Write, closing: Updates) -> Result<()> {
         if !self.outlet.has_ended() {
-            self.check_uses(&self.uses, |id| self.dictionaries.unified(id).unwrap_or(0))?;
-            let footer = self.footer.as_ref().map(|footer| footer.finish(&self.schema, &self.options)).transpose()?;
-            let pieces = footer.iter().flat_map(Finished::pieces);
-            let pieces = [end_of_stream(self.options.metadata_version)].into_iter().chain(pieces);
-            let length = pieces.clone().map(|piece| piece.len() as u64).sum();
-            self.outlet.write(sink, pieces, length)?;
-            self.outlet.end();
-            self.stats.written_bytes = self.outlet.position();
+            self.write_end(sink, closing)?;
         }
         Ok(sink.flush()?)
+    }
+
+    /// Gives the output up: nothing may follow, and what is staged is dropped. In a stream whose header has reached the
+    /// sink, the [abort mark](crate::format::ABORTED_KEY) follows, unless the options say otherwise, and a flush.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the sink did not take the whole mark. What [`check`](Self::check) says, where the output has
+    /// ended or is torn: then nothing was written. From then on, every call gets [`Error::Aborted`].
+    pub fn abort(&mut self, sink: &mut impl Write, reason: &str) -> Result<()> {
+        if self.leave_mark(sink, reason)? {
+            sink.flush()?;
+        }
+        Ok(())
+    }
+
+    /// As [`abort`](Self::abort), of an output that is about to be dropped: does not flush, and neither fails nor panics.
+    pub fn give_up<W: Write>(&mut self, sink: &mut W, reason: &str) {
+        let contained = catch_unwind(AssertUnwindSafe(|| drop(self.leave_mark(sink, reason))));
+        // What a sink panics with may panic in its own drop.
+        contained.unwrap_or_else(mem::forget);
     }
 
     /// Why nothing more can be appended, if so.
@@ -267,6 +298,36 @@ impl Ledger {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// Writes what is staged, the dictionaries that come last, the marker and the footer, and records it.
+    fn write_end(&mut self, sink: &mut impl Write, closing: Updates) -> Result<()> {
+        let closing = closing.due(&self.dictionaries);
+        self.check_updates(&closing, 0)?;
+        self.check_uses(&self.uses, |id| closing.unified_behind(id, self.dictionaries.unified(id)))?;
+        let start = self.outlet.position();
+        let blocks = blocks(start, &closing);
+        let footer = self.footer.as_ref().map(|footer| footer.finish(&self.schema, &self.options, &blocks));
+        let footer = footer.transpose()?;
+        let pieces = [end_of_stream(self.options.metadata_version)].into_iter();
+        let pieces = pieces.chain(footer.iter().flat_map(Finished::pieces));
+        let length = closing.length() + pieces.clone().map(|piece| piece.len() as u64).sum::<u64>();
+        limits::check_output(start.saturating_add(length))?;
+        self.outlet.write(sink, closing.messages().flat_map(Message::slices).chain(pieces), length)?;
+        self.outlet.end();
+        self.commit_dictionaries(start, closing);
+        self.stats.written_bytes = self.outlet.position();
+        Ok(())
+    }
+
+    /// Returns whether there is a mark now.
+    fn leave_mark(&mut self, sink: &mut impl Write, reason: &str) -> Result<bool> {
+        self.check()?;
+        let is_stream = self.footer.is_none();
+        let has_mark = is_stream && self.options.abort_mark && self.confirmed_bytes() > 0;
+        let mark = if has_mark { abort_mark(&self.schema, &self.options, reason) } else { Vec::new() };
+        self.outlet.abort(sink, &mark, reason)?;
+        Ok(has_mark)
     }
 
     /// The key-value pairs that the footer will carry; `None` in a format without footer.
@@ -403,6 +464,17 @@ impl Ledger {
     }
 }
 
+/// Where the footer says that dictionaries stand which are written from `start` on.
+fn blocks(start: u64, updates: &Updates) -> Vec<Block> {
+    let mut offset = start;
+    let mut next = |message| {
+        let block = block(offset, message);
+        offset += message.length();
+        block
+    };
+    updates.messages().map(&mut next).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use arrow_array::types::Int32Type;
@@ -410,7 +482,6 @@ mod tests {
 
     use super::*;
     use crate::batch::BatchEncoder;
-    use crate::dictionary::Sending;
     use crate::format::{FOOTER_MAGIC, File, Stream};
     use crate::limits;
     use crate::options::DictionaryHandling;
@@ -481,8 +552,7 @@ mod tests {
         let closing =
             encoder.encode_closing_dictionaries(unified.snapshot(), ledger.uses(), ledger.dictionaries()).unwrap();
         assert_eq!(closing.count(), 1);
-        ledger.append_dictionaries(&mut sink, closing).unwrap();
-        ledger.end(&mut sink).unwrap();
+        ledger.end_with(&mut sink, closing).unwrap();
         assert!(sink.ends_with(FOOTER_MAGIC), "the file can be closed");
     }
 

@@ -66,6 +66,7 @@ mod limits;
 mod message;
 mod metadata;
 mod options;
+mod output;
 mod receipt;
 mod rewrite;
 mod schema;

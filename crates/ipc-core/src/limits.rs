@@ -206,7 +206,7 @@ mod tests {
                     made.record_batches = vec![block; record_batches];
                     made.metadata = pairs;
                     let taken_for = footer(made.schema_length, dictionaries + record_batches, &made.metadata);
-                    let [flatbuffer, ..] = made.finish(&schema, &options).unwrap().pieces().map(<[u8]>::len);
+                    let [flatbuffer, ..] = made.finish(&schema, &options, &[]).unwrap().pieces().map(<[u8]>::len);
                     assert_fair(taken_for, flatbuffer, "a footer");
                 }
             }

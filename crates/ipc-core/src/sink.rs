@@ -13,6 +13,7 @@
 //! | `Syncing` | the sink never returned from a sync: it panicked | `Poisoned` | stays so |
 //! | `Unsynced` | a sync failed, so nobody knows which bytes the device has | `Poisoned` | stays so |
 //! | `Ended` | the end-of-stream marker has been written | `Closed` | stays so |
+//! | `Aborted` | the output was given up, and may have a mark that says so | `Aborted` | stays so |
 
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::sync::Arc;
@@ -65,6 +66,7 @@ enum Condition {
     Syncing { unconfirmed: u64 },
     Unsynced { unconfirmed: u64, source: Arc<io::Error> },
     Ended,
+    Aborted { reason: Arc<str> },
 }
 
 impl Outlet {
@@ -112,6 +114,7 @@ impl Outlet {
         let (offset, unconfirmed, source) = match &self.condition {
             Condition::Sound => return Ok(()),
             Condition::Ended => return Err(Error::Closed),
+            Condition::Aborted { reason } => return Err(Error::Aborted { reason: Arc::clone(reason) }),
             Condition::Writing => (self.taken, self.staged_batches(), panicked()),
             Condition::Torn { offset, unconfirmed, source } => (*offset, *unconfirmed, Arc::clone(source)),
             Condition::Syncing { unconfirmed } => (self.synced.bytes, *unconfirmed, panicked()),
@@ -200,6 +203,15 @@ impl Outlet {
     pub(crate) fn end(&mut self) {
         debug_assert!(self.stage.is_empty(), "the end is written behind everything else");
         self.condition = Condition::Ended;
+    }
+
+    /// Lets nothing follow, drops what is staged, and hands `mark` to the sink.
+    pub(crate) fn abort(&mut self, sink: &mut impl Write, mark: &[u8], reason: &str) -> Result<()> {
+        self.check()?;
+        self.condition = Condition::Aborted { reason: reason.into() };
+        (self.stage, self.staged) = (Vec::new(), Vec::new());
+        let written = write_all_vectored(sink, &mut [IoSlice::new(mark)], mark.len() as u64);
+        written.map_err(|interrupted| Error::Io(interrupted.source))
     }
 
     /// Draws the conclusions from a write that took all, or so many bytes before it failed.

@@ -4,11 +4,16 @@ use arrow_schema::SchemaRef;
 
 use crate::batch::BatchEncoder;
 use crate::ledger::Ledger;
+use crate::output::Output;
 use crate::receipt::Stats;
 use crate::unify::UnifiedDictionaries;
 
 /// A state of an [`Encoder`](crate::Encoder). Sealed: [`Unstarted`], [`Started`] and [`Closed`] are all there are.
-pub trait State: sealed::Sealed {}
+pub trait State: sealed::Sealed {
+    /// What the sink is kept in.
+    #[doc(hidden)]
+    type Sink<W>;
+}
 
 /// No schema yet, so nothing to write.
 #[derive(Debug)]
@@ -21,7 +26,6 @@ pub struct Unstarted {
 #[derive(Debug)]
 pub struct Started {
     pub(crate) batches: BatchEncoder,
-    pub(crate) ledger: Ledger,
     /// There where a field has a unified dictionary.
     pub(crate) unified: Option<UnifiedDictionaries>,
 }
@@ -33,9 +37,18 @@ pub struct Closed {
     pub(crate) schema: SchemaRef,
 }
 
-impl State for Unstarted {}
-impl State for Started {}
-impl State for Closed {}
+impl State for Unstarted {
+    type Sink<W> = W;
+}
+
+/// The only state with a header and no end: here a sink is not dropped unseen.
+impl State for Started {
+    type Sink<W> = Output<W>;
+}
+
+impl State for Closed {
+    type Sink<W> = W;
+}
 
 mod sealed {
     pub trait Sealed {}

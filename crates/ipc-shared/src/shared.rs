@@ -259,10 +259,10 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
         let (guard, summary) = self.use_desk(guard, |Desk { sink, output }| {
             let Output { ledger, .. } = output.as_mut().expect("a schema stays known");
-            if let Some(updates) = updates {
-                ledger.append_dictionaries(sink, updates)?;
+            match updates {
+                None => ledger.end(sink)?,
+                Some(closing) => ledger.end_with(sink, closing)?,
             }
-            ledger.end(sink)?;
             self.counters.publish(&ledger.stats());
             Ok(Summary { stats: ledger.stats(), schema: Arc::clone(ledger.schema().schema()), given_up })
         })?;

@@ -81,23 +81,47 @@ pub struct Case {
     pub is_staged: bool,
     /// Whether no batch can be read before the end is there.
     pub has_dictionaries_at_close: bool,
+    /// What is written.
+    pub words: Words,
     options: Options,
 }
 
 fn cases<F: Output>() -> impl Iterator<Item = Case> {
-    let [delta, unify] = [DictionaryHandling::Delta, DictionaryHandling::Unify];
+    let [resend, delta, unify] = [DictionaryHandling::Resend, DictionaryHandling::Delta, DictionaryHandling::Unify];
+    let [none, lz4] = [Compression::None, Compression::Lz4];
+    let [growing, nested] = [Words::Growing, Words::Nested];
     let anywhere = [
-        (false, Compression::None, delta, false),
-        (true, Compression::None, unify, false),
-        (false, Compression::Lz4, unify, false),
-        (true, Compression::Lz4, delta, false),
+        (false, none, delta, false, growing),
+        (true, none, unify, false, growing),
+        (false, lz4, unify, false, growing),
+        (true, lz4, delta, false, growing),
     ];
-    let at_close = F::HAS_FOOTER.then_some((false, Compression::Lz4, unify, true));
-    anywhere.into_iter().chain(at_close).flat_map(
-        |(is_staged, compression, dictionaries, has_dictionaries_at_close)| {
+    let in_this_format = if F::HAS_FOOTER {
+        [
+            (false, lz4, unify, true, growing),
+            (true, none, unify, true, growing),
+            (false, none, unify, true, nested),
+            (true, lz4, unify, true, nested),
+        ]
+    } else {
+        [
+            (false, none, resend, false, growing),
+            (false, none, resend, false, nested),
+            (false, lz4, delta, false, nested),
+            (true, none, unify, false, nested),
+        ]
+    };
+    anywhere.into_iter().chain(in_this_format).flat_map(
+        |(is_staged, compression, dictionaries, has_dictionaries_at_close, words)| {
             let options = Options::builder().staging(is_staged).compression(compression).dictionaries(dictionaries);
             let options = options.dictionaries_at_close(has_dictionaries_at_close).build().unwrap();
-            Fault::ALL.map(|fault| Case { fault, is_staged, has_dictionaries_at_close, options: options.clone() })
+            Fault::ALL.map(|fault| Case {
+                fault,
+                is_staged,
+                has_dictionaries_at_close,
+                words,
+                options: options.clone(),
+            })
         },
     )
 }
@@ -116,17 +140,18 @@ fn run<W: Writers, F: Output>(mending: Mending, sink: &mut Faulty, case: &Case) 
     let mut told = Told::default();
     let work = |thread: usize, writer: &mut dyn Handle| {
         let mut own = Told::default();
-        own.end = write_all::<W>(thread, writer, mending, !case.is_staged, &mut own).err().unwrap_or_default();
+        own.end = write_all::<W>(thread, writer, mending, case, &mut own).err().unwrap_or_default();
         own
     };
-    let mut end = End::Closed;
-    let finish = |writer: &mut dyn Handle| end = close(writer, mending);
-    let threads = W::run::<F, _>(sink, &case.options, work, finish);
+    let (mut end, mut late) = (End::Closed, Vec::new());
+    let finish = |writer: &mut dyn Handle| end = close(writer, mending, case.words, &mut late);
+    let threads = W::run::<F, _>(sink, case.words, &case.options, work, finish);
     for own in threads {
         assert!(own.end == End::Closed || own.end == end, "all hear the same: {:?}, {end:?}", own.end);
         told.accepted.extend(own.accepted);
         told.confirmed.extend(own.confirmed);
     }
+    told.accepted.extend(late);
     if end == End::Closed {
         told.confirmed.clone_from(&told.accepted);
     }
@@ -139,29 +164,41 @@ fn write_all<W: Writers>(
     thread: usize,
     writer: &mut dyn Handle,
     mending: Mending,
-    is_unstaged: bool,
+    case: &Case,
     told: &mut Told,
 ) -> Result<(), End> {
     for number in 0..BATCHES {
         let mark = (thread, number);
-        let batch = batch(Words::Growing, mark);
+        let batch = batch(case.words, mark);
         mended(writer, mending, |writer: &mut dyn Handle| writer.write(&batch))?;
         told.accepted.push(mark);
         if number == BATCHES / 2 {
             mended(writer, mending, |writer: &mut dyn Handle| writer.flush())?;
         }
-        if is_unstaged && W::WRITES_AT_ONCE || number == BATCHES / 2 && W::FLUSH_CONFIRMS {
+        if !case.is_staged && W::WRITES_AT_ONCE || number == BATCHES / 2 && W::FLUSH_CONFIRMS {
             told.confirmed.clone_from(&told.accepted);
         }
     }
     Ok(())
 }
 
-fn close(writer: &mut dyn Handle, mending: Mending) -> End {
-    let end = mended(writer, mending, |writer: &mut dyn Handle| writer.close()).err().unwrap_or(End::Closed);
+/// Closes. Where that fails, one more batch is written before the next try, which has values that no other has; what is
+/// accepted of them is `late`. A shared writer accepts none by then.
+fn close(writer: &mut dyn Handle, mending: Mending, words: Words, late: &mut Vec<Mark>) -> End {
+    let mut tries = 0_usize;
+    let close = |writer: &mut dyn Handle| {
+        if let Some(failed) = tries.checked_sub(1)
+            && writer.write(&batch(words, (0, LATE[failed]))) == Ok(())
+        {
+            late.push((0, LATE[failed]));
+        }
+        tries += 1;
+        writer.close()
+    };
+    let end = mended(writer, mending, close).err().unwrap_or(End::Closed);
     if let End::Torn(first) = &end {
         // Whoever calls whatever hears of the first error, and nothing is written.
-        let batch = batch(Words::Growing, (0, 0));
+        let batch = batch(words, (0, 0));
         let calls: [Call; 4] = [writer.write(&batch), writer.flush(), writer.close(), writer.close()];
         for told in calls {
             assert_eq!(told, Err(Trouble::Poisoned(first.clone())));
@@ -191,3 +228,5 @@ fn mended(writer: &mut dyn Handle, mending: Mending, mut work: impl FnMut(&mut d
 
 /// How many batches each thread writes. The third is too large to be staged.
 const BATCHES: usize = 5;
+/// The numbers of batches of thread 0 that bring values which none before them has: they have rows for them.
+const LATE: [usize; 3] = [7, 9, 14];

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::framing::messages;
+use crate::framing::{Framing, messages};
 use crate::outside::{Pair, aloud, judge};
 use crate::read::readable_prefix;
 use crate::shared::{Mark, Output, Words, batch, marks, schema};
@@ -18,6 +18,7 @@ pub struct Sample {
     /// Whether the output is complete.
     pub is_closed: bool,
     bytes: Vec<u8>,
+    words: Words,
     expected: Vec<Mark>,
 }
 
@@ -28,9 +29,12 @@ pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, case: &Case,
     let start = F::MAGIC.len();
     let whole = match &told.end {
         End::Closed => {
-            let found = marks(Words::Growing, &F::whole(bytes));
+            let found = marks(case.words, &F::whole(bytes));
             check_found(&found, threads, told, context);
-            return Sample { is_closed: true, bytes: bytes.clone(), expected: found };
+            if case.has_dictionaries_at_close {
+                check_closing_dictionaries(&F::framing(bytes), context);
+            }
+            return Sample { is_closed: true, bytes: bytes.clone(), words: case.words, expected: found };
         }
         End::Torn(poison) => {
             assert_eq!(bytes.len(), sink.taken_at_fault, "nothing follows torn bytes: {context}");
@@ -46,12 +50,12 @@ pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, case: &Case,
     };
     // Until its dictionaries are there, nobody can read a batch.
     if case.has_dictionaries_at_close {
-        return Sample { is_closed: false, bytes: Vec::new(), expected: Vec::new() };
+        return Sample { is_closed: false, bytes: Vec::new(), words: case.words, expected: Vec::new() };
     }
     // No reader finds anything wrong beyond it either, but for a batch that was taken whole and not confirmed.
-    distinct(&marks(Words::Growing, &readable_prefix(bytes.get(start..).unwrap_or_default()).0), context);
+    distinct(&marks(case.words, &readable_prefix(bytes.get(start..).unwrap_or_default()).0), context);
     let (found, error) = readable_prefix(whole);
-    let found = marks(Words::Growing, &found);
+    let found = marks(case.words, &found);
     if told.end != End::Gone {
         assert!(error.is_none() || whole.is_empty(), "{error:?}: {context}");
         assert_eq!(found.len(), count_whole(whole, sink.fault(), context), "all of them can be read: {context}");
@@ -65,7 +69,7 @@ pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, case: &Case,
     );
     // Where nobody is left to tell what is whole, no reader is asked.
     let bytes = if told.end == End::Gone { Vec::new() } else { whole.to_vec() };
-    Sample { is_closed: false, bytes, expected: found }
+    Sample { is_closed: false, bytes, words: case.words, expected: found }
 }
 
 /// Checks that a reader finds what was confirmed, nothing but what was accepted, nothing twice, and each thread's batches
@@ -99,6 +103,13 @@ fn distinct(found: &[Mark], context: &str) -> BTreeSet<Mark> {
     distinct
 }
 
+/// Checks that each dictionary is one message, as readers need it that know no deltas.
+fn check_closing_dictionaries(framing: &Framing, context: &str) {
+    let found = framing.dictionary_batches();
+    let ids: BTreeSet<i64> = found.iter().map(|(id, _)| *id).collect();
+    assert!(found.len() == ids.len() && found.iter().all(|(_, is_delta)| !is_delta), "{found:?}: {context}");
+}
+
 fn to_count(lost: u64) -> usize {
     usize::try_from(lost).unwrap()
 }
@@ -112,8 +123,8 @@ pub fn judge_with_pyarrow(samples: &[Sample]) {
         .enumerate()
         .map(|(i, sample)| {
             let [read, written] = ["expected", "output"].map(|name| folder.path().join(format!("{i}-{name}")));
-            let mut stream = StreamWriter::try_new(Vec::new(), &schema(Words::Growing)).unwrap();
-            sample.expected.iter().for_each(|mark| stream.write(&batch(Words::Growing, *mark)).unwrap());
+            let mut stream = StreamWriter::try_new(Vec::new(), &schema(sample.words)).unwrap();
+            sample.expected.iter().for_each(|mark| stream.write(&batch(sample.words, *mark)).unwrap());
             fs::write(&read, stream.into_inner().unwrap()).unwrap();
             fs::write(&written, &sample.bytes).unwrap();
             Pair::by_batches(&read, written)

@@ -64,6 +64,7 @@ pub trait Writers: 'static {
     /// made of it.
     fn run<F: Output, R: Send>(
         sink: &mut Faulty,
+        words: Words,
         options: &Options,
         work: impl Fn(usize, &mut dyn Handle) -> R + Sync,
         finish: impl FnOnce(&mut dyn Handle),
@@ -84,11 +85,13 @@ impl Writers for Alone {
 
     fn run<F: Output, R: Send>(
         sink: &mut Faulty,
+        words: Words,
         options: &Options,
         work: impl Fn(usize, &mut dyn Handle) -> R + Sync,
         finish: impl FnOnce(&mut dyn Handle),
     ) -> Vec<R> {
-        let mut encoder = One::<F>::Unstarted(F::encoder(sink).with_options(options.clone()));
+        let unstarted = F::encoder(sink).with_options(options.clone());
+        let mut encoder = One::<F> { words, state: OneState::Unstarted(unstarted) };
         let made = work(0, &mut encoder);
         finish(&mut encoder);
         vec![made]
@@ -102,6 +105,7 @@ impl<const THREADS: usize> Writers for Together<THREADS> {
 
     fn run<F: Output, R: Send>(
         sink: &mut Faulty,
+        _words: Words,
         options: &Options,
         work: impl Fn(usize, &mut dyn Handle) -> R + Sync,
         finish: impl FnOnce(&mut dyn Handle),
@@ -126,6 +130,7 @@ impl<const THREADS: usize> Writers for Reserving<THREADS> {
 
     fn run<F: Output, R: Send>(
         sink: &mut Faulty,
+        _words: Words,
         options: &Options,
         work: impl Fn(usize, &mut dyn Handle) -> R + Sync,
         finish: impl FnOnce(&mut dyn Handle),
@@ -192,9 +197,15 @@ impl<F: Output> Handle for Placed<'_, F> {
     }
 }
 
+/// An encoder, to be started with the schema of these words.
+struct One<'s, F: Output> {
+    words: Words,
+    state: OneState<'s, F>,
+}
+
 /// An encoder in whatever state.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
-enum One<'s, F: Output> {
+enum OneState<'s, F: Output> {
     Unstarted(Encoder<&'s mut Faulty, F, Unstarted>),
     Started(Encoder<&'s mut Faulty, F, Started>),
     /// It has been closed, or has gone with a panic.
@@ -204,26 +215,27 @@ enum One<'s, F: Output> {
 impl<'s, F: Output> One<'s, F> {
     /// The encoder, which is started if it has not been yet.
     fn started(&mut self) -> Result<&mut Encoder<&'s mut Faulty, F, Started>, Trouble> {
-        if let Self::Unstarted(_) = self {
+        let words = self.words;
+        if let OneState::Unstarted(_) = self.state {
             self.consume(|one| match one {
-                Self::Unstarted(encoder) => match encoder.start(schema(Words::Growing)) {
-                    Ok(started) => (Self::Started(started), Ok(())),
-                    Err(failed) => back(failed, Self::Unstarted),
+                OneState::Unstarted(encoder) => match encoder.start(schema(words)) {
+                    Ok(started) => (OneState::Started(started), Ok(())),
+                    Err(failed) => back(failed, OneState::Unstarted),
                 },
                 other => (other, Ok(())),
             })?;
         }
-        match self {
-            Self::Started(encoder) => Ok(encoder),
+        match &mut self.state {
+            OneState::Started(encoder) => Ok(encoder),
             _ => Err(Trouble::Gone),
         }
     }
 
     /// Does `step`, which consumes the encoder and gives back what comes of it. A panic leaves nothing.
-    fn consume(&mut self, step: impl FnOnce(Self) -> (Self, Result<(), Error>)) -> Call {
-        let taken = std::mem::replace(self, Self::Gone);
+    fn consume(&mut self, step: impl FnOnce(OneState<'s, F>) -> (OneState<'s, F>, Result<(), Error>)) -> Call {
+        let taken = std::mem::replace(&mut self.state, OneState::Gone);
         let (left, result) = catch_unwind(AssertUnwindSafe(|| step(taken))).map_err(|_| Trouble::Gone)?;
-        *self = left;
+        self.state = left;
         result.map_err(trouble)
     }
 }
@@ -242,19 +254,19 @@ impl<F: Output> Handle for One<'_, F> {
     fn close(&mut self) -> Call {
         self.started()?;
         self.consume(|one| match one {
-            Self::Started(encoder) => match encoder.close() {
-                Ok(_) => (Self::Gone, Ok(())),
-                Err(failed) => back(failed, Self::Started),
+            OneState::Started(encoder) => match encoder.close() {
+                Ok(_) => (OneState::Gone, Ok(())),
+                Err(failed) => back(failed, OneState::Started),
             },
             other => (other, Err(Error::Closed)),
         })
     }
 
     fn rollback(&mut self) -> Call {
-        match self {
-            Self::Unstarted(encoder) => call(|| encoder.rollback().map_err(trouble)),
-            Self::Started(encoder) => call(|| encoder.rollback().map_err(trouble)),
-            Self::Gone => Err(Trouble::Gone),
+        match &mut self.state {
+            OneState::Unstarted(encoder) => call(|| encoder.rollback().map_err(trouble)),
+            OneState::Started(encoder) => call(|| encoder.rollback().map_err(trouble)),
+            OneState::Gone => Err(Trouble::Gone),
         }
     }
 }
