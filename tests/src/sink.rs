@@ -207,3 +207,68 @@ impl Truncate for Faulty {
         Ok(())
     }
 }
+
+/// What a [`Recording`] was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// To take these bytes, behind those before.
+    Write(Vec<u8>),
+    /// To cut off all but the first so many bytes.
+    Truncate(u64),
+    /// To make all so far last.
+    Sync,
+}
+
+/// Takes all bytes, and remembers what was asked of it, in order: what a device would have seen.
+#[derive(Debug, Clone, Default)]
+pub struct Recording {
+    /// The calls.
+    pub calls: Vec<Call>,
+}
+
+impl Recording {
+    /// The bytes that it holds.
+    #[must_use]
+    pub fn taken(&self) -> Vec<u8> {
+        let mut taken = Vec::new();
+        for call in &self.calls {
+            match call {
+                Call::Write(bytes) => taken.extend_from_slice(bytes),
+                Call::Truncate(length) => taken.truncate(usize::try_from(*length).expect("what is in memory fits it")),
+                Call::Sync => {}
+            }
+        }
+        taken
+    }
+}
+
+impl Write for Recording {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes = slices.iter().map(|slice| &**slice).collect::<Vec<_>>().concat();
+        let length = bytes.len();
+        self.calls.push(Call::Write(bytes));
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Truncate for Recording {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.calls.push(Call::Truncate(length));
+        Ok(())
+    }
+}
+
+impl Durable for Recording {
+    fn sync(&mut self) -> io::Result<()> {
+        self.calls.push(Call::Sync);
+        Ok(())
+    }
+}

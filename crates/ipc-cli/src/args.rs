@@ -128,6 +128,14 @@ pub(crate) struct RecoverArguments {
     #[arg(long)]
     pub(crate) salvage: bool,
 
+    /// How many bytes a sync had confirmed before power was lost. They are kept, and what is wrong behind them is the end
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) confirmed: Option<u64>,
+
+    /// Keep nothing but what was confirmed: what stands behind it may read well, and not be what was written
+    #[arg(long, requires = "confirmed")]
+    pub(crate) confirmed_only: bool,
+
     /// Tell what was kept and cut as a JSON object on the standard output, or, if the data goes there, on standard error
     #[arg(long)]
     pub(crate) json: bool,
@@ -319,6 +327,7 @@ Examples:
   arrow-ipc recover torn.arrow --output whole.arrow
   arrow-ipc recover torn.arrows --output whole.arrow --format file --json
   arrow-ipc recover broken.arrow --output rest.arrow --salvage
+  arrow-ipc recover lost-power.arrow --output whole.arrow --confirmed 1048640
 
 Whole batches are copied as they are. Values are not looked at: the format has no checksums. An input that is damaged
 before its tail, with whole messages behind the damage, is refused with exit status 1 unless --salvage is given. An

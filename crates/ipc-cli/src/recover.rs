@@ -17,7 +17,8 @@ use crate::summary::{counted, tell};
 
 /// Recovers.
 pub(crate) fn run(arguments: &RecoverArguments) -> Result<()> {
-    let RecoverArguments { input: path, output, format, salvage, json, quiet } = arguments;
+    let RecoverArguments { input: path, output, format, salvage, json, quiet, confirmed, confirmed_only } =
+        arguments;
     let name = display_name(path);
     if is_same_file(path, output) {
         return Err(Error::input(&name, "is the output, too"));
@@ -28,6 +29,9 @@ pub(crate) fn run(arguments: &RecoverArguments) -> Result<()> {
     }
     if *salvage {
         options = options.with_salvage();
+    }
+    if let Some(bytes) = *confirmed {
+        options = if *confirmed_only { options.with_confirmed_only(bytes) } else { options.with_confirmed(bytes) };
     }
     let mut source = into_seekable(open(path)?).map_err(|error| Error::input(&name, error))?;
     let plan = Plan::new(&mut source, &options).map_err(|error| refusal(&name, &error))?;
@@ -43,7 +47,7 @@ pub(crate) fn run(arguments: &RecoverArguments) -> Result<()> {
 
 fn refusal(name: &str, error: &ipc_recover::Error) -> Error {
     match error {
-        ipc_recover::Error::DamagedBeforeTail { .. } => {
+        ipc_recover::Error::DamagedBeforeTail { .. } | ipc_recover::Error::ConfirmedDamaged { .. } => {
             Error::input(name, format!("{error}; --salvage recovers what can be, without what is damaged"))
         }
         other => Error::input(name, other),

@@ -59,6 +59,10 @@ pub enum Fault {
     #[error("truncated: the body ends in zeros, which go on to the end of the input")]
     Unwritten,
 
+    /// What no sync has confirmed, where nothing else is to be kept.
+    #[error("no sync has confirmed it")]
+    Unconfirmed,
+
     /// More bytes follow after the end.
     #[error("bytes stand behind the end-of-stream marker")]
     BehindTheEnd,
@@ -240,6 +244,34 @@ pub enum Error {
         damage: Damage,
         /// Where the first whole message behind it starts, or the footer.
         behind: u64,
+    },
+
+    /// What a sync has confirmed is not whole, so it is no loss of power that damaged it.
+    #[error("{damage}, among the first {confirmed} bytes, which were confirmed: damaged, not torn")]
+    ConfirmedDamaged {
+        /// The damage that comes first.
+        #[source]
+        damage: Damage,
+        /// The confirmed position.
+        confirmed: u64,
+    },
+
+    /// The input is shorter than what a sync has confirmed of it.
+    #[error("has {length} bytes, where {confirmed} were confirmed")]
+    ConfirmedMissing {
+        /// The confirmed position.
+        confirmed: u64,
+        /// How long the input is.
+        length: u64,
+    },
+
+    /// No sync confirms a part of a message.
+    #[error("byte {confirmed} is inside the message at byte {offset}, where no sync ends")]
+    NoConfirmedPosition {
+        /// What was given for the confirmed position.
+        confirmed: u64,
+        /// Where the message starts.
+        offset: u64,
     },
 
     /// The input has what the format of the output does not allow.

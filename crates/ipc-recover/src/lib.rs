@@ -60,6 +60,7 @@ mod check;
 mod checker;
 mod checksums;
 mod collect;
+mod confirmed;
 mod dictionaries;
 mod empty;
 mod error;

@@ -11,6 +11,7 @@ use ipc_core::format::{CONTINUATION, end_of_stream};
 use ipc_core::{File, Format};
 
 use crate::empty::EmptyDictionary;
+use crate::confirmed::Confirmed;
 use crate::error::{Damage, Error, Fault};
 use crate::layout::Dictionary;
 use crate::report::{Condition, Report, Tally};
@@ -25,6 +26,7 @@ use crate::wrap::Wrapped;
 pub struct RecoverOptions {
     format: Option<Kind>,
     salvages: bool,
+    confirmed: Option<Confirmed>,
 }
 
 /// What a recovery will do, before it has written anything.
@@ -58,6 +60,25 @@ impl RecoverOptions {
         self.salvages = true;
         self
     }
+
+    /// Keeps the first `bytes` of the input, which a [sync](ipc_core::Encoder::sync) had confirmed before power was lost:
+    /// nothing of them is cut, and what is wrong behind them is the end, also if something whole stands behind it. In a
+    /// file that held something before its output, [where that starts](ipc_core::FileTail::start) comes on top.
+    ///
+    /// What is whole behind them is kept as well. It need not be what was written, unless it has
+    /// [checksums](crate::Checksums).
+    #[must_use]
+    pub fn with_confirmed(mut self, bytes: u64) -> Self {
+        self.confirmed = Some(Confirmed { bytes, is_all: false });
+        self
+    }
+
+    /// Keeps the first `bytes` of the input, as [`with_confirmed`](Self::with_confirmed) does, and nothing else.
+    #[must_use]
+    pub fn with_confirmed_only(mut self, bytes: u64) -> Self {
+        self.confirmed = Some(Confirmed { bytes, is_all: true });
+        self
+    }
 }
 
 impl Plan {
@@ -66,12 +87,17 @@ impl Plan {
     /// # Errors
     ///
     /// [`Error::Hopeless`] where there is no schema, [`Error::DamagedBeforeTail`] unless that is asked for,
-    /// [`Error::NoFile`] where a file is asked for and a dictionary is replaced, and [`Error::Read`].
+    /// [`Error::NoFile`] where a file is asked for and a dictionary is replaced, and [`Error::Read`]. Where a confirmed
+    /// position is given, [`Error::ConfirmedMissing`] and, unless damage is to be salvaged, [`Error::ConfirmedDamaged`] and
+    /// [`Error::NoConfirmedPosition`].
     pub fn new(input: &mut Source<'_>, options: &RecoverOptions) -> Result<Self, Error> {
         if input.length().is_none() {
             return Err(Error::Read(io::ErrorKind::NotSeekable.into()));
         }
-        let mut survey = Survey::of(input, options.salvages)?;
+        let mut survey = match options.confirmed {
+            None => Survey::of(input, options.salvages)?,
+            Some(confirmed) => confirmed.survey(input, options.salvages)?,
+        };
         let output = options.format.unwrap_or(survey.kind);
         match (survey.kind, output) {
             (Kind::Stream, Kind::File) => refuse_replacements(&survey.collected.kept)?,

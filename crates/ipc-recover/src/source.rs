@@ -62,6 +62,13 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Lets an input that can seek end here, before or at its real end.
+    pub(crate) fn end_at(&mut self, end: u64) {
+        if let Bytes::Seekable { length, .. } = &mut self.bytes {
+            *length = end;
+        }
+    }
+
     /// The offset of the next byte.
     #[must_use]
     pub fn position(&self) -> u64 {

@@ -5,6 +5,7 @@
 mod any_input;
 mod before_the_tail;
 mod checksums;
+mod confirmed;
 mod contradictions;
 mod cuts;
 mod dictionaries;

@@ -6,6 +6,7 @@ mod arguments;
 mod changing;
 mod checksums;
 mod complete_or_absent;
+mod confirmed;
 mod errors;
 mod extension_types;
 mod inputs;

@@ -1,0 +1,44 @@
+//! `recover --confirmed` keeps what a sync had confirmed, and with `--confirmed-only` nothing else.
+
+use std::fs;
+
+use ipc_core::{Encoder, FileTail};
+
+use crate::support::{batch, folder, run, text};
+
+#[test]
+fn what_a_sync_confirmed_is_kept_whatever_stands_behind_it() {
+    let folder = folder();
+    let (torn, fixed) = (folder.path().join("torn.arrow"), folder.path().join("fixed.arrow"));
+    let mut encoder = Encoder::file(FileTail::at(&torn).unwrap()).start(batch(0, 1).schema()).unwrap();
+    encoder.write(&batch(0, 10)).unwrap();
+    let confirmed = encoder.sync().unwrap();
+    encoder.write(&batch(1, 10)).unwrap();
+    encoder.flush().unwrap();
+    encoder.write(&batch(2, 10)).unwrap();
+    encoder.close().unwrap();
+    let mut bytes = fs::read(&torn).unwrap();
+    let start = usize::try_from(confirmed).unwrap();
+    bytes[start..start + 64].fill(0xaa);
+    fs::write(&torn, bytes).unwrap();
+
+    let position = confirmed.to_string();
+    let [input, output] = [&torn, &fixed].map(|path| path.to_str().unwrap());
+    let recover = |further: &[&str]| run([&["recover", input, "--output", output], further].concat());
+    let refused = recover(&[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("damaged before its tail"), "{}", text(&refused.stderr));
+    for further in [&["--confirmed", &position][..], &["--confirmed", &position, "--confirmed-only"]] {
+        let done = recover(further);
+        assert!(matches!(done.status.code(), Some(0 | 3)), "{}", text(&done.stderr));
+        let inspected = run(["inspect", "--json", output]);
+        let listed: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap();
+        let batches = listed["messages"].as_array().unwrap().iter().filter(|m| m["kind"] == "record_batch").count();
+        // What is whole behind the damage may be kept, too, unless nothing but the confirmed is to be.
+        assert!(batches == 1 || batches == 2 && further.len() == 2, "{further:?}: {batches}");
+    }
+    let inside = (confirmed - 8).to_string();
+    let refused = recover(&["--confirmed", &inside]);
+    assert!(text(&refused.stderr).contains("where no sync ends"), "{}", text(&refused.stderr));
+    assert_eq!(recover(&["--confirmed-only"]).status.code(), Some(2), "confirmed how far?");
+}
