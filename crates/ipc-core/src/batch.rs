@@ -236,7 +236,7 @@ impl BatchEncoder {
         if !self.options.dictionaries_at_close {
             self.encode_due(dictionaries, uses, sent, &mut updates)?;
         }
-        Ok(updates)
+        Ok(updates.in_order())
     }
 
     /// Encodes what batches need of unified dictionaries and readers do not have, for the end of an output that

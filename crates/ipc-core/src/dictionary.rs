@@ -135,6 +135,7 @@ pub struct Updates {
     /// The version of the dictionaries that were compared.
     version: u64,
     sending: Sending,
+    /// By dictionary id, at most one for each. So what is asked of all dictionaries, under a lock, is one walk.
     list: Vec<Update>,
 }
 
@@ -143,8 +144,15 @@ impl Updates {
         Self { version: sent.version, sending, list: Vec::new() }
     }
 
+    /// Adds an update of a dictionary that has none yet.
     pub(crate) fn push(&mut self, update: Update) {
         self.list.push(update);
+    }
+
+    /// Brings those of unified dictionaries, which were pushed after all others, to their places: a merge of two runs.
+    pub(crate) fn in_order(mut self) -> Self {
+        self.list.sort_by_key(|update| update.id);
+        self
     }
 
     /// Whether the batch needs no dictionary sent.
@@ -160,8 +168,9 @@ impl Updates {
         if self.version == current.version || self.version != compared.version {
             return self.version == current.version;
         }
+        let mut updates = self.by_id();
         (0..current.sent.len().max(compared.sent.len())).all(|id| {
-            let update = self.list.iter().find(|update| update.id == id);
+            let update = updates.of(id);
             compared.agrees(current, id)
                 || match update {
                     // Readers have all that is needed, or more, and never come to have less.
@@ -213,10 +222,9 @@ impl Updates {
         })
     }
 
-    /// How many values of a unified dictionary readers have behind these, if they `have` so many before.
-    pub(crate) fn unified_behind(&self, id: usize, have: Option<usize>) -> usize {
-        let added = self.list.iter().find(|update| update.id == id).map(|update| update.sent.count());
-        have.max(added).unwrap_or(0)
+    /// For going through all dictionaries.
+    pub(crate) fn by_id(&self) -> ById<'_> {
+        ById { rest: &self.list }
     }
 
     pub(crate) fn messages(&self) -> impl Iterator<Item = &Message<Buffer>> {
@@ -235,9 +243,36 @@ impl Updates {
         self.list
     }
 
-    /// Whether one of the dictionaries `ids` is sent in full although readers have one already.
-    fn replaces_any(&self, ids: Range<usize>, sent: &Dictionaries) -> bool {
-        self.list.iter().any(|u| ids.contains(&u.id) && u.extends.is_none() && sent.get(u.id).is_some())
+    /// Whether one of the dictionaries from `first` on is sent in full although readers have one already. There are none
+    /// behind the one that is decided on.
+    fn replaces_any(&self, first: usize, sent: &Dictionaries) -> bool {
+        let mut updates = self.list.iter().rev().take_while(|update| update.id >= first);
+        updates.any(|update| update.extends.is_none() && sent.get(update.id).is_some())
+    }
+}
+
+/// A walk over updates, for whoever goes through all dictionaries in the order of their ids.
+pub(crate) struct ById<'u> {
+    rest: &'u [Update],
+}
+
+impl<'u> ById<'u> {
+    /// The update of the dictionary `id`, if there is one; ids must not decrease from call to call.
+    fn of(&mut self, id: usize) -> Option<&'u Update> {
+        while let [first, rest @ ..] = self.rest {
+            if first.id >= id {
+                return Some(first).filter(|first| first.id == id);
+            }
+            self.rest = rest;
+        }
+        None
+    }
+
+    /// How many values of a unified dictionary readers have behind the updates, if they `have` so many before; ids must
+    /// not decrease from call to call.
+    pub(crate) fn unified_behind(&mut self, id: usize, have: Option<usize>) -> usize {
+        let added = self.of(id).map(|update| update.sent.count());
+        have.max(added).unwrap_or(0)
     }
 }
 
@@ -324,7 +359,7 @@ pub(crate) fn decide<F: Format>(
         return Ok(Some(all));
     };
     let nested = schema.dictionary(id).nested();
-    let rebound = updates.replaces_any(id - nested..id, sent);
+    let rebound = nested > 0 && updates.replaces_any(id - nested, sent);
     let comparison = if rebound || (sending == Sending::Everything && !F::HAS_FOOTER) {
         Comparison::Different
     } else {

@@ -350,6 +350,7 @@ impl Ledger {
         if self.options.dictionaries_at_close {
             return Ok(());
         }
+        let mut updates = updates.by_id();
         self.check_uses(&made.uses, |id| updates.unified_behind(id, self.dictionaries.unified(id)))
     }
 
@@ -365,15 +366,17 @@ impl Ledger {
         Err(Error::InvalidOptions(format!("the message has {layout}, the output {expected}")))
     }
 
-    /// Refuses batches that use more values of a unified dictionary than readers `have`.
-    fn check_uses(&self, uses: &[usize], have: impl Fn(usize) -> usize) -> Result<()> {
-        match uses.iter().enumerate().find(|(id, count)| **count > have(*id)) {
-            None => Ok(()),
-            Some((id, count)) => {
-                let (expected, found) = (format!("{count} values in its dictionary"), have(id).to_string());
-                Err(Error::invalid(expected, found).at(self.schema.dictionary(id).path()).into())
+    /// Refuses batches that use more values of a unified dictionary than readers `have`, which is asked in the order of the
+    /// ids.
+    fn check_uses(&self, uses: &[usize], mut have: impl FnMut(usize) -> usize) -> Result<()> {
+        uses.iter().enumerate().try_for_each(|(id, count)| {
+            let found = have(id);
+            if *count <= found {
+                return Ok(());
             }
-        }
+            let expected = format!("{count} values in its dictionary");
+            Err(Error::invalid(expected, found.to_string()).at(self.schema.dictionary(id).path()).into())
+        })
     }
 
     /// Refuses dictionaries that cannot be sent, or not be recorded once they are, with `batches` record batches behind
