@@ -304,7 +304,8 @@ impl Ledger {
     fn write_end(&mut self, sink: &mut impl Write, closing: Updates) -> Result<()> {
         let closing = closing.due(&self.dictionaries);
         self.check_updates(&closing, 0)?;
-        self.check_uses(&self.uses, |id| closing.unified_behind(id, self.dictionaries.unified(id)))?;
+        let mut behind = closing.by_id();
+        self.check_uses(&self.uses, |id| behind.unified_behind(id, self.dictionaries.unified(id)))?;
         let start = self.outlet.position();
         let blocks = blocks(start, &closing);
         let footer = self.footer.as_ref().map(|footer| footer.finish(&self.schema, &self.options, &blocks));
