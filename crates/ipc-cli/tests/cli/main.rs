@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod arguments;
+mod cases;
 mod changing;
 mod checksums;
 mod complete_or_absent;

@@ -1,0 +1,142 @@
+//! What all three commands make of each small input that once was got wrong: one account of it.
+//!
+//! Fails where a command takes for whole what another refuses, where rows are lost without a word, and where what comes
+//! out cannot be read by pyarrow.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::{case, folder, program, python, text};
+
+/// An input in `tests/cases`, and what the commands say of it.
+struct Row {
+    name: &'static str,
+    inspect: Told,
+    recover: Told,
+    salvage: Told,
+    /// To a stream.
+    merge: Told,
+}
+
+/// How a command ends.
+enum Told {
+    /// With status 0, having written so many rows, if it writes.
+    Whole(usize),
+    /// With this status, having written so many rows; and what it says.
+    Rows(i32, usize, &'static str),
+    /// With status 1 and without an output; and what it says.
+    Refused(&'static str),
+}
+
+use Told::{Refused, Rows, Whole};
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "outer_dictionary_first.arrows",
+        inspect: Whole(3),
+        recover: Rows(0, 3, "already complete"),
+        salvage: Rows(0, 3, "already complete"),
+        merge: Whole(3),
+    },
+    Row {
+        name: "inner_replaced_alone.arrows",
+        inspect: Whole(4),
+        recover: Rows(0, 4, "already complete"),
+        salvage: Rows(0, 4, "already complete"),
+        merge: Whole(4),
+    },
+    Row {
+        name: "unpadded_body.arrows",
+        inspect: Refused("18 bytes long, which is no multiple of 8"),
+        recover: Refused("18 bytes long, which is no multiple of 8"),
+        salvage: Rows(0, 0, "18 bytes long, which is no multiple of 8"),
+        merge: Refused("18 bytes long, which is no multiple of 8"),
+    },
+    Row {
+        name: "interleaved.arrows",
+        inspect: Refused("damaged"),
+        recover: Refused("starts with the header of another"),
+        salvage: Rows(0, 100, "starts with the header of another"),
+        merge: Refused("starts with the header of another"),
+    },
+    Row {
+        name: "torn_at_close_null_keys.arrow",
+        inspect: Refused("truncated"),
+        recover: Rows(0, 2, "torn at its tail"),
+        salvage: Rows(0, 2, "torn at its tail"),
+        merge: Refused("no footer"),
+    },
+];
+
+#[test]
+fn each_command_tells_the_same_of_an_input_that_was_got_wrong() {
+    let python = python("pyarrow");
+    for row in ROWS {
+        let folder = folder();
+        let input = case(row.name);
+        let extension = input.extension().unwrap().to_str().unwrap();
+        let recovered = folder.path().join("recovered").with_extension(extension);
+        let (salvaged, merged) = (folder.path().join("salvaged"), folder.path().join("merged.arrows"));
+        let run = |arguments: &[&str], output: Option<&Path>| {
+            let mut command = program();
+            command.arg(arguments[0]).arg(&input).args(&arguments[1..]);
+            output.into_iter().for_each(|output| drop(command.arg("--output").arg(output)));
+            command.output().unwrap()
+        };
+        check(row.name, &run(&["inspect"], None), &row.inspect, None);
+        for (arguments, output, told) in [
+            (&["recover"][..], &recovered, &row.recover),
+            (&["recover", "--salvage"], &salvaged, &row.salvage),
+            (&["merge"], &merged, &row.merge),
+        ] {
+            let done = run(arguments, Some(output));
+            let rows = output.exists().then(|| rows(python.as_deref(), output));
+            check(row.name, &done, told, Some(rows));
+        }
+    }
+}
+
+/// Whether a command ended as it was to, having written so many rows; `None` of them where they are not counted.
+fn check(name: &str, done: &Output, told: &Told, rows: Option<Option<Option<usize>>>) {
+    let said = text(&done.stdout) + &text(&done.stderr);
+    let (status, written, words) = match told {
+        Whole(rows) => (0, Some(*rows), ""),
+        Rows(status, rows, words) => (*status, Some(*rows), *words),
+        Refused(words) => (1, None, *words),
+    };
+    assert!(done.status.code() == Some(status) && said.contains(words), "{name}: {:?}: {said}", done.status);
+    match rows {
+        None => assert!(written.is_none_or(|rows| said.contains(&format!("{rows} row"))), "{name}: {said}"),
+        Some(None) => assert!(written.is_none(), "{name}: nothing written: {said}"),
+        Some(Some(None)) => {} // There is no pyarrow.
+        Some(Some(found)) => assert_eq!(found, written, "{name}: {said}"),
+    }
+}
+
+/// How many rows pyarrow finds, which validates them.
+fn rows(python: Option<&Path>, output: &Path) -> Option<usize> {
+    let script = "import sys, pyarrow.ipc as ipc\n\
+                  opened = ipc.open_file if open(sys.argv[1], 'rb').read(6) == b'ARROW1' else ipc.open_stream\n\
+                  table = opened(sys.argv[1]).read_all()\n\
+                  table.validate(full=True)\n\
+                  print(table.num_rows)";
+    let done = Command::new(python?).args(["-c", script]).arg(output).output().unwrap();
+    let (said, errors) = (text(&done.stdout), text(&done.stderr));
+    Some(said.trim().parse().unwrap_or_else(|_| panic!("{}: {errors}", output.display())))
+}
+
+#[test]
+fn an_inner_dictionary_that_is_replaced_alone_is_what_the_outer_one_refers_to() {
+    let folder = folder();
+    let merged = folder.path().join("merged.arrows");
+    let done = program().arg("merge").arg(case("inner_replaced_alone.arrows")).arg("--output").arg(&merged).output();
+    assert!(done.unwrap().status.success());
+    let Some(python) = python("pyarrow") else { return };
+    // One batch after another: the values of those before change with the dictionary.
+    let script = "import sys, pyarrow.ipc as ipc\n\
+                  print([row['x'] for batch in ipc.open_stream(sys.argv[1]) for row in batch['c'].to_pylist()])";
+    for input in [case("inner_replaced_alone.arrows"), merged] {
+        let done = Command::new(&python).args(["-c", script]).arg(&input).output().unwrap();
+        assert_eq!(text(&done.stdout).trim(), "['a', 'b', 'c', 'd']", "{}: {}", input.display(), text(&done.stderr));
+    }
+}
