@@ -13,6 +13,10 @@ pub(crate) enum Error {
     #[error("{input}: {reason}")]
     Input { input: String, reason: String },
 
+    /// The dictionaries of one input are none that the output can have, as it is asked for. They may be `too_large` to be one.
+    #[error("{input}: {reason}")]
+    Dictionaries { input: String, reason: String, too_large: bool },
+
     /// Something about the output.
     #[error("{output}: {reason}")]
     Output { output: String, reason: String },
@@ -49,14 +53,26 @@ impl Error {
         match error {
             ipc_shared::Error::Core(ipc_core::Error::Io(error)) => Self::write(output, error),
             ipc_shared::Error::Poisoned { source, .. } => Self::write(output, source),
-            ipc_shared::Error::Core(refusal @ ipc_core::Error::DictionaryOverflow { limit, .. })
-                if *limit <= 1 << u16::BITS =>
-            {
-                Self::input(input, format_args!("{refusal}; --widen-dictionary-keys makes room for more"))
-            }
-            ipc_shared::Error::Core(refusal) => Self::input(input, refusal),
+            ipc_shared::Error::Core(refusal) => Self::core(input, refusal),
             other => Self::output(output, other),
         }
+    }
+
+    /// Something that the encoder refused of `input`.
+    pub(crate) fn core(input: &str, refusal: &ipc_core::Error) -> Self {
+        match refusal {
+            ipc_core::Error::DictionaryTooLarge { .. } => {
+                Self::Dictionaries { input: input.to_owned(), reason: refusal.to_string(), too_large: true }
+            }
+            ipc_core::Error::DictionaryReplacement { .. }
+            | ipc_core::Error::DictionaryOverflow { .. }
+            | ipc_core::Error::Unsupported { .. } => Self::dictionaries(input, refusal),
+            other => Self::input(input, other),
+        }
+    }
+
+    pub(crate) fn dictionaries(input: &str, reason: impl Display) -> Self {
+        Self::Dictionaries { input: input.to_owned(), reason: reason.to_string(), too_large: false }
     }
 
     /// Tells the error, in one line whatever it holds.

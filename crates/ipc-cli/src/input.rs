@@ -222,7 +222,7 @@ impl Input {
         }
         let values = self.dictionaries.values(&mut self.checker).map_err(|damage| Error::input(&self.name, damage))?;
         let settled = known.settle(&self.dictionary_fields, values);
-        let settled = Arc::new(settled.map_err(|reason| Error::input(&self.name, reason))?);
+        let settled = Arc::new(settled.map_err(|refused| Error::dictionaries(&self.name, refused))?);
         self.settled = Some(Arc::clone(&settled));
         Ok(settled)
     }

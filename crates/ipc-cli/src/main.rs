@@ -13,6 +13,8 @@
 //! - [`input`] is a file or a stream as a sequence of encoded batches, each with the [`dictionaries`] as of its place.
 //! - [`decode`] makes a record batch of an encoded one, and lets no damaged input panic; [`blame`] names the column that is
 //!   refused.
+//! - [`survey`] looks at all inputs before anything is written; [`advice`] says which switch helps where their dictionaries
+//!   are in the way.
 //! - [`pipeline`] runs one reading thread and many workers, with bounded memory, until the first error.
 //! - [`output`] appears under its name only when complete, or is an [`open_file`]; [`signals`] sees to it when
 //!   the program is told to stop.
@@ -25,6 +27,7 @@
 
 #![forbid(unsafe_code)]
 
+mod advice;
 mod args;
 mod blame;
 mod decode;
@@ -42,6 +45,7 @@ mod recover;
 mod signals;
 mod source;
 mod summary;
+mod survey;
 mod values;
 
 use std::process::ExitCode;
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Recover(arguments) => recover::run(&arguments),
     };
+    signals::let_the_signal_end_it();
     match done {
         Ok(()) | Err(Error::BrokenPipe) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,8 +1,7 @@
 //! `merge`: many inputs, one output, any number of threads.
 //!
-//! All inputs are opened before anything is written, so that one that is missing, no Arrow, or of another schema costs no
-//! time. Where a file is written and the arguments leave it open, their dictionaries are read, too: if they differ, they
-//! are unified. Then one thread reads message after message, and workers decode, encode and compress:
+//! All inputs are [surveyed](crate::survey) before anything is written. Then one thread reads message after message, and
+//! workers decode, encode and compress:
 //!
 //! - in the order of the inputs, the reader reserves a [slot](ipc_shared::Slot) for each batch, and hands both to a
 //!   worker, which fills the slot whenever it is ready. Reserving waits while too many slots are out.
@@ -10,31 +9,38 @@
 //!
 //! Either way, at most a few batches for each thread are in memory.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use arrow_schema::{Fields, Metadata, SchemaRef};
-use ipc_core::{File, Ledger};
+use arrow_schema::SchemaRef;
 use ipc_recover::Kind;
-use ipc_shared::{Builder, Format, Options, SharedWriter, Slot, StreamSchema, Summary};
+use ipc_shared::{Builder, Format, SharedWriter, Slot, Summary};
 
+use crate::advice;
 use crate::args::Job;
 use crate::decode::Encoded;
-use crate::dictionaries::{Known, Refused};
+use crate::dictionaries::Known;
 use crate::error::{Error, Result, note};
-use crate::input::Input;
-use crate::metadata::{Dropped, MetadataOfAll};
 use crate::output::{Failure, Output, Sink, is_same_file};
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::source::display_name;
 use crate::summary::{Report, tell};
+use crate::survey::{Pending, Survey, known_schema};
 
-/// Merges.
+/// Merges. Where dictionaries are in the way, the error says what to do about it.
 pub(crate) fn run(job: &Job) -> Result<()> {
+    merge(job).map_err(|error| match error {
+        Error::Dictionaries { input, reason, too_large } => match advice::on_dictionaries(job, too_large) {
+            Some(advice) => Error::input(&input, format_args!("{reason}; {advice}")),
+            None => Error::input(&input, reason),
+        },
+        other => other,
+    })
+}
+
+fn merge(job: &Job) -> Result<()> {
     let begin = Instant::now();
     if let Some(input) = job.inputs.iter().find(|input| is_same_file(input, &job.output)) {
         return Err(Error::input(&display_name(input), "is the output, too"));
@@ -71,166 +77,6 @@ pub(crate) fn run(job: &Job) -> Result<()> {
     let read_bytes = read_bytes.load(Ordering::Relaxed);
     let report = Report { job, stats, read_bytes, dropped: &survey.dropped, elapsed: begin.elapsed() };
     tell(&job.output, job.json, job.quiet, &report.json(), &report.text())
-}
-
-/// What is known of the inputs before anything is written.
-struct Survey {
-    inputs: Vec<Pending>,
-    schema: SchemaRef,
-    /// What the footer of the output carries.
-    metadata: Metadata,
-    /// The metadata of the inputs that the output does not have. Told once the output is there.
-    dropped: Dropped,
-    /// How many bytes all inputs have together, if that is known.
-    length: Option<u64>,
-    /// How the output is written.
-    options: Options,
-    /// Why dictionaries are unified, if nobody asked for it. Told once the output is there: before, something else may
-    /// have to be told.
-    unified: Option<String>,
-}
-
-/// An input that waits for its turn.
-enum Pending {
-    /// It cannot be opened twice.
-    Open(Box<Input>),
-    /// It is closed until then, so that there may be more inputs than files can be open.
-    Closed(PathBuf),
-}
-
-impl Survey {
-    fn of(job: &Job) -> Result<Self> {
-        let mut inputs = Vec::with_capacity(job.inputs.len());
-        let mut first: Option<(Arc<str>, StreamSchema)> = None;
-        let mut length = Some(0);
-        let mut metadata = MetadataOfAll::default();
-        for path in &job.inputs {
-            let input = Input::open(path, job.quiet)?;
-            let differences = match &first {
-                None => {
-                    let schema = StreamSchema::try_new(Arc::clone(input.schema()), &job.options)
-                        .map_err(|refusal| Error::input(input.name(), refusal))?;
-                    first = Some((Arc::clone(input.name()), schema));
-                    Vec::new()
-                }
-                Some((name, schema)) => {
-                    check_schema(&input, schema, name)?;
-                    schema.metadata_differences(input.schema())
-                }
-            };
-            metadata.add(differences, input.footer_metadata());
-            length = length.zip(input.length()).map(|(sum, length)| sum + length);
-            let can_reopen = Input::can_reopen(path);
-            inputs.push(if can_reopen { Pending::Closed(path.clone()) } else { Pending::Open(Box::new(input)) });
-        }
-        let (_, schema) = first.expect("the arguments have at least one input");
-        let (metadata, dropped) = metadata.settle(job);
-        let schema = Arc::clone(schema.schema());
-        check_nested_dictionaries(job, &schema)?;
-        let (options, unified) = settle_options(job, &schema, &inputs)?;
-        Ok(Self { inputs, schema, metadata, dropped, length, options, unified })
-    }
-}
-
-/// Refuses to unify dictionaries in a file that cannot have them grow, and names the switch that does it.
-fn check_nested_dictionaries(job: &Job, schema: &SchemaRef) -> Result<()> {
-    if job.format == Kind::Stream {
-        return Ok(());
-    }
-    let name = display_name(&job.inputs[0]);
-    let opened = StreamSchema::try_new(Arc::clone(schema), &job.options)
-        .and_then(|schema| Ledger::new::<File>(Arc::new(schema), &job.options));
-    match opened {
-        Ok(_) => Ok(()),
-        Err(ipc_core::Error::Unsupported { path, .. }) => Err(Error::input(
-            &name,
-            format_args!(
-                "the dictionary of column `{path}` has another one inside its values, which a file unifies with \
-                 --dictionaries-at-close only; a stream (--format stream) always does"
-            ),
-        )),
-        Err(refusal) => Err(Error::input(&name, refusal)),
-    }
-}
-
-/// The options to write with: those that unify dictionaries, where the arguments leave it open, a file can unify them, and
-/// it could not keep the inputs' own. That takes a look into all of them; one that can be read only once is not looked
-/// into, and might. With them comes the reason. Where unifying does not help either, the refusal names what does.
-fn settle_options(job: &Job, schema: &SchemaRef, inputs: &[Pending]) -> Result<(Options, Option<String>)> {
-    let as_asked = || Ok((job.options.clone(), None));
-    let of = |options| StreamSchema::try_new(Arc::clone(schema), options);
-    let Some((unifying, unified)) = job.unifying.as_ref().and_then(|options| Some((options, of(options).ok()?))) else {
-        return as_asked();
-    };
-    let (reason, refused) = match obstacle(inputs, Known::new(job.format, known_schema(schema, &job.options)?))? {
-        None => return as_asked(),
-        Some(Obstacle::ReadOnce(name)) => {
-            (format!("{name} can be read only once, and its dictionaries may change"), None)
-        }
-        Some(Obstacle::Refused(name, refused)) => {
-            (format!("{name} has another dictionary for column `{}`", refused.path()), Some((name, refused)))
-        }
-    };
-    // Those that are not unified may grow, and do no more than that.
-    if refused.is_some()
-        && !unified.has_only_unified_dictionaries()
-        && let Some(Obstacle::Refused(name, refused)) =
-            obstacle(inputs, Known::new(job.format, known_schema(schema, unifying)?))?
-    {
-        return Err(Error::input(&name, refused));
-    }
-    match refused {
-        _ if Ledger::new::<File>(Arc::new(unified), unifying).is_ok() => Ok((unifying.clone(), Some(reason))),
-        Some((name, refused)) => Err(Error::input(&name, refused)),
-        None => as_asked(),
-    }
-}
-
-/// Why a file may not be able to keep the dictionaries of its inputs.
-enum Obstacle {
-    /// This input can be read only once, and has dictionaries.
-    ReadOnce(Arc<str>),
-    /// This input has a dictionary that cannot follow those before.
-    Refused(Arc<str>, Refused),
-}
-
-/// The first reason why an output may not be able to have the dictionaries of these inputs, if there is any. One that can
-/// be read only once is not looked into.
-fn obstacle(inputs: &[Pending], mut known: Known) -> Result<Option<Obstacle>> {
-    let mut read_once = None;
-    for pending in inputs {
-        match pending {
-            Pending::Open(input) if !input.has_dictionaries() => {}
-            Pending::Open(input) => {
-                read_once = read_once.or_else(|| Some(Obstacle::ReadOnce(Arc::clone(input.name()))))
-            }
-            Pending::Closed(path) => {
-                let input = Input::open(path, true)?;
-                if !input.has_dictionaries() {
-                    return Ok(None);
-                }
-                let name = Arc::clone(input.name());
-                if let Some(refused) = input.survey_dictionaries(&mut known)? {
-                    return Ok(Some(Obstacle::Refused(name, refused)));
-                }
-            }
-        }
-    }
-    Ok(read_once)
-}
-
-/// The schema of the output, as written with these options.
-fn known_schema(schema: &SchemaRef, options: &Options) -> Result<StreamSchema> {
-    StreamSchema::try_new(Arc::clone(schema), options).map_err(|refusal| Error::input("the schema", refusal))
-}
-
-impl Pending {
-    fn open(self, quiet: bool) -> Result<Input> {
-        match self {
-            Self::Open(input) => Ok(*input),
-            Self::Closed(path) => Input::open(&path, quiet),
-        }
-    }
 }
 
 /// The work of the thread that reads.
@@ -327,31 +173,6 @@ fn write_on_arrival<F: Format>(
     pipeline::run(threads, threads, make, worker)
 }
 
-/// Refuses an input whose columns are not those of the first.
-fn check_schema(input: &Input, schema: &StreamSchema, first: &str) -> Result<()> {
-    let (expected, found) = (schema.schema().fields(), input.schema().fields());
-    let lacks = |names: &Fields, of: &Fields| {
-        let names: HashSet<&String> = names.iter().map(|field| field.name()).collect();
-        of.iter().map(|field| field.name()).find(|name| !names.contains(name)).cloned()
-    };
-    // As many of another name are a matter of the comparison below.
-    let are_fewer = found.len() < expected.len();
-    if let Some(missing) = lacks(found, expected).filter(|_| are_fewer) {
-        return Err(Error::input(input.name(), format!("column `{missing}` is missing, which {first} has")));
-    }
-    let are_more = found.len() > expected.len();
-    if let Some(extra) = lacks(expected, found).filter(|_| are_more) {
-        return Err(Error::input(input.name(), format!("column `{extra}` is not in {first}")));
-    }
-    schema.check(input.schema()).map_err(|difference| match difference {
-        ipc_core::Error::SchemaMismatch { path, expected, found } => Error::input(
-            input.name(),
-            format!("its schema is not that of {first}: at column `{path}`, expected {expected}, found {found}"),
-        ),
-        other => Error::input(input.name(), other),
-    })
-}
-
 /// How many places may be reserved for each thread: one in work, one in the queue, and one that waits for its turn.
 const WINDOW_PER_THREAD: usize = 3;
 
@@ -363,6 +184,7 @@ mod tests {
     use std::time::Duration;
 
     use arrow_array::record_batch;
+    use ipc_core::Options;
 
     use super::*;
 

@@ -62,7 +62,9 @@ impl Output {
                     }
                     None => failed(error),
                 })?;
-                signals::remove_when_told_to_stop(file.temporary_path());
+                let temporary = file.temporary_path().to_owned();
+                // Once it has its name, nothing is there to go.
+                signals::before_stopping(move |_| drop(fs::remove_file(temporary)));
                 let sink = file.as_file().try_clone().map_err(failed)?;
                 Ok((Self { name, file: Some(file) }, Sink::new(Box::new(sink))))
             }

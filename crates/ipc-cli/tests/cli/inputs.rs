@@ -72,7 +72,7 @@ fn growing_dictionaries_fit_a_file_as_deltas() {
     for _ in 0..5 {
         let kept = &["--threads", "8", "--dictionaries", "resend"];
         let told = merge_badly(folder.path(), &[&input], &output, kept);
-        assert!(told.contains("`city` grows") && told.contains("--dictionaries delta or unify"), "{told}");
+        assert!(told.contains("`city` grows") && told.contains("; use --dictionaries unify"), "{told}");
     }
     for threads in ["1", "8"] {
         merge_well(&[&input], &output, &["--dictionaries", "delta", "--threads", threads]);
