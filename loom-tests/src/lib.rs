@@ -4,6 +4,8 @@
 
 #[cfg(loom)]
 mod explore;
+#[cfg(loom)]
+mod failing;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +16,8 @@ use ipc_shared::Truncate;
 
 #[cfg(loom)]
 pub use self::explore::{Coverage, Event, explore, explore_unbounded, explore_within};
+#[cfg(loom)]
+pub use self::failing::{Act, Failing};
 
 /// One row, one column.
 ///
@@ -133,6 +137,17 @@ impl Shared {
         let bytes = self.bytes();
         assert!(bytes.ends_with(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]), "the end-of-stream marker is missing");
         arrow_ipc::reader::StreamReader::try_new(bytes.as_slice(), None).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    /// The first column of each batch of a file, which must be whole.
+    ///
+    /// # Panics
+    ///
+    /// Where the file is not whole.
+    #[must_use]
+    pub fn read_file(&self) -> Vec<RecordBatch> {
+        let reader = arrow_ipc::reader::FileReader::try_new(io::Cursor::new(self.bytes()), None);
+        reader.expect("the file is whole").collect::<Result<_, _>>().expect("each batch finds its dictionary")
     }
 
     /// The numbers in the first columns, in the order in which they stand.

@@ -2,10 +2,10 @@
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, reason = "the code of tests")]
 
-use std::io::{self, IoSlice, Write};
+use std::io::{self, Write};
 
 use arrow_array::RecordBatch;
-use ipc_shared::{CoreError, Error, SharedWriter, Truncate, model};
+use ipc_shared::{CoreError, Error, SharedWriter, model};
 use loom::thread;
 use loom_tests::{Coverage, Shared, Tearing, batch, dictionary_batch, explore, explore_within, values, words};
 
@@ -181,6 +181,37 @@ fn dictionary_replaced_behind_a_plan() {
 }
 
 #[test]
+fn nobody_is_overtaken_for_ever() {
+    explore("a batch that was overtaken between each plan and the lock", |coverage| {
+        let sink = Shared::default();
+        let all = ["a", "b"].map(|word| dictionary_batch(&values(&[word])));
+        let mine = dictionary_batch(&values(&["mine"]));
+        let writer = SharedWriter::stream(sink.clone()).schema(mine.schema()).build().unwrap();
+        let overtaken = std::rc::Rc::new(std::cell::Cell::new(0));
+        // Whenever this thread has made a plan, others send another dictionary before it comes to the lock.
+        model::after_each_plan({
+            let (overtaken, other) = (std::rc::Rc::clone(&overtaken), writer.clone());
+            move || {
+                other.write(&all[overtaken.get() % 2]).unwrap();
+                overtaken.set(overtaken.get() + 1);
+                assert!(overtaken.get() <= 3, "a batch is overtaken for ever");
+            }
+        });
+        let receipt = writer.write(&mine).unwrap();
+        assert_eq!(
+            usize::try_from(receipt.sequence),
+            Ok(overtaken.get()),
+            "the third plan sends everything, and holds"
+        );
+        coverage.met_if(overtaken.get() == 3);
+        model::after_each_plan(|| ());
+        writer.close().unwrap();
+        let read: Vec<_> = sink.read().iter().flat_map(words).collect();
+        assert_eq!(read, ["a", "b", "a", "mine"]);
+    });
+}
+
+#[test]
 fn io_error_poisons() {
     explore("a writer that slept while another tore the output", |coverage| {
         let sink = Shared::default();
@@ -295,77 +326,6 @@ fn panic_in_sink_poisons() {
         }
         assert!(matches!(writer.close(), Err(Error::Poisoned { .. })));
         assert_eq!(sink.bytes().len() as u64, header, "nothing follows");
-    });
-}
-
-/// Takes back what it is asked to, and panics in the middle of one message.
-struct Tripping {
-    sink: Shared,
-    calls: usize,
-    /// The call in which it panics; each message is one, and so is the header.
-    panics: usize,
-}
-
-impl Write for Tripping {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.calls += 1;
-        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
-        if self.calls == self.panics {
-            self.sink.write(&bytes[..3])?;
-            model::panic();
-        }
-        self.sink.write(&bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Truncate for Tripping {
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.sink.truncate(length);
-        Ok(())
-    }
-}
-
-#[test]
-fn panic_below_a_panic() {
-    explore("a write that was refused after a thread had panicked while it was unwinding", |coverage| {
-        let sink = Shared::default();
-        let tripping = Tripping { sink: sink.clone(), calls: 0, panics: 2 };
-        let writer = SharedWriter::stream(tripping).schema(batch(0).schema()).window(2).build().unwrap();
-        let header = sink.bytes().len() as u64;
-        let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];
-        second.write(&batch(2)).unwrap();
-        // The first panic is the caller's. What it drops appends the second place, and meets the sink's.
-        let unwinding = thread::spawn(move || {
-            model::catch(move || {
-                let _first = first;
-                model::panic()
-            })
-        });
-        let mine = model::catch(|| writer.write(&batch(3)));
-        assert_eq!(unwinding.join().unwrap(), None);
-        assert!(writer.is_closed(), "a panic poisons, also one below another");
-        // One of the two messages tore the output.
-        let was_refused = match &mine {
-            None => false,
-            Some(Err(Error::Poisoned { offset, .. })) => {
-                assert_eq!(*offset, header, "whoever is refused is told why");
-                true
-            }
-            Some(other) => panic!("{other:?}"),
-        };
-        writer.rollback().unwrap();
-        assert!(matches!(writer.close(), Err(Error::Gaps { places: 1 })));
-        writer.close_with_gaps().unwrap();
-        assert_eq!(sink.numbers(), [2], "what was accepted, and nothing torn before it");
-        coverage.met_if(was_refused);
     });
 }
 

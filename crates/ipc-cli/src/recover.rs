@@ -17,8 +17,7 @@ use crate::summary::{counted, tell};
 
 /// Recovers.
 pub(crate) fn run(arguments: &RecoverArguments) -> Result<()> {
-    let RecoverArguments { input: path, output, format, salvage, json, quiet, confirmed, confirmed_only } =
-        arguments;
+    let RecoverArguments { input: path, output, format, salvage, json, quiet, confirmed, confirmed_only } = arguments;
     let name = display_name(path);
     if is_same_file(path, output) {
         return Err(Error::input(&name, "is the output, too"));

@@ -26,12 +26,7 @@ impl EmptyDictionary {
     /// # Errors
     ///
     /// [`Error::TooLarge`].
-    pub(crate) fn new(
-        id: i64,
-        values: &Array,
-        version: MetadataVersion,
-        framing: Framing,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(id: i64, values: &Array, version: MetadataVersion, framing: Framing) -> Result<Self, Error> {
         let mut lists = Lists { version, ..Lists::default() };
         lists.add(values);
         let body_length = OFFSET * lists.offsets;

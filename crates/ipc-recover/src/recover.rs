@@ -10,8 +10,8 @@ use ipc_core::MetadataVersion;
 use ipc_core::format::{CONTINUATION, end_of_stream};
 use ipc_core::{File, Format};
 
-use crate::empty::EmptyDictionary;
 use crate::confirmed::Confirmed;
+use crate::empty::EmptyDictionary;
 use crate::error::{Damage, Error, Fault};
 use crate::layout::Dictionary;
 use crate::report::{Condition, Report, Tally};

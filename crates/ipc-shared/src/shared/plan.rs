@@ -16,7 +16,7 @@ use super::desk::{Desk, Output};
 use super::{Shared, View};
 use crate::basis::Basis;
 use crate::error::Result;
-use crate::sync::note_replan;
+use crate::sync::{note_plan, note_replan};
 use crate::thread_encoder::ThreadEncoder;
 
 /// What was decided for a batch outside the lock, and what it was decided on.
@@ -132,6 +132,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 Some(Output { ledger, basis: Arc::clone(basis) })
             }
         };
+        note_plan();
         Ok(Some(Plan { view, updates, opening }))
     }
 

@@ -42,8 +42,8 @@ pub mod model {
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
     use super::{
-        ALIVE, COIN, Cell, GUARDS, LATE, PARKS, REPLANS, Relaxed, SLEEPS, SPAN, TOSSED, UNWINDING, WAITS, WAKES,
-        WAKING, checker,
+        ALIVE, COIN, Cell, GUARDS, LATE, OVERTAKING, PARKS, REPLANS, Relaxed, SLEEPS, SPAN, TOSSED, UNWINDING, WAITS,
+        WAKES, WAKING, checker,
     };
 
     /// Panics, in a thread that will [`catch`] it, without a word on standard error.
@@ -140,6 +140,12 @@ pub mod model {
         WAITS.with(Cell::get)
     }
 
+    /// Runs `work` after each plan of this thread from now on, before it is carried out. Plans that `work` itself makes do
+    /// not count.
+    pub fn after_each_plan(work: impl FnMut() + 'static) {
+        OVERTAKING.with(|overtaking| overtaking.set(Some(Box::new(work))));
+    }
+
     /// How often a plan had gone stale when it was to be carried out, over all executions so far.
     #[must_use]
     pub fn replans() -> usize {
@@ -157,6 +163,7 @@ checker::thread_local! {
     /// How many panics of the model's own this thread is unwinding from.
     static UNWINDING: Cell<usize> = Cell::new(0);
     static COIN: Cell<bool> = Cell::new(false);
+    static OVERTAKING: Cell<Option<Box<dyn FnMut()>>> = Cell::new(None);
     static LATE: Cell<Option<Box<dyn FnOnce()>>> = Cell::new(None);
     static TOSSED: Cell<bool> = Cell::new(false);
     static SLEEPS: Cell<usize> = Cell::new(0);
@@ -181,6 +188,14 @@ static LAST_TOKEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsi
 /// Counts for the models what the interface does not show.
 pub(crate) fn note_replan() {
     REPLANS.fetch_add(1, Relaxed);
+}
+
+/// Lets a model do what others may do between a plan and the lock.
+pub(crate) fn note_plan() {
+    if let Some(mut work) = OVERTAKING.with(Cell::take) {
+        work();
+        OVERTAKING.with(|overtaking| overtaking.set(Some(work)));
+    }
 }
 
 static REPLANS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);

@@ -259,6 +259,10 @@ pub(crate) fn thread_token() -> usize {
 /// Counts for the models what the interface does not show.
 pub(crate) fn note_replan() {}
 
+/// Lets a model do what others may do between a plan and the lock.
+#[inline(always)]
+pub(crate) fn note_plan() {}
+
 /// How many cores there are.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
