@@ -80,7 +80,9 @@ fn each_command_tells_the_same_of_an_input_that_was_got_wrong() {
         let run = |arguments: &[&str], output: Option<&Path>| {
             let mut command = program();
             command.arg(arguments[0]).arg(&input).args(&arguments[1..]);
-            output.into_iter().for_each(|output| drop(command.arg("--output").arg(output)));
+            if let Some(output) = output {
+                command.arg("--output").arg(output);
+            }
             command.output().unwrap()
         };
         check(row.name, &run(&["inspect"], None), &row.inspect, None);
