@@ -243,7 +243,8 @@ impl Ledger {
     }
 
     /// As [`abort`](Self::abort), of an output that is about to be dropped: does not flush, and neither fails nor panics.
-    pub fn give_up<W: Write>(&mut self, sink: &mut W, reason: &str) {
+    pub fn give_up<W: Write>(&mut self, sink: &mut W) {
+        let reason = if std::thread::panicking() { DROPPED_IN_A_PANIC } else { DROPPED };
         let contained = catch_unwind(AssertUnwindSafe(|| drop(self.leave_mark(sink, reason))));
         // What a sink panics with may panic in its own drop.
         contained.unwrap_or_else(mem::forget);
@@ -467,6 +468,10 @@ impl Ledger {
         self.stats.written_bytes += message.length();
     }
 }
+
+/// The reason for a mark that nobody gave one for.
+const DROPPED: &str = "the writer was dropped before it was closed";
+const DROPPED_IN_A_PANIC: &str = "the writer was dropped by a panic";
 
 /// Where the footer says that dictionaries stand which are written from `start` on.
 fn blocks(start: u64, updates: &Updates) -> Vec<Block> {

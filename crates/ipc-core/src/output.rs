@@ -13,7 +13,7 @@ pub struct Output<W> {
     /// There until they are taken out, which consumes this.
     parts: Option<Parts<W>>,
     /// [`Ledger::give_up`] for this sink, since a type's `Drop` may not ask for more than the type does.
-    give_up: fn(&mut Ledger, &mut W, &str),
+    give_up: fn(&mut Ledger, &mut W),
 }
 
 /// What an output consists of.
@@ -47,8 +47,7 @@ impl<W> Output<W> {
 impl<W> Drop for Output<W> {
     fn drop(&mut self) {
         if let Some(Parts { sink, ledger }) = &mut self.parts {
-            let reason = if std::thread::panicking() { DROPPED_IN_A_PANIC } else { DROPPED };
-            (self.give_up)(ledger, sink, reason);
+            (self.give_up)(ledger, sink);
         }
     }
 }
@@ -60,5 +59,3 @@ impl<W> fmt::Debug for Output<W> {
 }
 
 const THERE: &str = "the parts are there until they are taken out, which consumes the output";
-const DROPPED: &str = "the writer was dropped before it was closed";
-const DROPPED_IN_A_PANIC: &str = "the writer was dropped by a panic";

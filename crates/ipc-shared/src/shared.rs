@@ -26,12 +26,12 @@ use crate::window::{self, Aborted, Gaps, GivenUp, Reserved, Window};
 use crate::writer::Summary;
 
 pub(crate) use self::desk::Fault;
-use self::desk::{Desk, Held, Output};
+use self::desk::{Desk, Held, Kept, Output};
 pub(crate) use self::plan::{Plan, open};
 
 /// What all handles on a writer share.
 pub(crate) struct Shared<W, F> {
-    desk: Lock<Desk<W>>,
+    desk: Lock<Kept<W>>,
     view: Published<View>,
     /// Settled with the first view that has one.
     basis: Settled<Basis>,
@@ -91,7 +91,10 @@ impl<W, F> Shared<W, F> {
         options: Options,
         footer_metadata: Metadata,
         places: usize,
-    ) -> Self {
+    ) -> Self
+    where
+        W: Write,
+    {
         let counters = CachePadded::new(Counters::default());
         let mut view = View::default();
         let output = ledger.map(|ledger| {
@@ -103,7 +106,7 @@ impl<W, F> Shared<W, F> {
             view = View::of(output);
         }
         Self {
-            desk: Lock::new(Desk { sink, output }),
+            desk: Lock::new(Kept::new(Desk { sink, output })),
             basis: Settled::new(view.basis.clone()),
             view: Published::new(view),
             window: Window::new(places),
@@ -138,7 +141,7 @@ impl<W, F> Shared<W, F> {
     }
 
     pub(crate) fn into_sink(self) -> W {
-        self.desk.into_inner().sink
+        self.desk.into_inner().into_sink()
     }
 }
 
@@ -270,6 +273,23 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         Ok(summary)
     }
 
+    /// Gives the output up: leaves the mark, lets go of what waits, and tells everybody.
+    pub(crate) fn abort(&self, reason: &str) -> Result<()> {
+        self.check_lock()?;
+        let guard = self.lock()?;
+        // The end may have been written, by a close whose flush failed.
+        let check = |desk: &mut Desk<W>| desk.output.as_ref().map_or(Ok(()), |output| output.ledger.check());
+        let (mut guard, ()) = self.use_desk(guard, check)?;
+        // Before the sink is called, which may panic: whoever finds the lock ended asks the window why.
+        let waiting = self.window.abandon(Fault::Aborted { reason: reason.into() });
+        let Desk { sink, output } = &mut *guard;
+        let aborted = output.as_mut().map_or(Ok(()), |output| output.ledger.abort(sink, reason));
+        guard.close();
+        // What waits holds whole batches, so it goes outside the lock.
+        drop(waiting);
+        Ok(aborted?)
+    }
+
     /// Takes the lock with the dictionaries at hand that belong behind all batches. They are encoded without it, and anew
     /// where batches that were on their way have brought values meanwhile; none come after those.
     fn lock_for_the_end(&self) -> Result<(Held<'_, W>, Option<Updates>)> {
@@ -368,7 +388,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     fn told(&self, error: ipc_core::Error) -> Error {
         match error {
             ipc_core::Error::Poisoned { offset, unconfirmed, source } => {
-                self.window.abort(Fault { offset, unconfirmed, source }).into()
+                self.window.abort(Fault::Poisoned { offset, unconfirmed, source }).into()
             }
             error => error.into(),
         }
@@ -378,7 +398,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     /// again.
     fn refusal(&self, refused: Refused) -> Option<Error> {
         match refused {
-            Refused::Closed => Some(Error::Closed),
+            // Abandoned before the lock is closed, where the writer was given up.
+            Refused::Closed => Some(self.window.aborted().map_or(Error::Closed, Error::from)),
             Refused::Reentrant => Some(Error::Reentrant),
             // Aborted before the lock is poisoned, and reopened only after it has been revived.
             Refused::Poisoned => self.window.aborted().map(Error::from),
@@ -387,8 +408,13 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 }
 
 impl From<Aborted<Fault>> for Error {
-    fn from(Aborted { why: Fault { offset, unconfirmed, source }, waiting }: Aborted<Fault>) -> Self {
-        Self::Poisoned { offset, unconfirmed: unconfirmed + waiting, source }
+    fn from(Aborted { why, waiting }: Aborted<Fault>) -> Self {
+        match why {
+            Fault::Poisoned { offset, unconfirmed, source } => {
+                Self::Poisoned { offset, unconfirmed: unconfirmed + waiting, source }
+            }
+            Fault::Aborted { reason } => Self::Aborted { reason },
+        }
     }
 }
 

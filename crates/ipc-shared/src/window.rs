@@ -14,7 +14,7 @@
 //!
 //! A window is *closing* once a thread has begun to close it: it gives no place. It is *closed* for ever, and *aborted*
 //! until it is reopened: then it takes no content either. A content that is ready stays so, and a place that is out stays
-//! out, until the close gives it up.
+//! out, until the close gives it up. A window that is *abandoned* is aborted for ever, and lets go of what is in it.
 //!
 //! The window knows nothing of batches or sinks; `D` is what waits, and `A` is why it was aborted.
 
@@ -160,6 +160,15 @@ impl<D, A: Clone> Window<D, A> {
     /// Nothing can be appended from now on: sends away those who wait for a place. The first reason counts; returns it.
     pub(crate) fn abort(&self, why: A) -> Aborted<A> {
         self.places.lock().abort(why)
+    }
+
+    /// Nothing will ever be appended again: aborts the window for good, gives up the places that are out, and returns the
+    /// contents that were ready.
+    ///
+    /// To be called under the lock of the output, so that nothing is appended meanwhile. The content that a drainer has taken
+    /// goes when the drainer is refused.
+    pub(crate) fn abandon(&self, why: A) -> Vec<D> {
+        self.places.lock().abandon(why)
     }
 
     /// Why, if it has been aborted.

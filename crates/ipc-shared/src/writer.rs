@@ -55,8 +55,12 @@ use crate::slot::Slot;
 /// 6. A panic in the sink poisons, and wakes everybody. A panic while encoding happens outside the lock and harms
 ///    nobody else.
 /// 7. A batch that does not fit is refused before any byte of it is written, with an error that names the column.
-/// 8. A writer whose last handle, producers and slots among them, is dropped without `close` writes nothing more: a
-///    truncated output looks truncated.
+/// 8. An output that was given up never passes for a whole one. A file without a footer looks truncated. A stream that was
+///    [aborted](Self::abort), or whose last handle is dropped without a `close` (producers and slots are handles, too), gets
+///    an abort mark behind its last whole message, at which readers fail; see
+///    [`Encoder`](ipc_core::Encoder#dropping) for what the mark is and when there is none. What is staged is dropped. A
+///    slot that is dropped gives up its place, also if it is the last handle: batches that waited behind it are appended
+///    first.
 /// 9. A sink that calls back into its own writer gets [`Error::Reentrant`](crate::Error::Reentrant).
 pub struct SharedWriter<W, F> {
     shared: Arc<Shared<W, F>>,
@@ -176,8 +180,29 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
         self.shared.close(LostPlaces::Accept)
     }
 
-    /// Whether the writer takes no more batches: a `close` has begun, or it is poisoned. Takes no lock; a moment later it may
-    /// be.
+    /// Gives the output up, for all handles. Threads that sleep in a call are woken, and every call gets
+    /// [`Error::Aborted`](crate::Error::Aborted) with this reason, also that of a thread which was on its way. Batches that
+    /// wait in slots, or are staged, are dropped.
+    ///
+    /// In a stream, the [abort mark](ipc_core::format::ABORTED_KEY) follows the last whole message, with the reason, of which
+    /// it has room for 4 KiB, and the sink is flushed: readers fail there, and do not take what they have read for all. A
+    /// file gets nothing, since without a footer it looks truncated.
+    ///
+    /// Any thread may call it, at any time. It waits for the sink's call in hand, and for nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`](crate::Error::Core) where the sink did not take the whole mark, so that readers may not notice: the
+    /// writer is given up all the same. Where there is nothing to give up, the error says why, and nothing was written:
+    /// [`Error::Closed`](crate::Error::Closed) where the end has been written; [`Error::Poisoned`](crate::Error::Poisoned),
+    /// where everybody has been told already; [`Error::Aborted`](crate::Error::Aborted) with the first reason.
+    /// [`Error::Reentrant`](crate::Error::Reentrant) where the sink calls it.
+    pub fn abort(&self, reason: &str) -> Result<()> {
+        self.shared.abort(reason)
+    }
+
+    /// Whether the writer takes no more batches: a `close` has begun, or it is poisoned, or given up. Takes no lock; a moment
+    /// later it may be.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.has_ended()
@@ -201,7 +226,8 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
         self.shared.is_held_by_current_thread()
     }
 
-    /// The sink, however the output stands. Without [`close`](Self::close) before, what is staged is dropped.
+    /// The sink, however the output stands. Without [`close`](Self::close) before, what is staged is dropped, and nothing is
+    /// written: readers of such a stream take it for whole, unless it was [aborted](Self::abort).
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@
 //! | a sync confirms, or ends everything | [`sync`] |
 //! | a panic in the sink wakes everybody; elsewhere it harms nobody | [`panics`] |
 //! | what does not fit is refused, and leaves nothing behind | [`refusals`] |
-//! | a truncated output looks truncated | [`dropped_without_close`] |
+//! | what was given up never passes for whole | [`dropped_without_close`], [`aborted`] |
 //! | a sink may not call back | [`reentrant_calls`] |
 //! | places come out in the order of reservation | [`slots`], [`slots_at_close`] |
 //! | what was accepted in a place is not lost, nor refused later | [`slots_and_sink_errors`], [`slots_and_dictionaries`] |
@@ -28,6 +28,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
+mod aborted;
 mod close_that_fails;
 mod close_without_schema;
 mod dictionaries;

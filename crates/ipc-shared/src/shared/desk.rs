@@ -6,7 +6,7 @@
 //! knows at that moment, not before the call. So a sink that takes all bytes, and then panics in its `flush`, leaves them
 //! counted.
 
-use std::io;
+use std::io::{self, Write};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -30,12 +30,52 @@ pub(super) struct Output {
     pub(super) basis: Arc<Basis>,
 }
 
-/// Why the writer is poisoned.
+/// The desk as the lock has it. Dropped with the last handle, it leaves the mark of a stream that was given up.
+pub(super) struct Kept<W> {
+    /// There until the sink is taken out, which consumes this.
+    desk: Option<Desk<W>>,
+    /// [`Ledger::give_up`] for this sink, since a type's `Drop` may not ask for more than the type does.
+    give_up: fn(&mut Ledger, &mut W),
+}
+
+impl<W> Kept<W> {
+    pub(super) fn new(desk: Desk<W>) -> Self
+    where
+        W: Write,
+    {
+        Self { desk: Some(desk), give_up: Ledger::give_up::<W> }
+    }
+
+    pub(super) fn into_sink(mut self) -> W {
+        self.desk.take().expect(THERE).sink
+    }
+}
+
+impl<W> Drop for Kept<W> {
+    fn drop(&mut self) {
+        if let Some(Desk { sink, output: Some(output) }) = &mut self.desk {
+            (self.give_up)(&mut output.ledger, sink);
+        }
+    }
+}
+
+/// Why nothing can be appended.
 #[derive(Debug, Clone)]
-pub(crate) struct Fault {
-    pub(super) offset: u64,
-    pub(super) unconfirmed: u64,
-    pub(super) source: Arc<io::Error>,
+pub(crate) enum Fault {
+    /// The writer is poisoned.
+    Poisoned {
+        /// Up to where the output can be trusted.
+        offset: u64,
+        /// How many accepted batches are not in there.
+        unconfirmed: u64,
+        /// The first error.
+        source: Arc<io::Error>,
+    },
+    /// The writer was given up.
+    Aborted {
+        /// Why.
+        reason: Arc<str>,
+    },
 }
 
 impl Fault {
@@ -44,11 +84,11 @@ impl Fault {
         let (mut offset, mut unconfirmed) = (0, 0);
         if let Some(Output { ledger, .. }) = output {
             if let Err(ipc_core::Error::Poisoned { offset, unconfirmed, source }) = ledger.check() {
-                return Self { offset, unconfirmed, source };
+                return Self::Poisoned { offset, unconfirmed, source };
             }
             (offset, unconfirmed) = (ledger.confirmed_bytes(), ledger.staged_batches());
         }
-        Self {
+        Self::Poisoned {
             offset,
             unconfirmed,
             source: Arc::new(io::Error::other("the sink, or what prepared its bytes, panicked")),
@@ -61,12 +101,12 @@ impl Fault {
 #[must_use = "dropped, it poisons the lock"]
 pub(super) struct Held<'l, W> {
     /// There until it is given back by what consumes this.
-    guard: Option<Guard<'l, Desk<W>>>,
+    guard: Option<Guard<'l, Kept<W>>>,
     window: &'l Window<Deposit, Fault>,
 }
 
 impl<'l, W> Held<'l, W> {
-    pub(super) fn new(guard: Guard<'l, Desk<W>>, window: &'l Window<Deposit, Fault>) -> Self {
+    pub(super) fn new(guard: Guard<'l, Kept<W>>, window: &'l Window<Deposit, Fault>) -> Self {
         Self { guard: Some(guard), window }
     }
 
@@ -98,20 +138,21 @@ impl<W> Deref for Held<'_, W> {
     type Target = Desk<W>;
 
     fn deref(&self) -> &Desk<W> {
-        self.guard.as_ref().expect(THERE)
+        self.guard.as_ref().and_then(|kept| kept.desk.as_ref()).expect(THERE)
     }
 }
 
 impl<W> DerefMut for Held<'_, W> {
     fn deref_mut(&mut self) -> &mut Desk<W> {
-        self.guard.as_mut().expect(THERE)
+        self.guard.as_mut().and_then(|kept| kept.desk.as_mut()).expect(THERE)
     }
 }
 
 impl<W> Drop for Held<'_, W> {
     fn drop(&mut self) {
         let Some(guard) = self.guard.take() else { return };
-        self.window.abort(Fault::of_panic(guard.output.as_ref()));
+        let output = guard.desk.as_ref().and_then(|desk| desk.output.as_ref());
+        self.window.abort(Fault::of_panic(output));
         guard.poison();
     }
 }

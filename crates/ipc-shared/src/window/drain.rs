@@ -114,11 +114,7 @@ impl<D, A> Drop for Taken<'_, '_, D, A> {
     fn drop(&mut self) {
         // Before the drain is dropped, which lets others drain.
         if let Some(content) = self.content.take() {
-            let mut places = self.drain.window.places.lock();
-            // After a panic behind the append, there is nothing to be tried again.
-            if let Some(front @ Place::Taken) = places.front() {
-                *front = Place::Ready(content);
-            }
+            self.drain.window.places.lock().put_back(content);
         }
     }
 }

@@ -64,6 +64,8 @@ enum Stage {
     Closing,
     /// No place is given, none is out, and nothing is taken.
     Closed,
+    /// The same, and nothing is kept.
+    Abandoned,
 }
 
 impl<D, A: Clone> Places<D, A> {
@@ -110,6 +112,22 @@ impl<D, A: Clone> Places<D, A> {
         let why = self.aborted.get_or_insert(why).clone();
         self.send_away();
         Aborted { why, waiting: self.waiting() }
+    }
+
+    pub(super) fn abandon(&mut self, why: A) -> Vec<D> {
+        self.aborted.get_or_insert(why);
+        self.stage = Stage::Abandoned;
+        self.send_away();
+        let give_up = |place: &mut Place<D>| match place {
+            Place::Out => {
+                *place = Place::GivenUp;
+                None
+            }
+            Place::Ready(_) => Some(std::mem::replace(place, Place::GivenUp)),
+            Place::Taken | Place::Passed | Place::GivenUp => None,
+        };
+        let ready = self.queue.iter_mut().filter_map(give_up);
+        ready.filter_map(|place| if let Place::Ready(content) = place { Some(content) } else { None }).collect()
     }
 
     pub(super) fn reopen(&mut self) {
@@ -194,6 +212,14 @@ impl<D, A> Places<D, A> {
         self.queue.iter().filter(|place| matches!(place, Place::Ready(_) | Place::Taken)).count() as u64
     }
 
+    /// Puts back what the drainer has taken and not appended.
+    pub(super) fn put_back(&mut self, content: D) {
+        // After a panic behind the append, there is nothing to be tried again.
+        if let Some(front @ Place::Taken) = self.queue.front_mut() {
+            *front = if self.stage == Stage::Abandoned { Place::GivenUp } else { Place::Ready(content) };
+        }
+    }
+
     pub(super) fn fill(&mut self, place: u64, content: D) {
         self.put(place, Place::Ready(content));
     }
@@ -203,9 +229,10 @@ impl<D, A> Places<D, A> {
         self.queue[index] = state;
     }
 
-    /// Gives up a place that is out. Closing has given up all of them, and they may have left the window since.
+    /// Gives up a place that is out. Closing and abandoning have given up all of them, and they may have left the window
+    /// since.
     pub(super) fn give_up(&mut self, place: u64, how: GivenUp) {
-        if self.stage == Stage::Closed {
+        if matches!(self.stage, Stage::Closed | Stage::Abandoned) {
             return;
         }
         self.put(place, Place::GivenUp);
@@ -221,6 +248,9 @@ impl<D, A> Places<D, A> {
     }
 
     pub(super) fn close(&mut self) {
+        if self.stage == Stage::Abandoned {
+            return;
+        }
         self.stage = Stage::Closed;
         for place in self.queue.iter_mut().filter(|place| matches!(place, Place::Out)) {
             *place = Place::GivenUp;

@@ -125,3 +125,20 @@ fn a_closed_window_is_not_reopened() {
     window.reopen();
     assert_eq!(window.reserve().wait().err(), Some(Refused::Closed));
 }
+
+#[test]
+fn an_abandoned_window_keeps_nothing() {
+    let window = Window::new(4);
+    let [a, b, c] = [(); 3].map(|()| reserve(&window));
+    let mut drain = window.leave(a, 'a').unwrap().unwrap();
+    let taken = drain.next().unwrap();
+    assert!(window.leave(b, 'b').unwrap().is_none());
+    assert_eq!(window.abandon("on purpose"), ['b']);
+    drop(taken);
+    drop(drain);
+    assert!(window.give_up(c, GivenUp::OnPurpose).is_none());
+    assert_eq!(drained(window.close()), "", "what was taken does not go back");
+    let refused = Some(Refused::Aborted(Aborted { why: "on purpose", waiting: 0 }));
+    assert_eq!(window.reserve().wait().err(), refused);
+    assert_eq!(window.leave(c, 'c').err(), refused);
+}
