@@ -188,9 +188,9 @@ fn close(writer: &mut dyn Handle, mending: Mending, words: Words, late: &mut Vec
     let mut tries = 0_usize;
     let close = |writer: &mut dyn Handle| {
         if let Some(failed) = tries.checked_sub(1)
-            && writer.write(&batch(words, (0, LATE[failed]))) == Ok(())
+            && writer.write(&batch(words, LATE[failed])) == Ok(())
         {
-            late.push((0, LATE[failed]));
+            late.push(LATE[failed]);
         }
         tries += 1;
         writer.close()
@@ -228,5 +228,6 @@ fn mended(writer: &mut dyn Handle, mending: Mending, mut work: impl FnMut(&mut d
 
 /// How many batches each thread writes. The third is too large to be staged.
 const BATCHES: usize = 5;
-/// The numbers of batches of thread 0 that bring values which none before them has: they have rows for them.
-const LATE: [usize; 3] = [7, 9, 14];
+/// Batches that bring values which none before them has: they have rows for them. They are no thread's, since they may come
+/// before what waits in places.
+const LATE: [Mark; 3] = [(12, 7), (12, 9), (12, 14)];

@@ -25,7 +25,7 @@ pub struct Sample {
 /// Checks the bytes in `sink` against what the callers were told.
 #[must_use]
 pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, case: &Case, context: &str) -> Sample {
-    let bytes = &sink.taken;
+    let bytes = without_mark::<F>(sink, told);
     let start = F::MAGIC.len();
     let whole = match &told.end {
         End::Closed => {
@@ -34,7 +34,7 @@ pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, case: &Case,
             if case.has_dictionaries_at_close {
                 check_closing_dictionaries(&F::framing(bytes), context);
             }
-            return Sample { is_closed: true, bytes: bytes.clone(), words: case.words, expected: found };
+            return Sample { is_closed: true, bytes: bytes.to_vec(), words: case.words, expected: found };
         }
         End::Torn(poison) => {
             assert_eq!(bytes.len(), sink.taken_at_fault, "nothing follows torn bytes: {context}");
@@ -70,6 +70,18 @@ pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, case: &Case,
     // Where nobody is left to tell what is whole, no reader is asked.
     let bytes = if told.end == End::Gone { Vec::new() } else { whole.to_vec() };
     Sample { is_closed: false, bytes, words: case.words, expected: found }
+}
+
+/// The bytes, without the mark that a stream has where a flush panicked, and the writer was dropped then: it ends with a whole
+/// message.
+fn without_mark<'s, F: Output>(sink: &'s Faulty, told: &Told) -> &'s [u8] {
+    let bytes = sink.taken.as_slice();
+    if F::HAS_FOOTER || sink.fault() != Fault::PanicInFlush || told.end == End::Closed {
+        return bytes;
+    }
+    let framing = messages(bytes, 0);
+    assert!(framing.mark.is_some() != framing.end.is_some(), "readers are told, unless only the flush of the end panicked");
+    framing.mark.map_or(bytes, |(start, _)| &bytes[..start])
 }
 
 /// Checks that a reader finds what was confirmed, nothing but what was accepted, nothing twice, and each thread's batches
