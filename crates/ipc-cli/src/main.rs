@@ -18,6 +18,7 @@
 //! - [`pipeline`] runs one reading thread and many workers, with bounded memory, until the first error.
 //! - [`output`] appears under its name only when complete, or is an [`open_file`]; [`signals`] sees to it when
 //!   the program is told to stop.
+//! - [`large`] messages, which some readers refuse, are told.
 //! - [`metadata`] of all inputs becomes that of the output, as far as they agree.
 //! - [`merge`], [`inspect`] and [`recover`] are the commands, put together from these.
 //!
@@ -35,6 +36,7 @@ mod dictionaries;
 mod error;
 mod input;
 mod inspect;
+mod large;
 mod merge;
 mod metadata;
 mod open_file;

@@ -22,6 +22,7 @@ use crate::args::Job;
 use crate::decode::Encoded;
 use crate::dictionaries::Known;
 use crate::error::{Error, Result, note};
+use crate::large;
 use crate::output::{Failure, Output, Sink, is_same_file};
 use crate::pipeline;
 use crate::progress::Progress;
@@ -73,6 +74,9 @@ fn merge(job: &Job) -> Result<()> {
     }
     if !survey.dropped.is_empty() && !job.quiet {
         note(&survey.dropped);
+    }
+    if let Some(large) = large::note(&job.output, stats.written_bytes).filter(|_| !job.quiet) {
+        note(large);
     }
     let read_bytes = read_bytes.load(Ordering::Relaxed);
     let report = Report { job, stats, read_bytes, dropped: &survey.dropped, elapsed: begin.elapsed() };
