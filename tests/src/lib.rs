@@ -16,6 +16,7 @@
 //! - [`gate`]: a sink that a test can hold, watch and make fail while others write to it.
 //! - [`shared`]: both formats of a shared writer, batches that tell who wrote them, and the check of a whole output.
 //! - [`stress`]: everything at once, by 16 threads, read back.
+//! - [`crash`]: losses of power, replayed, and what is recovered.
 //! - [`threads`]: threads that start together, at every width, under a watchdog.
 //! - [`allocations`]: a global allocator that counts, by thread.
 //! - [`outside`]: test data beside the workspace, and a Python with pyarrow.
@@ -27,6 +28,7 @@ pub mod arrays;
 pub mod batches;
 pub mod by_hand;
 pub mod cases;
+pub mod crash;
 pub mod dictionaries;
 pub mod encode;
 pub mod faults;

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::chores::{
-    bench, counts, coverage, deny, fuzz, loom, mutants, semver, shuttle, stress, test, tsan, valgrind,
+    bench, counts, coverage, crash, deny, fuzz, loom, mutants, semver, shuttle, stress, test, tsan, valgrind,
 };
 use crate::error::Result;
 use crate::workspace::Workspace;
@@ -52,6 +52,7 @@ enum Chore {
     /// Tries the shared writer under random schedules.
     Shuttle,
     Stress(stress::Arguments),
+    Crash(crash::Arguments),
     Tsan(tsan::Arguments),
     Valgrind(valgrind::Arguments),
     Fuzz(fuzz::Arguments),
@@ -81,6 +82,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Mutants(arguments) => mutants::run(&workspace, &arguments),
         Chore::Shuttle => shuttle::run(&workspace),
         Chore::Stress(arguments) => stress::run(&workspace, &arguments),
+        Chore::Crash(arguments) => crash::run(&workspace, &arguments),
         Chore::Tsan(arguments) => tsan::run(&workspace, &arguments),
         Chore::Valgrind(arguments) => valgrind::run(&workspace, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&workspace, &arguments),

@@ -7,6 +7,7 @@
 pub(crate) mod bench;
 pub(crate) mod counts;
 pub(crate) mod coverage;
+pub(crate) mod crash;
 pub(crate) mod deny;
 pub(crate) mod fuzz;
 pub(crate) mod loom;

@@ -1,0 +1,23 @@
+//! `cargo xtask crash`: losses of power, replayed, and what `recover` makes of each.
+//!
+//! The same scenarios as those of the test `crash`, which takes some hundred states of each.
+
+use crate::cargo::Cargo;
+use crate::error::Result;
+use crate::workspace::Workspace;
+
+/// Replays losses of power behind every write and sync of a dozen runs, and prints what came back, as a table.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// How many states of each run.
+    #[arg(long, default_value_t = 2000)]
+    states: u64,
+}
+
+/// Runs it.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    Cargo::new(workspace, COMMAND).arg("--").arg(arguments.states.to_string()).run()
+}
+
+/// What builds and runs it, up to the states. Not optimised, so that an overflow panics.
+const COMMAND: &str = "run --package ipc-tests --bin crash";

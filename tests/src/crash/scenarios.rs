@@ -1,0 +1,209 @@
+//! What is written while power may be lost: both formats and both writers, every way of dictionaries, every codec, with
+//! and without staging, torn and rolled back.
+
+use std::sync::Arc;
+
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use ipc_core::{Compression, DictionaryHandling, MetadataVersion, Options, OptionsBuilder};
+use ipc_recover::Kind;
+use ipc_shared::{Error, File, Stream};
+
+use crate::crash::device::{Call, Device, states};
+use crate::crash::judge::{Cells, cells};
+use crate::random::Random;
+use crate::shared::Output;
+
+/// A run of a writer.
+#[derive(Debug)]
+pub struct Scenario {
+    /// What it is called.
+    pub name: &'static str,
+    kind: Kind,
+    /// Whether the writer for many threads writes it.
+    is_shared: bool,
+    options: fn(OptionsBuilder) -> OptionsBuilder,
+    words: Words,
+    tears: &'static [usize],
+}
+
+/// What the dictionary column is like, if there is one.
+#[derive(Debug, Clone, Copy)]
+enum Words {
+    None,
+    /// Each batch has the words of those before, and more.
+    Growing,
+    /// Each batch has words of its own.
+    Own,
+}
+
+/// All of them.
+pub const SCENARIOS: [Scenario; 14] = [
+    scenario("stream", Kind::Stream, |options| options),
+    scenario("stream, staged", Kind::Stream, |options| options.staging(true)),
+    scenario("stream, Zstandard", Kind::Stream, |options| options.compression(Compression::Zstd(1))),
+    scenario("stream, framing of before 0.15", Kind::Stream, |options| {
+        options.metadata_version(MetadataVersion::V4Legacy)
+    }),
+    scenario("file", Kind::File, |options| options),
+    scenario("file, not staged", Kind::File, |options| options.staging(false)),
+    scenario("file, LZ4", Kind::File, |options| options.compression(Compression::Lz4)),
+    Scenario { words: Words::Own, ..scenario("stream, dictionaries sent again", Kind::Stream, |options| options) },
+    Scenario {
+        words: Words::Growing,
+        ..scenario("stream, deltas", Kind::Stream, |options| options.dictionaries(DictionaryHandling::Delta))
+    },
+    Scenario {
+        words: Words::Growing,
+        ..scenario("file, deltas, LZ4", Kind::File, |options| {
+            options.dictionaries(DictionaryHandling::Delta).compression(Compression::Lz4).staging(false)
+        })
+    },
+    Scenario {
+        words: Words::Own,
+        is_shared: true,
+        ..scenario("stream, unified, shared writer", Kind::Stream, |options| {
+            options.dictionaries(DictionaryHandling::Unify)
+        })
+    },
+    Scenario {
+        words: Words::Own,
+        is_shared: true,
+        ..scenario("file, unified, shared writer", Kind::File, |options| {
+            options.dictionaries(DictionaryHandling::Unify)
+        })
+    },
+    Scenario { tears: &[3, 6], ..scenario("stream, torn and rolled back", Kind::Stream, |options| options) },
+    Scenario {
+        tears: &[1, 4],
+        words: Words::Growing,
+        is_shared: true,
+        ..scenario("file, torn and rolled back, shared writer", Kind::File, |options| {
+            options.dictionaries(DictionaryHandling::Delta).staging(false)
+        })
+    },
+];
+
+const fn scenario(name: &'static str, kind: Kind, options: fn(OptionsBuilder) -> OptionsBuilder) -> Scenario {
+    Scenario { name, kind, is_shared: false, options, words: Words::None, tears: &[] }
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Run {
+    /// The format.
+    pub kind: Kind,
+    /// What was written, in its order.
+    pub batches: Vec<Cells>,
+    calls: Vec<Call>,
+    confirmed: Vec<Confirmed>,
+}
+
+/// What a sync that returned had confirmed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Confirmed {
+    /// How many calls the device had seen.
+    calls: usize,
+    /// The position that the sync returned.
+    pub bytes: u64,
+    /// How many batches had been written before it.
+    pub batches: usize,
+}
+
+impl Run {
+    /// Up to so many states of the device after losses of power, each with what had been confirmed by then.
+    #[must_use]
+    pub fn states(&self, limit: usize) -> Vec<(Vec<u8>, Confirmed)> {
+        let confirmed = |count: usize| {
+            let before = self.confirmed.iter().rev().find(|confirmed| confirmed.calls <= count);
+            before.copied().unwrap_or_default()
+        };
+        states(&self.calls, limit).into_iter().map(|(state, count)| (state, confirmed(count))).collect()
+    }
+}
+
+impl Scenario {
+    /// Writes it.
+    #[must_use]
+    pub fn run(&self, checksums: bool) -> Run {
+        let options = (self.options)(Options::builder()).checksums(checksums).build().unwrap();
+        match self.kind {
+            Kind::Stream => self.run_to::<Stream>(options),
+            Kind::File => self.run_to::<File>(options),
+        }
+    }
+
+    fn run_to<F: Output>(&self, options: Options) -> Run {
+        let device = Device::tearing(self.tears);
+        let batches: Vec<_> = (0..BATCHES).map(|number| batch(self.words, number)).collect();
+        let mut confirmed = Vec::new();
+        let mut confirm = |bytes, batches| confirmed.push(Confirmed { calls: device.count(), bytes, batches });
+        if self.is_shared {
+            let writer = F::to(device.clone()).options(options).build().unwrap();
+            for (batch, count) in batches.iter().zip(1..) {
+                again(|| writer.write(batch).map(drop), || writer.rollback().unwrap());
+                if is_synced(count) {
+                    confirm(again(|| writer.sync(), || writer.rollback().unwrap()), count);
+                }
+            }
+            writer.close().unwrap();
+        } else {
+            let encoder = F::encoder(device.clone()).with_options(options).start(batches[0].schema()).unwrap();
+            let encoder = std::cell::RefCell::new(encoder);
+            let rollback = || encoder.borrow_mut().rollback().unwrap();
+            for (batch, count) in batches.iter().zip(1..) {
+                again(|| Ok(encoder.borrow_mut().write(batch).map(drop)?), rollback);
+                if is_synced(count) {
+                    confirm(again(|| Ok(encoder.borrow_mut().sync()?), rollback), count);
+                }
+            }
+            encoder.into_inner().close().unwrap();
+        }
+        let batches = batches.iter().map(cells).collect();
+        Run { kind: self.kind, batches, calls: device.calls(), confirmed }
+    }
+}
+
+/// How many batches are written.
+const BATCHES: usize = 9;
+
+/// Whether a sync follows behind so many batches.
+fn is_synced(count: usize) -> bool {
+    matches!(count, 2 | 3 | 6)
+}
+
+/// Does `call` until it is done, with `rollback` behind each tear.
+fn again<T>(call: impl Fn() -> Result<T, Error>, rollback: impl Fn()) -> T {
+    loop {
+        match call() {
+            Ok(done) => return done,
+            Err(Error::Poisoned { .. } | Error::Core(ipc_core::Error::Poisoned { .. })) => rollback(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// A batch of some KiB that differs from all others in each of its cells but the zeros at its end.
+fn batch(words: Words, number: usize) -> RecordBatch {
+    let rows = 30 + number * 23 % 70;
+    let mut random = Random::new(number as u64);
+    let mut text = |row: usize| format!("{number}/{row}: {:016x}", random.draw());
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(&mut text)));
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(
+        (0..rows).map(|row| i64::try_from(1 + number * 1000 + row).expect("a small number")),
+    ));
+    let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; rows]));
+    let dictionary = |first: usize, count: usize| -> ArrayRef {
+        let values = StringArray::from_iter_values((first..first + count).map(|word| format!("word number {word}")));
+        let key = |row: usize| i32::try_from(row % count).expect("a small number");
+        let keys = Int32Array::from_iter_values((0..rows).map(key));
+        Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(values)))
+    };
+    let columns = [("number", numbers), ("text", text)];
+    let dictionary = match words {
+        Words::None => None,
+        Words::Growing => Some(("word", dictionary(0, 10 + 20 * number))),
+        Words::Own => Some(("word", dictionary(number * 100, 30))),
+    };
+    RecordBatch::try_from_iter(columns.into_iter().chain(dictionary).chain([("zeros", zeros)])).unwrap()
+}
