@@ -416,6 +416,26 @@ fn an_ordered_dictionary_keeps_its_order_and_grows_beside_unified_ones() {
     assert!(refused.to_string().ends_with("only a stream can send this dictionary again"), "{refused}");
 }
 
+/// Those that are not unified are encoded first; what readers have of the others is found all the same.
+#[test]
+fn ordered_dictionaries_may_stand_between_unified_ones() {
+    let schema = |batch: &RecordBatch| {
+        let fields = batch.schema().fields().clone();
+        let field = |(at, field): (usize, &Arc<Field>)| field.as_ref().clone().with_dict_is_ordered(at % 2 == 1);
+        Arc::new(Schema::new(fields.iter().enumerate().map(field).collect::<Vec<_>>()))
+    };
+    let batch = |values: &[&str]| {
+        let columns: Vec<_> = ["a", "b", "c", "d", "e"].map(|name| (name, own(values).column(0).clone())).to_vec();
+        let batch = of(&columns);
+        RecordBatch::try_new(schema(&batch), batch.columns().to_vec()).unwrap()
+    };
+    let batches = [batch(&["x"]), batch(&["x", "y"])];
+    let whole: Vec<Sent> = (0..5).map(|id| Whole(id, 1)).collect();
+    let extended: Vec<Sent> = (0..5).map(|id| Extended(id, 1)).collect();
+    let expected = [whole, vec![Batch], extended, vec![Batch]].concat();
+    assert_eq!(sent_by(&batches), expected);
+}
+
 /// They are sent as they are, with keys as they are: the outer one's values hold keys of the inner one.
 #[test]
 fn dictionaries_inside_and_around_an_ordered_one_are_not_unified_and_not_widened() {

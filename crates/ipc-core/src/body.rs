@@ -116,7 +116,9 @@ impl<'s, 'a> Body<'s, 'a> {
     /// Describes an array of the walk: its length and its null count, which is no greater.
     #[inline(always)]
     pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Step {
-        signed("field node length", length)?;
+        if i64::try_from(length).is_err() {
+            return Err(too_many_rows(length));
+        }
         if null_count > 0 && self.denies_nulls {
             self.suspects += 1;
         }
@@ -301,6 +303,11 @@ pub(crate) fn signed(what: &'static str, length: usize) -> Step<i64> {
 #[cold]
 fn too_short(found: usize, expected: usize) -> Box<Error> {
     Error::invalid(format!("a buffer of at least {expected} bytes"), format!("{found} bytes"))
+}
+
+#[cold]
+fn too_many_rows(found: usize) -> Box<Error> {
+    Error::invalid(format!("at most {} rows", i64::MAX), found.to_string())
 }
 
 #[cold]

@@ -74,9 +74,9 @@ impl Codec {
             #[cfg(feature = "zstd")]
             Self::Zstd(context) => {
                 let room = arena.reserve(offset + zstd::zstd_safe::compress_bound(input.len()));
-                context
-                    .compress_to_buffer(input, &mut room[offset..])
-                    .map_err(|source| crate::error::Error::Compression { codec: "Zstandard", source })
+                context.compress_to_buffer(input, &mut room[offset..]).map_err(|source| {
+                    crate::error::Error::Compression { path: String::new(), codec: "Zstandard", source }
+                })
             }
             #[cfg(not(any(feature = "lz4", feature = "zstd")))]
             _ => unreachable!("no codec is built in, so no value of this type exists: {input:?} {arena:?} {offset}"),
@@ -151,7 +151,8 @@ pub(crate) mod lz4 {
             let table = if block.len() < usize::from(u16::MAX) { &mut self.small } else { &mut self.large };
             let (head, body) = output.split_at_mut(BLOCK_HEADER);
             let compressed = compress_into_with_table(block, body, table)
-                .map_err(|e| Error::Compression { codec: "LZ4", source: io::Error::other(e) })?;
+                .map_err(io::Error::other)
+                .map_err(|source| Error::Compression { path: String::new(), codec: "LZ4", source })?;
             let (length, flag) = if compressed < block.len() {
                 (compressed, 0)
             } else {

@@ -169,8 +169,10 @@ pub enum Error {
     InvalidOptions(String),
 
     /// A codec refused a buffer.
-    #[error("compression with {codec} failed")]
+    #[error("compression of column `{path}` with {codec} failed")]
     Compression {
+        /// The column.
+        path: String,
         /// The codec's name.
         codec: &'static str,
         /// What the codec said.
@@ -250,7 +252,8 @@ impl Error {
             | Self::DictionaryTooLarge { path, .. }
             | Self::InvalidArray { path, .. }
             | Self::Unsupported { path, .. }
-            | Self::NestingTooDeep { path, .. } => Some(path),
+            | Self::NestingTooDeep { path, .. }
+            | Self::Compression { path, .. } => Some(path),
             _ => None,
         }
     }
@@ -377,6 +380,14 @@ mod tests {
             matches!(ArrowError::from(io), ArrowError::IoError(_, source) if source.kind() == io::ErrorKind::StorageFull)
         );
         assert!(matches!(ArrowError::from(Error::Closed), ArrowError::ExternalError(_)));
+    }
+
+    #[test]
+    fn a_codec_that_fails_is_told_with_the_column() {
+        let source = io::Error::other("no");
+        let failed = Box::new(Error::Compression { path: String::new(), codec: "LZ4", source });
+        let told = failed.within("b").within("a").to_string();
+        assert_eq!(told, "compression of column `a.b` with LZ4 failed");
     }
 
     #[test]

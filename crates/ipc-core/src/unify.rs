@@ -170,7 +170,7 @@ impl UnifiedSnapshot {
         };
         let values = stored(values, rows, field.values(), &mut inner).map_err(|error| error.at(field.path()))?;
         let values = values.expect("what is lacking is added");
-        let rows = all_rows(&values)?;
+        let rows = all_rows(&values).map_err(|error| error.at(field.path()))?;
         let added = self.add_to(id, field, Wanted { values: &values, rows: &rows }, others);
         added.map_err(|error| error.at(field.path()))
     }

@@ -92,6 +92,13 @@ fn more_rows_than_anyone_can_look_at_are_refused() {
 }
 
 #[test]
+fn more_rows_than_the_format_can_count_are_refused_by_their_column() {
+    for options in [options(Validation::Layout), options(Validation::Full), clearing()] {
+        assert_refused(nulls(0), nulls(usize::MAX), true, &options);
+    }
+}
+
+#[test]
 fn more_values_than_anyone_can_unify_are_refused() {
     let unify = Options::builder().dictionaries(Unify).staging(false).build().unwrap();
     for rows in [1 << 45, ROWS] {

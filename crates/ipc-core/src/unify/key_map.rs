@@ -120,7 +120,7 @@ impl KeyMap {
             self.is_checked = true;
         }
         let most = most_values(lookup.dictionaries.schema.dictionary(lookup.id).key());
-        Ok((0..row_number(self.values.len())?).take_while(|row| u64::from(*row) < most).collect())
+        Ok((0..row_number(self.values.len().min(usize::try_from(most).unwrap_or(usize::MAX)))?).collect())
     }
 
     /// Appends the ids that `rows` of `keys` stand for, in keys of the same type: the keys themselves if they are right, and

@@ -220,10 +220,26 @@ pub(crate) fn with_children(data_type: &DataType, change: &mut impl FnMut(&Field
 
 /// A row of dictionary values as it is noted.
 pub(crate) fn row_number(row: usize) -> Step<u32> {
-    let limit = u32::MAX.into();
-    u32::try_from(row).map_err(|_| Box::new(Error::TooLarge { what: "dictionary to unify", length: row as u64, limit }))
+    u32::try_from(row).map_err(|_| {
+        let (path, what, count, limit) = (String::new(), "values to unify", row as u64, u32::MAX.into());
+        Box::new(Error::DictionaryTooLarge { path, what, count, limit })
+    })
 }
 
 fn refused(error: &ArrowError) -> Box<Error> {
     Error::invalid("values that can be copied", error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_rows_than_can_be_noted_are_refused_by_their_column() {
+        assert_eq!(row_number(u32::MAX.as_usize()).unwrap(), u32::MAX);
+        let told = row_number(1 << 32).unwrap_err().at("word").to_string();
+        let expected =
+            "the dictionary of column `word` would have 4294967296 values to unify; one array of its type holds";
+        assert!(told.starts_with(expected), "{told}");
+    }
 }
