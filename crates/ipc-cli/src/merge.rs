@@ -26,6 +26,7 @@ use crate::large;
 use crate::output::{Failure, Output, Sink, is_same_file};
 use crate::pipeline;
 use crate::progress::Progress;
+use crate::signals;
 use crate::source::display_name;
 use crate::summary::{Report, tell};
 use crate::survey::{Pending, Survey, known_schema};
@@ -125,12 +126,17 @@ fn write<F: Format>(
     let output: Arc<str> = output.into();
     let builder = builder.schema(schema).window(WINDOW_PER_THREAD * job.threads);
     let writer = builder.build().map_err(|failed| Error::writer(&output, &output, &failed.into_parts().0.into()))?;
-    if job.keeps_order {
-        write_in_order(&writer, job.threads, reading, &output)?;
+    let stopped = writer.clone();
+    signals::before_stopping(move |reason| drop(stopped.abort(reason)));
+    let written = if job.keeps_order {
+        write_in_order(&writer, job.threads, reading, &output)
     } else {
-        write_on_arrival(&writer, job.threads, reading, &output)?;
-    }
-    writer.close().map_err(|error| Error::writer(&output, &output, &error))
+        write_on_arrival(&writer, job.threads, reading, &output)
+    };
+    // What is out already of a stream must not be taken for all of it. Where the sink is at fault, nothing can be done.
+    written
+        .and_then(|()| writer.close().map_err(|error| Error::writer(&output, &output, &error)))
+        .inspect_err(|error| drop(writer.abort(&error.to_string())))
 }
 
 fn write_in_order<F: Format>(

@@ -11,6 +11,7 @@ mod complete_or_absent;
 mod confirmed;
 mod errors;
 mod extension_types;
+mod given_up;
 mod inputs;
 mod inspect;
 mod killed;
