@@ -49,7 +49,7 @@ impl Checker {
     pub fn check(&mut self, head: &Head, body: &[u8]) -> Result<(), Damage> {
         if !self.has_version {
             // There are footers of another version than their messages.
-            self.schema.set_version(head.message().version());
+            self.schema.set_version(head.version());
             self.has_version = true;
         }
         let Checked { item, needs } = self.schema.check_with(head, Body::Held(body))?;

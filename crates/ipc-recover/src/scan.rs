@@ -12,7 +12,7 @@
 
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::MessageBuffer;
-use arrow_ipc::{CompressionType, Message, MessageHeader, RecordBatch, root_as_message_with_opts};
+use arrow_ipc::{CompressionType, Message, MessageHeader, MetadataVersion, RecordBatch, root_as_message_with_opts};
 use flatbuffers::VerifierOptions;
 use ipc_core::format::{CONTINUATION, FOOTER_MAGIC};
 
@@ -46,6 +46,8 @@ pub enum Next {
 pub struct Head {
     place: Place,
     framing: Framing,
+    version: MetadataVersion,
+    header_type: MessageHeader,
     message: Verified,
 }
 
@@ -54,7 +56,7 @@ pub struct Head {
 enum Verified {
     /// Within the limits that others have, too.
     Usual(MessageBuffer),
-    /// Beyond them: the schema of more than half a million columns. There are few of them, so each look verifies.
+    /// Beyond them: the schema of more than half a million columns. There are few of them, and each look verifies.
     Large(Buffer),
 }
 
@@ -159,15 +161,18 @@ pub fn next(source: &mut Source<'_>) -> Result<Next, Damage> {
         .read_whole(prefix.flatbuffer_length)
         .map_err(Damage::unreadable(offset))?
         .ok_or_else(|| Damage::new(offset, truncated))?;
-    let message = verified(flatbuffer).map_err(|fault| Damage::new(offset, fault))?;
-    let body_length = u64::try_from(message.root().bodyLength())
-        .map_err(|_| Damage::new(offset, Fault::NegativeLength(Part::Body)))?;
+    let message = root_as_message_with_opts(&limits(flatbuffer.len()), &flatbuffer)
+        .map_err(|error| Damage::new(offset, Fault::of_flatbuffer(&error, Fault::InvalidMetadata)))?;
+    let (version, header_type) = (message.version(), message.header_type());
+    let body_length =
+        u64::try_from(message.bodyLength()).map_err(|_| Damage::new(offset, Fault::NegativeLength(Part::Body)))?;
     if !body_length.is_multiple_of(ALIGNED) {
         return Err(Damage::new(offset, Fault::UnpaddedBody { length: body_length }));
     }
     let metadata_length = prefix.framing.length() + prefix.flatbuffer_length;
     let place = Place { offset, metadata_length, body_length };
-    Ok(Next::Message(Head { place, framing: prefix.framing, message }))
+    let message = Verified::new(flatbuffer);
+    Ok(Next::Message(Head { place, framing: prefix.framing, version, header_type, message }))
 }
 
 impl Head {
@@ -215,7 +220,7 @@ impl Head {
     ///
     /// [`Fault::UnknownKind`].
     pub fn kind(&self) -> Result<MessageKind, Damage> {
-        match self.message().header_type() {
+        match self.header_type {
             MessageHeader::Schema => Ok(MessageKind::Schema),
             MessageHeader::DictionaryBatch => Ok(MessageKind::DictionaryBatch),
             MessageHeader::RecordBatch => Ok(MessageKind::RecordBatch),
@@ -251,6 +256,11 @@ impl Head {
                 })
             }
         }
+    }
+
+    /// The version of the metadata.
+    pub(crate) fn version(&self) -> MetadataVersion {
+        self.version
     }
 
     /// The verified flatbuffer's bytes.
@@ -361,14 +371,12 @@ impl Prefix {
     }
 }
 
-fn verified(flatbuffer: Buffer) -> Result<Verified, Fault> {
-    root_as_message_with_opts(&limits(flatbuffer.len()), &flatbuffer)
-        .map_err(|error| Fault::of_flatbuffer(&error, Fault::InvalidMetadata))?;
-    // The second verification has other limits, and gives the message to keep.
-    Ok(MessageBuffer::try_new(flatbuffer.clone()).map_or(Verified::Large(flatbuffer), Verified::Usual))
-}
-
 impl Verified {
+    /// A flatbuffer that has been verified within our limits. Once more within those of others, it can be kept.
+    fn new(flatbuffer: Buffer) -> Self {
+        MessageBuffer::try_new(flatbuffer.clone()).map_or(Self::Large(flatbuffer), Self::Usual)
+    }
+
     fn root(&self) -> Message<'_> {
         match self {
             Self::Usual(message) => message.as_ref(),

@@ -67,7 +67,7 @@ impl Schema {
             Some(schema) => Layout::new(&schema).map_err(|fault| Damage::new(head.place().offset, fault))?,
             None => return Err(head.unknown()),
         };
-        let (version, checksums) = (head.message().version(), Checksums::announced_by(&head));
+        let (version, checksums) = (head.version(), Checksums::announced_by(&head));
         Ok(Self { holder: Holder::Message(head), layout, version, checksums })
     }
 
@@ -75,7 +75,7 @@ impl Schema {
     /// that are: there are footers of another version, and none that says anything of checksums.
     pub(crate) fn of_footer(footer: Footer, at_front: Option<&Self>) -> Result<Self, Damage> {
         let layout = Layout::new(&footer.schema()).map_err(|fault| Damage::new(footer.offset(), fault))?;
-        let version = at_front.map_or(footer.flatbuffer().version(), Self::version);
+        let version = at_front.map_or_else(|| footer.flatbuffer().version(), Self::version);
         let checksums = at_front.map_or(Checksums::Unknown, Self::checksums);
         Ok(Self { holder: Holder::Footer(footer), layout, version, checksums })
     }
@@ -188,11 +188,11 @@ impl Schema {
 
     fn check_message(&self, head: &Head, body: &mut Body<'_, '_>) -> Result<Checked, Failed> {
         let message = head.message();
-        if message.version() != self.version() {
+        if head.version() != self.version() {
             let version = |version: MetadataVersion| version.variant_name().unwrap_or("unknown");
             return Err(mismatch(
                 format!("metadata of version {}", version(self.version())),
-                version(message.version()).to_owned(),
+                version(head.version()).to_owned(),
             ));
         }
         let unknown = || Failed::Fault(Fault::UnknownKind);
@@ -285,7 +285,7 @@ fn check_batch(
     columns: &[Array],
     body: &mut Body<'_, '_>,
 ) -> Result<Passed, Failed> {
-    let (version, body_length) = (head.message().version(), head.place().body_length);
+    let (version, body_length) = (head.version(), head.place().body_length);
     let claims = Claims { batch, version, body_length };
     let passed = claims.check(columns, body)?;
     if !matches!(body, Body::Cut) {

@@ -10,5 +10,6 @@ mod contradictions;
 mod cuts;
 mod dictionaries;
 mod linear_time;
+mod many_columns;
 mod sound_inputs;
 mod support;
