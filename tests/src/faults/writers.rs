@@ -286,7 +286,14 @@ impl<F: Output> Handle for SharedWriter<&mut Faulty, F> {
     }
 
     fn close(&mut self) -> Call {
-        call(|| Self::close(self).map(drop).map_err(shared_trouble))
+        call(|| {
+            let closed = match Self::close(self) {
+                // A place that was in the hands of a thread when the sink panicked below it.
+                Err(ipc_shared::Error::Gaps { .. }) => self.close_with_gaps(),
+                closed => closed,
+            };
+            closed.map(drop).map_err(shared_trouble)
+        })
     }
 
     fn rollback(&mut self) -> Call {
