@@ -139,6 +139,32 @@ fn a_schema_of_another_version_is_refused() {
     assert_invalid_options(Ledger::new::<Stream>(schema, &other).err().as_ref());
 }
 
+/// What services want that take the schema and the batches apart.
+#[test]
+fn the_schema_message_alone_and_batch_messages_make_a_stream() {
+    let batch = RecordBatch::try_from_iter([("a", Arc::new(Int32Array::from(vec![1, 2, 3])) as ArrayRef)]).unwrap();
+    for (version, alignment) in [
+        (MetadataVersion::V5, Alignment::A64),
+        (MetadataVersion::V5, Alignment::A8),
+        (MetadataVersion::V4, Alignment::A64),
+        (MetadataVersion::V4Legacy, Alignment::A16),
+    ] {
+        let options = Options::builder().metadata_version(version).alignment(alignment).build().unwrap();
+        let schema = StreamSchema::try_new(batch.schema(), &options).unwrap();
+        let message = schema.message(&options).unwrap();
+        assert_eq!(read::stream(&message).unwrap().schema, batch.schema());
+        let started = Encoder::stream(Vec::new()).with_options(options.clone()).start(batch.schema()).unwrap();
+        assert_eq!(&message, started.get_ref(), "as a stream starts");
+
+        let encoded = BatchEncoder::new(&options).encode(&batch).unwrap().into_owned().into_buffers();
+        let whole: Vec<u8> = encoded.iter().fold(message, |all, buffer| [all, buffer.to_vec()].concat());
+        assert_same_batches(&[batch.clone()], &read::stream(&whole).unwrap().batches);
+    }
+    let schema = StreamSchema::try_new(batch.schema(), &Options::default()).unwrap();
+    let other = Options::builder().metadata_version(MetadataVersion::V4).build().unwrap();
+    assert_invalid_options(schema.message(&other).err().as_ref());
+}
+
 #[test]
 fn keys_of_a_unified_dictionary_are_refused_without_its_values() {
     let batch = words(&["a", "b"]);

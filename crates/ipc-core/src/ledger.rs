@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::footer::{Finished, Footer, block};
 use crate::format::{Format, abort_mark, end_of_stream};
 use crate::limits;
-use crate::message::{Layout, Made, Message, PREFIX, frame};
+use crate::message::{Layout, Made, Message};
 use crate::options::Options;
 use crate::receipt::{Receipt, Stats};
 use crate::schema::StreamSchema;
@@ -61,18 +61,7 @@ impl Ledger {
             }
             _ => {}
         }
-        if schema.metadata_version() != options.metadata_version {
-            let (schema, output) = (schema.metadata_version(), options.metadata_version);
-            return Err(Error::InvalidOptions(format!("the schema has metadata of {schema:?}, the output {output:?}")));
-        }
-        if schema.checksums() != options.checksums {
-            let with = |checksums| if checksums { "with" } else { "without" };
-            let (schema, output) = (with(schema.checksums()), with(options.checksums));
-            return Err(Error::InvalidOptions(format!("the schema is {schema} checksums, the output {output}")));
-        }
-        let mut message = vec![0; PREFIX];
-        message.extend_from_slice(schema.flatbuffer());
-        frame(&mut message, F::MAGIC.len(), options.metadata_version, options.alignment)?;
+        let message = schema.message_at(F::MAGIC.len(), options)?;
         let stages = options.staging.unwrap_or(F::HAS_FOOTER);
         let mut outlet = Outlet::new(stages);
         outlet.stage([F::MAGIC, message.as_slice()].into_iter(), 0);

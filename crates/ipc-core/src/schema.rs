@@ -15,6 +15,7 @@ use crate::difference::{self, MetadataDifference, Sameness};
 use crate::error::{Error, Result, Step};
 use crate::format::{CHECKSUMS, CHECKSUMS_KEY};
 use crate::limits;
+use crate::message::{PREFIX, frame};
 use crate::options::{DictionaryHandling, MetadataVersion, Options};
 use crate::unify::widened::{may_unify, widened};
 
@@ -136,6 +137,47 @@ impl StreamSchema {
         &self.schema
     }
 
+    /// The schema message alone, as a stream starts with it: prefix, flatbuffer and padding. Services that take the schema and
+    /// the batches apart, such as BigQuery's Storage Write API, Spark Connect and Arrow Flight's `GetSchema`, want it so;
+    /// [`BatchEncoder`](crate::BatchEncoder) makes the batches' messages.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use arrow_schema::{DataType, Field, Schema};
+    /// use ipc_core::{Options, StreamSchema};
+    ///
+    /// let schema = Arc::new(Schema::new(vec![Field::new("height", DataType::Int32, false)]));
+    /// let options = Options::default();
+    /// let message: Vec<u8> = StreamSchema::try_new(schema, &options)?.message(&options)?;
+    /// assert_eq!(message.len() % 64, 0);
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOptions`] where it was made for another version of the metadata, or for other checksums, than
+    /// `options` ask for.
+    pub fn message(&self, options: &Options) -> Result<Vec<u8>> {
+        self.message_at(0, options)
+    }
+
+    /// The schema message as it stands behind so many bytes of an output.
+    pub(crate) fn message_at(&self, position: usize, options: &Options) -> Result<Vec<u8>> {
+        if self.metadata_version != options.metadata_version {
+            let (schema, output) = (self.metadata_version, options.metadata_version);
+            return Err(Error::InvalidOptions(format!("the schema has metadata of {schema:?}, the output {output:?}")));
+        }
+        if self.checksums != options.checksums {
+            let with = |checksums| if checksums { "with" } else { "without" };
+            let (schema, output) = (with(self.checksums), with(options.checksums));
+            return Err(Error::InvalidOptions(format!("the schema is {schema} checksums, the output {output}")));
+        }
+        let mut message = vec![0; PREFIX];
+        message.extend_from_slice(&self.flatbuffer);
+        frame(&mut message, position, options.metadata_version, options.alignment)?;
+        Ok(message)
+    }
+
     /// Checks that a batch's schema is this one: the same fields in the same order, with the same names, types and
     /// nullability, at every level. Extension types are types: their names and their metadata
     /// (`ARROW:extension:name`, `ARROW:extension:metadata`, which may be absent where it is empty) have to be equal, and
@@ -191,17 +233,9 @@ impl StreamSchema {
         self.handling
     }
 
-    /// The version of the metadata that the message was made for.
-    pub(crate) fn metadata_version(&self) -> MetadataVersion {
-        self.metadata_version
-    }
-
-    /// Whether the message announces checksums.
-    pub(crate) fn checksums(&self) -> bool {
-        self.checksums
-    }
-
-    pub(crate) fn flatbuffer(&self) -> &[u8] {
+    /// The flatbuffer of the schema message, without prefix and padding: what Arrow Flight calls a `data_header`.
+    #[must_use]
+    pub fn flatbuffer(&self) -> &[u8] {
         &self.flatbuffer
     }
 

@@ -80,7 +80,10 @@ fn without_mark<'s, F: Output>(sink: &'s Faulty, told: &Told) -> &'s [u8] {
         return bytes;
     }
     let framing = messages(bytes, 0);
-    assert!(framing.mark.is_some() != framing.end.is_some(), "readers are told, unless only the flush of the end panicked");
+    assert!(
+        framing.mark.is_some() != framing.end.is_some(),
+        "readers are told, unless only the flush of the end panicked"
+    );
     framing.mark.map_or(bytes, |(start, _)| &bytes[..start])
 }
 

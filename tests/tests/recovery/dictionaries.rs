@@ -170,7 +170,8 @@ fn rows_that_are_missing_between_others_are_a_hole() {
 /// A batch of two nulls for each type that a dictionary's values may have.
 fn nulls() -> RecordBatch {
     // pyarrow has no dictionaries of these.
-    let is_known = |values: &DataType| !matches!(values, DataType::Null | DataType::Union(..) | DataType::RunEndEncoded(..));
+    let is_known =
+        |values: &DataType| !matches!(values, DataType::Null | DataType::Union(..) | DataType::RunEndEncoded(..));
     let list = |item| DataType::List(Arc::new(Field::new("item", item, true)));
     let word = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
     let nested = [
@@ -197,7 +198,8 @@ fn what_is_written_anew_has_every_dictionary() {
         let parts = Parts::of(&stream);
         let torn = parts.put(&[&parts.record_batches[0], &parts.record_batches[0]]);
         let file = [b"ARROW1\0\0", &torn[..]].concat();
-        for (input, format) in [(&torn, Kind::Stream), (&torn, Kind::File), (&file, Kind::File), (&file, Kind::Stream)] {
+        for (input, format) in [(&torn, Kind::Stream), (&torn, Kind::File), (&file, Kind::File), (&file, Kind::Stream)]
+        {
             let (output, report) = recover(input, &RecoverOptions::default().with_format(format)).unwrap();
             assert_eq!(report.empty_dictionaries, parts.dictionaries.len() as u64);
             let found = if format == Kind::File { read::file(&output) } else { read::stream(&output) };

@@ -74,7 +74,8 @@ fn check(bytes: &[u8], batches: &Batches, other: Kind, options: &Options) {
 fn reordered(stream: &[u8], is_ascending: bool) -> Vec<u8> {
     let framing = messages(stream, 0);
     let mut bytes = Vec::new();
-    for run in framing.messages.chunk_by(|one, next| [one, next].iter().all(|it| it.kind == MessageHeader::DictionaryBatch))
+    for run in
+        framing.messages.chunk_by(|one, next| [one, next].iter().all(|it| it.kind == MessageHeader::DictionaryBatch))
     {
         let mut run: Vec<_> = run.iter().collect();
         run.sort_by_key(|message| message.dictionary_id.map_or(0, |id| if is_ascending { id } else { -id }));
