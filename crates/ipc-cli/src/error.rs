@@ -21,6 +21,10 @@ pub(crate) enum Error {
     #[error("{output}: {reason}")]
     Output { output: String, reason: String },
 
+    /// All is done, and rows are left out between others, which has been told.
+    #[error("rows are left out between others")]
+    RowsLeftOut,
+
     /// Whoever read our standard output has gone. Nothing to say, and nobody to say it to.
     #[error("nobody reads the output")]
     BrokenPipe,

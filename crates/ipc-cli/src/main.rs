@@ -24,7 +24,8 @@
 //!
 //! # Exit status
 //!
-//! 0 when all went well, 1 when an input or the output is bad, 2 when the arguments are.
+//! 0 when all went well, 1 when an input or the output is bad, 2 when the arguments are, 3 when the output is there and
+//! rows are left out of it between others, which is told.
 
 #![forbid(unsafe_code)]
 
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
     signals::let_the_signal_end_it();
     match done {
         Ok(()) | Err(Error::BrokenPipe) => ExitCode::SUCCESS,
+        Err(Error::RowsLeftOut) => ExitCode::from(3),
         Err(error) => {
             error.print();
             ExitCode::FAILURE

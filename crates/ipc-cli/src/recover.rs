@@ -10,7 +10,7 @@ use ipc_recover::{Condition, Plan, RecoverOptions, Report, Tally};
 use serde_json::{Value, json};
 
 use crate::args::RecoverArguments;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, warn};
 use crate::output::{Output, is_same_file};
 use crate::source::{display_name, into_seekable, open};
 use crate::summary::{counted, tell};
@@ -41,7 +41,18 @@ pub(crate) fn run(arguments: &RecoverArguments) -> Result<()> {
     })?;
     drop(sink);
     written.complete()?;
-    tell(output, *json, *quiet, &in_json(arguments, &report), &in_words(&name, &report))
+    tell(output, *json, *quiet, &in_json(arguments, &report), &in_words(&name, &report))?;
+    if report.holes == 0 {
+        return Ok(());
+    }
+    if *quiet && !*json {
+        warn(&name, in_words_of_holes(report.holes));
+    }
+    Err(Error::RowsLeftOut)
+}
+
+fn in_words_of_holes(holes: u64) -> String {
+    format!("rows are left out between others, in {}", counted(holes, "place", "places"))
 }
 
 fn refusal(name: &str, error: &ipc_recover::Error) -> Error {
@@ -68,6 +79,8 @@ fn in_json(arguments: &RecoverArguments, report: &Report) -> Value {
         "cut": tally(&report.cut),
         "cuts": cuts.collect::<Vec<_>>(),
         "further_cuts": report.further_cuts,
+        "holes": report.holes,
+        "empty_dictionaries": report.empty_dictionaries,
         "written_bytes": report.written_bytes,
     })
 }
@@ -101,6 +114,13 @@ fn in_words(name: &str, report: &Report) -> String {
     }
     if report.further_cuts > 0 {
         let _ = write!(text, "\ncut {} further pieces", HumanCount(report.further_cuts));
+    }
+    if report.empty_dictionaries > 0 {
+        let added = counted(report.empty_dictionaries, "dictionary", "dictionaries");
+        let _ = write!(text, "\nadded {added} without values, to which nothing refers");
+    }
+    if report.holes > 0 {
+        let _ = write!(text, "\n{}", in_words_of_holes(report.holes));
     }
     text
 }

@@ -4,7 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
 use serde_json::Value;
 
 use crate::support::{batch, file, folder, inspect, names, program, put, read, stream, text};
@@ -17,9 +20,14 @@ fn recover(input: &Path, output: &Path, further: &[&str]) -> Output {
 
 /// What `recover --json` says; it must go well.
 fn recovered(input: &Path, output: &Path, further: &[&str]) -> Value {
+    recovered_with(0, input, output, further)
+}
+
+/// The same, with this status.
+fn recovered_with(status: i32, input: &Path, output: &Path, further: &[&str]) -> Value {
     let before = fs::read(input).unwrap();
     let done = recover(input, output, &[&["--json"], further].concat());
-    assert!(done.status.success() && done.stderr.is_empty(), "{}", text(&done.stderr));
+    assert!(done.status.code() == Some(status) && done.stderr.is_empty(), "{}", text(&done.stderr));
     assert_eq!(fs::read(input).unwrap(), before, "the input is not touched");
     serde_json::from_slice(&done.stdout).unwrap()
 }
@@ -94,9 +102,40 @@ fn damage_before_the_tail_is_refused_unless_it_is_to_be_salvaged() {
     }
     assert!(told.contains(&format!("from byte {third} on")), "{told}");
     assert_eq!(names(folder.path()), std::slice::from_ref(&input), "nothing is left behind");
-    let said = recovered(&input, &output, &["--salvage"]);
+    let said = recovered_with(3, &input, &output, &["--salvage"]);
     assert_eq!((&said["condition"], &said["cuts"][0]["offset"]), (&"damaged".into(), &second.into()));
+    assert_eq!(said["holes"], 1);
     assert_eq!(read(&output), [batches[0].clone(), batches[2].clone(), batches[3].clone()]);
+}
+
+/// Whoever appends the output to something would not see that rows are missing: the status says so.
+#[test]
+fn rows_that_are_left_out_between_others_are_told_by_the_status() {
+    let folder = folder();
+    let batch = |keys: &[Option<i32>]| {
+        let values = Arc::new(StringArray::from(vec!["Lima"]));
+        let column = DictionaryArray::<Int32Type>::new(Int32Array::from(keys.to_vec()), values);
+        RecordBatch::try_from_iter_with_nullable([("city", Arc::new(column) as ArrayRef, true)]).unwrap()
+    };
+    let (nothing, something) = (batch(&[None, None]), batch(&[Some(0), None]));
+    let whole = put(&folder, "whole", &stream(&[nothing.clone(), something, nothing]));
+    let (bytes, said) = (fs::read(&whole).unwrap(), inspect(&whole).0);
+    let part = |message: &Value| {
+        let number = |name: &str| usize::try_from(message[name].as_u64().unwrap()).unwrap();
+        bytes[number("offset")..number("offset") + number("metadata_length") + number("body_length")].to_vec()
+    };
+    let messages = said["messages"].as_array().unwrap();
+    let without_dictionary = messages.iter().filter(|message| message["kind"] != "dictionary_batch");
+    let input = put(&folder, "a.arrows", &without_dictionary.flat_map(part).collect::<Vec<_>>());
+    let output = folder.path().join("out");
+    let said = recovered_with(3, &input, &output, &[]);
+    assert_eq!((&said["kept"]["rows"], &said["holes"], &said["empty_dictionaries"]), (&4.into(), &1.into(), &1.into()));
+    assert_eq!(read(&output).len(), 2);
+    for further in [&[][..], &["--quiet"]] {
+        let done = recover(&input, &output, further);
+        let told = text(&done.stderr);
+        assert!(done.status.code() == Some(3) && told.contains("left out between others, in 1 place"), "{told}");
+    }
 }
 
 #[test]
