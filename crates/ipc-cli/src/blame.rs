@@ -54,7 +54,7 @@ impl Refused<'_> {
             let inside = self.first_of(&children(field.data_type()), first_child, None);
             return Some(match inside {
                 Some(blame) => Blame { path: format!("{}.{}", field.name(), blame.path), reason: blame.reason },
-                None => Blame { path: field.name().clone(), reason },
+                None => Blame { path: denied_null(field, &reason), reason },
             });
         }
         let (first, second) = fields.split_at(fields.len() / 2);
@@ -149,6 +149,25 @@ fn children(data_type: &DataType) -> Vec<FieldRef> {
         DataType::Union(children, _) => children.iter().map(|(_, child)| nullable(child)).collect(),
         _ => Vec::new(),
     }
+}
+
+/// The path of a field that is refused and nothing inside of it, or of the child that denies the null it has.
+fn denied_null(field: &Field, reason: &str) -> String {
+    let child = match field.data_type() {
+        DataType::Struct(children) => {
+            let is_named =
+                |child: &&FieldRef| reason.contains(&format!("non-nullable StructArray field {:?}", child.name()));
+            children.iter().find(is_named)
+        }
+        DataType::List(child)
+        | DataType::LargeList(child)
+        | DataType::ListView(child)
+        | DataType::LargeListView(child)
+        | DataType::FixedSizeList(child, _)
+        | DataType::Map(child, _) => Some(child).filter(|_| reason.contains("non-nullable child")),
+        _ => None,
+    };
+    child.map_or_else(|| field.name().clone(), |child| format!("{}.{}", field.name(), child.name()))
 }
 
 /// The path of the field whose dictionary has this id, and the type of its values.

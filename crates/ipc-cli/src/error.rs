@@ -68,9 +68,13 @@ impl Error {
             ipc_core::Error::DictionaryTooLarge { .. } => {
                 Self::Dictionaries { input: input.to_owned(), reason: refusal.to_string(), too_large: true }
             }
-            ipc_core::Error::DictionaryReplacement { .. }
-            | ipc_core::Error::DictionaryOverflow { .. }
-            | ipc_core::Error::Unsupported { .. } => Self::dictionaries(input, refusal),
+            ipc_core::Error::DictionaryReplacement { .. } | ipc_core::Error::DictionaryOverflow { .. } => {
+                Self::dictionaries(input, refusal)
+            }
+            // The other reasons are about types that no output can have.
+            ipc_core::Error::Unsupported { reason, .. } if reason.contains("unified") => {
+                Self::dictionaries(input, refusal)
+            }
             other => Self::input(input, other),
         }
     }

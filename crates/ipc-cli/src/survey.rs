@@ -141,7 +141,7 @@ fn obstacle(inputs: &[Pending], mut known: Known) -> Result<Option<Obstacle>> {
         match pending {
             Pending::Open(input) if !input.has_dictionaries() => {}
             Pending::Open(input) => {
-                read_once = read_once.or_else(|| Some(Obstacle::ReadOnce(Arc::clone(input.name()))))
+                read_once = read_once.or_else(|| Some(Obstacle::ReadOnce(Arc::clone(input.name()))));
             }
             Pending::Closed(path) => {
                 let input = Input::open(path, true)?;

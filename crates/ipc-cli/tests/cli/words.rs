@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, DictionaryArray, Int64Array, ListArray, RecordBatch, StringArray, StructArray};
 use arrow_buffer::OffsetBuffer;
+use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::support::{batch, file, folder, merge_badly, put, python, stream, text};
@@ -54,6 +55,34 @@ fn a_refused_value_is_told_with_the_path_of_its_column() {
             assert!(told.contains("-15") && told.contains("at byte"), "{told}");
         }
     }
+}
+
+/// Arrow names the field of a struct at best.
+#[test]
+fn a_null_that_a_nested_field_denies_is_told_with_its_path() {
+    let folder = folder();
+    let output = folder.path().join("out.arrows");
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
+    let inner = |nullable| Field::new("inner", DataType::Int64, nullable);
+    let structs: ArrayRef = Arc::new(StructArray::new(vec![inner(true)].into(), vec![numbers.clone()], None));
+    let offsets = OffsetBuffer::from_lengths([1, 1, 1]);
+    let lists: ArrayRef = Arc::new(ListArray::new(Arc::new(inner(true)), offsets, numbers, None));
+    let denying = [DataType::Struct(vec![inner(false)].into()), DataType::List(Arc::new(inner(false)))];
+    for (column, denying) in [structs, lists].into_iter().zip(denying) {
+        let batch = RecordBatch::try_from_iter([("outer", column)]).unwrap();
+        // The batch behind a schema that denies the null.
+        let schema = Schema::new(vec![Field::new("outer", denying, true)]);
+        let header = StreamWriter::try_new(Vec::new(), &schema).unwrap().into_inner().unwrap();
+        let bytes = stream(std::slice::from_ref(&batch));
+        let input = put(&folder, "in", &[&header[..schema_end(&header)], &bytes[schema_end(&bytes)..]].concat());
+        let told = merge_badly(folder.path(), &[&input], &output, &[]);
+        assert!(told.contains("column `outer.inner`: "), "{told}");
+    }
+}
+
+/// Where the schema message ends, which a stream starts with.
+fn schema_end(stream: &[u8]) -> usize {
+    8 + usize::try_from(u32::from_le_bytes(stream[4..8].try_into().unwrap())).unwrap()
 }
 
 #[test]
