@@ -360,7 +360,8 @@ Examples:
   arrow-ipc inspect week.arrow
   arrow-ipc recover torn.arrow --output whole.arrow
 
-Exit status: 0 if all went well, 1 if an input or the output is bad, 2 if the arguments are.";
+Exit status: 0 if all went well, 1 if an input or the output is bad, 2 if the arguments are, 3 if the output is there, but rows
+were left out of it, as told.";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:
