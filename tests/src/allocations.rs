@@ -5,6 +5,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -12,6 +13,9 @@ thread_local! {
     static HELD: Cell<i64> = const { Cell::new(0) };
     static HIGHEST: Cell<i64> = const { Cell::new(0) };
 }
+
+/// What all threads hold.
+static IN_USE: AtomicI64 = AtomicI64::new(0);
 
 /// The system's allocator, counted.
 #[derive(Debug)]
@@ -34,6 +38,12 @@ pub fn peak<R>(work: impl FnOnce() -> R) -> (R, u64) {
     (result, u64::try_from(HIGHEST.get() - before).unwrap_or(0))
 }
 
+/// How many bytes all threads together hold. Nothing counts unless [`Counting`] is the global allocator.
+#[must_use]
+pub fn held_by_all() -> i64 {
+    IN_USE.load(Ordering::Relaxed)
+}
+
 fn note(size: usize) {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
     BYTES.set(BYTES.get() + size as u64);
@@ -43,6 +53,7 @@ fn note(size: usize) {
 fn hold(taken: usize, given_back: usize) {
     let signed = |size| i64::try_from(size).unwrap_or(i64::MAX);
     HELD.set(HELD.get() + signed(taken) - signed(given_back));
+    IN_USE.fetch_add(signed(taken) - signed(given_back), Ordering::Relaxed);
     HIGHEST.set(HIGHEST.get().max(HELD.get()));
 }
 

@@ -18,7 +18,7 @@ use crate::compress::Codec;
 use crate::dictionary::{self, Dictionaries, Due, Sending, Sent, Update, Updates};
 use crate::error::{Error, Result, Step};
 use crate::format::Format;
-use crate::message::{Layout, Message};
+use crate::message::{Layout, Made, Message};
 use crate::metadata::{Kind, Numbers, Rest, Template};
 use crate::options::{Options, Validation};
 use crate::schema::StreamSchema;
@@ -32,7 +32,9 @@ use crate::walk::walk;
 /// Turns record batches, and the dictionaries they need, into [`Message`]s.
 ///
 /// Once it has seen its largest batch it allocates no more: hand each message back through
-/// [`recycle`](Self::recycle) when it has been written.
+/// [`recycle`](Self::recycle) when it has been written. Where it has memory of more than 1 MiB for a body, four times as
+/// much as any of the last 64 messages that came back asked for, it gives half of that or more back, and grows again with
+/// the next large batch.
 ///
 /// ```
 /// # use arrow_array::record_batch;
@@ -51,6 +53,7 @@ pub struct BatchEncoder {
     dictionary_batch: Template,
     rest: Rest,
     scratch: Vec<u8>,
+    lately: Lately,
     /// What is known of the batches' own dictionaries, where they are unified.
     maps: KeyMaps,
     /// The memory of the next message.
@@ -71,6 +74,7 @@ impl BatchEncoder {
             dictionary_batch: Template::new(Kind::DictionaryBatch, dictionary_codec, options),
             rest: Rest::default(),
             scratch: Vec::new(),
+            lately: Lately::default(),
             maps: KeyMaps::default(),
             spare: None,
         }
@@ -315,8 +319,25 @@ impl BatchEncoder {
 
     /// Takes a message's memory back for the next one.
     #[inline]
-    pub fn recycle(&mut self, message: Message<Slice<'_>>) {
+    pub fn recycle(&mut self, mut message: Message<Slice<'_>>) {
+        if let Some(enough) = self.lately.enough_after(message.made.raw_body_length) {
+            self.give_back(&mut message.made, enough);
+        }
         self.spare = Some(Message { made: message.made, segments: recycle(message.segments) });
+    }
+
+    /// Gives back memory that is far more than `enough` for a body.
+    #[cold]
+    fn give_back(&mut self, made: &mut Made, enough: usize) {
+        let is_outsized = |capacity: usize| capacity > Lately::KEPT && capacity / 4 >= enough;
+        let kept = (2 * enough).max(Lately::KEPT / 2);
+        if is_outsized(made.arena.capacity()) {
+            made.arena.shrink(kept);
+        }
+        if is_outsized(self.scratch.len()) {
+            self.scratch.truncate(kept);
+            self.scratch.shrink_to_fit();
+        }
     }
 
     /// As [`recycle`](Self::recycle), for a message that was not written: values that
@@ -385,6 +406,32 @@ impl BatchEncoder {
             checksum: self.options.checksums.then(|| Checksum::of(segments, &made.arena)),
         };
         template.finish(&mut made.metadata, &mut self.rest, room, &numbers, metadata)
+    }
+}
+
+/// The longest body of the last messages, uncompressed: what is made for a message has about that length at most.
+#[derive(Debug, Default)]
+struct Lately {
+    longest: u64,
+    messages: u32,
+}
+
+impl Lately {
+    /// After how many messages memory is looked at.
+    const MESSAGES: u32 = 64;
+    /// Up to how many bytes nobody asks what they are for.
+    const KEPT: usize = 1 << 20;
+
+    /// Takes note of a body. Once there were enough of them, says how long they were at most.
+    #[inline(always)]
+    fn enough_after(&mut self, length: u64) -> Option<usize> {
+        self.longest = self.longest.max(length);
+        self.messages += 1;
+        if self.messages < Self::MESSAGES {
+            return None;
+        }
+        let Self { longest, .. } = std::mem::take(self);
+        usize::try_from(longest).ok()
     }
 }
 

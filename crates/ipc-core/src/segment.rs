@@ -113,6 +113,18 @@ impl Arena {
         self.advance(bytes.len())
     }
 
+    /// How much memory it has.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Gives memory back beyond `length` bytes, with what the last message had there.
+    pub(crate) fn shrink(&mut self, length: usize) {
+        self.bytes.truncate(length.max(ZEROS));
+        self.bytes.shrink_to_fit();
+        self.clear();
+    }
+
     /// The used bytes, as memory that can be shared.
     pub(crate) fn into_buffer(mut self) -> Buffer {
         self.bytes.truncate(self.used);

@@ -33,6 +33,7 @@ mod builder;
 mod counters;
 mod error;
 pub mod lock;
+mod pool;
 mod producer;
 mod shared;
 mod slot;

@@ -19,8 +19,9 @@ use crate::basis::Basis;
 use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::lock::{Lock, Refused};
+use crate::pool::Pool;
 use crate::slot::Deposit;
-use crate::sync::{AtomicU8, Mutex, Published, Relaxed, Settled, contain};
+use crate::sync::{AtomicU8, Published, Relaxed, Settled, contain};
 use crate::thread_encoder::ThreadEncoder;
 use crate::window::{self, Aborted, Gaps, GivenUp, Reserved, Window};
 use crate::writer::Summary;
@@ -46,7 +47,7 @@ pub(crate) struct Shared<W, F> {
     ///
     /// All accesses are relaxed: it guards nothing, and whoever knows that a `close` has begun knows this, too.
     intake: AtomicU8,
-    encoders: Mutex<Vec<ThreadEncoder>>,
+    encoders: Pool,
     /// Written with each append, so nothing that others read stands beside them.
     counters: CachePadded<Counters>,
     options: Options,
@@ -111,7 +112,7 @@ impl<W, F> Shared<W, F> {
             view: Published::new(view),
             window: Window::new(places),
             intake: AtomicU8::new(TAKING),
-            encoders: Mutex::new(Vec::new()),
+            encoders: Pool::new(),
             counters,
             options,
             footer_metadata,
@@ -152,10 +153,9 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 
     /// Runs `f` with an encoder of the pool.
     pub(crate) fn with_encoder<R>(&self, f: impl FnOnce(&mut ThreadEncoder) -> R) -> R {
-        let pooled = self.encoders.lock().pop();
-        let mut encoder = pooled.unwrap_or_else(|| self.encoder());
+        let mut encoder = self.encoders.take().unwrap_or_else(|| self.encoder());
         let result = f(&mut encoder);
-        self.encoders.lock().push(encoder);
+        self.encoders.give_back(encoder);
         result
     }
 
@@ -258,6 +258,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         let (guard, updates) = self.lock_for_the_end()?;
         if guard.output.is_none() {
             guard.close();
+            self.encoders.shut();
             return Err(Error::NoSchema);
         }
         let (guard, summary) = self.use_desk(guard, |Desk { sink, output }| {
@@ -270,6 +271,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             Ok(Summary { stats: ledger.stats(), schema: Arc::clone(ledger.schema().schema()), given_up })
         })?;
         guard.close();
+        self.encoders.shut();
         Ok(summary)
     }
 

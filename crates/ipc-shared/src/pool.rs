@@ -1,0 +1,77 @@
+//! Encoders that nobody uses at the moment, for calls that have none of their own.
+//!
+//! Calls that come at once each take one, so there are as many as calls were ever made at once, and each keeps the memory
+//! of the batches that it has encoded. What is given back last is taken first. So the ones that lie lowest are those that
+//! the last calls did not need, and after each 1,024 calls, those that none of them needed are dropped.
+
+use crate::sync::Mutex;
+use crate::thread_encoder::ThreadEncoder;
+
+/// A stack of encoders.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    idle: Mutex<Idle>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    encoders: Vec<ThreadEncoder>,
+    /// How many have been left at least, since `taken` began to count.
+    fewest: usize,
+    taken: u32,
+    is_shut: bool,
+}
+
+impl Pool {
+    /// After how many calls those that nobody needed are dropped.
+    const CALLS: u32 = 1024;
+
+    pub(crate) fn new() -> Self {
+        Self { idle: Mutex::new(Idle { encoders: Vec::new(), fewest: 0, taken: 0, is_shut: false }) }
+    }
+
+    pub(crate) fn take(&self) -> Option<ThreadEncoder> {
+        let mut idle = self.idle.lock();
+        let taken = idle.encoders.pop();
+        idle.fewest = idle.fewest.min(idle.encoders.len());
+        idle.taken += 1;
+        if idle.taken == Self::CALLS {
+            let unneeded = idle.drop_unneeded();
+            drop(idle);
+            drop(unneeded);
+        }
+        taken
+    }
+
+    pub(crate) fn give_back(&self, encoder: ThreadEncoder) {
+        let mut idle = self.idle.lock();
+        if idle.is_shut {
+            drop(idle);
+            drop(encoder);
+        } else {
+            idle.encoders.push(encoder);
+        }
+    }
+
+    /// Drops all of them, and those that will be given back.
+    pub(crate) fn shut(&self) {
+        let mut idle = self.idle.lock();
+        idle.is_shut = true;
+        let all = std::mem::take(&mut idle.encoders);
+        drop(idle);
+        drop(all);
+    }
+}
+
+impl Idle {
+    /// Takes out those that no call has needed lately, to be dropped outside the mutex.
+    fn drop_unneeded(&mut self) -> Vec<ThreadEncoder> {
+        let mut unneeded = Vec::new();
+        if self.fewest > 0 {
+            let needed = self.encoders.split_off(self.fewest);
+            unneeded = std::mem::replace(&mut self.encoders, needed);
+        }
+        (self.fewest, self.taken) = (self.encoders.len(), 0);
+        unneeded
+    }
+}
