@@ -16,6 +16,7 @@
 //! | what was given up never passes for whole | [`dropped_without_close`], [`aborted`] |
 //! | a sink may not call back | [`reentrant_calls`] |
 //! | places come out in the order of reservation | [`slots`], [`slots_at_close`] |
+//! | nobody starves while others keep the window busy, and places are given in turn | [`slots_starve_nobody`] |
 //! | what was accepted in a place is not lost, nor refused later | [`slots_and_sink_errors`], [`slots_and_dictionaries`] |
 //! | encoding, compression and comparison are done outside the lock | [`outside_the_lock`] |
 //! | some calls need no lock | [`without_the_lock`] |
@@ -47,6 +48,7 @@ mod slots;
 mod slots_and_dictionaries;
 mod slots_and_sink_errors;
 mod slots_at_close;
+mod slots_starve_nobody;
 mod sync;
 mod torn_output;
 mod unified;
