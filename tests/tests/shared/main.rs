@@ -16,6 +16,8 @@
 //! | what was given up never passes for whole | [`dropped_without_close`], [`aborted`] |
 //! | a sink may not call back | [`reentrant_calls`] |
 //! | places come out in the order of reservation | [`slots`], [`slots_at_close`] |
+//! | a slot whose write failed comes back with its place | [`slots_that_fail`] |
+//! | a slot that a panic takes along is missed | [`slots_that_are_lost`] |
 //! | nobody starves while others keep the window busy, and places are given in turn | [`slots_starve_nobody`] |
 //! | what was accepted in a place is not lost, nor refused later | [`slots_and_sink_errors`], [`slots_and_dictionaries`] |
 //! | encoding, compression and comparison are done outside the lock | [`outside_the_lock`] |
@@ -49,6 +51,8 @@ mod slots_and_dictionaries;
 mod slots_and_sink_errors;
 mod slots_at_close;
 mod slots_starve_nobody;
+mod slots_that_are_lost;
+mod slots_that_fail;
 mod sync;
 mod torn_output;
 mod unified;
