@@ -42,8 +42,8 @@ pub mod model {
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
     use super::{
-        ALIVE, COIN, Cell, GUARDS, LATE, OVERTAKING, PARKS, REPLANS, Relaxed, SLEEPS, SPAN, TOSSED, UNWINDING, WAITS,
-        WAKES, WAKING, checker,
+        ALIVE, ALL_WAITS, COIN, Cell, GUARDS, LATE, OVERTAKING, PARKS, REPLANS, Relaxed, SLEEPS, SPAN, TOSSED,
+        UNWINDING, WAITS, WAKES, WAKING, checker,
     };
 
     /// Panics, in a thread that will [`catch`] it, without a word on standard error.
@@ -146,6 +146,12 @@ pub mod model {
         OVERTAKING.with(|overtaking| overtaking.set(Some(Box::new(work))));
     }
 
+    /// How often threads waited for a condition, sleeps among them, over all executions so far.
+    #[must_use]
+    pub fn waits() -> usize {
+        ALL_WAITS.load(Relaxed)
+    }
+
     /// How often a plan had gone stale when it was to be carried out, over all executions so far.
     #[must_use]
     pub fn replans() -> usize {
@@ -212,6 +218,7 @@ static WAKING: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::
 /// Outside the checker's sight, since they count over all executions.
 static WAKES: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 static PARKS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+static ALL_WAITS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 /// A mutex for what is rare and short. Nothing panics under it.
 #[derive(Debug, Default)]
@@ -271,6 +278,7 @@ impl Condvar {
         let inner = guard.0.take().expect("it is there until this is dropped");
         drop(guard);
         WAITS.with(|waits| waits.set(waits.get() + 1));
+        ALL_WAITS.fetch_add(1, Relaxed);
         MutexGuard::new(self.0.wait(inner))
     }
 
