@@ -30,19 +30,26 @@ pub struct Failing {
     /// How often it has been asked to take bytes back, and how often it fails to.
     cuts: Arc<AtomicUsize>,
     failing_cuts: usize,
+    panics_when_cut: bool,
 }
 
 impl Failing {
     /// Fails at this call.
     #[must_use]
     pub fn new(sink: &Shared, act: Act, at: usize) -> Self {
-        Self { sink: sink.clone(), act, at, calls: 0, cuts: Arc::default(), failing_cuts: 0 }
+        Self { sink: sink.clone(), act, at, calls: 0, cuts: Arc::default(), failing_cuts: 0, panics_when_cut: false }
     }
 
     /// Also fails to take bytes back, so many times.
     #[must_use]
     pub fn and_to_cut(self, failing_cuts: usize) -> Self {
         Self { failing_cuts, ..self }
+    }
+
+    /// Also panics instead of taking bytes back.
+    #[must_use]
+    pub fn and_panic_when_cut(self) -> Self {
+        Self { panics_when_cut: true, ..self }
     }
 
     /// How often it will have been asked to take bytes back.
@@ -81,6 +88,9 @@ impl Truncate for Failing {
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         if self.cuts.fetch_add(1, Ordering::Relaxed) < self.failing_cuts {
             return Err(io::Error::other("not cut"));
+        }
+        if self.panics_when_cut {
+            model::panic();
         }
         self.sink.truncate(length);
         Ok(())

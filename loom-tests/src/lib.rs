@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, types::Int8Type};
-use ipc_shared::Truncate;
+use ipc_shared::{Truncate, model};
 
 #[cfg(loom)]
 pub use self::explore::{Coverage, Event, explore, explore_unbounded, explore_within};
@@ -210,4 +210,10 @@ impl Truncate for Tearing {
         self.sink.truncate(length);
         Ok(())
     }
+}
+
+/// Whether this thread has waited for anything but the lock.
+#[must_use]
+pub fn has_waited() -> bool {
+    model::waits_of_this_thread() > model::parks_of_this_thread()
 }

@@ -4,10 +4,10 @@
 
 use std::io::{self, IoSlice, Write};
 
-use ipc_shared::{Error, SharedWriter, Slot, Stream, model};
+use ipc_shared::{Error, SharedWriter, Slot, Stream};
 use loom::sync::{Arc, Notify};
 use loom::thread;
-use loom_tests::{Coverage, Shared, Tearing, batch, explore};
+use loom_tests::{Coverage, Shared, Tearing, batch, explore, has_waited};
 
 /// A writer whose schema is known, with so many places.
 fn writer(sink: &Shared, places: usize) -> SharedWriter<Shared, Stream> {
@@ -65,11 +65,6 @@ fn close_vs_slot() {
             Err(error) => panic!("{error}"),
         }
     });
-}
-
-/// Whether this thread has waited for anything but the lock.
-fn has_waited() -> bool {
-    model::waits_of_this_thread() > model::parks_of_this_thread()
 }
 
 /// Takes one message only once it is told to.

@@ -11,7 +11,7 @@ use arrow_data::ArrayData;
 use arrow_schema::DataType;
 use ipc_shared::{Error, SharedWriter, Slot, Stream, model};
 use loom::thread;
-use loom_tests::{Shared, Tearing, Tripping, batch, explore};
+use loom_tests::{Act, Failing, Shared, Tearing, batch, explore};
 
 /// Writes a slot as often as it takes, and rolls back each time. Returns how often it was refused.
 fn write_at_last(writer: &SharedWriter<Tearing, Stream>, mut slot: Slot<Tearing, Stream>, number: i32) -> usize {
@@ -134,27 +134,30 @@ unsafe impl Array for Bomb {
 
 #[test]
 fn panic_between_append_and_pass() {
-    explore("a place that was reserved behind one whose batch had been appended and whose drainer had panicked", |coverage| {
-        let sink = Shared::default();
-        let writer = SharedWriter::stream(sink.clone()).schema(batch(0).schema()).window(2).build().unwrap();
-        let [first, second] = [(); 2].map(|()| writer.reserve().unwrap());
-        let column: ArrayRef = Arc::new(Bomb(Int32Array::from(vec![2])));
-        let bomb = RecordBatch::try_from_iter([("value", column)]).unwrap();
-        second.write(&bomb).unwrap();
-        // The writer has the last of it.
-        drop(bomb);
-        let other = {
-            let writer = writer.clone();
-            thread::spawn(move || writer.reserve().map(|slot| slot.write(&batch(3)).unwrap()))
-        };
-        first.write(&batch(1)).unwrap();
-        let left = writer.reserve().unwrap();
-        coverage.met();
-        left.give_up();
-        other.join().unwrap().unwrap();
-        writer.close().unwrap();
-        assert_eq!(sink.numbers(), [1, 2, 3], "what was appended is there, once");
-    });
+    explore(
+        "a place that was reserved behind one whose batch had been appended and whose drainer had panicked",
+        |coverage| {
+            let sink = Shared::default();
+            let writer = SharedWriter::stream(sink.clone()).schema(batch(0).schema()).window(2).build().unwrap();
+            let [first, second] = [(); 2].map(|()| writer.reserve().unwrap());
+            let column: ArrayRef = Arc::new(Bomb(Int32Array::from(vec![2])));
+            let bomb = RecordBatch::try_from_iter([("value", column)]).unwrap();
+            second.write(&bomb).unwrap();
+            // The writer has the last of it.
+            drop(bomb);
+            let other = {
+                let writer = writer.clone();
+                thread::spawn(move || writer.reserve().map(|slot| slot.write(&batch(3)).unwrap()))
+            };
+            first.write(&batch(1)).unwrap();
+            let left = writer.reserve().unwrap();
+            coverage.met();
+            left.give_up();
+            other.join().unwrap().unwrap();
+            writer.close().unwrap();
+            assert_eq!(sink.numbers(), [1, 2, 3], "what was appended is there, once");
+        },
+    );
 }
 
 #[test]
@@ -162,8 +165,8 @@ fn panic_with_anothers_batch() {
     explore("a slot whose thread appended another's batch, and met a panic", |coverage| {
         let sink = Shared::default();
         // The header and one batch are taken, the second batch is not.
-        let tripping = Tripping::new(&sink, 3);
-        let writer = SharedWriter::stream(tripping).schema(batch(0).schema()).window(2).build().unwrap();
+        let failing = Failing::new(&sink, Act::Panic, 3);
+        let writer = SharedWriter::stream(failing).schema(batch(0).schema()).window(2).build().unwrap();
         let [first, second] = [(); 2].map(|()| writer.reserve().unwrap());
         let other = thread::spawn(move || model::catch(|| second.write(&batch(2)).map_err(Error::from)));
         let mine = model::catch(|| first.write(&batch(1)));
@@ -190,9 +193,8 @@ fn panic_with_anothers_batch() {
 fn first_error_counts() {
     explore("a thread that was refused before a rollback panicked", |coverage| {
         let sink = Shared::default();
-        let mut tripping = Tripping::new(&sink, 2);
-        tripping.cut_panics = true;
-        let writer = SharedWriter::stream(tripping).schema(batch(0).schema()).window(1).build().unwrap();
+        let failing = Failing::new(&sink, Act::Panic, 2).and_panic_when_cut();
+        let writer = SharedWriter::stream(failing).schema(batch(0).schema()).window(1).build().unwrap();
         let other = {
             let writer = writer.clone();
             thread::spawn(move || model::catch(|| writer.write(&batch(2)).map(drop)))
