@@ -119,8 +119,8 @@ impl Refused<'_> {
             DataType::ListView(_) | DataType::LargeListView(_) => 3,
             DataType::Utf8View | DataType::BinaryView => {
                 views = 1;
-                let mut counts = self.batch.variadicBufferCounts().into_iter().flatten();
-                usize::try_from(counts.nth(at.views)?).ok()?.checked_add(2)?
+                let counts = self.batch.variadicBufferCounts().filter(|counts| at.views < counts.len())?;
+                usize::try_from(counts.get(at.views)).ok()?.checked_add(2)?
             }
             _ => 2,
         };
@@ -130,7 +130,7 @@ impl Refused<'_> {
 
     /// The length of the array there.
     fn length(&self, at: Cursor) -> Option<i64> {
-        self.batch.nodes()?.iter().nth(at.nodes).map(arrow_ipc::FieldNode::length)
+        self.batch.nodes().filter(|nodes| at.nodes < nodes.len()).map(|nodes| nodes.get(at.nodes).length())
     }
 }
 

@@ -43,19 +43,18 @@ impl Output {
         let name = display_name(path);
         let failed = |error: io::Error| Error::output(&name, error);
         let open = if is_standard(path) { standard_output().map(Some) } else { open_file::named_by(path) };
-        if let Some(open) = open.map_err(failed)? {
-            if open.is_terminal() {
-                return Err(Error::output(&name, "is a terminal; redirect it, or give --output a file"));
+        let open = match (open.map_err(failed)?, fs::metadata(path)) {
+            (Some(open), _) => Some(open),
+            (None, Ok(found)) if found.is_dir() => return Err(Error::output(&name, "is a directory")),
+            (None, Ok(found)) if !found.is_file() => Some(OpenOptions::new().write(true).open(path).map_err(failed)?),
+            (None, _) => None,
+        };
+        match open {
+            Some(open) if open.is_terminal() => {
+                Err(Error::output(&name, "is a terminal; redirect it, or give --output a file"))
             }
-            return Ok((Self { name, file: None }, Sink::new(Box::new(open))));
-        }
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => Err(Error::output(&name, "is a directory")),
-            Ok(metadata) if !metadata.is_file() => {
-                let sink = OpenOptions::new().write(true).open(path).map_err(failed)?;
-                Ok((Self { name, file: None }, Sink::new(Box::new(sink))))
-            }
-            _ => {
+            Some(open) => Ok((Self { name, file: None }, Sink::new(Box::new(open)))),
+            None => {
                 let file = OutputFile::create(path).map_err(|error| match missing_folder(path) {
                     Some(folder) => {
                         Error::output(&name, format_args!("the folder {} does not exist", folder.display()))
