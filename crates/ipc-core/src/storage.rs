@@ -329,7 +329,8 @@ mod tests {
                 tail.write_all(b"to").unwrap();
                 match others {
                     Some(line) => {
-                        OpenOptions::new().append(true).open(&path).unwrap().write_all(line.as_bytes()).unwrap()
+                        let mut other = OpenOptions::new().append(true).open(&path).unwrap();
+                        other.write_all(line.as_bytes()).unwrap();
                     }
                     None => tail.get_ref().set_len(9).unwrap(),
                 }

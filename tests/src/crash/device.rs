@@ -48,6 +48,13 @@ impl Device {
         self.state().calls.clone()
     }
 
+    /// What it holds.
+    #[must_use]
+    pub fn content(&self) -> Vec<u8> {
+        let calls = self.calls();
+        Crash::behind(&calls, calls.len()).since.pop().unwrap_or_default()
+    }
+
     /// How often it was asked.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -7,29 +7,32 @@ use arrow_array::{RecordBatch, record_batch};
 use ipc_core::{Options, Stream};
 use ipc_recover::{Condition, Error, Fault, Kind, RecoverOptions};
 use ipc_shared::File;
+use ipc_tests::crash::device::Device;
 use ipc_tests::framing::{Framed, messages};
 use ipc_tests::read;
 use ipc_tests::shared::Output;
-use ipc_tests::sink::Recording;
 
 use crate::support::recover;
 
+/// Bytes, positions and batches.
+type Synced = (Vec<u8>, Vec<u64>, Vec<RecordBatch>);
+
 /// An output of three batches that end in zeros, and the position that a sync behind each has confirmed.
-fn synced<F: Output>() -> (Vec<u8>, Vec<u64>, Vec<RecordBatch>) {
+fn synced<F: Output>() -> Synced {
     let batches: Vec<_> =
         (1..4).map(|n| record_batch!(("n", Int64, vec![n; 50]), ("zero", Int64, vec![0; 50])).unwrap()).collect();
     let options = Options::builder().staging(true).build().unwrap();
-    let mut encoder = F::encoder(Recording::default()).with_options(options).start(batches[0].schema()).unwrap();
+    let mut encoder = F::encoder(Device::default()).with_options(options).start(batches[0].schema()).unwrap();
     let mut confirmed = Vec::new();
     for batch in &batches {
         encoder.write(batch).unwrap();
         confirmed.push(encoder.sync().unwrap());
     }
-    let sink = encoder.close().unwrap().into_inner();
-    (sink.taken(), confirmed, batches)
+    let device = encoder.close().unwrap().into_inner();
+    (device.content(), confirmed, batches)
 }
 
-fn kinds() -> [(Kind, (Vec<u8>, Vec<u64>, Vec<RecordBatch>)); 2] {
+fn kinds() -> [(Kind, Synced); 2] {
     [(Kind::Stream, synced::<Stream>()), (Kind::File, synced::<File>())]
 }
 

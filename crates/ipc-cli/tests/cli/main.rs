@@ -20,6 +20,7 @@ mod metadata;
 mod open_outputs;
 mod order;
 mod pipes;
+mod power;
 mod progress;
 mod readers;
 mod real_data;
