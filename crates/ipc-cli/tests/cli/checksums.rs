@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use arrow_ipc::MessageHeader;
 use ipc_core::format::{CHECKSUM_KEY, CHECKSUMS_KEY};
@@ -9,7 +10,7 @@ use ipc_core::{DictionaryHandling, Options};
 use ipc_tests::encode;
 use ipc_tests::framing::{Framed, messages};
 
-use crate::support::{dictionary_batch, folder, merge_badly, merge_well, put, run, text};
+use crate::support::{dictionary_batch, folder, merge_badly, merge_well, put, python, run, text};
 
 /// A file and a stream with checksums, of two batches with a dictionary that grows.
 fn inputs() -> [(&'static str, usize, Vec<u8>); 2] {
@@ -71,5 +72,40 @@ fn merge_makes_its_own_checksums_where_it_is_asked_to() {
             assert!(announced && sums == batches && batches > 2, "{sums} of {batches}");
             assert!(run(["inspect", output.to_str().unwrap()]).status.success(), "and they are right");
         }
+    }
+}
+
+/// pyarrow reads them as if nothing were there, and writes batches with the metadata that they had: sums of bodies that
+/// are now others, which nobody announces.
+#[test]
+fn what_pyarrow_rewrote_is_sound() {
+    const REWRITE: &str = "
+import sys, pyarrow as pa
+for name in sys.argv[1:]:
+    opened, made = (pa.ipc.open_file, pa.ipc.new_file) if name.endswith('.arrow') else (pa.ipc.open_stream, pa.ipc.new_stream)
+    with pa.OSFile(name) as source:
+        reader = opened(source)
+        assert not reader.schema.metadata, reader.schema.metadata
+        if name.endswith('.arrow'):
+            batches = [reader.get_batch_with_custom_metadata(i) for i in range(reader.num_record_batches)]
+        else:
+            batches = list(reader.iter_batches_with_custom_metadata())
+        assert [batch.batch.column(0).to_pylist() for batch in batches] == [['Lima', 'Lima'], ['Oslo', 'Lima']]
+        options = pa.ipc.IpcWriteOptions(compression='lz4', emit_dictionary_deltas=True)
+        with made(name + '.new', reader.schema, options=options) as writer:
+            for batch in batches:
+                writer.write_batch(batch.batch, custom_metadata=batch.custom_metadata)
+";
+    let Some(python) = python("pyarrow") else { return };
+    let folder = folder();
+    let paths = inputs().map(|(name, _, whole)| put(&folder, name, &whole));
+    let done = Command::new(python).args(["-c", REWRITE]).args(&paths).output().unwrap();
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    for (path, start) in paths.iter().zip([8, 0]) {
+        let rewritten = path.with_extension(format!("{}.new", path.extension().unwrap().display()));
+        let (announced, sums, _) = has_checksums(&rewritten, start);
+        assert_eq!((announced, sums), (false, 2), "sums that mean nothing, and nobody says that they do");
+        assert!(run(["inspect", rewritten.to_str().unwrap()]).status.success());
+        merge_well(&[&rewritten], &folder.path().join("merged.arrow"), &[]);
     }
 }
