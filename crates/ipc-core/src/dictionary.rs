@@ -14,6 +14,8 @@
 //!
 //! See [Dictionary messages](https://arrow.apache.org/docs/format/Columnar.html#dictionary-messages).
 
+mod listed;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_schema::DataType;
 
+use self::listed::{ById, Listed};
 use crate::change::Change;
 use crate::compare::Comparison;
 use crate::error::{Error, Result, Step};
@@ -135,13 +138,12 @@ pub struct Updates {
     /// The version of the dictionaries that were compared.
     version: u64,
     sending: Sending,
-    /// By dictionary id, at most one for each. So what is asked of all dictionaries, under a lock, is one walk.
-    list: Vec<Update>,
+    list: Listed,
 }
 
 impl Updates {
     pub(crate) fn new(sent: &Dictionaries, sending: Sending) -> Self {
-        Self { version: sent.version, sending, list: Vec::new() }
+        Self { version: sent.version, sending, list: Listed::default() }
     }
 
     /// Adds an update of a dictionary that has none yet.
@@ -151,14 +153,14 @@ impl Updates {
 
     /// Brings those of unified dictionaries, which were pushed after all others, to their places: a merge of two runs.
     pub(crate) fn in_order(mut self) -> Self {
-        self.list.sort_by_key(|update| update.id);
+        self.list.bring_in_order();
         self
     }
 
     /// Whether the batch needs no dictionary sent.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.list.len() == 0
     }
 
     /// Whether what was decided against `compared` is right for `current` too. Compares no values. If it was decided against
@@ -168,7 +170,7 @@ impl Updates {
         if self.version == current.version || self.version != compared.version {
             return self.version == current.version;
         }
-        let mut updates = self.by_id();
+        let mut updates = self.list.by_id();
         (0..current.sent.len().max(compared.sent.len())).all(|id| {
             let update = updates.of(id);
             compared.agrees(current, id)
@@ -188,7 +190,7 @@ impl Updates {
     /// Those that readers still do not have.
     #[inline]
     pub(crate) fn due(mut self, sent: &Dictionaries) -> Self {
-        if self.version != sent.version && !self.list.is_empty() {
+        if self.version != sent.version && self.list.len() > 0 {
             self.list.retain(|update| !sent.has(update));
         }
         self
@@ -224,7 +226,7 @@ impl Updates {
 
     /// For going through all dictionaries.
     pub(crate) fn by_id(&self) -> ById<'_> {
-        ById { rest: &self.list }
+        self.list.by_id()
     }
 
     pub(crate) fn messages(&self) -> impl Iterator<Item = &Message<Buffer>> {
@@ -240,7 +242,7 @@ impl Updates {
     }
 
     pub(crate) fn into_list(self) -> Vec<Update> {
-        self.list
+        self.list.into_vec()
     }
 
     /// Whether one of the dictionaries from `first` on is sent in full although readers have one already. There are none
@@ -248,31 +250,6 @@ impl Updates {
     fn replaces_any(&self, first: usize, sent: &Dictionaries) -> bool {
         let mut updates = self.list.iter().rev().take_while(|update| update.id >= first);
         updates.any(|update| update.extends.is_none() && sent.get(update.id).is_some())
-    }
-}
-
-/// A walk over updates, for whoever goes through all dictionaries in the order of their ids.
-pub(crate) struct ById<'u> {
-    rest: &'u [Update],
-}
-
-impl<'u> ById<'u> {
-    /// The update of the dictionary `id`, if there is one; ids must not decrease from call to call.
-    fn of(&mut self, id: usize) -> Option<&'u Update> {
-        while let [first, rest @ ..] = self.rest {
-            if first.id >= id {
-                return Some(first).filter(|first| first.id == id);
-            }
-            self.rest = rest;
-        }
-        None
-    }
-
-    /// How many values of a unified dictionary readers have behind the updates, if they `have` so many before; ids must
-    /// not decrease from call to call.
-    pub(crate) fn unified_behind(&mut self, id: usize, have: Option<usize>) -> usize {
-        let added = self.of(id).map(|update| update.sent.count());
-        have.max(added).unwrap_or(0)
     }
 }
 
