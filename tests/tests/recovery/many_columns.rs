@@ -7,8 +7,8 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use arrow_ipc::{
-    Block, FieldBuilder, FooterBuilder, MessageBuilder, MessageHeader, MetadataVersion, NullBuilder, RecordBatchBuilder,
-    SchemaBuilder, Type,
+    Block, FieldBuilder, FooterBuilder, MessageBuilder, MessageHeader, MetadataVersion, NullBuilder,
+    RecordBatchBuilder, SchemaBuilder, Type,
 };
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
 use ipc_recover::{Condition, Kind, RecoverOptions, Source, list};
