@@ -24,12 +24,12 @@ pub(crate) fn let_the_signal_end_it() {}
 
 #[cfg(unix)]
 mod unix {
-    use std::mem;
+    use std::ffi::c_int;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc;
     use std::sync::{Mutex, Once, PoisonError};
-    use std::thread;
     use std::time::Duration;
+    use std::{fs, mem, thread};
 
     use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
     use signal_hook::iterator::Signals;
@@ -55,7 +55,8 @@ mod unix {
 
         TASKS.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(task));
         WATCH.call_once(|| {
-            let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
+            let watched = [SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal));
+            let Ok(mut signals) = Signals::new(watched) else { return };
             thread::spawn(move || {
                 for signal in &mut signals {
                     IS_STOPPING.store(true, Ordering::Relaxed);
@@ -72,6 +73,15 @@ mod unix {
         if IS_STOPPING.load(Ordering::Relaxed) {
             thread::sleep(PATIENCE * 2);
         }
+    }
+
+    /// Whether whoever started the program has it ignore this signal, as shells do with commands in the background. Only
+    /// Linux tells.
+    fn is_ignored(signal: c_int) -> bool {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        mask >> (signal - 1) & 1 == 1
     }
 
     /// Does all tasks, each on a thread of its own, and waits a while for them.

@@ -178,6 +178,27 @@ fn a_file_that_is_given_up_is_not_there() {
     }
 }
 
+/// Shells have commands in the background ignore Ctrl-C.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_is_ignored_stays_ignored() {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' INT; exec \"$0\" merge - --quiet --output -"]).arg(env!("CARGO_BIN_EXE_arrow-ipc"));
+    let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let bytes = stream(&[batch(1, 300), batch(2, 300)]);
+    let (mut input, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    input.write_all(&bytes[..bytes.len() - 100]).unwrap();
+    let mut written = vec![0; 2_000];
+    stdout.read_exact(&mut written).unwrap();
+    assert!(Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap().success());
+    thread::sleep(Duration::from_millis(100));
+    input.write_all(&bytes[bytes.len() - 100..]).unwrap();
+    drop(input);
+    stdout.read_to_end(&mut written).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(read_by_arrow(&written), (2, true));
+}
+
 /// Nothing follows the end, also if the program is told to stop then.
 #[test]
 fn a_stream_that_came_to_its_end_has_no_mark() {
