@@ -1,14 +1,15 @@
 //! Any bytes are listed, checked and recovered, or refused by a typed error; what recovery makes is complete.
 
-use ipc_recover::scan::{self, Framing, Kind, Next};
-use ipc_recover::{Checker, Condition, Damage, RecoverOptions, Source, list, recover};
+use ipc_recover::scan::{Framing, Kind};
+use ipc_recover::{Condition, Damage, Ending, Input, Part, RecoverOptions, Source, recover};
 
 /// Lists, checks and recovers in every way.
 pub fn run(data: &[u8]) {
-    let is_sound = check(data).is_ok_and(|is_at_end| is_at_end);
+    if let Ok((mut input, _)) = Input::open_broken(Source::from(data)) {
+        while let Ok(Some(_)) = input.next() {}
+    }
+    let is_sound = read(data).is_ok_and(|is_at_end| is_at_end);
     for kind in [Kind::Stream, Kind::File] {
-        let listed = list::<()>(&mut Source::from(data), kind, |_, _| Ok(()));
-        assert!(listed.is_ok(), "nothing but what shows a message ends the list with an error");
         let plain = RecoverOptions::default().with_format(kind);
         for options in [plain.clone(), plain.with_salvage()] {
             let mut output = Vec::new();
@@ -26,21 +27,17 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Checks a stream as those do who read its values. Returns whether it has a proper end.
-fn check(data: &[u8]) -> Result<bool, Damage> {
-    let mut source = Source::from(data);
-    let Next::Message(schema) = scan::next(&mut source)? else { return Ok(false) };
-    schema.skip_body(&mut source)?;
-    let mut checker = Checker::of_stream(schema)?;
-    loop {
-        match scan::next(&mut source)? {
-            Next::Message(head) => {
-                let body = head.read_body(&mut source)?;
-                checker.check(&head, &body)?;
-            }
+/// Reads an input as those do who read its values. Returns whether all of it has a proper end.
+fn read(data: &[u8]) -> Result<bool, Damage> {
+    let mut input = Input::open(Source::from(data))?;
+    let mut is_ended = true;
+    while let Some(part) = input.next()? {
+        match part {
+            Part::Message(head) => drop(input.read_body(&head)?),
             // Of zeros instead, nobody can tell whether they are one.
-            Next::EndOfStream(marker) => return Ok(marker == Framing::Marked && source.lacks(1)),
-            Next::EndOfInput => return Ok(false),
+            Part::End { ending, .. } => is_ended &= ending == Ending::Marker(Framing::Marked),
+            _ => {}
         }
     }
+    Ok(is_ended && input.trailing().is_none())
 }

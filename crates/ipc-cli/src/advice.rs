@@ -29,7 +29,7 @@ pub(crate) fn on_dictionaries(job: &Job, too_large: bool) -> Option<String> {
 fn takes_all(job: &Job) -> Result<bool> {
     let mut known: Option<(Known, Vec<DictionaryField>)> = None;
     for path in job.inputs.iter().filter(|path| Input::can_reopen(path)) {
-        let input = Input::open(path, true)?;
+        let input = Input::open(path, &job.rules.silent())?;
         if known.is_none() {
             let fields = dictionaries::fields(input.schema().fields());
             let schema = || StreamSchema::try_new(Arc::clone(input.schema()), &job.options);

@@ -5,7 +5,7 @@
 mod alternatives;
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::error::ErrorKind;
@@ -13,6 +13,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use ipc_core::{Alignment, Compression, DictionaryHandling, Options};
 use ipc_recover::Kind;
 
+use crate::input::{Rules, Told};
 use crate::source::is_standard;
 
 /// Merge, inspect and recover Arrow IPC files and streams.
@@ -91,11 +92,19 @@ pub(crate) struct MergeArguments {
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = parse_alignment)]
     alignment: Alignment,
 
+    /// Leave out bytes behind the end of an input that are no stream, instead of refusing it
+    #[arg(long)]
+    allow_trailing: bool,
+
+    /// Refuse an input without its end-of-stream marker, instead of telling that it has none
+    #[arg(long)]
+    require_end: bool,
+
     /// Tell what was written as a JSON object on the standard output, or, if the data goes there, on standard error
     #[arg(long)]
     json: bool,
 
-    /// Say nothing but errors
+    /// Say nothing but errors, and what may mean that rows are lost
     #[arg(short, long)]
     quiet: bool,
 }
@@ -121,7 +130,7 @@ pub(crate) struct RecoverArguments {
     #[arg(short, long, value_name = "FIXED")]
     pub(crate) output: PathBuf,
 
-    /// What to write [default: what the input is]
+    /// What to write [default: file for .arrow, .feather and .ipc, stream for .arrows, else what the input is]
     #[arg(long, value_enum)]
     pub(crate) format: Option<FormatArgument>,
 
@@ -158,6 +167,7 @@ pub(crate) struct Job {
     pub(crate) unifying: Option<Options>,
     pub(crate) threads: usize,
     pub(crate) keeps_order: bool,
+    pub(crate) rules: Rules,
     pub(crate) json: bool,
     pub(crate) quiet: bool,
     /// What this was made of.
@@ -220,6 +230,12 @@ impl MergeArguments {
             unifying: unifying.map(|dictionaries| self.options(dictionaries)).transpose()?,
             threads: self.threads.map_or_else(cores, usize::from),
             keeps_order: self.order == OrderArgument::Input,
+            rules: Rules {
+                allows_trailing: self.allow_trailing,
+                requires_end: self.require_end,
+                quiet: self.quiet,
+                told: Some(Told::default()),
+            },
             inputs: self.inputs.clone(),
             output: self.output.clone(),
             json: self.json,
@@ -246,10 +262,9 @@ impl MergeArguments {
             None if is_standard(&self.output) => return Ok(Kind::Stream),
             None => {}
         }
-        match self.output.extension().and_then(|extension| extension.to_str()) {
-            Some("arrow" | "feather" | "ipc") => Ok(Kind::File),
-            Some("arrows") => Ok(Kind::Stream),
-            _ => Err(usage(
+        match format_of_name(&self.output) {
+            Some(format) => Ok(format),
+            None => Err(usage(
                 ErrorKind::MissingRequiredArgument,
                 format!(
                     "the name of the output ({}) does not tell its format: give --format file or --format stream",
@@ -257,6 +272,22 @@ impl MergeArguments {
                 ),
             )),
         }
+    }
+}
+
+impl RecoverArguments {
+    /// The format to write, unless it is that of the input.
+    pub(crate) fn format(&self) -> Option<Kind> {
+        self.format.map(Kind::from).or_else(|| format_of_name(&self.output))
+    }
+}
+
+/// The format that an output's name tells.
+fn format_of_name(output: &Path) -> Option<Kind> {
+    match output.extension()?.to_str()? {
+        "arrow" | "feather" | "ipc" => Some(Kind::File),
+        "arrows" => Some(Kind::Stream),
+        _ => None,
     }
 }
 
@@ -337,7 +368,8 @@ Examples:
 
 Whole batches are copied as they are. Values are not looked at: the format has no checksums. An input that is damaged
 before its tail, with whole messages behind the damage, is refused with exit status 1 unless --salvage is given. An
-input that is complete is copied.";
+input that is complete is copied; streams that stand one behind the other become one. Exit status 3 means that rows were
+left out which were whole, or may have been.";
 
 #[cfg(test)]
 mod tests {

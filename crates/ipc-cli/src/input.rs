@@ -1,14 +1,16 @@
-//! An input: a file or a stream, told apart by what it holds, read as a sequence of encoded batches.
+//! An input: a file, or streams one behind the other, told apart by what it holds, read as a sequence of encoded batches.
 //!
-//! A stream is read from the front, a file as its [footer](ipc_recover::Footer) says. Dictionaries are read here, since each
-//! batch must see them as of its own place; a batch shares them, so this costs nothing while they do not change.
+//! What an input is, [`ipc_recover::Input`] tells; here it is decided what of it is refused, and what is only told.
+//! Dictionaries are read here, since each batch must see them as of its own place; a batch shares them, so this costs
+//! nothing while they do not change.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_schema::{Metadata, SchemaRef};
-use ipc_recover::scan::{self, Framing, Head, MessageKind, Next, Place};
-use ipc_recover::{Checker, Checksums, Damage, Fault, Footer, Kind, Source};
+use ipc_recover::scan::{Framing, Head};
+use ipc_recover::{Damage, Ending, Fault, Input as Account, Kind, Part, Trailing, scan};
+use serde_json::{Value, json};
 
 use crate::decode::{self, Encoded, Values};
 use crate::dictionaries::{self, DictionaryField, Known, Refused};
@@ -19,67 +21,73 @@ use crate::values::Dictionaries;
 /// An input that is open, and whose schema has been read.
 pub(crate) struct Input {
     name: Arc<str>,
-    source: Source<'static>,
+    account: Account<'static>,
+    /// The schema of the input's first stream, which is that of all.
     schema: SchemaRef,
-    checksums: Checksums,
     dictionary_fields: Vec<DictionaryField>,
-    checker: Checker,
-    /// The dictionaries as the input has sent them so far.
+    /// The dictionaries as the stream has sent them so far, with the schema as the stream has it: ids are its own.
     dictionaries: Dictionaries,
     /// What the batches are given for them; `None` if they have changed since.
     settled: Option<Arc<Values>>,
-    order: Order,
+    metadata: Option<Metadata>,
+    rules: Rules,
     /// How long the messages are that have been read and not yet counted.
     uncounted: u64,
-    quiet: bool,
 }
 
-/// In which order the messages of an input are read.
-enum Order {
-    /// From the front; its messages are framed like this.
-    Stream(Framing),
-    File {
-        places: std::vec::IntoIter<Place>,
-        metadata: Metadata,
-    },
+/// What of an input is refused, and what is told of it. All clones tell in one place.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rules {
+    /// Whether bytes behind the end are left out if they are no stream, instead of refused.
+    pub(crate) allows_trailing: bool,
+    /// Whether a stream without its end-of-stream marker is refused, instead of told.
+    pub(crate) requires_end: bool,
+    /// Whether only that is told which may mean that rows are lost.
+    pub(crate) quiet: bool,
+    /// What has been told; `None` if nothing is to be.
+    pub(crate) told: Option<Told>,
+}
+
+/// What has been told of inputs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told(Arc<Mutex<Vec<Value>>>);
+
+impl Told {
+    /// What has been told so far, for programs.
+    pub(crate) fn json(&self) -> Value {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().into()
+    }
+}
+
+impl Rules {
+    /// The same, for a look ahead, of which nothing is told.
+    pub(crate) fn silent(&self) -> Self {
+        Self { told: None, ..self.clone() }
+    }
 }
 
 impl Input {
     /// Opens an input and reads its schema.
-    pub(crate) fn open(path: &Path, quiet: bool) -> Result<Self> {
+    pub(crate) fn open(path: &Path, rules: &Rules) -> Result<Self> {
         let mut source = open(path)?;
         let name: Arc<str> = display_name(path).into();
         let refused = |damage: Damage| refused(&name, &damage);
-        let (source, schema, checker, checksums, order) = match scan::recognize(&mut source).map_err(refused)? {
-            Kind::Stream => {
-                let (schema, checker, checksums, framing) = read_schema(&mut source).map_err(refused)?;
-                (source, schema, checker, checksums, Order::Stream(framing))
-            }
-            Kind::File => {
-                let mut source = into_seekable(source).map_err(|error| Error::input(&name, error))?;
-                let footer = Footer::read(&mut source).map_err(refused)?;
-                let schema = decode::schema(footer.schema());
-                let schema = schema.map_err(|fault| refused(Damage::new(footer.offset(), fault)))?;
-                // Dictionaries come first, wherever they stand: each batch may need any of them.
-                let places: Vec<_> = footer.dictionaries().chain(footer.record_batches()).collect();
-                let metadata = decode::metadata(footer.flatbuffer().custom_metadata());
-                let checksums = announced_at_front(&mut source).map_err(refused)?;
-                let checker = Checker::of_file(footer).map_err(refused)?;
-                (source, schema, checker, checksums, Order::File { places: places.into_iter(), metadata })
-            }
-        };
+        if scan::recognize(&mut source).map_err(refused)? == Kind::File {
+            source = into_seekable(source).map_err(|error| Error::input(&name, error))?;
+        }
+        let account = Account::open(source).map_err(refused)?;
+        let schema = schema(&account).map_err(refused)?;
+        let metadata = account.footer().map(|footer| decode::metadata(footer.flatbuffer().custom_metadata()));
         Ok(Self {
             dictionary_fields: dictionaries::fields(schema.fields()),
             name,
-            source,
+            account,
             dictionaries: Dictionaries::new(Arc::clone(&schema)),
             schema,
-            checker,
-            checksums,
             settled: None,
-            order,
+            metadata,
+            rules: rules.clone(),
             uncounted: 0,
-            quiet,
         })
     }
 
@@ -93,7 +101,7 @@ impl Input {
 
     /// The size of the input, where it is known.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.source.length()
+        self.account.length()
     }
 
     /// Whether the input can be closed now and opened again later.
@@ -103,38 +111,24 @@ impl Input {
 
     /// The key-value pairs in the footer, of a file.
     pub(crate) fn footer_metadata(&self) -> Option<&Metadata> {
-        match &self.order {
-            Order::Stream(_) => None,
-            Order::File { metadata, .. } => Some(metadata),
-        }
+        self.metadata.as_ref()
     }
 
     /// The next record batch. `known` says which dictionaries it is given.
     pub(crate) fn next_batch(&mut self, known: &mut Known) -> Result<Option<Encoded>> {
         loop {
-            let Some(head) = self.next_head().map_err(|damage| Error::input(&self.name, damage))? else {
-                return Ok(None);
-            };
-            let body = head.read_body(&mut self.source).map_err(|damage| Error::input(&self.name, damage))?;
+            let Some(head) = self.next_head()? else { return Ok(None) };
+            let body = self.account.read_body(&head).map_err(|damage| self.refused(&damage))?;
             self.uncounted += head.place().length();
-            self.checker.check(&head, &body).map_err(|damage| Error::input(&self.name, damage))?;
-            let kind = head.kind().map_err(|damage| Error::input(&self.name, damage))?;
-            match kind {
-                MessageKind::RecordBatch => {
-                    let dictionaries = self.settle(known)?;
-                    let (input, schema) = (Arc::clone(&self.name), Arc::clone(&self.schema));
-                    return Ok(Some(Encoded { input, head, body, checksums: self.checksums, schema, dictionaries }));
-                }
-                MessageKind::DictionaryBatch => {
-                    let taken = self.checksums.verify(&head, &body).and_then(|()| self.dictionaries.take(head, body));
-                    taken.map_err(|damage| Error::input(&self.name, damage))?;
-                    self.settled = None;
-                }
-                found => {
-                    let fault = Fault::Misplaced { expected: "a record batch or a dictionary batch", found };
-                    return Err(Error::input(&self.name, Damage::new(head.place().offset, fault)));
-                }
+            if !head.is_dictionary() {
+                let dictionaries = self.settle(known)?;
+                let (input, schema) = (Arc::clone(&self.name), Arc::clone(self.dictionaries.schema()));
+                let checksums = self.account.checksums();
+                return Ok(Some(Encoded { input, head, body, checksums, schema, dictionaries }));
             }
+            let taken = self.account.checksums().verify(&head, &body).and_then(|()| self.dictionaries.take(head, body));
+            taken.map_err(|damage| self.refused(&damage))?;
+            self.settled = None;
         }
     }
 
@@ -145,23 +139,19 @@ impl Input {
 
     /// Reads what dictionaries the input's batches have, and of these nothing, until `known` refuses one.
     pub(crate) fn survey_dictionaries(mut self, known: &mut Known) -> Result<Option<Refused>> {
-        let surveyed = self.survey(known);
-        surveyed.map_err(|damage| Error::input(&self.name, damage))
-    }
-
-    fn survey(&mut self, known: &mut Known) -> Result<Option<Refused>, Damage> {
         let mut is_settled = false;
         while let Some(head) = self.next_head()? {
-            if head.kind()? == MessageKind::DictionaryBatch {
-                let body = self.checksums.read_body(&head, &mut self.source)?;
-                self.checker.check(&head, &body)?;
-                self.dictionaries.take(head, body)?;
+            if head.is_dictionary() {
+                let body = self.account.read_body(&head).map_err(|damage| self.refused(&damage))?;
+                let taken = self.account.checksums().verify(&head, &body);
+                let taken = taken.and_then(|()| self.dictionaries.take(head, body));
+                taken.map_err(|damage| self.refused(&damage))?;
                 is_settled = false;
                 continue;
             }
-            head.skip_body(&mut self.source)?;
             if !is_settled {
-                let values = self.dictionaries.values(&mut self.checker)?;
+                let values = self.dictionaries.values(&mut self.account);
+                let values = values.map_err(|damage| Error::input(&self.name, damage))?;
                 if let Err(refused) = known.settle(&self.dictionary_fields, values) {
                     return Ok(Some(refused));
                 }
@@ -176,51 +166,104 @@ impl Input {
         !self.dictionary_fields.is_empty()
     }
 
-    fn next_head(&mut self) -> Result<Option<Head>, Damage> {
-        match &mut self.order {
-            Order::File { places, .. } => places.next().map(|place| place.head(&mut self.source)).transpose(),
-            Order::Stream(framing) => match scan::next(&mut self.source)? {
-                Next::Message(head) => Ok(Some(head)),
-                Next::EndOfStream(marker) => {
-                    if (*framing, marker) == (Framing::Marked, Framing::Legacy) {
-                        self.warn(
-                            "ends with four zero bytes instead of its end-of-stream marker, which readers allow; if it was \
-                             cut there, nobody can tell",
-                        );
-                    }
-                    self.warn_of_more();
-                    Ok(None)
+    /// The next dictionary batch or record batch, of whichever stream.
+    fn next_head(&mut self) -> Result<Option<Head>> {
+        loop {
+            match self.account.next().map_err(|damage| self.refused(&damage))? {
+                Some(Part::Message(head)) => return Ok(Some(head)),
+                Some(Part::Schema(_)) => self.begin()?,
+                Some(Part::End { ending, at }) => self.end(&ending, at)?,
+                Some(_) => {}
+                None => {
+                    let trailing = self.account.trailing().cloned();
+                    return trailing.map_or(Ok(()), |trailing| self.trail(&trailing)).map(|()| None);
                 }
-                Next::EndOfInput => {
-                    self.warn(
-                        "ends without an end-of-stream marker; if it was cut between two messages, nobody can tell",
-                    );
-                    Ok(None)
-                }
-            },
+            }
         }
     }
 
-    /// A stream ends where it says so. What stands behind is not read, but is worth a word where it can be seen.
-    fn warn_of_more(&self) {
-        if let Some(more) = self.source.length().map(|length| length - self.source.position())
-            && more > 0
-        {
-            self.warn(&format!("{more} bytes behind the end-of-stream marker are left out"));
+    /// A stream begins, which has no dictionaries yet.
+    fn begin(&mut self) -> Result<()> {
+        if self.account.streams() > 1 {
+            let schema = schema(&self.account).map_err(|damage| self.refused(&damage))?;
+            self.dictionary_fields = dictionaries::fields(schema.fields());
+            self.dictionaries = Dictionaries::new(schema);
+            self.settled = None;
+        }
+        Ok(())
+    }
+
+    /// Refuses a stream that ends where its rows may not, or tells of it.
+    fn end(&self, ending: &Ending, at: u64) -> Result<()> {
+        let advice = match ending {
+            Ending::Marker(Framing::Legacy)
+                if self.account.framing() == Framing::Marked && self.account.trailing().is_none() =>
+            {
+                self.tell(
+                    at,
+                    "ends with four zero bytes instead of its end-of-stream marker, which readers allow; if it \
+                           was cut there, nobody can tell",
+                );
+                return Ok(());
+            }
+            Ending::Nothing if !self.rules.requires_end => {
+                self.tell(
+                    at,
+                    "ends without an end-of-stream marker; if it was cut between two messages, nobody can tell",
+                );
+                return Ok(());
+            }
+            Ending::Zeros if !self.rules.requires_end => {
+                self.tell(
+                    at,
+                    "ends with zeros instead of its end-of-stream marker, which readers allow; if the rest \
+                           was never written, nobody can tell",
+                );
+                return Ok(());
+            }
+            Ending::Nothing | Ending::Zeros => "without --require-end it is taken as it is",
+            Ending::AnotherStream => "`arrow-ipc recover` keeps the batches of both",
+            Ending::SchemaAgain => "`arrow-ipc recover` steps over it",
+            Ending::Aborted(_) => "`arrow-ipc recover` keeps what stands before the mark, and goes on behind it",
+            _ => return Ok(()),
+        };
+        match ending.damage(at) {
+            Some(damage) => Err(Error::input(&self.name, format_args!("{damage}; {advice}"))),
+            None => Ok(()),
         }
     }
 
-    fn warn(&self, what: &str) {
-        if !self.quiet {
+    /// Refuses what stands behind the end, or tells of it.
+    fn trail(&self, trailing: &Trailing) -> Result<()> {
+        let damage = trailing.damage();
+        let length = trailing.length.map_or_else(|| "bytes".to_owned(), |length| format!("{length} bytes"));
+        if trailing.is_zero || self.rules.allows_trailing {
+            if !self.rules.quiet {
+                self.tell(trailing.offset, &format!("{}; {length} are left out", damage.fault));
+            }
+            return Ok(());
+        }
+        let advice = "--allow-trailing leaves them out, and `arrow-ipc recover` shows what they are";
+        Err(Error::input(&self.name, format_args!("{damage}, {length} in all; {advice}")))
+    }
+
+    fn tell(&self, at: u64, what: &str) {
+        if let Some(told) = &self.rules.told {
             warn(&self.name, what);
+            let told = &mut *told.0.lock().unwrap_or_else(PoisonError::into_inner);
+            told.push(json!({ "input": &*self.name, "offset": at, "what": what }));
         }
+    }
+
+    fn refused(&self, damage: &Damage) -> Error {
+        Error::input(&self.name, damage)
     }
 
     fn settle(&mut self, known: &mut Known) -> Result<Arc<Values>> {
         if let Some(settled) = &self.settled {
             return Ok(Arc::clone(settled));
         }
-        let values = self.dictionaries.values(&mut self.checker).map_err(|damage| Error::input(&self.name, damage))?;
+        let values = self.dictionaries.values(&mut self.account).map_err(|damage| Error::input(&self.name, damage))?;
         let settled = known.settle(&self.dictionary_fields, values);
         let settled = Arc::new(settled.map_err(|refused| Error::dictionaries(&self.name, refused))?);
         self.settled = Some(Arc::clone(&settled));
@@ -228,47 +271,15 @@ impl Input {
     }
 }
 
-/// Reads the schema message that a stream starts with, and tells which checksums it announces and how it is framed.
-fn read_schema(source: &mut Source<'_>) -> Result<(SchemaRef, Checker, Checksums, Framing), Damage> {
-    let head = match scan::next(source) {
-        Ok(Next::Message(head)) => head,
-        Ok(_) => return Err(Damage::new(0, Fault::NotArrow)),
-        Err(Damage {
-            fault: fault @ (Fault::Truncated { .. } | Fault::Unreadable(_) | Fault::Unsupported { .. }),
-            offset,
-        }) => {
-            return Err(Damage::new(offset, fault));
-        }
-        // What starts like a stream by chance is no damaged one.
-        Err(_) => return Err(Damage::new(0, Fault::NotArrow)),
-    };
-    let found = head.kind()?;
-    let Some(schema) = head.message().header_as_schema() else {
-        return Err(Damage::new(0, Fault::Misplaced { expected: "a schema", found }));
-    };
-    let schema = decode::schema(schema).map_err(|fault| Damage::new(head.place().offset, fault))?;
-    head.skip_body(source)?;
-    let (checksums, framing) = (Checksums::announced_by(&head), head.framing());
-    Ok((schema, Checker::of_stream(head)?, checksums, framing))
-}
-
-/// What the schema message of a file announces. There are files without one, which announce nothing.
-fn announced_at_front(source: &mut Source<'_>) -> Result<Checksums, Damage> {
-    scan::seek_first_message(source)?;
-    match scan::next(source) {
-        Ok(Next::Message(head)) if head.kind().is_ok_and(|kind| kind == MessageKind::Schema) => {
-            Ok(Checksums::announced_by(&head))
-        }
-        Err(Damage { fault: fault @ Fault::Unreadable(_), offset }) => Err(Damage::new(offset, fault)),
-        Ok(_) => Ok(Checksums::None),
-        Err(_) => Ok(Checksums::Unknown),
-    }
+/// The schema of what is being read.
+fn schema(account: &Account<'_>) -> Result<SchemaRef, Damage> {
+    decode::schema(account.schema()).map_err(|fault| Damage::new(account.schema_offset(), fault))
 }
 
 /// Damage that keeps an input from being opened.
 pub(crate) fn refused(name: &str, damage: &Damage) -> Error {
     match &damage.fault {
-        fault @ (Fault::Empty | Fault::NotArrow) => Error::input(name, fault),
+        fault @ (Fault::Empty | Fault::NotArrow | Fault::Other { .. }) => Error::input(name, fault),
         Fault::NoFooter => {
             let hint = "`arrow-ipc inspect` shows which of its messages are whole, `arrow-ipc recover` keeps them";
             Error::input(name, format!("{damage}; {hint}"))

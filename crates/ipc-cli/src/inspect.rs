@@ -1,17 +1,18 @@
 //! `inspect`: every message of a file or a stream, and what they come to.
 //!
 //! Only metadata is read; bodies are passed over. Whatever the input holds, this ends, takes no more memory than there is
-//! input, and shows what stands before the damage. A file whose footer is gone is read from the front.
+//! input, and shows what stands before the damage. A file whose footer is gone is read from the front. An input is called
+//! complete only if a merge would take all of it, as far as metadata can tell.
 
 use std::io::{self, BufWriter, Write};
 
 use indicatif::{HumanBytes, HumanCount};
 use ipc_recover::scan::{self, Content, Head, MessageKind};
-use ipc_recover::{Damage, Kind, Source, list};
+use ipc_recover::{Damage, Ending, Input, Kind, Part, Trailing};
 use serde_json::json;
 
 use crate::args::InspectArguments;
-use crate::error::{Error, Result, warn};
+use crate::error::{Error, Result};
 use crate::input::refused;
 use crate::source::{display_name, into_seekable, open};
 use crate::summary::counted;
@@ -24,13 +25,14 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<()> {
     if kind == Kind::File {
         source = into_seekable(source).map_err(|error| Error::input(&name, error))?;
     }
-    let mut listing =
-        Listing { out: BufWriter::new(io::stdout().lock()), json: arguments.json, totals: Totals::default() };
+    let (input, broken) = Input::open_broken(source).map_err(|damage| refused(&name, &damage))?;
+    let out = BufWriter::new(io::stdout().lock());
+    let mut listing = Listing { out, json: arguments.json, totals: Totals::default(), streams: Vec::new(), broken };
     listing
-        .print(&name, kind, source)
-        .and_then(|stopped| listing.out.flush().map(|()| stopped))
-        .map_err(|error| Error::write("standard output", &error))?
-        .map_or(Ok(()), |damage| Err(Error::input(&name, damage)))
+        .print(&name, input.in_stored_order().with_a_look_at_bodies())
+        .and_then(|()| listing.out.flush())
+        .map_err(|error| Error::write("standard output", &error))?;
+    listing.broken.map_or(Ok(()), |damage| Err(Error::input(&name, damage)))
 }
 
 /// A list in the making.
@@ -38,6 +40,19 @@ struct Listing<W> {
     out: W,
     json: bool,
     totals: Totals,
+    streams: Vec<Stream>,
+    /// Why a merge would not take all of it, as far as that has been found.
+    broken: Option<Damage>,
+}
+
+/// A stream that has been listed, or a file.
+#[derive(Debug, Default)]
+struct Stream {
+    offset: u64,
+    record_batches: u64,
+    rows: u64,
+    /// How it ended, in a word and in a sentence, if it came to an end.
+    ending: Option<(&'static str, String)>,
 }
 
 #[derive(Debug, Default)]
@@ -52,22 +67,43 @@ struct Totals {
 }
 
 impl<W: Write> Listing<W> {
-    /// Prints the list, and returns where and why it stops before its end, if it does.
-    fn print(&mut self, name: &str, kind: Kind, mut source: Source<'_>) -> io::Result<Option<Damage>> {
-        self.begin(name, kind, source.length())?;
-        let walked = list(&mut source, kind, |head, content| self.message(head, content))?;
-        if kind == Kind::Stream
-            && walked.is_none()
-            && let Some(more) = source.length().map(|length| length - source.position())
-            && more > 0
-        {
-            warn(name, format_args!("{more} bytes stand behind the end-of-stream marker"));
+    /// Prints the list.
+    fn print(&mut self, name: &str, mut input: Input<'_>) -> io::Result<()> {
+        self.start(name, input.kind(), input.length())?;
+        loop {
+            match input.next() {
+                Ok(Some(Part::Schema(head))) => {
+                    let offset = head.as_ref().map_or_else(|| input.schema_offset(), |head| head.place().offset);
+                    self.streams.push(Stream { offset, ..Stream::default() });
+                    head.map_or(Ok(()), |head| self.message(&head))?;
+                }
+                Ok(Some(Part::Message(head))) => self.message(&head)?,
+                Ok(Some(Part::End { ending, at })) => self.ended(&ending, at),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(damage) => {
+                    self.broken = Some(damage);
+                    break;
+                }
+            }
         }
-        self.end(walked.as_ref())?;
-        Ok(walked)
+        let trailing = input.trailing();
+        if let Some(trailing) = trailing.filter(|trailing| !trailing.is_zero) {
+            self.broken.get_or_insert(trailing.damage());
+        }
+        self.finish(input.kind(), trailing)
     }
 
-    fn begin(&mut self, name: &str, kind: Kind, length: Option<u64>) -> io::Result<()> {
+    fn ended(&mut self, ending: &Ending, at: u64) {
+        let damage = ending.damage(at);
+        if let Some(stream) = self.streams.last_mut() {
+            let sentence = damage.as_ref().map_or_else(|| "ended".to_owned(), Damage::to_string);
+            stream.ending = Some((word(ending), sentence));
+        }
+        self.broken = self.broken.take().or(damage);
+    }
+
+    fn start(&mut self, name: &str, kind: Kind, length: Option<u64>) -> io::Result<()> {
         if self.json {
             return write!(self.out, "{{\"format\":{},\"messages\":[", json!(kind.name()));
         }
@@ -80,9 +116,15 @@ impl<W: Write> Listing<W> {
         )
     }
 
-    fn message(&mut self, head: &Head, content: &Content) -> io::Result<()> {
+    fn message(&mut self, head: &Head) -> io::Result<()> {
         let (number, place) = (self.totals.messages, head.place());
-        self.totals.add(head, content);
+        // Who hands it out has made sure that it has a content.
+        let Ok(content) = head.content() else { return Ok(()) };
+        self.totals.add(head, &content);
+        if let (Some(stream), MessageKind::RecordBatch) = (self.streams.last_mut(), content.kind) {
+            stream.record_batches += 1;
+            stream.rows = stream.rows.saturating_add(rows(&content));
+        }
         if self.json {
             let separator = if number == 0 { "" } else { "," };
             return write!(
@@ -114,14 +156,45 @@ impl<W: Write> Listing<W> {
         writeln!(self.out, "{}", row(cells.each_ref().map(String::as_str)).trim_end())
     }
 
-    fn end(&mut self, stopped: Option<&Damage>) -> io::Result<()> {
+    fn finish(&mut self, kind: Kind, trailing: Option<&Trailing>) -> io::Result<()> {
         let totals = &self.totals;
+        let stopped = self.broken.as_ref();
         if self.json {
             let stopped = stopped.map(|damage| json!({ "offset": damage.offset, "reason": damage.fault.to_string() }));
-            let tail =
-                json!({ "complete": stopped.is_none(), "stopped": stopped, "totals": totals.json() }).to_string();
-            // The rest of the object that `begin` opened.
-            return writeln!(self.out, "\n],{}", tail.trim_start_matches('{'));
+            let trailing = trailing.map(|trailing| {
+                json!({
+                    "offset": trailing.offset,
+                    "length": trailing.length,
+                    "is_zero": trailing.is_zero,
+                    "words": trailing.words,
+                })
+            });
+            let streams: Vec<_> = self.streams.iter().map(Stream::json).collect();
+            let tail = json!({
+                "complete": stopped.is_none(),
+                "stopped": stopped,
+                "streams": streams,
+                "trailing": trailing,
+                "totals": totals.json(),
+            });
+            // The rest of the object that `start` opened.
+            return writeln!(self.out, "\n],{}", tail.to_string().trim_start_matches('{'));
+        }
+        let is_worth_a_word = self.streams.len() > 1 || stopped.is_some();
+        for (stream, number) in self.streams.iter().zip(1..).filter(|_| is_worth_a_word && kind == Kind::Stream) {
+            let newline = if number == 1 { "\n" } else { "" };
+            writeln!(
+                self.out,
+                "{newline}stream {number} from byte {} on: {} in {}; {}",
+                HumanCount(stream.offset),
+                counted(stream.rows, "row", "rows"),
+                counted(stream.record_batches, "record batch", "record batches"),
+                stream.ending.as_ref().map_or("not read to its end", |(_, sentence)| sentence),
+            )?;
+        }
+        if let Some(trailing) = trailing {
+            let length = trailing.length.map_or_else(|| "bytes".to_owned(), |length| counted(length, "byte", "bytes"));
+            writeln!(self.out, "\n{length} behind the end: {}", trailing.damage())?;
         }
         writeln!(
             self.out,
@@ -151,8 +224,7 @@ impl Totals {
         match content.kind {
             MessageKind::RecordBatch => {
                 self.record_batches += 1;
-                let rows = content.rows.and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0);
-                self.rows = self.rows.saturating_add(rows);
+                self.rows = self.rows.saturating_add(rows(content));
             }
             MessageKind::DictionaryBatch => {
                 self.dictionary_batches += 1;
@@ -173,6 +245,32 @@ impl Totals {
             "body_bytes": self.body_bytes,
         })
     }
+}
+
+impl Stream {
+    fn json(&self) -> serde_json::Value {
+        let (word, sentence) = self.ending.as_ref().map(|(word, sentence)| (*word, sentence)).unzip();
+        json!({
+            "offset": self.offset,
+            "record_batches": self.record_batches,
+            "rows": self.rows,
+            "ending": word,
+            "reason": sentence.filter(|_| word != Some("ended")),
+        })
+    }
+}
+
+/// How a stream ended, in a word.
+fn word(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Marker(_) => "ended",
+        Ending::Aborted(_) => "aborted",
+        _ => "unterminated",
+    }
+}
+
+fn rows(content: &Content) -> u64 {
+    content.rows.and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0)
 }
 
 /// A line of the table.

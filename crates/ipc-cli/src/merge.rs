@@ -22,6 +22,7 @@ use crate::args::Job;
 use crate::decode::Encoded;
 use crate::dictionaries::Known;
 use crate::error::{Error, Result, note};
+use crate::input::Rules;
 use crate::large;
 use crate::output::{Failure, Output, Sink, is_same_file};
 use crate::pipeline;
@@ -56,7 +57,7 @@ fn merge(job: &Job) -> Result<()> {
         progress: Progress::new(survey.length, job.quiet),
         failure: sink.failure().clone(),
         read_bytes: Arc::default(),
-        quiet: job.quiet,
+        rules: job.rules.clone(),
     };
     let (progress, read_bytes) = (reading.progress.clone(), Arc::clone(&reading.read_bytes));
     let written = match job.format {
@@ -91,15 +92,15 @@ struct Reading {
     progress: Progress,
     read_bytes: Arc<AtomicU64>,
     failure: Failure,
-    quiet: bool,
+    rules: Rules,
 }
 
 impl Reading {
     /// Hands out all batches of all inputs, until `take` says that nobody wants more.
     fn run(self, mut take: impl FnMut(Encoded) -> Result<bool>) -> Result<()> {
-        let Self { inputs, mut known, progress, read_bytes, quiet, .. } = self;
+        let Self { inputs, mut known, progress, read_bytes, rules, .. } = self;
         for pending in inputs {
-            let mut input = pending.open(quiet)?;
+            let mut input = pending.open(&rules)?;
             loop {
                 let next = input.next_batch(&mut known)?;
                 let length = input.count_read();
@@ -237,7 +238,7 @@ mod tests {
                     progress: Progress::new(None, true),
                     read_bytes: Arc::default(),
                     failure: sink.failure().clone(),
-                    quiet: true,
+                    rules: Rules::default(),
                 };
                 let writer = SharedWriter::stream(sink).schema(schema).window(12).build().unwrap();
                 outcomes.send(write_in_order(&writer, 4, reading, &"out".into())).unwrap();

@@ -10,21 +10,21 @@ use ipc_recover::{Condition, Plan, RecoverOptions, Report, Tally};
 use serde_json::{Value, json};
 
 use crate::args::RecoverArguments;
-use crate::error::{Error, Result, warn};
+use crate::error::{Error, Result};
 use crate::output::{Output, is_same_file};
 use crate::source::{display_name, into_seekable, open};
 use crate::summary::{counted, tell};
 
 /// Recovers.
 pub(crate) fn run(arguments: &RecoverArguments) -> Result<()> {
-    let RecoverArguments { input: path, output, format, salvage, json, quiet, confirmed, confirmed_only } = arguments;
+    let RecoverArguments { input: path, output, salvage, json, quiet, confirmed, confirmed_only, .. } = arguments;
     let name = display_name(path);
     if is_same_file(path, output) {
         return Err(Error::input(&name, "is the output, too"));
     }
     let mut options = RecoverOptions::default();
-    if let Some(format) = format {
-        options = options.with_format((*format).into());
+    if let Some(format) = arguments.format() {
+        options = options.with_format(format);
     }
     if *salvage {
         options = options.with_salvage();
@@ -41,14 +41,10 @@ pub(crate) fn run(arguments: &RecoverArguments) -> Result<()> {
     })?;
     drop(sink);
     written.complete()?;
-    tell(output, *json, *quiet, &in_json(arguments, &report), &in_words(&name, &report))?;
-    if report.holes == 0 {
-        return Ok(());
-    }
-    if *quiet && !*json {
-        warn(&name, in_words_of_holes(report.holes));
-    }
-    Err(Error::RowsLeftOut)
+    // No switch hides that rows are lost.
+    let quiet = *quiet && !report.leaves_rows_out();
+    tell(output, *json, quiet, &in_json(arguments, &report), &in_words(&name, &report))?;
+    if report.leaves_rows_out() { Err(Error::RowsLeftOut) } else { Ok(()) }
 }
 
 fn in_words_of_holes(holes: u64) -> String {
@@ -60,6 +56,13 @@ fn refusal(name: &str, error: &ipc_recover::Error) -> Error {
         ipc_recover::Error::DamagedBeforeTail { .. } | ipc_recover::Error::ConfirmedDamaged { .. } => {
             Error::input(name, format!("{error}; --salvage recovers what can be, without what is damaged"))
         }
+        ipc_recover::Error::OtherStream(_) => Error::input(
+            name,
+            format!(
+                "{error}; `arrow-ipc merge` reads all of them if their columns are the same, --salvage keeps the first"
+            ),
+        ),
+        ipc_recover::Error::NoFile(_) => Error::input(name, format!("{error}; --format stream keeps all of them")),
         other => Error::input(name, other),
     }
 }
@@ -73,6 +76,8 @@ fn in_json(arguments: &RecoverArguments, report: &Report) -> Value {
         "input": arguments.input.to_string_lossy(),
         "input_format": report.input.name(),
         "condition": report.condition.name(),
+        "leaves_rows_out": report.leaves_rows_out(),
+        "streams": report.streams,
         "output": arguments.output.to_string_lossy(),
         "format": report.output.name(),
         "kept": tally(&report.kept),
@@ -97,6 +102,7 @@ fn tally(tally: &Tally) -> Value {
 
 fn in_words(name: &str, report: &Report) -> String {
     let condition = match report.condition {
+        Condition::Complete if report.streams > 1 => "complete streams, one behind the other, which are made one",
         Condition::Complete => "already complete, nothing to recover",
         Condition::Torn => "torn at its tail",
         Condition::Damaged => "damaged before its tail",

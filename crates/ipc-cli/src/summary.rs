@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::args::Job;
 use crate::error::{Error, Result};
+use crate::input::Told;
 use crate::metadata::Dropped;
 use crate::output::is_standard_output;
 
@@ -44,6 +45,7 @@ impl Report<'_> {
             "read_bytes": read_bytes,
             "raw_bytes": stats.raw_bytes,
             "written_bytes": stats.written_bytes,
+            "warnings": job.rules.told.as_ref().map(Told::json),
             "seconds": elapsed.as_secs_f64(),
         })
     }

@@ -14,7 +14,7 @@ use ipc_recover::Kind;
 use crate::args::Job;
 use crate::dictionaries::{Known, Refused};
 use crate::error::{Error, Result};
-use crate::input::Input;
+use crate::input::{Input, Rules};
 use crate::metadata::{Dropped, MetadataOfAll};
 use crate::source::display_name;
 
@@ -51,7 +51,7 @@ impl Survey {
         let mut length = Some(0);
         let mut metadata = MetadataOfAll::default();
         for path in &job.inputs {
-            let input = Input::open(path, job.quiet)?;
+            let input = Input::open(path, &job.rules)?;
             let differences = match &first {
                 None => {
                     let schema = StreamSchema::try_new(Arc::clone(input.schema()), &job.options)
@@ -101,20 +101,21 @@ fn settle_options(job: &Job, schema: &SchemaRef, inputs: &[Pending]) -> Result<(
     let Some((unifying, unified)) = job.unifying.as_ref().and_then(|options| Some((options, of(options).ok()?))) else {
         return as_asked();
     };
-    let (reason, refused) = match obstacle(inputs, Known::new(job.format, known_schema(schema, &job.options)?))? {
-        None => return as_asked(),
-        Some(Obstacle::ReadOnce(name)) => {
-            (format!("{name} can be read only once, and its dictionaries may change"), None)
-        }
-        Some(Obstacle::Refused(name, refused)) => {
-            (format!("{name} has another dictionary for column `{}`", refused.path()), Some((name, refused)))
-        }
-    };
+    let (reason, refused) =
+        match obstacle(inputs, &job.rules, Known::new(job.format, known_schema(schema, &job.options)?))? {
+            None => return as_asked(),
+            Some(Obstacle::ReadOnce(name)) => {
+                (format!("{name} can be read only once, and its dictionaries may change"), None)
+            }
+            Some(Obstacle::Refused(name, refused)) => {
+                (format!("{name} has another dictionary for column `{}`", refused.path()), Some((name, refused)))
+            }
+        };
     // Those that are not unified may grow, and do no more than that.
     if refused.is_some()
         && !unified.has_only_unified_dictionaries()
         && let Some(Obstacle::Refused(name, refused)) =
-            obstacle(inputs, Known::new(job.format, known_schema(schema, unifying)?))?
+            obstacle(inputs, &job.rules, Known::new(job.format, known_schema(schema, unifying)?))?
     {
         return Err(Error::dictionaries(&name, refused));
     }
@@ -135,7 +136,7 @@ enum Obstacle {
 
 /// The first reason why an output may not be able to have the dictionaries of these inputs, if there is any. One that can
 /// be read only once is not looked into.
-fn obstacle(inputs: &[Pending], mut known: Known) -> Result<Option<Obstacle>> {
+fn obstacle(inputs: &[Pending], rules: &Rules, mut known: Known) -> Result<Option<Obstacle>> {
     let mut read_once = None;
     for pending in inputs {
         match pending {
@@ -144,7 +145,7 @@ fn obstacle(inputs: &[Pending], mut known: Known) -> Result<Option<Obstacle>> {
                 read_once = read_once.or_else(|| Some(Obstacle::ReadOnce(Arc::clone(input.name()))));
             }
             Pending::Closed(path) => {
-                let input = Input::open(path, true)?;
+                let input = Input::open(path, &rules.silent())?;
                 if !input.has_dictionaries() {
                     return Ok(None);
                 }
@@ -164,10 +165,10 @@ pub(crate) fn known_schema(schema: &SchemaRef, options: &Options) -> Result<Stre
 }
 
 impl Pending {
-    pub(crate) fn open(self, quiet: bool) -> Result<Input> {
+    pub(crate) fn open(self, rules: &Rules) -> Result<Input> {
         match self {
             Self::Open(input) => Ok(*input),
-            Self::Closed(path) => Input::open(&path, quiet),
+            Self::Closed(path) => Input::open(&path, rules),
         }
     }
 }

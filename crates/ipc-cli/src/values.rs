@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow_buffer::Buffer;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use ipc_recover::scan::Head;
-use ipc_recover::{Checker, Damage};
+use ipc_recover::{Damage, Input as Account};
 
 use crate::decode::{self, Values};
 
@@ -45,6 +45,11 @@ impl Dictionaries {
         Self { schema, known, values: Values::new(), stale: BTreeSet::new() }
     }
 
+    /// The schema that they are of.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// Takes a dictionary batch.
     pub(crate) fn take(&mut self, head: Head, body: Buffer) -> Result<(), Damage> {
         let about = head.content()?;
@@ -72,14 +77,14 @@ impl Dictionaries {
     }
 
     /// The values of those that a record batch may need now. Those of others would refer to nothing.
-    pub(crate) fn values(&mut self, checker: &mut Checker) -> Result<&Values, Damage> {
+    pub(crate) fn values(&mut self, account: &mut Account<'_>) -> Result<&Values, Damage> {
         let mut incomplete = BTreeSet::new();
         while let Some((order, id)) = self.stale.pop_first() {
             let Some(dictionary) = self.known.get_mut(&id) else { continue };
             if dictionary.decoded == 0 {
                 self.values.remove(&id);
             }
-            if !checker.is_complete(id) {
+            if !account.has_dictionary(id) {
                 incomplete.insert((order, id));
                 continue;
             }

@@ -26,6 +26,8 @@ pub(crate) enum Body<'b, 's> {
     Held(&'b [u8]),
     /// The input ends inside it.
     Cut,
+    /// It is of no account: only the metadata is checked.
+    Unseen,
 }
 
 /// What to check a batch against.
@@ -230,7 +232,7 @@ impl Walk<'_, '_, '_, '_> {
                 first[..length].copy_from_slice(&from[..length]);
                 length
             }
-            Body::Cut => return Ok(None),
+            Body::Cut | Body::Unseen => return Ok(None),
         };
         let seen = usize::try_from(stored).map_or(length, |stored| stored.min(length));
         let claim = claimed_length(codec, &first[..seen], stored);

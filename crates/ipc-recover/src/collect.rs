@@ -81,6 +81,17 @@ impl Collector {
         }
     }
 
+    /// What the messages are of.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Another stream begins, which has no dictionaries yet.
+    pub(crate) fn begin_stream(&mut self) {
+        self.settle();
+        self.dictionaries.lose();
+    }
+
     /// How many messages are kept so far.
     pub(crate) fn kept(&self) -> usize {
         self.entries.len() - self.cut_entries

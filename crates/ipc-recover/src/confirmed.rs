@@ -61,8 +61,11 @@ impl Confirmed {
     /// Refuses a confirmed part that is not what a sync has confirmed: one that is damaged, or ends inside a message.
     fn refuse_damage(self, survey: &mut Survey, length: u64) -> Result<(), Error> {
         let confirmed = self.bytes;
-        let is_of_the_end =
-            |offset: u64, fault: &Fault| offset >= confirmed || matches!(fault, Fault::DictionaryUnused);
+        let is_of_the_end = |offset: u64, fault: &Fault| {
+            // Nothing is lost with what stands between two streams.
+            let is_between = matches!(fault, Fault::Unterminated | Fault::SchemaRepeated | Fault::Aborted { .. });
+            offset >= confirmed || is_between || matches!(fault, Fault::DictionaryUnused)
+        };
         let cuts = &mut survey.collected.cuts.list;
         let Some(first) = cuts.iter().position(|cut| !is_of_the_end(cut.offset, &cut.fault)) else { return Ok(()) };
         let cut = cuts.swap_remove(first);

@@ -34,6 +34,15 @@ pub enum Fault {
     #[error("is neither an Arrow IPC file nor a stream")]
     NotArrow,
 
+    /// It is something else that is known.
+    #[error("is {what}, neither an Arrow IPC file nor a stream{advice}")]
+    Other {
+        /// What it is.
+        what: &'static str,
+        /// What to do with it, as the rest of the sentence.
+        advice: &'static str,
+    },
+
     /// A message, or the footer, is only begun.
     #[error("truncated: the input ends inside the {part} of a message{}", Length(.length))]
     Truncated {
@@ -63,9 +72,78 @@ pub enum Fault {
     #[error("no sync has confirmed it")]
     Unconfirmed,
 
-    /// More bytes follow after the end.
-    #[error("bytes stand behind the end-of-stream marker")]
-    BehindTheEnd,
+    /// More bytes follow after the end, and are no stream.
+    #[error("bytes that are no stream stand behind the end-of-stream marker{}", Words(.words))]
+    BehindTheEnd {
+        /// The text that they start with.
+        words: Option<String>,
+    },
+
+    /// Nothing but zeros follows after the end, as where a file system made room.
+    #[error("nothing but zeros stands behind the end-of-stream marker")]
+    ZerosBehindTheEnd,
+
+    /// Bytes follow behind the magic at the end of a file.
+    #[error("bytes stand behind the magic that ends the file{}", Words(.words))]
+    BehindTheFooter {
+        /// The text that they start with.
+        words: Option<String>,
+    },
+
+    /// Text stands where a message should: what a server says that fails.
+    #[error("no message stands here but text: \"{words}\"")]
+    Words {
+        /// How the text starts.
+        words: String,
+    },
+
+    /// What stands where a message should has neither a message's marker nor a length that one could have.
+    #[error("damaged: what stands here is no message")]
+    NoMessage,
+
+    /// The stream was given up by its writer, which left a mark.
+    #[error("the stream was given up by its writer{}", Reason(.reason))]
+    Aborted {
+        /// Why, as far as anybody said.
+        reason: String,
+    },
+
+    /// A stream starts where the one before has not ended.
+    #[error("another stream starts here, and the one before has no end-of-stream marker")]
+    Unterminated,
+
+    /// The schema message stands twice.
+    #[error("the schema message is repeated here, as where two writers share an output without a lock")]
+    SchemaRepeated,
+
+    /// The streams of one input have different columns.
+    #[error("the stream that starts here has another schema than the first: {difference}")]
+    OtherSchema {
+        /// The first difference.
+        difference: String,
+    },
+
+    /// The footer lists a delta before the dictionary that it extends.
+    #[error("damaged: the footer lists a delta of the dictionary {id} of column `{path}` before what it extends")]
+    DeltaListedFirst {
+        /// The column's path.
+        path: String,
+        /// The dictionary's id.
+        id: i64,
+    },
+
+    /// A file has one dictionary for each field, and this has two.
+    #[error(
+        "damaged: column `{path}` has a second dictionary (id {id}), which is not the one at byte {first}; a file allows one"
+    )]
+    SecondDictionary {
+        /// The column's path.
+        path: String,
+        /// The dictionary's id.
+        id: i64,
+        /// Where the first one starts.
+        first: u64,
+    },
 
     /// A length below 0.
     #[error("damaged: the {0} of a message has a negative length")]
@@ -110,6 +188,10 @@ pub enum Fault {
     /// The footer names a place that is none.
     #[error("damaged: the footer names a message beyond the file")]
     PlaceBeyondFile,
+
+    /// The footer names one message twice.
+    #[error("damaged: the footer names this message twice")]
+    PlaceRepeated,
 
     /// The footer names two places that are not apart.
     #[error("damaged: the footer names messages that overlap")]
@@ -273,6 +355,9 @@ pub enum Error {
         /// Where the message starts.
         offset: u64,
     },
+    /// The input has another stream, whose batches cannot stand in one output with those of the first.
+    #[error("{0}; one output has one schema")]
+    OtherStream(#[source] Damage),
 
     /// The input has what the format of the output does not allow.
     #[error("cannot be written as a file: {0}")]
@@ -336,5 +421,23 @@ struct Length<'l>(&'l Option<u64>);
 impl fmt::Display for Length<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |length| write!(f, ", {length} bytes long"))
+    }
+}
+
+/// Words, if there are any, as the end of a sentence.
+struct Words<'w>(&'w Option<String>);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |words| write!(f, ": \"{words}\""))
+    }
+}
+
+/// A reason, if there is one, as the end of a sentence.
+struct Reason<'r>(&'r str);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
     }
 }

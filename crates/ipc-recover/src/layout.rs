@@ -14,7 +14,7 @@ use flatbuffers::{ForwardsUOffset, Vector};
 use crate::error::Fault;
 
 /// The arrays of a record batch, and those of its dictionaries.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     columns: Vec<Array>,
     /// The dictionaries, by their ids.
@@ -22,7 +22,7 @@ pub(crate) struct Layout {
 }
 
 /// A dictionary: its values, and where its field stands.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Dictionary {
     pub(crate) values: Array,
     /// The first field that has it: a position in the schema, then one among the children of each field below.

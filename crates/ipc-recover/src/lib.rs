@@ -37,7 +37,9 @@
 //! Data flows one way: source, scan, survey, recovery.
 //!
 //! - [`Source`] is where bytes come from. [`scan`] finds the messages in them, and [`Footer`] those of a file; both can
-//!   be used alone, to read what is there. [`list`](list()) shows it.
+//!   be used alone, to read what is there.
+//! - [`Input`] is the one account of what an input is, for all who read one from its start to its end: a file, or streams
+//!   one behind the other; whether each ended, and what stands behind.
 //! - The survey decides what is kept: each message is checked against its schema, each batch has its dictionaries, and
 //!   what is damaged elsewhere than at its end is refused.
 //! - [`Plan`] is what comes of it. [`Plan::write`] copies, and [`Report`] tells.
@@ -57,32 +59,34 @@
 #![forbid(unsafe_code)]
 
 mod check;
-mod checker;
 mod checksums;
 mod collect;
 mod confirmed;
+mod contents;
 mod dictionaries;
 mod empty;
 mod error;
 mod footer;
+mod input;
 mod layout;
-mod list;
+mod named;
 mod recover;
 mod report;
 pub mod scan;
 mod schema;
 mod search;
 mod source;
+mod stream;
 mod survey;
 mod wrap;
 
 pub use check::claimed_length;
-pub use checker::Checker;
 pub use checksums::Checksums;
-pub use error::{Damage, Error, Fault, Part};
+pub use error::{Damage, Error, Fault, Part as MessagePart};
 pub use footer::Footer;
-pub use list::list;
+pub use input::{Ending, Input, Part};
 pub use recover::{Plan, RecoverOptions, recover};
 pub use report::{Condition, Cut, Report, Tally};
 pub use scan::Kind;
 pub use source::Source;
+pub use stream::Trailing;

@@ -11,8 +11,9 @@ use ipc_core::format::{CONTINUATION, end_of_stream};
 use ipc_core::{File, Format};
 
 use crate::confirmed::Confirmed;
+use crate::contents::refuse_replacements;
 use crate::empty::EmptyDictionary;
-use crate::error::{Damage, Error, Fault};
+use crate::error::Error;
 use crate::layout::Dictionary;
 use crate::report::{Condition, Report, Tally};
 use crate::scan::{Framing, Kind, Place};
@@ -100,7 +101,12 @@ impl Plan {
         };
         let output = options.format.unwrap_or(survey.kind);
         match (survey.kind, output) {
-            (Kind::Stream, Kind::File) => refuse_replacements(&survey.collected.kept)?,
+            (Kind::Stream, Kind::File) => {
+                let kept = &mut survey.collected.kept;
+                let dictionaries = kept.iter().filter(|item| item.is_dictionary()).map(|item| item.place);
+                let repeated = refuse_replacements(dictionaries, &survey.schema, input)?;
+                kept.retain(|item| repeated.binary_search(&item.place.offset).is_err());
+            }
             // A stream has its dictionaries first. In a file, the order among them and the batches means nothing.
             (Kind::File, Kind::Stream) if survey.collected.has_late_dictionaries => {
                 survey.collected.kept.sort_by_key(|item| !item.is_dictionary());
@@ -122,11 +128,11 @@ impl Plan {
     ///
     /// [`Error::Read`], [`Error::Write`], and [`Error::TooLarge`] for a footer of more than 2 GiB.
     pub fn write(self, input: &mut Source<'_>, output: &mut impl Write) -> Result<Report, Error> {
-        let Survey { kind, collected, condition, .. } = &self.survey;
+        let Survey { kind, collected, .. } = &self.survey;
         let mut target = Target { output: BufWriter::with_capacity(BUFFERED, output), position: 0 };
         let mut kept = Tally::default();
         let mut empty_dictionaries = 0;
-        if *condition == Condition::Complete && *kind == self.output {
+        if self.survey.is_as_it_should_be() && *kind == self.output {
             target.copy(input, 0, input.length().unwrap_or(0))?;
             kept.add_schema(self.survey.schema_length);
         } else {
@@ -137,11 +143,12 @@ impl Plan {
         collected.kept.iter().for_each(|item| kept.add(item));
         let written_bytes = target.position;
         target.output.flush().map_err(Error::Write)?;
-        let Survey { kind, collected, condition, .. } = self.survey;
+        let Survey { kind, collected, condition, streams, .. } = self.survey;
         Ok(Report {
             input: kind,
             output: self.output,
             condition,
+            streams,
             kept,
             cut: collected.cuts.tally,
             cuts: collected.cuts.list,
@@ -278,19 +285,6 @@ fn placed(kept: &[Item], start: u64, is_dictionary: bool) -> impl Iterator<Item 
         (item, Place { offset, ..item.place })
     });
     moved.filter(move |(item, _)| item.is_dictionary() == is_dictionary).map(|(_, place)| place)
-}
-
-/// Refuses what replaces a dictionary, for an output that is a file.
-fn refuse_replacements(kept: &[Item]) -> Result<(), Error> {
-    let mut sent = BTreeSet::new();
-    for item in kept {
-        if let Role::DictionaryBatch { id, is_delta: false } = item.role
-            && !sent.insert(id)
-        {
-            return Err(Error::NoFile(Damage::new(item.place.offset, Fault::DictionaryReplaced { id })));
-        }
-    }
-    Ok(())
 }
 
 /// How many bytes of small pieces are written at once: blocks of a footer have 24.

@@ -14,6 +14,8 @@ pub struct Report {
     pub output: Kind,
     /// What the input's condition is.
     pub condition: Condition,
+    /// How many streams, one behind the other, the input has as far as it was kept. A file counts as one.
+    pub streams: u64,
     /// What is in the output.
     pub kept: Tally,
     /// What is not. Of bytes that make no message, only their number is known.
@@ -81,6 +83,15 @@ pub(crate) struct Cuts {
     rows_at: Vec<u64>,
 }
 
+impl Report {
+    /// Whether rows are left out that were whole, or may have been: a batch was cut, or something among what was kept, or
+    /// the rest of an input that is damaged before its tail. What is torn at its tail alone has none.
+    #[must_use]
+    pub fn leaves_rows_out(&self) -> bool {
+        self.holes > 0 || self.cut.record_batches > 0 || self.condition == Condition::Damaged
+    }
+}
+
 impl Condition {
     /// The condition in a word.
     #[must_use]
@@ -126,6 +137,12 @@ impl Cuts {
             self.rows_at.push(item.place.offset);
         }
         self.note(item.place.offset, item.place.length(), fault);
+    }
+
+    /// Leaves out what stands between two streams: no rows are lost with it.
+    pub(crate) fn between_streams(&mut self, offset: u64, length: u64, fault: Fault) {
+        self.tally.bytes = self.tally.bytes.saturating_add(length);
+        self.note(offset, length, fault);
     }
 
     /// Cuts what is no message.

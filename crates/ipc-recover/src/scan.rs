@@ -14,10 +14,11 @@ use arrow_buffer::Buffer;
 use arrow_ipc::convert::MessageBuffer;
 use arrow_ipc::{CompressionType, Message, MessageHeader, MetadataVersion, RecordBatch, root_as_message_with_opts};
 use flatbuffers::VerifierOptions;
-use ipc_core::format::{CONTINUATION, FOOTER_MAGIC};
+use ipc_core::format::{CONTINUATION, FOOTER_MAGIC, abort_reason};
 
 use crate::check::ALIGNED;
 use crate::error::{Damage, Fault, Part};
+use crate::named;
 use crate::source::Source;
 
 /// The two formats, as content tells them.
@@ -37,8 +38,21 @@ pub enum Next {
     /// The end-of-stream marker, framed like this; the source stands behind it. A [`Framing::Legacy`] one is four zeros,
     /// which readers take for the end of any stream.
     EndOfStream(Framing),
+    /// The abort mark of a stream that was given up; the source stands behind it.
+    Aborted(Abort),
     /// Nothing: the input ends here.
     EndOfInput,
+}
+
+/// The mark of a stream that was given up, which is no message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abort {
+    /// Where it starts.
+    pub offset: u64,
+    /// How long it is: the metadata of a message without its body.
+    pub length: u64,
+    /// Why the stream was given up, as far as anybody said.
+    pub reason: String,
 }
 
 /// A message without its body.
@@ -114,18 +128,25 @@ pub struct Content {
 ///
 /// # Errors
 ///
-/// [`Fault::Empty`] and [`Fault::NotArrow`], if it is neither.
+/// [`Fault::Empty`], [`Fault::Other`] and [`Fault::NotArrow`], if it is neither.
 pub fn recognize(source: &mut Source<'_>) -> Result<Kind, Damage> {
-    let first = source.peek::<8>().map_err(Damage::unreadable(0))?;
+    let first = source.peek::<PEEKED>().map_err(Damage::unreadable(0))?;
+    if first.is_empty() {
+        return Err(Damage::new(0, Fault::Empty));
+    }
     if first.starts_with(FOOTER_MAGIC) {
         return Ok(Kind::File);
     }
-    let Some(&word) = first.first_chunk::<4>() else {
-        return Err(Damage::new(0, if first.is_empty() { Fault::Empty } else { Fault::NotArrow }));
-    };
+    if first.starts_with(&CONTINUATION) {
+        return Ok(Kind::Stream);
+    }
+    if let Some(other) = named::other(&first) {
+        return Err(Damage::new(0, other));
+    }
     // Before Arrow 0.15, a stream started with a length; no schema is as long as most texts would make it.
-    let is_legacy = (1..LEGACY_SCHEMA_AT_MOST).contains(&i32::from_le_bytes(word));
-    if word == CONTINUATION || is_legacy { Ok(Kind::Stream) } else { Err(Damage::new(0, Fault::NotArrow)) }
+    let length = first.first_chunk().map(|word| i32::from_le_bytes(*word));
+    let is_legacy = length.is_some_and(|length| (1..LEGACY_SCHEMA_AT_MOST).contains(&length));
+    if is_legacy { Ok(Kind::Stream) } else { Err(Damage::new(0, Fault::NotArrow)) }
 }
 
 /// Goes to the first message of a file that starts with the magic: the zeros that pad it are passed over.
@@ -156,20 +177,28 @@ pub fn next(source: &mut Source<'_>) -> Result<Next, Damage> {
     if prefix.flatbuffer_length == 0 {
         return Ok(Next::EndOfStream(prefix.framing));
     }
+    let metadata_length = prefix.framing.length() + prefix.flatbuffer_length;
+    if prefix.flatbuffer_length == BARE_MARK {
+        return Ok(Next::Aborted(Abort { offset, length: prefix.framing.length(), reason: String::new() }));
+    }
     let truncated = Fault::Truncated { part: Part::Metadata, length: Some(prefix.flatbuffer_length) };
     let flatbuffer = source
         .read_whole(prefix.flatbuffer_length)
         .map_err(Damage::unreadable(offset))?
-        .ok_or_else(|| Damage::new(offset, truncated))?;
-    let message = root_as_message_with_opts(&limits(flatbuffer.len()), &flatbuffer)
-        .map_err(|error| Damage::new(offset, Fault::of_flatbuffer(&error, Fault::InvalidMetadata)))?;
+        .ok_or_else(|| Damage::new(offset, prefix.fault(truncated)))?;
+    let message = root_as_message_with_opts(&limits(flatbuffer.len()), &flatbuffer).map_err(|error| {
+        let fault = Fault::of_flatbuffer(&error, Fault::InvalidMetadata);
+        Damage::new(offset, prefix.fault(fault))
+    })?;
+    if let Some(reason) = abort_reason(&message) {
+        return Ok(Next::Aborted(Abort { offset, length: metadata_length, reason: reason.to_owned() }));
+    }
     let (version, header_type) = (message.version(), message.header_type());
     let body_length =
         u64::try_from(message.bodyLength()).map_err(|_| Damage::new(offset, Fault::NegativeLength(Part::Body)))?;
     if !body_length.is_multiple_of(ALIGNED) {
         return Err(Damage::new(offset, Fault::UnpaddedBody { length: body_length }));
     }
-    let metadata_length = prefix.framing.length() + prefix.flatbuffer_length;
     let place = Place { offset, metadata_length, body_length };
     let message = Verified::new(flatbuffer);
     Ok(Next::Message(Head { place, framing: prefix.framing, version, header_type, message }))
@@ -263,6 +292,17 @@ impl Head {
         self.version
     }
 
+    /// Whether this is a dictionary batch.
+    #[must_use]
+    pub fn is_dictionary(&self) -> bool {
+        self.header_type == MessageHeader::DictionaryBatch
+    }
+
+    /// Whether the metadata of another message is the same, byte for byte.
+    pub(crate) fn is_same_metadata(&self, other: &Self) -> bool {
+        (self.framing, self.flatbuffer()) == (other.framing, other.flatbuffer())
+    }
+
     /// The verified flatbuffer's bytes.
     pub(crate) fn flatbuffer(&self) -> &[u8] {
         self.message.bytes()
@@ -349,26 +389,62 @@ pub(crate) fn limits(length: usize) -> VerifierOptions {
 struct Prefix {
     framing: Framing,
     flatbuffer_length: u64,
+    /// The first bytes, where they do not start with the continuation marker.
+    first: Vec<u8>,
 }
 
 impl Prefix {
     /// Reads a prefix, or `None` at the end of the input.
     fn read(source: &mut Source<'_>, offset: u64) -> Result<Option<Self>, Damage> {
-        let mut framing = Framing::Legacy;
-        loop {
-            let mut word = [0; 4];
-            match source.read_up_to(&mut word).map_err(Damage::unreadable(offset))? {
-                0 if framing == Framing::Legacy => return Ok(None),
-                4 if framing == Framing::Legacy && word == CONTINUATION => framing = Framing::Marked,
-                4 => {
-                    let flatbuffer_length = u64::try_from(i32::from_le_bytes(word))
-                        .map_err(|_| Damage::new(offset, Fault::NegativeLength(Part::Metadata)))?;
-                    return Ok(Some(Self { framing, flatbuffer_length }));
-                }
-                _ => return Err(Damage::new(offset, Fault::Truncated { part: Part::Prefix, length: None })),
+        let unreadable = Damage::unreadable(offset);
+        let cut = || Damage::new(offset, Fault::Truncated { part: Part::Prefix, length: None });
+        let mut word = [0; 4];
+        let first = match source.read_up_to(&mut word).map_err(&unreadable)? {
+            0 => return Ok(None),
+            4 if word == CONTINUATION => match source.read_up_to(&mut word).map_err(&unreadable)? {
+                4 => Vec::new(),
+                _ => return Err(cut()),
+            },
+            4 if word == [0; 4] => word.to_vec(),
+            4 => [&word[..], &source.peek::<FIRST_WORDS>().map_err(&unreadable)?].concat(),
+            length => {
+                return Err(Damage::new(
+                    offset,
+                    words(&word[..length]).map_or_else(|| cut().fault, |words| Fault::Words { words }),
+                ));
             }
+        };
+        let framing = if first.is_empty() { Framing::Marked } else { Framing::Legacy };
+        match u64::try_from(i32::from_le_bytes(word)) {
+            Ok(flatbuffer_length) => Ok(Some(Self { framing, flatbuffer_length, first })),
+            Err(_) if framing == Framing::Marked => Err(Damage::new(offset, Fault::NegativeLength(Part::Metadata))),
+            Err(_) => Err(Damage::new(offset, words(&first).map_or(Fault::NoMessage, |words| Fault::Words { words }))),
         }
     }
+
+    /// What is wrong where no message follows: `fault`, if this is likely to be the start of one.
+    fn fault(&self, fault: Fault) -> Fault {
+        match words(&self.first) {
+            Some(words) => Fault::Words { words },
+            None if self.framing == Framing::Legacy && self.flatbuffer_length >= LEGACY_METADATA_AT_MOST => {
+                Fault::NoMessage
+            }
+            None => fault,
+        }
+    }
+}
+
+/// The text that `bytes` start with, if they are text rather than a message: what a server says that fails.
+pub(crate) fn words(bytes: &[u8]) -> Option<String> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        // A character that is cut is none to complain about.
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?,
+        Err(_) => return None,
+    };
+    let is_text = |char: char| !char.is_control() || char.is_ascii_whitespace();
+    let is_said = text.chars().filter(|char| char.is_alphanumeric()).count() >= 2;
+    (is_said && text.chars().all(is_text)).then(|| text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 impl Verified {
@@ -414,6 +490,18 @@ const LEGACY_SCHEMA_AT_MOST: i32 = 16 * 1024 * 1024;
 
 /// How many bytes a flatbuffer has for each of its tables: one refers to it, and one tells what it holds.
 const TABLE_AT_LEAST: usize = 4;
+
+/// From this length on, what stands without a continuation marker is taken for no message rather than for a long one.
+const LEGACY_METADATA_AT_MOST: u64 = 256 * 1024 * 1024;
+
+/// How many bytes are looked at to tell what they are.
+const PEEKED: usize = 64;
+
+/// How many bytes behind the first four are looked at for words.
+const FIRST_WORDS: usize = PEEKED - 4;
+
+/// How long an abort mark says that its metadata is where it has none. No message is so short.
+const BARE_MARK: u64 = 8;
 
 /// How many times as long as it is a flatbuffer may look while it is walked through. Tables share what describes them,
 /// which makes twice; the rest is for writers that also share names.

@@ -80,6 +80,26 @@ impl Schema {
         Ok(Self { holder: Holder::Footer(footer), layout, version, checksums })
     }
 
+    /// The schema whose message stands where the source does. The source stands behind it then.
+    pub(crate) fn read(source: &mut Source<'_>) -> Result<Self, Damage> {
+        let offset = source.position();
+        let head = match scan::next(source)? {
+            Next::Message(head) => head,
+            Next::EndOfStream(_) | Next::Aborted(_) => return Err(Damage::new(offset, Fault::InvalidMetadata)),
+            Next::EndOfInput => return Err(Damage::new(offset, Fault::NoMarker)),
+        };
+        head.skip_body(source)?;
+        Self::of_message(head)
+    }
+
+    /// Where the flatbuffer starts that holds the schema.
+    pub(crate) fn offset(&self) -> u64 {
+        match &self.holder {
+            Holder::Message(head) => head.place().offset,
+            Holder::Footer(footer) => footer.offset(),
+        }
+    }
+
     /// The schema's message, if it comes from one.
     pub(crate) fn message(&self) -> Option<&Head> {
         match &self.holder {
@@ -176,7 +196,7 @@ impl Schema {
             Failed::Unreadable(error) => damage(Fault::Unreadable(error)),
         })?;
         match body {
-            Body::Cut => {}
+            Body::Cut | Body::Unseen => {}
             Body::Held(bytes) => self.checksums.verify(head, bytes)?,
             Body::Whole(source, at) => {
                 source.seek(at).map_err(Damage::unreadable(head.place().offset))?;
@@ -227,13 +247,31 @@ impl Schema {
         }
     }
 
+    /// As [`check`](Self::check), of the metadata alone. The source is not asked for anything.
+    pub(crate) fn check_metadata(&self, head: &Head) -> Result<Checked, Damage> {
+        self.check_with(head, Body::Unseen)
+    }
+
+    /// Whether messages of `other` can stand among those of this, byte for byte: with the same ids of dictionaries, the
+    /// same version, and the same framing.
+    pub(crate) fn has_layout_of(&self, other: &Self) -> bool {
+        let described = |schema: &Self| (schema.version, schema.framing(), schema.checksums);
+        self.layout == other.layout && described(self) == described(other)
+    }
+
+    /// The path of the first column that has the dictionary with this id.
+    pub(crate) fn dictionary_path(&self, id: i64) -> String {
+        let field = self.layout.dictionary(id).map(|dictionary| dictionary.field.iter().copied());
+        path(&self.flatbuffer(), field.into_iter().flatten())
+    }
+
     /// Whether a body starts with what should stand in front of another: the header of a message that could stand
     /// beside this one. Two writers that knew nothing of each other had written both headers before either wrote its
     /// body. Values may look like a message of any other schema.
     fn starts_with_a_header(&self, head: &Head, body: &mut Body<'_, '_>) -> io::Result<bool> {
         let length = head.place().body_length;
         match body {
-            Body::Cut => Ok(false),
+            Body::Cut | Body::Unseen => Ok(false),
             Body::Held(bytes) => self.is_header(&mut Source::from(*bytes), length),
             Body::Whole(source, at) => {
                 source.seek(*at)?;
@@ -265,7 +303,7 @@ impl Schema {
         })
     }
 
-    fn flatbuffer(&self) -> arrow_ipc::Schema<'_> {
+    pub(crate) fn flatbuffer(&self) -> arrow_ipc::Schema<'_> {
         match &self.holder {
             Holder::Message(head) => head.message().header_as_schema().expect("it has been read when this was made"),
             Holder::Footer(footer) => footer.schema(),

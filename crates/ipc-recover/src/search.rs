@@ -41,7 +41,9 @@ pub(crate) fn whole_message(source: &mut Source<'_>, schema: &Schema, damage: &D
 /// Where to look for what is whole behind this damage. What lies inside a body that is all there, but wrong, is nobody's
 /// message.
 fn start(source: &mut Source<'_>, damage: &Damage) -> u64 {
-    let anywhere = damage.offset.saturating_add(1);
+    // What stands behind an end may be a message; what is no message is none.
+    let is_of_the_end = matches!(damage.fault, Fault::BehindTheEnd { .. });
+    let anywhere = if is_of_the_end { damage.offset } else { damage.offset.saturating_add(1) };
     if !matches!(damage.fault, Fault::Checksum { .. } | Fault::ChecksumMissing) {
         return anywhere;
     }
@@ -75,7 +77,7 @@ fn is_whole(source: &mut Source<'_>, schema: &Schema, offset: u64, allowance: &m
             }
             schema.check(&head, source).map(|_| true)
         }
-        Next::EndOfStream(_) | Next::EndOfInput => Ok(false),
+        Next::EndOfStream(_) | Next::Aborted(_) | Next::EndOfInput => Ok(false),
     });
     checked.or_else(|damage| if damage.is_of_system() { Err(damage) } else { Ok(false) })
 }

@@ -1,7 +1,8 @@
 //! Surveys an input before anything is written: which of its messages are kept, which are cut, and in what condition it
 //! is.
 //!
-//! A stream, and a file without a footer, is walked through from the front, up to the first message that is not whole.
+//! A stream, and a file without a footer, is walked through from the front, up to the first message that is not whole;
+//! behind the end of a stream, another one of the same schema goes on.
 //! A file with a footer is read as that says. Where that does not hold, or cannot be all, the file is walked through
 //! from the front as well: if that goes well up to the footer, it is the footer that is wrong; else it is the file.
 //!
@@ -12,13 +13,16 @@ use std::io::Read;
 
 use crate::checksums::Checksums;
 use crate::collect::{Collected, Collector};
+use crate::contents::{Bases, Listed, is_in_order, stored};
 use crate::error::{Damage, Error, Fault, Part};
 use crate::footer::Footer;
+use crate::input::{of_footer, schema_at_front};
 use crate::report::Condition;
-use crate::scan::{self, Framing, Head, Kind, Next, Place, recognize, seek_first_message};
-use crate::schema::{Item, PADDED_AT_MOST, Schema};
+use crate::scan::{self, Abort, Framing, Head, Kind, MessageKind, Next, recognize, seek_first_message};
+use crate::schema::{PADDED_AT_MOST, Schema};
 use crate::search;
 use crate::source::Source;
+use crate::stream::{Behind, behind, check_schema, zeros};
 
 /// What was found.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(crate) struct Survey {
     /// How long the schema message is in the input, if it stands at its front.
     pub(crate) schema_length: u64,
     pub(crate) condition: Condition,
+    /// How many streams, one behind the other, what is kept comes from. A file is one.
+    pub(crate) streams: u64,
     pub(crate) collected: Collected,
 }
 
@@ -44,24 +50,58 @@ impl Survey {
         }
     }
 
-    /// Surveys a stream, or a file whose footer is not there or is wrong.
+    /// Surveys streams, or a file whose footer is not there or is wrong.
     fn from_front(source: &mut Source<'_>, kind: Kind, footer: Option<Damage>, salvages: bool) -> Result<Self, Error> {
-        let schema = schema_at_front(source, kind).map_err(hopeless)?;
+        match kind {
+            Kind::Stream => source.seek(0).map_err(Error::Read)?,
+            Kind::File => seek_first_message(source).map_err(hopeless)?,
+        }
+        let schema = Schema::read(source).map_err(hopeless)?;
         let schema_length = length(&schema);
         let mut collector = Collector::new(kind);
-        let damage = match walk(source, &schema, &mut collector)? {
-            End::Broken(damage) => Some(damage),
-            // What stands behind the marker of a file is what is left of its footer.
-            End::Marker => match footer {
-                Some(Damage { fault, .. }) => Some(Damage::new(source.position(), fault)),
-                None if source.lacks(1) => None,
-                None => Some(Damage::new(source.position(), Fault::BehindTheEnd)),
-            },
+        let mut streams = 1;
+        let damage = loop {
+            let head = match walk(source, &schema, &mut collector)? {
+                End::Broken(damage) => break Some(damage),
+                // What stands behind the marker of a file is what is left of its footer.
+                End::Marker if kind == Kind::File => {
+                    break footer.map(|Damage { fault, .. }| Damage::new(source.position(), fault));
+                }
+                End::Schema(head, fault) => {
+                    collector.cuts_mut().between_streams(head.place().offset, head.place().length(), fault);
+                    Behind::Stream(head)
+                }
+                End::Marker => behind(source).map_err(hopeless)?,
+                End::Aborted(abort) => {
+                    let Abort { offset, length, reason } = abort;
+                    collector.cuts_mut().between_streams(offset, length, Fault::Aborted { reason });
+                    behind(source).map_err(hopeless)?
+                }
+            };
+            match head {
+                Behind::Nothing => break None,
+                Behind::Other(trailing) => break Some(trailing.damage()),
+                Behind::Stream(head) => {
+                    if let Err(damage) = join(&schema, head, source) {
+                        break Some(damage.of_input()?);
+                    }
+                    collector.begin_stream();
+                    streams += 1;
+                }
+            }
         };
         let mut condition = Condition::Complete;
+        let mut zeros_behind = None;
         if let Some(damage) = damage {
+            let offset = damage.offset;
+            let left = source.length().unwrap_or(offset).saturating_sub(offset);
             condition = Condition::Torn;
-            if !is_tear(&damage.fault)
+            if matches!(damage.fault, Fault::OtherSchema { .. }) {
+                if !salvages {
+                    return Err(Error::OtherStream(damage));
+                }
+                condition = Condition::Damaged;
+            } else if !is_tear(&damage.fault)
                 && let Some(behind) = search::whole_message(source, &schema, &damage).or_else(unreadable)?
             {
                 condition = Condition::Damaged;
@@ -69,68 +109,85 @@ impl Survey {
                     return Err(Error::DamagedBeforeTail { damage, behind });
                 }
             }
-            // A checksum tells which zeros were written.
-            if matches!(damage.fault, Fault::Zeros) && schema.checksums() != Checksums::All {
-                cut_unwritten(source, damage.offset, &mut collector)?;
+            match damage.fault {
+                Fault::ZerosBehindTheEnd => {
+                    condition = Condition::Complete;
+                    zeros_behind = Some((offset, left));
+                }
+                fault => {
+                    // A checksum tells which zeros were written.
+                    if matches!(fault, Fault::Zeros) && schema.checksums() != Checksums::All {
+                        cut_unwritten(source, offset, &mut collector)?;
+                    }
+                    collector.cuts_mut().bytes(offset, left, fault);
+                }
             }
-            let left = source.length().unwrap_or(damage.offset).saturating_sub(damage.offset);
-            collector.cuts_mut().bytes(damage.offset, left, damage.fault);
         }
-        Ok(Self::new(kind, schema, schema_length, condition, collector))
+        let mut survey = Self::new(kind, schema, schema_length, condition, streams, collector);
+        if let Some((offset, length)) = zeros_behind {
+            survey.collected.cuts.between_streams(offset, length, Fault::ZerosBehindTheEnd);
+        }
+        Ok(survey)
     }
 
     /// Surveys a file as its footer says, and from the front where that cannot be all.
     fn by_footer(source: &mut Source<'_>, footer: Footer, salvages: bool) -> Result<Self, Error> {
         let footer_at = footer.offset();
+        let at_front = schema_at_front(source).map_err(hopeless)?;
         let listed = match Listed::of(&footer) {
             Ok(listed) => listed,
             Err(damage) => return Self::from_front(source, Kind::File, Some(damage), salvages),
         };
-        let at_front = schema_at_front(source, Kind::File);
+        let in_order = stored(&listed);
         let schema_length = at_front.as_ref().map_or(0, length);
-        let mut schema = match Schema::of_footer(footer, at_front.as_ref().ok()) {
+        let mut schema = match of_footer(footer, at_front.as_ref(), &listed, source) {
             Ok(schema) => schema,
             Err(damage) => return Self::from_front(source, Kind::File, Some(damage), salvages),
         };
-        let mut by_footer = take_all(&listed, source, &schema)?;
+        let complete =
+            |schema, collector| Self::new(Kind::File, schema, schema_length, Condition::Complete, 1, collector);
+        let order = if is_in_order(&listed) { &in_order } else { &listed };
+        let mut by_footer = take_all(order, source, &schema)?;
         let is_whole = by_footer.as_mut().is_ok_and(Collector::is_whole);
+        let by_footer = match by_footer {
+            Ok(by_footer) if is_whole && !gaps(at_front.as_ref(), &in_order, footer_at) => {
+                return Ok(complete(schema, by_footer));
+            }
+            by_footer => by_footer,
+        };
+        // Where no schema message stands, what is in front of the first message is nobody's.
+        let front =
+            at_front.as_ref().map(end).or_else(|| in_order.first().map(|first| first.offset)).unwrap_or(footer_at);
         let mut collector = Collector::new(Kind::File);
-        let (at_front, mut damage) = match (at_front, by_footer) {
-            (Ok(at_front), Ok(by_footer)) if is_whole && has_no_gaps(&at_front, &listed, footer_at) => {
-                return Ok(Self::new(Kind::File, schema, schema_length, Condition::Complete, by_footer));
+        source.seek(front).map_err(Error::Read)?;
+        let walked = walk(source, at_front.as_ref().unwrap_or(&schema), &mut collector)?;
+        let stopped_at = match &walked {
+            End::Marker => source.position(),
+            other => other.offset(),
+        };
+        let is_all = footer_at.saturating_sub(stopped_at) < MARKER_AND_PADDING;
+        let mut damage = match (by_footer, walked) {
+            // Nothing forbids room between messages, and there are files that grew behind a marker.
+            (Ok(by_footer), _) if !is_all || by_footer.kept() >= collector.kept() => {
+                return Ok(complete(schema, by_footer));
             }
-            (Ok(at_front), by_footer) => {
-                source.seek(end(&at_front)).map_err(Error::Read)?;
-                let walked = walk(source, &at_front, &mut collector)?;
-                let stopped_at = match &walked {
-                    End::Marker => source.position(),
-                    End::Broken(damage) => damage.offset,
-                };
-                let is_all = footer_at.saturating_sub(stopped_at) < MARKER_AND_PADDING;
-                match (by_footer, walked) {
-                    // Nothing forbids room between messages, and there are files that grew behind a marker.
-                    (Ok(by_footer), _) if !is_all || by_footer.kept() >= collector.kept() => {
-                        return Ok(Self::new(Kind::File, schema, schema_length, Condition::Complete, by_footer));
-                    }
-                    (by_footer, _) if is_all => {
-                        let fault = by_footer.map_or_else(|damage| damage.fault, |_| Fault::FooterLeavesOut);
-                        collector.cuts_mut().bytes(stopped_at, footer_at.saturating_sub(stopped_at), fault);
-                        return Ok(Self::new(Kind::File, at_front, schema_length, Condition::Torn, collector));
-                    }
-                    (_, walked) => (Some(at_front), walked.damage(source)),
-                }
+            (by_footer, _) if is_all => {
+                let fault = by_footer.map_or_else(|damage| damage.fault, |_| Fault::FooterLeavesOut);
+                collector.cuts_mut().bytes(stopped_at, footer_at.saturating_sub(stopped_at), fault);
+                let schema = at_front.unwrap_or(schema);
+                return Ok(Self::new(Kind::File, schema, schema_length, Condition::Torn, 1, collector));
             }
-            (Err(damage), _) => (None, damage.of_input()?),
+            (_, walked) => walked.damage(source),
         };
         if !salvages {
-            let behind = listed.iter().map(|listed| listed.offset).find(|offset| *offset > damage.offset);
+            let behind = in_order.iter().map(|listed| listed.offset).find(|offset| *offset > damage.offset);
             return Err(Error::DamagedBeforeTail { damage, behind: behind.unwrap_or(footer_at) });
         }
         if let Some(at_front) = at_front {
             // What is in front of the damage has been checked against the schema there. That of the footer comes with
             // key-value pairs, and is taken unless it is damaged, too: less of the front is what it asks for then.
             let mut by_footer = Collector::new(Kind::File);
-            source.seek(end(&at_front)).map_err(Error::Read)?;
+            source.seek(front).map_err(Error::Read)?;
             let stopped = walk(source, &schema, &mut by_footer)?.damage(source);
             if by_footer.kept() < collector.kept() {
                 schema = at_front;
@@ -138,18 +195,30 @@ impl Survey {
                 (collector, damage) = (by_footer, stopped);
             }
         }
-        salvage(&listed, damage, source, &schema, &mut collector)?;
-        Ok(Self::new(Kind::File, schema, schema_length, Condition::Damaged, collector))
+        salvage(&in_order, damage, source, &schema, &mut collector)?;
+        Ok(Self::new(Kind::File, schema, schema_length, Condition::Damaged, 1, collector))
     }
 
-    fn new(kind: Kind, schema: Schema, schema_length: u64, condition: Condition, collector: Collector) -> Self {
+    fn new(
+        kind: Kind,
+        schema: Schema,
+        schema_length: u64,
+        condition: Condition,
+        streams: u64,
+        collector: Collector,
+    ) -> Self {
         let mut collected = collector.finish();
         let is_whole = condition == Condition::Complete && collected.cuts.is_empty();
         let condition = if is_whole || condition != Condition::Complete { condition } else { Condition::Torn };
         if !is_whole {
             collected.cut_unused_dictionaries();
         }
-        Self { kind, schema, schema_length, condition, collected }
+        Self { kind, schema, schema_length, condition, streams, collected }
+    }
+
+    /// Whether the input is what its recovery would make of it.
+    pub(crate) fn is_as_it_should_be(&self) -> bool {
+        self.condition == Condition::Complete && self.streams == 1 && self.collected.cuts.is_empty()
     }
 }
 
@@ -157,30 +226,54 @@ impl Survey {
 enum End {
     /// At the end-of-stream marker; the source stands behind it.
     Marker,
+    /// At the schema message of another stream, or at the same one again; the source stands before its body.
+    Schema(Head, Fault),
+    /// At the mark of a stream that was given up; the source stands behind it.
+    Aborted(Abort),
     /// At something that is no message.
     Broken(Damage),
 }
 
 impl End {
+    /// Where the messages end.
+    fn offset(&self) -> u64 {
+        match self {
+            Self::Marker => 0,
+            Self::Schema(head, _) => head.place().offset,
+            Self::Aborted(abort) => abort.offset,
+            Self::Broken(damage) => damage.offset,
+        }
+    }
+
     /// What is wrong with an end that comes before that of the file.
     fn damage(self, source: &Source<'_>) -> Damage {
         match self {
-            Self::Marker => Damage::new(source.position(), Fault::BehindTheEnd),
+            Self::Marker => Damage::new(source.position(), Fault::BehindTheEnd { words: None }),
+            Self::Schema(head, fault) => Damage::new(head.place().offset, fault),
+            Self::Aborted(Abort { offset, reason, .. }) => Damage::new(offset, Fault::Aborted { reason }),
             Self::Broken(damage) => damage,
         }
     }
 }
 
-/// Collects messages from where the source stands.
+/// Collects messages from where the source stands, behind the schema.
 fn walk(source: &mut Source<'_>, schema: &Schema, collector: &mut Collector) -> Result<End, Error> {
+    let begin = source.position();
+    let mut bases = Bases::default();
     loop {
         let offset = source.position();
         let taken = match scan::next(source) {
-            Ok(Next::Message(head)) => schema.check(&head, source).and_then(|checked| collector.take(checked)),
+            Ok(Next::Message(head)) if head.kind().is_ok_and(|kind| kind == MessageKind::Schema) => {
+                let is_repeated = offset == begin && schema.message().is_some_and(|own| own.is_same_metadata(&head));
+                let fault = if is_repeated { Fault::SchemaRepeated } else { Fault::Unterminated };
+                return Ok(End::Schema(head, fault));
+            }
+            Ok(Next::Message(head)) => take(&head, source, schema, collector, &mut bases),
             Ok(Next::EndOfStream(framing)) if is_unwritten(source, schema, framing)? => {
                 Err(Damage::new(offset, Fault::Zeros))
             }
             Ok(Next::EndOfStream(_)) => return Ok(End::Marker),
+            Ok(Next::Aborted(abort)) => return Ok(End::Aborted(abort)),
             Ok(Next::EndOfInput) => Err(Damage::new(offset, Fault::NoMarker)),
             Err(damage) => Err(damage),
         };
@@ -190,6 +283,40 @@ fn walk(source: &mut Source<'_>, schema: &Schema, collector: &mut Collector) -> 
     }
 }
 
+/// Collects a message before whose body the source stands. In a file, a dictionary that is there already is passed over,
+/// and another one of its id refused.
+fn take(
+    head: &Head,
+    source: &mut Source<'_>,
+    schema: &Schema,
+    collector: &mut Collector,
+    bases: &mut Bases,
+) -> Result<(), Damage> {
+    let checked = schema.check(head, source)?;
+    if collector.kind() == Kind::File && head.is_dictionary() {
+        let is_new = bases.admit(head, schema, source);
+        source.seek(head.place().end()).map_err(Damage::unreadable(head.place().offset))?;
+        if !is_new? {
+            return Ok(());
+        }
+    }
+    collector.take(checked)
+}
+
+/// Makes sure that the batches of a further stream, whose schema message this is, can stand behind those of the first as
+/// they are. The source stands behind the schema message then.
+fn join(first: &Schema, head: Head, source: &mut Source<'_>) -> Result<(), Damage> {
+    let at = head.place().offset;
+    head.skip_body(source)?;
+    let schema = Schema::of_message(head)?;
+    check_schema(first, &schema, at)?;
+    if first.has_layout_of(&schema) {
+        return Ok(());
+    }
+    let difference = "other ids of dictionaries, or another version or framing of its messages".to_owned();
+    Err(Damage::new(at, Fault::OtherSchema { difference }))
+}
+
 /// Whether the marker that the source has just read is none: a length of 0, and nothing but zeros behind it, where
 /// markers are longer than that.
 fn is_unwritten(source: &mut Source<'_>, schema: &Schema, marker: Framing) -> Result<bool, Error> {
@@ -197,22 +324,22 @@ fn is_unwritten(source: &mut Source<'_>, schema: &Schema, marker: Framing) -> Re
     if schema.framing() == Framing::Legacy || marker == Framing::Marked || source.lacks(1) {
         return Ok(false);
     }
-    let mut block = [0; 4096];
-    loop {
-        let length = source.read_up_to(&mut block).map_err(Error::Read)?;
-        let is_zero = block[..length].iter().all(|byte| *byte == 0);
-        if length == 0 || !is_zero {
-            source.seek(behind).map_err(Error::Read)?;
-            return Ok(is_zero);
-        }
-    }
+    let is_zero = zeros(source).map_err(Error::Read)?.is_some();
+    source.seek(behind).map_err(Error::Read)?;
+    Ok(is_zero)
 }
 
 /// Collects all that a footer lists. What is wrong with the footer or the file comes back, if anything is.
 fn take_all(listed: &[Listed], source: &mut Source<'_>, schema: &Schema) -> Result<Result<Collector, Damage>, Error> {
     let mut collector = Collector::new(Kind::File);
+    let mut bases = Bases::default();
     for listed in listed {
-        if let Err(damage) = listed.take(source, schema, &mut collector) {
+        let taken = listed.head(source).and_then(|head| {
+            let is_new = bases.admit_listed(&head, schema, source)?;
+            let checked = schema.check(&head, source)?;
+            if is_new { collector.take(checked) } else { Ok(()) }
+        });
+        if let Err(damage) = taken {
             return damage.of_input().map(Err);
         }
     }
@@ -229,6 +356,20 @@ fn salvage(
     schema: &Schema,
     collector: &mut Collector,
 ) -> Result<(), Error> {
+    if let Fault::SecondDictionary { path, id, first } = &damage.fault {
+        // Which of the two a batch behind it was meant for, nobody can tell.
+        for listed in listed.iter().filter(|listed| listed.offset >= damage.offset) {
+            let fault = Fault::SecondDictionary { path: path.clone(), id: *id, first: *first };
+            match listed.head(source).and_then(|head| schema.check(&head, source)) {
+                Ok(checked) => collector.cuts_mut().message(&checked.item, fault),
+                Err(damage) => {
+                    let fault = damage.of_input()?.fault;
+                    collector.cuts_mut().bytes(listed.offset, listed.place().length(), fault);
+                }
+            }
+        }
+        return Ok(());
+    }
     let mut stood_at = damage.offset;
     let mut fault = Some(damage.fault);
     for listed in listed.iter().filter(|listed| listed.place().end() > damage.offset) {
@@ -237,7 +378,11 @@ fn salvage(
             collector.cuts_mut().bytes(stood_at, listed.offset - stood_at, unlisted);
             collector.lose_dictionary();
         }
-        if let Err(damage) = listed.take(source, schema, collector) {
+        let taken = listed
+            .head(source)
+            .and_then(|head| schema.check(&head, source))
+            .and_then(|checked| collector.take(checked));
+        if let Err(damage) = taken {
             collector.cuts_mut().bytes(listed.offset, listed.place().length(), damage.of_input()?.fault);
             if listed.is_dictionary {
                 collector.lose_dictionary();
@@ -252,11 +397,13 @@ fn salvage(
     Ok(())
 }
 
-/// Whether the places that a footer lists, one behind the other, are all that is between the schema and the footer.
-fn has_no_gaps(at_front: &Schema, listed: &[Listed], footer_at: u64) -> bool {
-    let mut stood_at = end(at_front);
+/// Whether there is more between the schema and the footer than what the footer lists, which is in the order in which it
+/// stands.
+pub(crate) fn gaps(at_front: Option<&Schema>, listed: &[Listed], footer_at: u64) -> bool {
+    let first = listed.first().map(|first| first.offset);
+    let mut stood_at = at_front.map(end).or(first).unwrap_or(footer_at);
     let follows = listed.iter().all(|listed| std::mem::replace(&mut stood_at, listed.place().end()) == listed.offset);
-    follows && footer_at.saturating_sub(stood_at) < MARKER_AND_PADDING
+    !follows || footer_at.saturating_sub(stood_at) >= MARKER_AND_PADDING
 }
 
 /// Cuts the last message, which ends at `end`, if its body ends in zeros that padding does not explain. More zeros
@@ -276,22 +423,6 @@ fn cut_unwritten(source: &mut Source<'_>, end: u64, collector: &mut Collector) -
     Ok(())
 }
 
-/// The schema that an input starts with. The source stands behind its message then.
-fn schema_at_front(source: &mut Source<'_>, kind: Kind) -> Result<Schema, Damage> {
-    match kind {
-        Kind::Stream => source.seek(0).map_err(Damage::unreadable(0))?,
-        Kind::File => seek_first_message(source)?,
-    }
-    let offset = source.position();
-    let head: Head = match scan::next(source)? {
-        Next::Message(head) => head,
-        Next::EndOfStream(_) => return Err(Damage::new(offset, Fault::InvalidMetadata)),
-        Next::EndOfInput => return Err(Damage::new(offset, Fault::NoMarker)),
-    };
-    head.skip_body(source)?;
-    Schema::of_message(head)
-}
-
 /// How long the message is that a schema comes from.
 fn length(schema: &Schema) -> u64 {
     schema.message().map_or(0, |head| head.place().length())
@@ -300,54 +431,6 @@ fn length(schema: &Schema) -> u64 {
 /// Where the message ends that a schema comes from.
 fn end(schema: &Schema) -> u64 {
     schema.message().map_or(0, |head| head.place().end())
-}
-
-/// A place that a footer lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Listed {
-    offset: u64,
-    body_length: u64,
-    /// The format has 31 bits for it. A list may be most of an input, so it is held in as little memory.
-    metadata_length: u32,
-    is_dictionary: bool,
-}
-
-impl Listed {
-    /// What a footer lists, in the order in which it stands, if none of it overlaps.
-    fn of(footer: &Footer) -> Result<Vec<Self>, Damage> {
-        let listed = |is_dictionary| {
-            move |Place { offset, metadata_length, body_length }| {
-                let metadata_length = u32::try_from(metadata_length).expect("a block has 31 bits for it");
-                Self { offset, body_length, metadata_length, is_dictionary }
-            }
-        };
-        let dictionaries = footer.dictionaries().map(listed(true));
-        let mut list: Vec<_> = dictionaries.chain(footer.record_batches().map(listed(false))).collect();
-        list.sort_unstable();
-        if list.windows(2).any(|pair| pair[0].place().end() > pair[1].offset) {
-            return Err(Damage::new(footer.offset(), Fault::PlacesOverlap));
-        }
-        Ok(list)
-    }
-
-    fn place(&self) -> Place {
-        let Self { offset, body_length, metadata_length, .. } = *self;
-        Place { offset, metadata_length: u64::from(metadata_length), body_length }
-    }
-
-    /// Collects the message that stands here.
-    fn take(&self, source: &mut Source<'_>, schema: &Schema, collector: &mut Collector) -> Result<(), Damage> {
-        let other = || Damage::new(self.offset, Fault::PlaceWithoutMessage);
-        let head = self.place().head(source)?;
-        if head.place() != self.place() {
-            return Err(other());
-        }
-        let checked = schema.check(&head, source)?;
-        if Item::is_dictionary(&checked.item) != self.is_dictionary {
-            return Err(other());
-        }
-        collector.take(checked)
-    }
 }
 
 /// Whether nothing can stand behind this fault that is worth looking for.

@@ -157,19 +157,26 @@ fn the_last_message_is_the_tail_of_a_stream() {
     }
 }
 
+/// A file is what its footer says, schema and all, for every reader: also where no schema message stands at its front.
 #[test]
-fn a_file_whose_schema_message_is_damaged() {
+fn a_file_without_a_schema_message_that_can_be_read() {
     let batches = plain();
     let (bytes, framed) = file(&batches);
     for damage in damages(&framed[0]) {
-        let damaged = damaged(&bytes, damage);
-        let refused = recover(&damaged, &RecoverOptions::default());
-        assert!(matches!(refused, Err(Error::DamagedBeforeTail { .. })), "{refused:?}");
-        let (output, _) = recover(&damaged, &RecoverOptions::default().with_salvage()).unwrap();
-        for found in [read::file(&output).unwrap(), read::stream(&output[8..]).unwrap()] {
-            assert_eq!(found.schema, batches.0);
-            assert_same_batches(&batches.1, &found.batches);
-        }
+        let damaged_front = damaged(&bytes, damage);
+        let (output, report) = recover(&damaged_front, &RecoverOptions::default()).unwrap();
+        assert!(report.condition == Condition::Complete && output == damaged_front);
+        assert_same_batches(&batches.1, &read::file(&output).unwrap().batches);
+        let as_stream = RecoverOptions::default().with_format(Kind::Stream);
+        let found = read::stream(&recover(&damaged_front, &as_stream).unwrap().0).unwrap();
+        assert_eq!(found.schema, batches.0);
+        assert_same_batches(&batches.1, &found.batches);
+
+        // A batch that is damaged, too, is refused, and left out by a salvage.
+        let lost = framed[3].flatbuffer.clone();
+        let worse = damaged(&damaged_front, (lost.clone(), vec![0; lost.len()]));
+        assert_refused(&worse, framed[3].offset, framed[4].offset);
+        assert_same_batches(&[&batches.1[..2], &batches.1[3..]].concat(), &salvage(&worse).0);
     }
 }
 
@@ -257,14 +264,18 @@ fn what_follows_the_end() {
     let batches = plain();
     let (bytes, framed) = stream(&batches);
     let (end, first) = (bytes.len(), framed[1].offset);
-    assert_refused(&bytes.repeat(2), end, end + first);
-    let twice = bytes.repeat(2);
-    assert_same_batches(&batches.1, &salvage(&twice).0);
-    for junk in [&b"\n"[..], &[0; 300], &[0xff; 300], &bytes[..first]] {
+    for (junk, condition) in [
+        (&b"\n"[..], Condition::Torn),
+        (&[0xff; 300], Condition::Torn),
+        // Room that a file system made means nothing.
+        (&[0; 300], Condition::Complete),
+    ] {
         let (output, report) = recover(&[&bytes, junk].concat(), &RecoverOptions::default()).unwrap();
-        assert!(report.condition == Condition::Torn && output == bytes);
+        assert!(report.condition == condition && output == bytes, "{:?}", report.cuts);
         assert_eq!((report.cut.bytes, report.cuts[0].offset), (junk.len() as u64, end as u64));
     }
+    // Messages of no stream are damage before the tail.
+    assert_refused(&[&bytes, &bytes[first..]].concat(), end, end);
 }
 
 #[test]

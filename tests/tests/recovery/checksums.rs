@@ -8,8 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_ipc::MessageHeader;
 use ipc_core::format::{CHECKSUM_KEY, CHECKSUMS_KEY};
 use ipc_core::{DictionaryHandling, Options};
-use ipc_recover::scan::Head;
-use ipc_recover::{Condition, Damage, Error, Fault, Kind, RecoverOptions, Source, list};
+use ipc_recover::{Condition, Damage, Error, Fault, Input, Kind, RecoverOptions, Source};
 use ipc_tests::dictionaries::{batch, words};
 use ipc_tests::framing::{Framed, messages};
 use ipc_tests::{encode, read};
@@ -40,10 +39,20 @@ fn salvaging() -> RecoverOptions {
     RecoverOptions::default().with_salvage()
 }
 
-/// What `list` stops at.
+/// What a list stops at.
 fn listed(kind: Kind, bytes: &[u8]) -> Option<Damage> {
-    let each = |_: &Head, _: &_| Ok::<_, ()>(());
-    list(&mut Source::from(bytes), kind, each).unwrap()
+    let mut input = match Input::open(Source::from(bytes)) {
+        Ok(input) => input.with_a_look_at_bodies(),
+        Err(damage) => return Some(damage),
+    };
+    assert_eq!(input.kind(), kind);
+    loop {
+        match input.next() {
+            Ok(Some(_)) => {}
+            Ok(None) => return None,
+            Err(damage) => return Some(damage),
+        }
+    }
 }
 
 #[test]

@@ -63,11 +63,8 @@ fn a_dictionary_or_a_schema_may_be_woven_in() {
     let stream = encode::stream(&batch.schema(), std::slice::from_ref(&batch), &Options::default()).unwrap();
     let framed = messages(&stream, 0).messages;
     let [schema, dictionary, record_batch] = &framed[..3] else { panic!("three messages") };
-    let woven_schema = [
-        &stream[..dictionary.body.start],
-        &stream[schema.offset..schema.end()],
-        &stream[dictionary.body.start..],
-    ];
+    let woven_schema =
+        [&stream[..dictionary.body.start], &stream[schema.offset..schema.end()], &stream[dictionary.body.start..]];
     for bytes in [woven(&stream, dictionary, record_batch), woven_schema.concat()] {
         let (_, report) = recover(&bytes, &RecoverOptions::default().with_salvage()).unwrap();
         assert_eq!((report.condition, report.kept.messages), (Condition::Damaged, 1), "{report:?}");

@@ -13,4 +13,5 @@ mod interleaved;
 mod linear_time;
 mod many_columns;
 mod sound_inputs;
+mod streams;
 mod support;

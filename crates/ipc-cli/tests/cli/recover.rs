@@ -18,7 +18,7 @@ fn recover(input: &Path, output: &Path, further: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-/// What `recover --json` says; it must go well.
+/// What `recover --json` says; it must go well, and its status say whether rows are left out.
 fn recovered(input: &Path, output: &Path, further: &[&str]) -> Value {
     recovered_with(0, input, output, further)
 }
@@ -27,9 +27,11 @@ fn recovered(input: &Path, output: &Path, further: &[&str]) -> Value {
 fn recovered_with(status: i32, input: &Path, output: &Path, further: &[&str]) -> Value {
     let before = fs::read(input).unwrap();
     let done = recover(input, output, &[&["--json"], further].concat());
-    assert!(done.status.code() == Some(status) && done.stderr.is_empty(), "{}", text(&done.stderr));
+    assert!(done.stderr.is_empty(), "{}", text(&done.stderr));
+    let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!((done.status.code(), &said["leaves_rows_out"]), (Some(status), &Value::Bool(status == 3)), "{said}");
     assert_eq!(fs::read(input).unwrap(), before, "the input is not touched");
-    serde_json::from_slice(&done.stdout).unwrap()
+    said
 }
 
 #[test]
@@ -105,6 +107,8 @@ fn damage_before_the_tail_is_refused_unless_it_is_to_be_salvaged() {
     let said = recovered_with(3, &input, &output, &["--salvage"]);
     assert_eq!((&said["condition"], &said["cuts"][0]["offset"]), (&"damaged".into(), &second.into()));
     assert_eq!(said["holes"], 1);
+    let quiet = recover(&input, &output, &["--salvage", "--quiet"]);
+    assert!(quiet.status.code() == Some(3) && !quiet.stderr.is_empty(), "no switch hides that rows are lost");
     assert_eq!(read(&output), [batches[0].clone(), batches[2].clone(), batches[3].clone()]);
 }
 

@@ -1,0 +1,216 @@
+//! What a file consists of, as its footer says: dictionary batches and record batches, each in the order in which readers
+//! take them.
+//!
+//! A footer may contradict itself. It may name a message twice, or places that overlap; it may list a delta before what
+//! it extends; and there may be a second dictionary where a file has one. Readers differ in what they make of that, and
+//! some of it is wrong values. So all of it is damage.
+
+use std::collections::BTreeMap;
+
+use arrow_ipc::RecordBatch;
+
+use crate::error::{Damage, Error, Fault};
+use crate::footer::Footer;
+use crate::scan::{Head, Place};
+use crate::schema::Schema;
+use crate::source::Source;
+
+/// A place that a footer lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Listed {
+    pub(crate) offset: u64,
+    body_length: u64,
+    /// The format has 31 bits for it. A list may be most of an input, so it is held in as little memory.
+    metadata_length: u32,
+    pub(crate) is_dictionary: bool,
+}
+
+impl Listed {
+    /// What a footer lists, in its order, dictionary batches first, if none of it overlaps.
+    pub(crate) fn of(footer: &Footer) -> Result<Vec<Self>, Damage> {
+        let listed = |is_dictionary| {
+            move |Place { offset, metadata_length, body_length }| {
+                let metadata_length = u32::try_from(metadata_length).expect("a block has 31 bits for it");
+                Self { offset, body_length, metadata_length, is_dictionary }
+            }
+        };
+        let dictionaries = footer.dictionaries().map(listed(true));
+        let list: Vec<_> = dictionaries.chain(footer.record_batches().map(listed(false))).collect();
+        let overlap = |sorted: &[Self]| {
+            let pair = sorted.windows(2).find(|pair| pair[0].place().end() > pair[1].offset)?;
+            let fault = if pair[0].offset == pair[1].offset { Fault::PlaceRepeated } else { Fault::PlacesOverlap };
+            Some(Damage::new(pair[1].offset, fault))
+        };
+        let overlaps = if list.is_sorted() { overlap(&list) } else { overlap(&stored(&list)) };
+        overlaps.map_or(Ok(list), Err)
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        let Self { offset, body_length, metadata_length, .. } = *self;
+        Place { offset, metadata_length: u64::from(metadata_length), body_length }
+    }
+
+    /// The metadata of the message that stands here; the source stands before its body then.
+    pub(crate) fn head(&self, source: &mut Source<'_>) -> Result<Head, Damage> {
+        let head = self.place().head(source)?;
+        let is_it = head.place() == self.place() && head.is_dictionary() == self.is_dictionary;
+        if is_it { Ok(head) } else { Err(Damage::new(self.offset, Fault::PlaceWithoutMessage)) }
+    }
+}
+
+/// The same places in the order in which they stand.
+pub(crate) fn stored(listed: &[Listed]) -> Vec<Listed> {
+    let mut stored = listed.to_vec();
+    stored.sort_unstable();
+    stored
+}
+
+/// Whether a footer lists dictionary batches as they stand, and record batches, too. Then they are read as they stand.
+pub(crate) fn is_in_order(listed: &[Listed]) -> bool {
+    let batches = listed.partition_point(|listed| listed.is_dictionary);
+    listed[..batches].is_sorted() && listed[batches..].is_sorted()
+}
+
+/// The first dictionary of each id that a file has, to tell a second one by.
+#[derive(Debug, Default)]
+pub(crate) struct Bases {
+    bases: BTreeMap<i64, Base>,
+}
+
+#[derive(Debug)]
+struct Base {
+    place: Place,
+    /// Whether a delta has extended it.
+    is_extended: bool,
+}
+
+/// What a dictionary batch is beside those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The first of its id.
+    First,
+    /// A delta of one before it.
+    Extends,
+    /// A delta of none before it.
+    ExtendsNothing,
+    /// The same again, byte for byte.
+    Repeats,
+    /// Another than the first one, which starts here.
+    Replaces(u64),
+}
+
+impl Bases {
+    /// Takes note of a message, and returns what it is if it is a dictionary batch. The source stands where it did.
+    pub(crate) fn note(&mut self, head: &Head, source: &mut Source<'_>) -> Result<Option<Standing>, Damage> {
+        let Some(dictionary) = head.message().header_as_dictionary_batch() else { return Ok(None) };
+        let place = head.place();
+        let standing = match (self.bases.get_mut(&dictionary.id()), dictionary.isDelta()) {
+            (None, true) => Standing::ExtendsNothing,
+            (None, false) => {
+                self.bases.insert(dictionary.id(), Base { place, is_extended: false });
+                Standing::First
+            }
+            (Some(base), true) => {
+                base.is_extended = true;
+                Standing::Extends
+            }
+            (Some(base), false) => {
+                let is_same = !base.is_extended && is_same(&base.place, head, source)?;
+                source.seek(place.body()).map_err(Damage::unreadable(place.offset))?;
+                if is_same { Standing::Repeats } else { Standing::Replaces(base.place.offset) }
+            }
+        };
+        Ok(Some(standing))
+    }
+
+    /// As [`note`](Self::note), for a file, which has one dictionary of each id. Returns whether the message has
+    /// anything that those before it have not.
+    pub(crate) fn admit(&mut self, head: &Head, schema: &Schema, source: &mut Source<'_>) -> Result<bool, Damage> {
+        match self.note(head, source)? {
+            Some(Standing::Repeats) => Ok(false),
+            Some(Standing::Replaces(first)) => {
+                let id = head.message().header_as_dictionary_batch().map_or(0, |dictionary| dictionary.id());
+                let fault = Fault::SecondDictionary { path: schema.dictionary_path(id), id, first };
+                Err(Damage::new(head.place().offset, fault))
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// As [`admit`](Self::admit), for messages in the order of a footer.
+    pub(crate) fn admit_listed(
+        &mut self,
+        head: &Head,
+        schema: &Schema,
+        source: &mut Source<'_>,
+    ) -> Result<bool, Damage> {
+        if let Some(dictionary) = head.message().header_as_dictionary_batch()
+            && dictionary.isDelta()
+            && !self.bases.contains_key(&dictionary.id())
+        {
+            let id = dictionary.id();
+            let fault = Fault::DeltaListedFirst { path: schema.dictionary_path(id), id };
+            return Err(Damage::new(head.place().offset, fault));
+        }
+        self.admit(head, schema, source)
+    }
+}
+
+/// Whether two dictionary batches have the same values, stored in the same way.
+fn is_same(first: &Place, second: &Head, source: &mut Source<'_>) -> Result<bool, Damage> {
+    let (one, other) = (first.head(source)?, second);
+    let batch = |head: &Head| is_of(head).map(|batch| shape(&batch));
+    if batch(&one) != batch(other) || first.body_length != second.place().body_length {
+        return Ok(false);
+    }
+    let (mut blocks, mut at) = ([vec![0; BLOCK], vec![0; BLOCK]], 0);
+    while at < first.body_length {
+        let length = usize::try_from(first.body_length - at).map_or(BLOCK, |left| left.min(BLOCK));
+        for (block, place) in blocks.iter_mut().zip([*first, second.place()]) {
+            let read = source.seek(place.body() + at).and_then(|()| source.read_up_to(&mut block[..length]));
+            if read.map_err(Damage::unreadable(place.offset))? < length {
+                return Err(second.truncated());
+            }
+        }
+        if blocks[0][..length] != blocks[1][..length] {
+            return Ok(false);
+        }
+        at += length as u64;
+    }
+    Ok(true)
+}
+
+fn is_of(head: &Head) -> Option<RecordBatch<'_>> {
+    head.message().header_as_dictionary_batch()?.data()
+}
+
+/// All that a batch says about its body.
+fn shape(batch: &RecordBatch<'_>) -> impl PartialEq + use<> {
+    let nodes: Vec<_> = batch.nodes().into_iter().flatten().map(|node| (node.length(), node.null_count())).collect();
+    let buffers: Vec<_> =
+        batch.buffers().into_iter().flatten().map(|buffer| (buffer.offset(), buffer.length())).collect();
+    let views: Vec<_> = batch.variadicBufferCounts().into_iter().flatten().collect();
+    (batch.length(), batch.compression().map(|compression| compression.codec()), nodes, buffers, views)
+}
+
+/// Refuses what replaces a dictionary, for an output that is a file.
+pub(crate) fn refuse_replacements(
+    places: impl Iterator<Item = Place>,
+    schema: &Schema,
+    source: &mut Source<'_>,
+) -> Result<Vec<u64>, Error> {
+    let mut bases = Bases::default();
+    let mut repeated = Vec::new();
+    for place in places {
+        let admitted = place.head(source).and_then(|head| bases.admit(&head, schema, source));
+        match admitted {
+            Ok(true) => {}
+            Ok(false) => repeated.push(place.offset),
+            Err(damage) => return Err(Error::NoFile(damage.of_input()?)),
+        }
+    }
+    Ok(repeated)
+}
+
+/// How many bytes of two bodies are compared at once.
+const BLOCK: usize = 64 * 1024;
