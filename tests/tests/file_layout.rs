@@ -184,11 +184,11 @@ fn a_schema_alone_is_an_output_too() {
 fn the_footer_carries_metadata() {
     let Batches { schema, batches, .. } = batches();
     let mut encoder = Encoder::file(Vec::new()).start(schema).unwrap();
-    encoder.write_metadata("first", "1");
+    encoder.write_metadata("first", "1").unwrap();
     for batch in &batches {
         encoder.write(batch).unwrap();
     }
-    encoder.write_metadata("second", "");
+    encoder.write_metadata("second", "").unwrap();
     let file = encoder.close().unwrap().into_inner();
     let pairs = [("first".to_owned(), "1".to_owned()), ("second".to_owned(), String::new())];
     assert_eq!(footer(&file).custom_metadata, pairs);

@@ -341,10 +341,13 @@ impl<W: Durable, F: Format> Encoder<W, F, Started> {
 }
 
 impl<W: Write> Encoder<W, File, Started> {
-    /// Puts a key-value pair into the footer.
-    pub fn write_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        let metadata = self.sink.parts_mut().ledger.footer_metadata_mut().expect("a file has a footer");
-        metadata.insert(key, value);
+    /// Puts a key-value pair into the footer, in place of one with the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] where the footer, whose length has 32 bits, has no room for it. Nothing has changed then.
+    pub fn write_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) -> Result<()> {
+        self.sink.parts_mut().ledger.insert_footer_metadata(key, value)
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) type Step<T = ()> = std::result::Result<T, Box<Error>>;
 /// | run ends that do not rise from 1 | [`InvalidArray`](Self::InvalidArray) | full; in dictionaries always |
 /// | views beyond their buffers | [`InvalidArray`](Self::InvalidArray) | full, or where views are compacted; in dictionaries always |
 /// | views with another prefix, text that is not UTF-8 | [`InvalidArray`](Self::InvalidArray) | full |
-/// | metadata, a schema or a footer of more than 2 GiB | [`TooLarge`](Self::TooLarge) | always; a footer's key-value pairs when it is written |
+/// | metadata, a schema or a footer of more than 2 GiB | [`TooLarge`](Self::TooLarge) | always; a footer's key-value pairs when they are set |
 /// | a body of more than 2 GiB, text beyond 32-bit offsets | none: bodies have 64-bit lengths, and such text is an array of the large types | |
 ///
 /// Nobody looks at what values mean: the digits of a decimal, the time of a day, the order of a map that says it is

@@ -26,7 +26,9 @@ pub(crate) struct Footer {
     closing: usize,
     pub(crate) dictionaries: Vec<Block>,
     pub(crate) record_batches: Vec<Block>,
-    pub(crate) metadata: Metadata,
+    metadata: Metadata,
+    /// The bytes that these take, at most.
+    metadata_length: u64,
 }
 
 impl Footer {
@@ -38,15 +40,26 @@ impl Footer {
             dictionaries: Vec::new(),
             record_batches: Vec::new(),
             metadata: Metadata::new(),
+            metadata_length: 0,
         }
     }
 
-    /// Refuses more messages than a footer can list, which is some 89 million. What is in the metadata is left for the
-    /// end, when it is known.
+    /// Refuses more messages than a footer can list beside its metadata, which is some 89 million.
     pub(crate) fn check_room(&self, record_batches: usize, dictionaries: usize) -> Result<()> {
         let dictionaries = (self.dictionaries.len() + dictionaries).max(self.closing);
         let blocks = self.record_batches.len() + record_batches + dictionaries;
-        limits::check("footer", limits::footer(self.schema_length, blocks, &Metadata::new()))
+        limits::check("footer", limits::footer(self.schema_length, blocks, self.metadata_length))
+    }
+
+    /// Puts a key-value pair in, in place of one with the same key, unless there is no room for it.
+    pub(crate) fn insert(&mut self, key: String, value: String) -> Result<()> {
+        let replaced = self.metadata.get(&key).map_or(0, |value| limits::key_value(&key, value));
+        let length = self.metadata_length - replaced + limits::key_value(&key, &value);
+        let blocks = self.record_batches.len() + self.dictionaries.len().max(self.closing);
+        limits::check("footer", limits::footer(self.schema_length, blocks, length))?;
+        self.metadata.insert(key, value);
+        self.metadata_length = length;
+        Ok(())
     }
 
     /// Lays the footer out, in memory that is taken once: with a million blocks, copies would be what a close costs.
@@ -54,7 +67,7 @@ impl Footer {
     /// The `closing` blocks are those of dictionaries that are written with it.
     pub(crate) fn finish(&self, schema: &StreamSchema, options: &Options, closing: &[Block]) -> Result<Finished> {
         let blocks = self.dictionaries.len() + closing.len() + self.record_batches.len();
-        let room = limits::footer(self.schema_length, blocks, &self.metadata);
+        let room = limits::footer(self.schema_length, blocks, self.metadata_length);
         limits::check("footer", room)?;
         let mut fbb = FlatBufferBuilder::with_capacity(room.as_usize());
         let dictionaries = match closing {

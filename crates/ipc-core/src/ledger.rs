@@ -11,7 +11,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_ipc::Block;
-use arrow_schema::Metadata;
 
 use crate::dictionary::{Dictionaries, Sending, Updates};
 use crate::error::{Error, Result};
@@ -321,9 +320,17 @@ impl Ledger {
         Ok(has_mark)
     }
 
-    /// The key-value pairs that the footer will carry; `None` in a format without footer.
-    pub fn footer_metadata_mut(&mut self) -> Option<&mut Metadata> {
-        self.footer.as_mut().map(|footer| &mut footer.metadata)
+    /// Puts a key-value pair into the footer, in place of one with the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] where the footer has no room for it, and [`Error::InvalidOptions`] in a format without footer.
+    /// Nothing has changed then.
+    pub fn insert_footer_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) -> Result<()> {
+        match &mut self.footer {
+            Some(footer) => footer.insert(key.into(), value.into()),
+            None => Err(Error::InvalidOptions("a stream has no footer for key-value pairs".into())),
+        }
     }
 
     /// Refuses a message that readers could not read here, or would read wrong, once they have the `updates`.
@@ -477,6 +484,7 @@ fn blocks(start: u64, updates: &Updates) -> Vec<Block> {
 mod tests {
     use arrow_array::types::Int32Type;
     use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, record_batch};
+    use arrow_schema::Metadata;
 
     use super::*;
     use crate::batch::BatchEncoder;
@@ -585,7 +593,7 @@ mod tests {
 
     /// As much as if the schema left room for two blocks.
     fn leave_room_for_two(ledger: &mut Ledger) {
-        let two = limits::footer(0, 2, &Metadata::new());
+        let two = limits::footer(0, 2, 0);
         ledger.footer.as_mut().unwrap().schema_length = u64::from(i32::MAX.unsigned_abs()) - two;
     }
 }

@@ -27,7 +27,12 @@ pub(crate) fn check_output(length: u64) -> Result<()> {
 
 /// No less than the bytes of key-value pairs.
 pub(crate) fn key_values(metadata: &Metadata) -> u64 {
-    metadata.iter().map(|(key, value)| 64 + key.len() as u64 + value.len() as u64).sum()
+    metadata.iter().map(|(key, value)| key_value(key, value)).sum()
+}
+
+/// No less than the bytes of a key-value pair.
+pub(crate) fn key_value(key: &str, value: &str) -> u64 {
+    64 + key.len() as u64 + value.len() as u64
 }
 
 /// No less than the bytes of a batch's metadata, with a list of so many bytes.
@@ -40,9 +45,9 @@ pub(crate) fn schema(schema: &Schema) -> u64 {
     TABLE + key_values(schema.metadata()) + schema.fields().iter().map(|child| field(child)).sum::<u64>()
 }
 
-/// No less than the bytes of a footer with a schema of so many bytes, and so many blocks.
-pub(crate) fn footer(schema: u64, blocks: usize, metadata: &Metadata) -> u64 {
-    TABLE + schema + BLOCK * blocks as u64 + key_values(metadata)
+/// No less than the bytes of a footer with a schema and key-value pairs of so many bytes, and so many blocks.
+pub(crate) fn footer(schema: u64, blocks: usize, key_values: u64) -> u64 {
+    TABLE + schema + BLOCK * blocks as u64 + key_values
 }
 
 fn field(field: &Field) -> u64 {
@@ -204,8 +209,8 @@ mod tests {
                     let block = block(8, &Message::<&[u8]>::default());
                     made.dictionaries = vec![block; dictionaries];
                     made.record_batches = vec![block; record_batches];
-                    made.metadata = pairs;
-                    let taken_for = footer(made.schema_length, dictionaries + record_batches, &made.metadata);
+                    pairs.iter().for_each(|(key, value)| made.insert(key.clone(), value.clone()).unwrap());
+                    let taken_for = footer(made.schema_length, dictionaries + record_batches, key_values(&pairs));
                     let [flatbuffer, ..] = made.finish(&schema, &options, &[]).unwrap().pieces().map(<[u8]>::len);
                     assert_fair(taken_for, flatbuffer, "a footer");
                 }

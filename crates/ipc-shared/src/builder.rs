@@ -57,7 +57,8 @@ impl<W: Write + Send, F: Format> Builder<W, F> {
     ///
     /// # Errors
     ///
-    /// Where a given schema cannot be written; the sink comes back. Without a schema, never.
+    /// Where a given schema cannot be written, or the footer has no room for the metadata; the sink comes back. Without a
+    /// schema, never: the first batch is refused then.
     pub fn build(self) -> Result<SharedWriter<W, F>, Failed<W>> {
         let Self { mut sink, options, schema, window, footer_metadata, .. } = self;
         let start = |schema| start::<F>(schema, &options, &footer_metadata, &mut sink);

@@ -11,7 +11,7 @@ use arrow_array::{ArrayRef, Int64Array, LargeBinaryArray, RecordBatch};
 use arrow_buffer::{Buffer, OffsetBuffer};
 use arrow_ipc::{root_as_footer, root_as_message};
 use arrow_schema::{DataType, Field, Metadata, Schema};
-use ipc_core::{Encoder, Error, Options};
+use ipc_core::{Encoder, Error};
 use ipc_shared::SharedWriter;
 
 const MIB: usize = 1 << 20;
@@ -162,19 +162,28 @@ fn metadata_of_a_batch_of_more_than_2_gib_is_refused_before_it_is_built() {
     assert_eq!(writer.close().unwrap().stats.record_batches, 1);
 }
 
+/// Not at the close, when batches may have been accepted that wait for it.
 #[test]
-fn a_footer_of_more_than_2_gib_is_refused_before_it_is_built() {
+fn a_footer_of_more_than_2_gib_is_refused_when_its_metadata_is_set() {
     let batch = small();
-    let options = Options::builder().staging(false).build().unwrap();
-    let mut encoder = Encoder::file(Vec::new()).with_options(options).start(batch.schema()).unwrap();
+    let mut encoder = Encoder::file(Vec::new()).start(batch.schema()).unwrap();
+    encoder.write_metadata("key", "value").unwrap();
+    let pair = || too_long().into_iter().next().unwrap();
+    let (key, value) = pair();
+    assert_too_large("footer", encoder.write_metadata(key, value));
     encoder.write(&batch).unwrap();
-    let [(key, value)] = too_long().into_iter().collect::<Vec<_>>().try_into().unwrap();
-    encoder.write_metadata(key, value);
-    let before = encoder.get_ref().len();
-    let (error, mut encoder) = encoder.close().unwrap_err().into_parts();
-    assert_too_large::<()>("footer", Err(error));
-    assert_eq!(encoder.get_ref().len(), before, "no end-of-stream marker either");
-    // What is there is a stream, and can be added to.
-    encoder.write(&batch).unwrap();
-    assert_eq!(ipc_tests::read::stream(&encoder.abandon()[8..]).unwrap().batches.len(), 2);
+    let file = encoder.close().unwrap().into_inner();
+    let footer = ipc_tests::framing::footer(&file);
+    assert_eq!(footer.custom_metadata, [("key".to_owned(), "value".to_owned())], "what was there is kept");
+
+    let (key, value) = pair();
+    let failed = SharedWriter::file(Vec::new()).schema(batch.schema()).metadata(key, value).build().unwrap_err();
+    assert_too_large::<()>("footer", Err(failed.into_parts().0));
+    let (key, value) = pair();
+    let writer = SharedWriter::file(Vec::new()).metadata(key, value).build().unwrap();
+    assert_too_large("footer", core(writer.write(&batch)));
+    let refused = writer.reserve().unwrap().write(&batch).unwrap_err();
+    assert!(refused.to_string().contains("footer"), "{refused}");
+    drop(refused);
+    assert!(writer.into_inner().unwrap().is_empty());
 }

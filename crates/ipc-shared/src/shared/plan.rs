@@ -49,9 +49,7 @@ pub(crate) fn open<F: Format>(
     footer_metadata: &Metadata,
 ) -> ipc_core::Result<Ledger> {
     let mut ledger = Ledger::new::<F>(schema, options)?;
-    if let Some(metadata) = ledger.footer_metadata_mut() {
-        metadata.clone_from(footer_metadata);
-    }
+    footer_metadata.iter().try_for_each(|(key, value)| ledger.insert_footer_metadata(key, value))?;
     Ok(ledger)
 }
 
