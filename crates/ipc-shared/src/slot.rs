@@ -19,8 +19,18 @@ use crate::window::GivenUp;
 /// A place in the output, to be filled whenever its batch is ready.
 ///
 /// Slots come out in the order in which they were [reserved](crate::SharedWriter::reserve), whoever encodes first.
-/// Writing to one never waits for another, so slots may be written in any order, by any threads, also several by one.
-/// A slot that is dropped unwritten gives up its place.
+/// Writing to one never waits for another to be written, so slots may be written in any order, by any threads, also several
+/// by one.
+///
+/// A thread that writes a slot whose turn it is appends what waits behind it, too: at most twice as many batches of others
+/// as the window has places. Where a thread appends for others already, `write` leaves its batch and returns. Only if that
+/// one has appended a window's worth, or flushes, syncs or closes, `write` waits until it can take over.
+///
+/// # Dropping
+///
+/// A slot that is dropped unwritten [gives up](Self::give_up) its place, and what waits behind it is appended then: its drop
+/// can take the lock and write to the sink, also in a future that is cancelled. Dropped by a thread that is unwinding from a
+/// panic, its batch counts as lost, and [`close`](crate::SharedWriter::close) fails.
 ///
 /// Dictionaries are sent when the turn of their batch comes, in a stream and wherever they are
 /// [unified](crate::DictionaryHandling::Unify). A file allows no replacement, so there the other dictionaries of a batch

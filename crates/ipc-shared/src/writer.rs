@@ -117,8 +117,9 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
 
     /// Takes the next place in the output, to be written by whoever holds the [`Slot`], whenever it is ready.
     ///
-    /// Slots come out in the order of their reservation. Waits while the window of reserved places is full; a thread
-    /// that reserves more places than the window has, without writing to them, waits for itself.
+    /// Slots come out in the order of their reservation. Waits while the window of reserved places is full, first come, first
+    /// served. A thread that reserves more places than the window has, without writing to them, waits for itself. So does a
+    /// single-threaded async runtime whose other tasks hold all slots: use [`try_reserve`](Self::try_reserve) there.
     ///
     /// # Errors
     ///
@@ -130,7 +131,8 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
         Ok(Slot::new(Arc::clone(&self.shared), place))
     }
 
-    /// Takes the next place in the output, or `None` while the window is full.
+    /// Takes the next place in the output, or `None` while the window is full. Overtakes nobody who waits in
+    /// [`reserve`](Self::reserve).
     ///
     /// # Errors
     ///
@@ -141,6 +143,8 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     }
 
     /// Appends what waits in slots as far as their order allows, writes what is staged, and flushes the sink.
+    ///
+    /// However busy other threads are with slots, at most a window's worth of their batches is appended meanwhile.
     ///
     /// # Errors
     ///
@@ -220,7 +224,7 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
         self.shared.schema()
     }
 
-    /// Whether this very thread is inside the lock. Only a sink, or an allocator, can see that it is.
+    /// Whether this very thread is inside the lock. Only a sink can see that it is.
     #[must_use]
     pub fn is_held_by_current_thread(&self) -> bool {
         self.shared.is_held_by_current_thread()
@@ -244,9 +248,9 @@ impl<W: Truncate + Send, F: Format> SharedWriter<W, F> {
     /// Takes back the torn bytes of a poisoned writer, for all its handles: from then on it writes again.
     ///
     /// Nothing that was accepted is lost. What was staged is still staged, what waits in slots still waits for its turn,
-    /// and a [`Slot`] that was held meanwhile is as good as before. A call that got
-    /// [`Error::Poisoned`](crate::Error::Poisoned), or during which the sink panicked, has left nothing, and may be
-    /// repeated.
+    /// and a [`Slot`] that was held meanwhile is as good as before, also one whose write failed and
+    /// [gave it back](ipc_core::Failed). A call that got [`Error::Poisoned`](crate::Error::Poisoned), or during which the sink
+    /// panicked, has left nothing, and may be repeated.
     ///
     /// Any thread may call it, at any time. Where several do, one takes the bytes back and the others wait for that; a
     /// writer that is not poisoned stays as it is.
@@ -260,17 +264,41 @@ impl<W: Truncate + Send, F: Format> SharedWriter<W, F> {
     ///
     /// # Example
     ///
+    /// Any number of threads on a disk that may be full: one of them frees room, and the others wait for that and go on.
+    ///
     /// ```no_run
+    /// # use std::io::ErrorKind::StorageFull;
+    /// # use std::sync::{Mutex, PoisonError};
+    /// #
     /// # use arrow_array::RecordBatch;
-    /// # use ipc_shared::{Error, FileTail, SharedWriter, Stream};
-    /// # fn wait_for_room() {}
-    /// fn write(writer: &SharedWriter<FileTail, Stream>, batch: &RecordBatch) -> Result<(), Error> {
-    ///     while let Err(error) = writer.write(batch) {
-    ///         let Error::Poisoned { .. } = error else { return Err(error) };
-    ///         wait_for_room();
-    ///         writer.rollback()?;
+    /// # use ipc_shared::{CoreError, Error, FileTail, SharedWriter, Stream};
+    /// # fn free_room() {}
+    /// /// `freed` counts how often room was freed; all threads share it.
+    /// fn write(
+    ///     writer: &SharedWriter<FileTail, Stream>,
+    ///     batch: &RecordBatch,
+    ///     freed: &Mutex<u64>,
+    /// ) -> Result<(), Error> {
+    ///     let freed = || freed.lock().unwrap_or_else(PoisonError::into_inner);
+    ///     loop {
+    ///         let seen = *freed();
+    ///         let Err(error) = writer.write(batch) else { return Ok(()) };
+    ///         match &error {
+    ///             // Some bytes of a message were taken: this thread's, or another's.
+    ///             Error::Poisoned { source, .. } if source.kind() == StorageFull => {}
+    ///             // None were.
+    ///             Error::Core(CoreError::Io(source)) if source.kind() == StorageFull => {}
+    ///             _ => return Err(error),
+    ///         }
+    ///         let mut count = freed();
+    ///         // Unless another thread has freed some since this one tried.
+    ///         if *count == seen {
+    ///             free_room();
+    ///             // Changes nothing where nothing is torn.
+    ///             writer.rollback()?;
+    ///             *count += 1;
+    ///         }
     ///     }
-    ///     Ok(())
     /// }
     /// ```
     pub fn rollback(&self) -> Result<()> {

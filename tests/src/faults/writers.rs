@@ -137,7 +137,7 @@ impl<const THREADS: usize> Writers for Reserving<THREADS> {
     ) -> Vec<R> {
         let mut writer = F::to(sink).options(options.clone()).window(2 * THREADS).build().unwrap();
         let made = crate::threads::together(THREADS, |thread| {
-            let mut placed = Placed { writer: writer.clone(), out: None };
+            let mut placed = Placed { writer: writer.clone(), out: None, back: None };
             let made = work(thread, &mut placed);
             // A panic of the sink poisons the writer, of which the others tell.
             let _ = placed.give_up();
@@ -153,6 +153,8 @@ impl<const THREADS: usize> Writers for Reserving<THREADS> {
 struct Placed<'s, F: Output> {
     writer: SharedWriter<&'s mut Faulty, F>,
     out: Option<Slot<&'s mut Faulty, F>>,
+    /// The place whose write has failed: the next one is written there.
+    back: Option<Slot<&'s mut Faulty, F>>,
 }
 
 impl<F: Output> Placed<'_, F> {
@@ -170,15 +172,24 @@ impl<F: Output> Handle for Placed<'_, F> {
         self.give_up()?;
         call(|| {
             // Whoever waits for a place holds none, so somebody else can make room.
-            let first = self.writer.reserve().map_err(shared_trouble)?;
-            let slot = match self.writer.try_reserve().map_err(shared_trouble)? {
-                Some(behind) => {
-                    self.out = Some(first);
-                    behind
+            let slot = match self.back.take() {
+                Some(back) => back,
+                None => {
+                    let first = self.writer.reserve().map_err(shared_trouble)?;
+                    match self.writer.try_reserve().map_err(shared_trouble)? {
+                        Some(behind) => {
+                            self.out = Some(first);
+                            behind
+                        }
+                        None => first,
+                    }
                 }
-                None => first,
             };
-            slot.write(batch).map_err(|failed| shared_trouble(failed.into()))
+            slot.write(batch).map_err(|failed| {
+                let (error, back) = failed.into_parts();
+                self.back = Some(back);
+                shared_trouble(error)
+            })
         })
     }
 

@@ -5,6 +5,7 @@
 //! appended past a place that came back, or where a place that was dropped holds others up.
 
 use std::io::{self, ErrorKind, IoSlice, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
@@ -22,6 +23,7 @@ in_both_formats!(
     a_sink_that_fails_gives_the_slot_back,
     nobody_overtakes_a_place_that_came_back,
     a_failed_slot_that_is_dropped_holds_nobody_up,
+    a_payload_that_panics_when_dropped_stays_contained,
 );
 
 fn writer<F: Output>(threads: usize) -> (SharedWriter<Gated, F>, ipc_tests::gate::Gate) {
@@ -136,6 +138,32 @@ fn a_failed_slot_that_is_dropped_holds_nobody_up<F: Output>(threads: usize) {
     assert!(matches!(write(), Err(Error::Core(CoreError::Io(_)))));
     assert_eq!(writer.stats().record_batches, threads as u64, "appended once the place was given up");
     assert_eq!(writer.close().unwrap().given_up, 1);
+    assert_eq!(marks(Words::Plain, &F::whole(&gate.taken())), numbered(threads));
+}
+
+/// What a panic brings along, and panics itself.
+struct Payload;
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        resume_unwind(Box::new("the payload panics, as it was made to"));
+    }
+}
+
+/// Whoever drops a slot appends what waits behind it, and the sink panics at that.
+fn a_payload_that_panics_when_dropped_stays_contained<F: Output>(threads: usize) {
+    let (writer, gate) = writer::<F>(threads);
+    let front = writer.reserve().unwrap();
+    for number in 0..threads {
+        writer.reserve().unwrap().write(&batch(Words::Plain, (0, number))).unwrap();
+    }
+    gate.call_back(Some(Arc::new(|| resume_unwind(Box::new(Payload)))));
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(front)));
+    assert!(dropped.is_ok(), "what was accepted is others' to report");
+    gate.call_back(None);
+    assert!(matches!(writer.flush(), Err(Error::Poisoned { .. })));
+    writer.rollback().unwrap();
+    writer.close().unwrap();
     assert_eq!(marks(Words::Plain, &F::whole(&gate.taken())), numbered(threads));
 }
 
