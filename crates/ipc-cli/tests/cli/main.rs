@@ -9,6 +9,7 @@ mod changing;
 mod checksums;
 mod complete_or_absent;
 mod confirmed;
+mod consecutive;
 mod errors;
 mod extension_types;
 mod given_up;
