@@ -9,6 +9,7 @@ mod confirmed;
 mod contradictions;
 mod cuts;
 mod dictionaries;
+mod file_dictionaries;
 mod interleaved;
 mod linear_time;
 mod many_columns;
