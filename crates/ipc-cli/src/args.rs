@@ -92,7 +92,7 @@ pub(crate) struct MergeArguments {
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = parse_alignment)]
     alignment: Alignment,
 
-    /// Leave out bytes behind the end of an input that are no stream, instead of refusing it
+    /// Leave out bytes behind the end of an input that are no stream, instead of refusing it; the exit status is 3 then
     #[arg(long)]
     allow_trailing: bool,
 

@@ -21,8 +21,8 @@ pub(crate) enum Error {
     #[error("{output}: {reason}")]
     Output { output: String, reason: String },
 
-    /// All is done, and rows are left out between others, which has been told.
-    #[error("rows are left out between others")]
+    /// All is done, and rows, or bytes that may have been rows, are left out, which has been told.
+    #[error("rows are left out")]
     RowsLeftOut,
 
     /// Whoever read our standard output has gone. Nothing to say, and nobody to say it to.

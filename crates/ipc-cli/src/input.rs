@@ -5,9 +5,10 @@
 //! nothing while they do not change.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_schema::{Metadata, SchemaRef};
+use ipc_core::{MetadataDifference, Options, StreamSchema};
 use ipc_recover::scan::{Framing, Head};
 use ipc_recover::{Damage, Ending, Fault, Input as Account, Kind, Part, Trailing, scan};
 use serde_json::{Value, json};
@@ -48,14 +49,37 @@ pub(crate) struct Rules {
     pub(crate) told: Option<Told>,
 }
 
-/// What has been told of inputs.
+/// What has been told of inputs, and what is to be told once all of them have been read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Told(Arc<Mutex<Vec<Value>>>);
+pub(crate) struct Told(Arc<Mutex<Noted>>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    warnings: Vec<Value>,
+    /// The metadata in which later streams of an input differ from its first.
+    differences: Vec<MetadataDifference>,
+    /// Whether bytes were left out that may have been rows.
+    leaves_out: bool,
+}
 
 impl Told {
     /// What has been told so far, for programs.
     pub(crate) fn json(&self) -> Value {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().into()
+        self.noted().warnings.clone().into()
+    }
+
+    /// The metadata in which later streams of an input differ from its first. Given once.
+    pub(crate) fn take_differences(&self) -> Vec<MetadataDifference> {
+        std::mem::take(&mut self.noted().differences)
+    }
+
+    /// Whether bytes were left out that may have been rows.
+    pub(crate) fn leaves_out(&self) -> bool {
+        self.noted().leaves_out
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -186,6 +210,11 @@ impl Input {
     fn begin(&mut self) -> Result<()> {
         if self.account.streams() > 1 {
             let schema = schema(&self.account).map_err(|damage| self.refused(&damage))?;
+            if let Some(told) = &self.rules.told
+                && let Ok(first) = StreamSchema::try_new(Arc::clone(&self.schema), &Options::default())
+            {
+                told.noted().differences.extend(first.metadata_differences(&schema));
+            }
             self.dictionary_fields = dictionaries::fields(schema.fields());
             self.dictionaries = Dictionaries::new(schema);
             self.settled = None;
@@ -238,9 +267,12 @@ impl Input {
         let damage = trailing.damage();
         let length = trailing.length.map_or_else(|| "bytes".to_owned(), |length| format!("{length} bytes"));
         if trailing.is_zero || self.rules.allows_trailing {
-            if !self.rules.quiet {
-                self.tell(trailing.offset, &format!("{}; {length} are left out", damage.fault));
+            if let Some(told) = &self.rules.told {
+                told.noted().leaves_out |= !trailing.is_zero;
             }
+            // Zeros have room for nothing. What else is left out may be rows.
+            let is_quiet = self.rules.quiet && trailing.is_zero;
+            self.note(trailing.offset, &format!("{}; {length} are left out", damage.fault), is_quiet);
             return Ok(());
         }
         let advice = "--allow-trailing leaves them out, and `arrow-ipc recover` shows what they are";
@@ -248,11 +280,16 @@ impl Input {
     }
 
     fn tell(&self, at: u64, what: &str) {
-        if let Some(told) = &self.rules.told {
+        self.note(at, what, false);
+    }
+
+    /// Tells people, unless that `is_quiet`, and programs.
+    fn note(&self, at: u64, what: &str, is_quiet: bool) {
+        let Some(told) = &self.rules.told else { return };
+        if !is_quiet {
             warn(&self.name, what);
-            let told = &mut *told.0.lock().unwrap_or_else(PoisonError::into_inner);
-            told.push(json!({ "input": &*self.name, "offset": at, "what": what }));
         }
+        told.noted().warnings.push(json!({ "input": &*self.name, "offset": at, "what": what }));
     }
 
     fn refused(&self, damage: &Damage) -> Error {

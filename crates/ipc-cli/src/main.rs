@@ -25,7 +25,7 @@
 //! # Exit status
 //!
 //! 0 when all went well, 1 when an input or the output is bad, 2 when the arguments are, 3 when the output is there and
-//! rows are left out of it between others, which is told.
+//! rows, or bytes that may have been rows, are left out of it, which is told.
 
 #![forbid(unsafe_code)]
 

@@ -22,7 +22,7 @@ use crate::args::Job;
 use crate::decode::Encoded;
 use crate::dictionaries::Known;
 use crate::error::{Error, Result, note};
-use crate::input::Rules;
+use crate::input::{Rules, Told};
 use crate::large;
 use crate::output::{Failure, Output, Sink, is_same_file};
 use crate::pipeline;
@@ -74,15 +74,18 @@ fn merge(job: &Job) -> Result<()> {
     if let Some(reason) = survey.unified.filter(|_| !job.quiet) {
         note(format_args!("{reason}: dictionaries are unified"));
     }
-    if !survey.dropped.is_empty() && !job.quiet {
-        note(&survey.dropped);
+    let (told, mut dropped) = (job.rules.told.as_ref(), survey.dropped);
+    dropped.note_differences(told.map(Told::take_differences).unwrap_or_default());
+    if !dropped.is_empty() && !job.quiet {
+        note(&dropped);
     }
     if let Some(large) = large::note(&job.output, stats.written_bytes).filter(|_| !job.quiet) {
         note(large);
     }
     let read_bytes = read_bytes.load(Ordering::Relaxed);
-    let report = Report { job, stats, read_bytes, dropped: &survey.dropped, elapsed: begin.elapsed() };
-    tell(&job.output, job.json, job.quiet, &report.json(), &report.text())
+    let report = Report { job, stats, read_bytes, dropped: &dropped, elapsed: begin.elapsed() };
+    tell(&job.output, job.json, job.quiet, &report.json(), &report.text())?;
+    if told.is_some_and(Told::leaves_out) { Err(Error::RowsLeftOut) } else { Ok(()) }
 }
 
 /// The work of the thread that reads.

@@ -60,11 +60,7 @@ impl MetadataOfAll {
                 all().filter(is_common).collect()
             }
         });
-        for difference in differences.into_iter().filter(|difference| difference.found.is_some()) {
-            let path = difference.path;
-            let place = if path.is_empty() { Place::Schema } else { Place::Column(path) };
-            self.dropped.note(place, &difference.key, Reason::Differs);
-        }
+        self.dropped.note_differences(differences);
     }
 
     /// The pairs for the footer of the output, and what of all is dropped.
@@ -91,6 +87,15 @@ impl Dropped {
             json!({ "of": place.name(), "column": column, "key": key, "reason": reason.name() })
         });
         pairs.collect()
+    }
+
+    /// Notes what the schema of an input has and that of the output has not.
+    pub(crate) fn note_differences(&mut self, differences: Vec<MetadataDifference>) {
+        for difference in differences.into_iter().filter(|difference| difference.found.is_some()) {
+            let path = difference.path;
+            let place = if path.is_empty() { Place::Schema } else { Place::Column(path) };
+            self.note(place, &difference.key, Reason::Differs);
+        }
     }
 
     fn note(&mut self, place: Place, key: &str, reason: Reason) {

@@ -4,6 +4,7 @@
 
 mod advice;
 mod arguments;
+mod behind_the_end;
 mod cases;
 mod changing;
 mod checksums;
