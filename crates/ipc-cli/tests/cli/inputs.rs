@@ -3,15 +3,17 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_ipc::writer::{DictionaryHandling, IpcWriteOptions, StreamWriter};
 use arrow_schema::{DataType, Field, Metadata, Schema};
 use ipc_core::{Encoder, MetadataVersion, Options};
 
 use crate::support::{
-    Pair, batch, dictionary_batch, file, folder, inspect, judge, merge, merge_badly, merge_well, names, put, read,
-    stream, text,
+    Pair, batch, dictionary_batch, file, folder, inspect, judge, merge, merge_badly, merge_well, names, program, put,
+    python, read, stream, text,
 };
 
 #[test]
@@ -101,7 +103,7 @@ fn metadata_of_batches_and_schema_survives() {
     let schema = Schema::new_with_metadata(fields, HashMap::from([("who".into(), "first".into())]));
     let mut encoder = Encoder::stream(Vec::new()).start(Arc::new(schema.clone())).unwrap();
     let columns = vec![Arc::new(arrow_array::Int64Array::from(vec![1])) as _];
-    let batch = arrow_array::RecordBatch::try_new(Arc::new(schema), columns).unwrap();
+    let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
     encoder.write_with_metadata(&batch, &Metadata::new().with("batch", "one")).unwrap();
     encoder.write(&batch).unwrap();
     let input = put(&folder, "a.arrows", &encoder.close().unwrap().into_inner());
@@ -196,4 +198,30 @@ fn more_inputs_than_files_can_be_open_are_no_trouble() {
     merge_well(&many, &output, &[]);
     assert_eq!(read(&output).len(), 2_000);
     assert_eq!(names(folder.path()).len(), 2);
+}
+
+/// Its files have no framed schema message at their front, only the footer has the schema.
+#[test]
+fn files_of_polars_are_files() {
+    let Some(python) = python("polars") else { return };
+    let folder = folder();
+    let script = "
+import polars, sys
+frame = polars.DataFrame({'a': range(300), 'b': polars.Series(['x', 'y', None] * 100, dtype=polars.Categorical)})
+for path, codec in zip(sys.argv[1:], ('uncompressed', 'lz4', 'zstd')):
+    frame.write_ipc(path, compression=codec, record_batch_size=100)
+";
+    let inputs = ["plain.arrow", "lz4.arrow", "zstd.arrow"].map(|name| folder.path().join(name));
+    let done = Command::new(python).args(["-c", script]).args(&inputs).output().unwrap();
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    for input in &inputs {
+        let (said, is_complete) = inspect(input);
+        assert!(is_complete && said["totals"]["rows"] == 300, "{said}");
+        let output = folder.path().join("out.arrow");
+        merge_well(&[input], &output, &[]);
+        assert_eq!(read(&output).iter().map(RecordBatch::num_rows).sum::<usize>(), 300);
+        let recovered = program().arg("recover").arg(input).arg("--output").arg(&output).output().unwrap();
+        let told = text(&recovered.stderr);
+        assert!(recovered.status.success() && told.contains("already complete"), "{told}");
+    }
 }
