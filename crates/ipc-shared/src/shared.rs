@@ -287,6 +287,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         let Desk { sink, output } = &mut *guard;
         let aborted = output.as_mut().map_or(Ok(()), |output| output.ledger.abort(sink, reason));
         guard.close();
+        self.encoders.shut();
         // What waits holds whole batches, so it goes outside the lock.
         drop(waiting);
         Ok(aborted?)
