@@ -234,7 +234,7 @@ fn bounded_handoff_in_order() {
 
 #[test]
 fn one_is_woken_at_a_time() {
-    explore_within(4, "two unlocks while a waiter was on its way", |coverage| {
+    explore_within(2, "two unlocks while a waiter was on its way", |coverage| {
         let lock = Arc::new(Lock::new(0));
         let before = model::waking();
         let guard = lock.lock().unwrap();

@@ -10,6 +10,10 @@
 //! millisecond, and until somebody looks at the clock: one section or 50 us later, whichever is longer, and never after
 //! more than 64 sections. Twice the patience and a section are more than that, for all but sections that vary in the extreme.
 //!
+//! That is the patience with *one* of them, however many there are: with N asleep and others that keep barging, the last one's
+//! turn comes after N times half a millisecond at most. Shorter turns for longer queues would be what this lock avoids: each
+//! turn waits for a sleeping thread.
+//!
 //! One waiter is woken at a time. Where threads outnumber cores, it may be awake for milliseconds before it has a processor,
 //! and if all others slept meanwhile, processors would be idle with it. So, while it is on its way, another of the queue is
 //! *nudged* every 50 to 100 us, or after each section that is longer: told nothing, but awake to take the lock where it finds it free. It keeps its place in the queue
@@ -77,8 +81,8 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use crate::sync::{
-    Acquire, AtomicU8, AtomicUsize, Backoff, Due, Mutex, Parker, Patience, Relaxed, Release, TOKEN_UNIT, UnsafeCell,
-    Waker, thread_token,
+    Acquire, AtomicU8, AtomicUsize, Backoff, Due, Mutex, MutexGuard, Parker, Patience, Relaxed, Release, TOKEN_UNIT,
+    UnsafeCell, Waker, thread_token,
 };
 
 /// The queue is not empty.
@@ -252,7 +256,7 @@ impl<T> Lock<T> {
     /// Enters the queue, unless the lock is not held by now, or is this thread's own: then nobody would come to wake it. A
     /// waiter that was woken in vain goes back to the head.
     fn enqueue(&self, waiter: &Arc<Waiter>, comes: Comes) -> bool {
-        let mut queue = self.queue.lock();
+        let mut queue = self.queue_with_room();
         let mut state = self.state.load(Relaxed);
         loop {
             if state & OWNER == 0 || state & OWNER == thread_token() {
@@ -270,6 +274,22 @@ impl<T> Lock<T> {
             queue.waiters.push_back(Arc::clone(waiter));
         }
         true
+    }
+
+    /// The queue, with room for one more. Room is made without its mutex, which the owner takes to unlock.
+    fn queue_with_room(&self) -> MutexGuard<'_, Queue> {
+        let mut queue = self.queue.lock();
+        while queue.waiters.len() == queue.waiters.capacity() {
+            let room = 2 * queue.waiters.capacity().max(Queue::ROOM);
+            drop(queue);
+            let mut waiters = VecDeque::with_capacity(room);
+            queue = self.queue.lock();
+            if waiters.capacity() > queue.waiters.capacity() {
+                waiters.append(&mut queue.waiters);
+                std::mem::swap(&mut waiters, &mut queue.waiters);
+            }
+        }
+        queue
     }
 
     /// Takes a waiter out of the queue that has taken the lock from there.
@@ -444,8 +464,11 @@ struct Queue {
 }
 
 impl Queue {
+    /// For how many there is room from the start.
+    const ROOM: usize = 32;
+
     fn new() -> Self {
-        Self { waiters: VecDeque::new(), nudged: 0, woken: None, patience: Patience::new() }
+        Self { waiters: VecDeque::with_capacity(Self::ROOM), nudged: 0, woken: None, patience: Patience::new() }
     }
 
     /// The next one to nudge: one after the other, since one that has no processor yet would not notice.

@@ -109,3 +109,20 @@ fn waiters_are_nudged_in_turn() {
     queue.waiters.truncate(1);
     assert_eq!(queue.nudge().unwrap().token, 1);
 }
+
+#[test]
+fn more_threads_than_there_is_room_for_wait() {
+    let lock = Lock::new(0);
+    let guard = lock.lock().unwrap();
+    thread::scope(|scope| {
+        for _ in 0..3 * Queue::ROOM {
+            scope.spawn(|| *lock.lock().unwrap() += 1);
+        }
+        let asleep = || lock.queue.lock().waiters.len();
+        while asleep() < 3 * Queue::ROOM {
+            thread::yield_now();
+        }
+        drop(guard);
+    });
+    assert_eq!(lock.into_inner(), 3 * Queue::ROOM);
+}
