@@ -1,6 +1,7 @@
 //! `cargo xtask crash`: losses of power, replayed, and what `recover` makes of each.
 //!
-//! The same scenarios as those of the test `crash`, which takes some hundred states of each.
+//! The same scenarios as those of the test `crash`, which takes some hundred states of each; and, once more, the states of
+//! names that an output has.
 
 use crate::cargo::Cargo;
 use crate::error::Result;
@@ -16,8 +17,12 @@ pub(crate) struct Arguments {
 
 /// Runs it.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    Cargo::new(workspace, COMMAND).arg("--").arg(arguments.states.to_string()).run()
+    Cargo::new(workspace, COMMAND).arg("--").arg(arguments.states.to_string()).run()?;
+    Cargo::new(workspace, NAMES).run()
 }
 
 /// What builds and runs it, up to the states. Not optimised, so that an overflow panics.
 const COMMAND: &str = "run --package ipc-tests --bin crash";
+
+/// What replays the names of the tool's outputs.
+const NAMES: &str = "test --package ipc-cli --test cli power";

@@ -1,0 +1,81 @@
+//! What checksums cost: the time that encoding takes longer with them, beside one plain pass of CRC-32C over the same
+//! bodies. `cargo run --release -p ipc-core --example checksums`
+
+use std::error::Error;
+use std::hint::black_box;
+use std::io::{self, IoSlice, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use ipc_core::format::Checksum;
+use ipc_core::{BatchEncoder, Encoder, Options};
+
+/// Takes all bytes and looks at none.
+struct Nowhere;
+
+impl Write for Nowhere {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("{:>10} {:>12} {:>14} {:>14} {:>8}", "rows", "body", "checksums", "plain pass", "ratio");
+    for rows in [1_000, 8_000, 64_000] {
+        let batch = batch(rows)?;
+        let [mut with, mut without] = [true, false].map(|yes| encoder(&batch, yes));
+        let body: Vec<u8> = {
+            let mut encoder = BatchEncoder::new(&Options::default());
+            let message = encoder.encode(&batch)?;
+            message.slices().skip(1).collect::<Vec<_>>().concat()
+        };
+        let repeats = 32_000_000 / body.len() + 1;
+        // In turn, so that whatever else the machine does hits all three alike.
+        let mut best = [Duration::MAX; 3];
+        for _ in 0..40 {
+            let times = [
+                timed(repeats, || drop(black_box(with.as_mut().map(|encoder| encoder.write(&batch))))),
+                timed(repeats, || drop(black_box(without.as_mut().map(|encoder| encoder.write(&batch))))),
+                timed(repeats, || {
+                    let mut checksum = Checksum::default();
+                    checksum.update(black_box(&body));
+                    black_box(checksum);
+                }),
+            ];
+            best.iter_mut().zip(times).for_each(|(best, time)| *best = time.min(*best));
+        }
+        let [with, without, plain] = best;
+        let cost = with.saturating_sub(without);
+        let ratio = cost.as_secs_f64() / plain.as_secs_f64();
+        println!("{rows:>10} {:>12} {:>14?} {:>14?} {ratio:>8.2}", body.len(), cost, plain);
+    }
+    Ok(())
+}
+
+fn encoder(batch: &RecordBatch, checksums: bool) -> Result<Encoder<Nowhere, ipc_core::Stream>, ipc_core::Error> {
+    let options = Options::builder().checksums(checksums).build()?;
+    Ok(Encoder::stream(Nowhere).with_options(options).start(batch.schema())?)
+}
+
+/// How long one of so many calls takes.
+fn timed(repeats: usize, mut call: impl FnMut()) -> Duration {
+    let start = Instant::now();
+    (0..repeats).for_each(|_| call());
+    start.elapsed() / u32::try_from(repeats).unwrap_or(u32::MAX)
+}
+
+fn batch(rows: usize) -> Result<RecordBatch, Box<dyn Error>> {
+    let numbers: ArrayRef = Arc::new((0..rows).map(|row| i64::try_from(row).ok()).collect::<Int64Array>());
+    let floats: ArrayRef = Arc::new(Float64Array::from(vec![0.5; rows]));
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("row number {row}"))));
+    Ok(RecordBatch::try_from_iter([("number", numbers), ("float", floats), ("text", text)])?)
+}
