@@ -366,9 +366,9 @@ Examples:
   arrow-ipc recover broken.arrow --output rest.arrow --salvage
   arrow-ipc recover lost-power.arrow --output whole.arrow --confirmed 1048640
 
-Whole batches are copied as they are. Values are not looked at: the format has no checksums. An input that is damaged
-before its tail, with whole messages behind the damage, is refused with exit status 1 unless --salvage is given. An
-input that is complete is copied; streams that stand one behind the other become one. Exit status 3 means that rows were
+Whole batches are copied as they are. Values are not looked at, but for checksums, where there are any. An input that
+is damaged before its tail, with whole messages behind the damage, is refused with exit status 1 unless --salvage is
+given. An input that is complete is copied; streams that stand one behind the other become one. Exit status 3 means that rows were
 left out which were whole, or may have been.";
 
 #[cfg(test)]
