@@ -79,7 +79,8 @@ impl StreamSchema {
     /// What would let the dictionary `id` change in a file, where it only `grows` or not.
     pub(crate) fn remedy(&self, id: usize, grows: bool) -> Remedy {
         let field = self.dictionary(id);
-        if !field.may_unify() && !(grows && field.nested() == 0) {
+        let may_grow = grows && field.nested() == 0;
+        if !(field.may_unify() || may_grow) {
             Remedy::Stream
         } else if (0..self.dictionary_count()).map(|id| self.dictionary(id)).any(|d| d.may_unify() && d.nested() > 0) {
             Remedy::UnifyAtClose
