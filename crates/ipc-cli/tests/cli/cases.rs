@@ -54,7 +54,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "interleaved.arrows",
-        inspect: Refused("damaged"),
+        inspect: Refused("starts with the header of another"),
         recover: Refused("starts with the header of another"),
         salvage: Rows(3, 100, "starts with the header of another"),
         merge: Refused("starts with the header of another"),
