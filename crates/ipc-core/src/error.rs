@@ -205,7 +205,7 @@ pub enum Error {
     #[error("the stream has been closed")]
     Closed,
 
-    /// The stream has been given up; no message may follow.
+    /// The output has been [given up](crate::Ledger::abort); no message may follow.
     #[error("the stream has been given up{}", told(reason))]
     Aborted {
         /// The reason that was given; may be empty.

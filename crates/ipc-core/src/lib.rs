@@ -34,6 +34,8 @@
 //!   in [unified](DictionaryHandling::Unify) dictionaries do its values keep their places, to be sent when they are needed.
 //! - A sink that fails between messages may be tried again. One that fails inside a message is the end, and neither
 //!   marker nor footer ever follows torn bytes, unless the sink can [take them back](Encoder::rollback).
+//! - A stream that is dropped or [aborted](Encoder::abort) ends in a mark at which readers fail, and does not pass for a whole,
+//!   shorter one. A file that was not closed has no footer.
 //! - A batch is refused before any byte of it is written, with the path of the column at fault.
 //! - A file is also a stream, from byte 8 to its end-of-stream marker, and every body starts at an aligned offset.
 //! - No unsafe code, no locks, no threads.

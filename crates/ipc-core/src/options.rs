@@ -389,7 +389,7 @@ impl OptionsBuilder {
         self
     }
 
-    /// Whether a stream that is given up, by `abort` or because it is dropped, gets a
+    /// Whether a stream that is given up, by [`abort`](crate::Encoder::abort) or because it is dropped, gets a
     /// [mark](crate::format::ABORTED_KEY) that makes its readers fail; on by default. Files never get one.
     ///
     /// Off for a stream that is continued later: what follows a mark cannot be read.
