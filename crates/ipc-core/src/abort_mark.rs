@@ -5,10 +5,12 @@
 //!
 //! - It is built for the stream's schema, so that readers get past the metadata and ask for the body. It names no codec:
 //!   a reader that takes bytes of something else for the body must not take them for a length.
+//! - It has one field node too few. Where another stream follows, a reader may take its first 8 bytes for the body, and
+//!   refuses the batch as it builds the columns. With all nodes, apache-arrow JS hands a row of garbage out, and ends there
+//!   without an error. nanoarrow counts the nodes and refuses the metadata.
 //! - Its custom metadata has the reason, for those that know the mark.
-//! - Its buffers are one byte long and start at byte 1. Where another stream follows, and a reader takes its first 8 bytes
-//!   for the body, hardly a buffer fits its array, and most refuse the batch before they hand it out. Those of unions
-//!   are all 8 bytes: arrow-rs panics at offsets of a union that are not aligned.
+//! - Its buffers are one byte long and start at byte 1, so that hardly one fits its array. Those of unions are all 8 bytes:
+//!   arrow-rs panics at offsets of a union that are not aligned.
 //! - A batch without buffers can be read without a body. Where the schema has none, the mark is the prefix of a message
 //!   whose metadata never comes.
 
@@ -34,8 +36,9 @@ pub(crate) fn build(schema: &Schema, options: &Options, reason: &str) -> Vec<u8>
     let (mut bytes, mut rest) = (Vec::new(), Rest::default());
     let mut draft = template.begin(&mut bytes, &mut rest);
     let mut has_buffers = false;
+    let mut is_first = true;
     for field in schema.fields() {
-        has_buffers |= array(&mut draft, field.data_type(), version);
+        has_buffers |= array(&mut draft, &mut is_first, field.data_type(), version);
     }
     if !has_buffers {
         return bare();
@@ -51,8 +54,10 @@ pub(crate) fn build(schema: &Schema, options: &Options, reason: &str) -> Vec<u8>
 }
 
 /// Describes an array of one row and those inside it. Returns whether there are buffers.
-fn array(draft: &mut Draft<'_>, data_type: &DataType, version: MetadataVersion) -> bool {
-    draft.node(1, 1);
+fn array(draft: &mut Draft<'_>, is_first: &mut bool, data_type: &DataType, version: MetadataVersion) -> bool {
+    if !std::mem::take(is_first) {
+        draft.node(1, 1);
+    }
     let buffers = match data_type {
         DataType::Null | DataType::RunEndEncoded(..) => 0,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => 3,
@@ -70,7 +75,9 @@ fn array(draft: &mut Draft<'_>, data_type: &DataType, version: MetadataVersion) 
     let (start, length) = if matches!(data_type, DataType::Union(..)) { (0, 8) } else { (1, 1) };
     (0..buffers).for_each(|_| draft.buffer(start, length));
     // A dictionary's values are no child: what stands here are its keys.
-    children(data_type).into_iter().fold(buffers > 0, |has, child| array(draft, child.data_type(), version) | has)
+    children(data_type)
+        .into_iter()
+        .fold(buffers > 0, |has, child| array(draft, is_first, child.data_type(), version) | has)
 }
 
 fn shortened(reason: &str) -> &str {
