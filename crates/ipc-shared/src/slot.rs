@@ -73,7 +73,8 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
     /// the writer and returns.
     ///
     /// `Ok` means *accepted*: [`flush`](crate::SharedWriter::flush) and [`close`](crate::SharedWriter::close) confirm. What
-    /// comes of the batches behind it, an error or a panic of the sink, is theirs to report.
+    /// comes of the batches behind it, an error or a panic of the sink, is theirs to report. So is, in a file, that the footer
+    /// can list no more messages, which is found at the batch's turn, after some 89 million: neither gets past it.
     ///
     /// # Errors
     ///

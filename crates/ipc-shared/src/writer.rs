@@ -61,7 +61,10 @@ use crate::slot::Slot;
 ///    [`Encoder`](ipc_core::Encoder#dropping) for what the mark is and when there is none. What is staged is dropped. A
 ///    slot that is dropped gives up its place, also if it is the last handle: batches that waited behind it are appended
 ///    first.
-/// 9. A sink that calls back into its own writer gets [`Error::Reentrant`](crate::Error::Reentrant).
+/// 9. A sink that calls back into its own writer gets [`Error::Reentrant`](crate::Error::Reentrant). So does any call on a
+///    thread that is inside the sink: where the sink waits for jobs of a thread pool that steals work, as rayon's does, and
+///    other jobs of that pool write, its thread may run one of those meanwhile. Such a batch is refused, though there is
+///    nothing wrong with it; give the sink a pool of its own.
 pub struct SharedWriter<W, F> {
     shared: Arc<Shared<W, F>>,
 }
@@ -74,6 +77,10 @@ impl<W, F> SharedWriter<W, F> {
 
 impl<W: Write + Send> SharedWriter<W, Stream> {
     /// A writer of a stream.
+    ///
+    /// The sink should block. One that does not, such as a non-blocking socket or pipe, and says
+    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) after a part of a message, has torn the output; since it takes nothing
+    /// back, that poisons the writer for good. Let such a sink write into memory, or wait in its `write`.
     pub fn stream(sink: W) -> Builder<W, Stream> {
         Builder::new(sink)
     }
