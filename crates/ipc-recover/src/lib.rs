@@ -47,14 +47,16 @@
 //! # What is checked, and what is not
 //!
 //! Every flatbuffer is verified. Every length is checked against what is there, before memory is taken for it. A batch
-//! has the arrays and buffers that its schema asks for, as long as they have to be, inside its own body. Compressed
-//! buffers start as their codec has it.
+//! has the arrays and buffers that its schema asks for, on multiples of 8, as long as they have to be, inside its own
+//! body, whose length is a multiple of 8 and which does not start with the header of another message. The dictionaries
+//! are there to which its values refer, at any depth. Compressed buffers start as their codec has it.
 //!
 //! Values are not looked at: the format has no checksums, and a flipped bit among them is not noticed, unless the writer
 //! was asked for [`Checksums`]: then each is verified. A file whose footer names nothing but whole messages is what its
 //! footer says, as it is for every reader.
 //!
-//! Bodies are never held in memory, and all that is takes no more than twice the input and a MiB.
+//! Bodies are never held in memory, and all that is takes no more than twice the input and a MiB. The time is in
+//! proportion to the input, however wide its schema.
 
 #![forbid(unsafe_code)]
 
