@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::io::{self, IoSlice, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -17,7 +18,9 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use ipc_core::{Compression, DictionaryHandling, Encoder, Error, MetadataVersion, Options, Started, Stream};
+use ipc_core::{
+    Compression, DictionaryHandling, Encoder, Error, FileTail, MetadataVersion, Options, Started, Stream, Truncate,
+};
 use ipc_tests::arrays::Sharing;
 use ipc_tests::batches::{Batches, Plan, arb_batches, every_kind};
 use ipc_tests::cases::cases;
@@ -319,6 +322,32 @@ fn a_mark_is_tried_once_and_never_behind_a_tear() {
             }
         }
     }
+}
+
+/// A tail takes its own mark back, and what is written then follows the last whole message. A mark that was there before it
+/// stays.
+#[test]
+fn a_tail_cuts_only_its_own_mark() {
+    let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    let tail = || FileTail::new(OpenOptions::new().append(true).open(&path).unwrap()).unwrap();
+    let batch = batch(Words::Growing, (0, 0));
+    let mut encoder = Encoder::stream(tail()).start(batch.schema()).unwrap();
+    encoder.write(&batch).unwrap();
+    let whole = encoder.stats().written_bytes;
+    let mut own = encoder.abort(REASON).unwrap();
+    assert!(messages(&std::fs::read(&path).unwrap(), 0).mark.is_some());
+    own.truncate(whole).unwrap();
+    own.write_all(ipc_core::format::end_of_stream(MetadataVersion::V5)).unwrap();
+    assert_eq!(read::stream(&std::fs::read(&path).unwrap()).unwrap().batches.len(), 1);
+
+    own.truncate(0).unwrap();
+    drop(Encoder::stream(own).start(batch.schema()).unwrap());
+    let marked = std::fs::read(&path).unwrap();
+    assert!(messages(&marked, 0).mark.is_some());
+    let mut other = tail();
+    other.write_all(b"behind").unwrap();
+    other.truncate(0).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), marked, "it was there before");
 }
 
 #[test]

@@ -241,6 +241,9 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     /// it has room for 4 KiB, and the sink is flushed: readers fail there, and do not take what they have read for all. A
     /// file gets nothing, since without a footer it looks truncated.
     ///
+    /// Whoever goes on in the same sink takes the mark back first, if the sink is [`Truncate`]: to
+    /// [`written_bytes`](Stats::written_bytes), as [`stats`](Self::stats) told it before, where nothing is staged.
+    ///
     /// # Errors
     ///
     /// [`Error::Io`] where the sink did not take the whole mark, so that readers may not notice; [`Error::Poisoned`] where
