@@ -9,7 +9,7 @@ use ipc_core::format::CONTINUATION;
 
 use crate::checksums::Checksums;
 use crate::error::{Damage, Fault};
-use crate::scan::{self, Framing, Next};
+use crate::scan::{self, Framing, Head, Next, Place};
 use crate::schema::Schema;
 use crate::source::Source;
 
@@ -36,6 +36,59 @@ pub(crate) fn whole_message(source: &mut Source<'_>, schema: &Schema, damage: &D
         }
         at += (length - START + 1) as u64;
     }
+}
+
+/// Where, inside a message's body, a stream of this schema starts that goes on behind the body's end, if there is one. A
+/// stream that ends inside it is a value.
+pub(crate) fn stream_across_the_end(
+    source: &mut Source<'_>,
+    schema: &Schema,
+    place: Place,
+) -> Result<Option<u64>, Damage> {
+    let Some(own) = schema.message().map(Head::flatbuffer) else { return Ok(None) };
+    let start = &own[..own.len().min(BLOCK / 2)];
+    let mut block = vec![0; BLOCK];
+    let mut at = place.body();
+    while at < place.end() {
+        source.seek(at).map_err(Damage::unreadable(at))?;
+        let length = source.read_up_to(&mut block).map_err(Damage::unreadable(at))?;
+        for (_, offset) in block[..length].windows(start.len()).zip(at..).filter(|(window, _)| *window == start) {
+            let Some(from) = offset.checked_sub(schema.framing().length()).filter(|from| *from >= place.body()) else {
+                continue;
+            };
+            if goes_across(source, schema, from, place.end())? {
+                return Ok(Some(from));
+            }
+        }
+        if length < block.len() {
+            break;
+        }
+        at += (length - start.len() + 1) as u64;
+    }
+    Ok(None)
+}
+
+/// Whether the messages of a stream that starts at `from` go on across `end`.
+fn goes_across(source: &mut Source<'_>, schema: &Schema, from: u64, end: u64) -> Result<bool, Damage> {
+    source.seek(from).map_err(Damage::unreadable(from))?;
+    let mut is_schema = true;
+    while source.position() < end {
+        let checked = scan::next(source).and_then(|next| match next {
+            Next::Message(head) if is_schema => {
+                let is_same = schema.message().is_some_and(|own| own.is_same_metadata(&head));
+                head.skip_body(source).map(|()| is_same)
+            }
+            Next::Message(head) => schema.check(&head, source).map(|_| true),
+            _ => Ok(false),
+        });
+        is_schema = false;
+        match checked {
+            Ok(true) => {}
+            Err(damage) if damage.is_of_system() => return Err(damage),
+            _ => return Ok(false),
+        }
+    }
+    Ok(source.position() > end)
 }
 
 /// Where to look for what is whole behind this damage. What lies inside a body that is all there, but wrong, is nobody's

@@ -18,8 +18,8 @@ use crate::error::{Damage, Error, Fault, Part};
 use crate::footer::Footer;
 use crate::input::{of_footer, schema_at_front};
 use crate::report::Condition;
-use crate::scan::{self, Abort, Framing, Head, Kind, MessageKind, Next, recognize, seek_first_message};
-use crate::schema::{PADDED_AT_MOST, Schema};
+use crate::scan::{self, Abort, Framing, Head, Kind, MessageKind, Next, Place, recognize, seek_first_message};
+use crate::schema::{Item, PADDED_AT_MOST, Schema};
 use crate::search;
 use crate::source::Source;
 use crate::stream::{Behind, behind, check_schema, zeros};
@@ -61,8 +61,11 @@ impl Survey {
         let mut collector = Collector::new(kind);
         let mut streams = 1;
         let damage = loop {
-            let head = match walk(source, &schema, &mut collector)? {
-                End::Broken(damage) => break Some(damage),
+            let behind_it = match walk(source, &schema, &mut collector)? {
+                End::Broken(damage) => match appended(source, &schema, &mut collector, &damage, kind)? {
+                    Some(head) => Behind::Stream(head),
+                    None => break Some(damage),
+                },
                 // What stands behind the marker of a file is what is left of its footer.
                 End::Marker if kind == Kind::File => {
                     break footer.map(|Damage { fault, .. }| Damage::new(source.position(), fault));
@@ -78,17 +81,22 @@ impl Survey {
                     behind(source).map_err(hopeless)?
                 }
             };
-            match head {
+            let head = match behind_it {
                 Behind::Nothing => break None,
-                Behind::Other(trailing) => break Some(trailing.damage()),
-                Behind::Stream(head) => {
-                    if let Err(damage) = join(&schema, head, source) {
-                        break Some(damage.of_input()?);
+                Behind::Other(trailing) => {
+                    let damage = trailing.damage();
+                    match appended(source, &schema, &mut collector, &damage, kind)? {
+                        Some(head) => head,
+                        None => break Some(damage),
                     }
-                    collector.begin_stream();
-                    streams += 1;
                 }
+                Behind::Stream(head) => head,
+            };
+            if let Err(damage) = join(&schema, head, source) {
+                break Some(damage.of_input()?);
             }
+            collector.begin_stream();
+            streams += 1;
         };
         let mut condition = Condition::Complete;
         let mut zeros_behind = None;
@@ -303,6 +311,34 @@ fn take(
     collector.take(checked)
 }
 
+/// The schema message of a stream that was appended to one that was torn inside its last message, behind which the damage
+/// is: of its body, the rest never came, and what stands there is the other stream. That message is cut.
+fn appended(
+    source: &mut Source<'_>,
+    schema: &Schema,
+    collector: &mut Collector,
+    damage: &Damage,
+    kind: Kind,
+) -> Result<Option<Head>, Error> {
+    // Bytes that are none of a message's may look like a marker.
+    let is_behind = |last: &Item| damage.offset.checked_sub(last.place.end()).is_some_and(|gap| gap <= MARKER);
+    let Some(last) = collector.last().filter(|last| kind == Kind::Stream && is_behind(last)) else {
+        return Ok(None);
+    };
+    let Some(at) = search::stream_across_the_end(source, schema, last.place).map_err(hopeless)? else {
+        return Ok(None);
+    };
+    let body_length = at.saturating_sub(last.place.body());
+    let fault = Fault::Truncated { part: Part::Body, length: Some(last.place.body_length) };
+    let torn = Item { place: Place { body_length, ..last.place }, role: last.role };
+    collector.cut_last(&torn, fault);
+    source.seek(at).map_err(Error::Read)?;
+    match scan::next(source).map_err(hopeless)? {
+        Next::Message(head) => Ok(Some(head)),
+        _ => Ok(None),
+    }
+}
+
 /// Makes sure that the batches of a further stream, whose schema message this is, can stand behind those of the first as
 /// they are. The source stands behind the schema message then.
 fn join(first: &Schema, head: Head, source: &mut Source<'_>) -> Result<(), Damage> {
@@ -447,6 +483,9 @@ fn hopeless(damage: Damage) -> Error {
 fn unreadable(damage: Damage) -> Result<Option<u64>, Error> {
     damage.of_input().map(|_| None)
 }
+
+/// How long an end-of-stream marker is.
+const MARKER: u64 = 8;
 
 /// No more than this stands between the last message of a file and its footer. A message is longer.
 const MARKER_AND_PADDING: u64 = 8 + PADDED_AT_MOST;

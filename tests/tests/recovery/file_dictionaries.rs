@@ -9,7 +9,7 @@ use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray};
 use arrow_buffer::OffsetBuffer;
 use arrow_ipc::{Block, MessageHeader};
-use arrow_schema::{DataType, Field};
+use arrow_schema::Field;
 use ipc_core::{DictionaryHandling, Options};
 use ipc_recover::{Condition, Damage, Error, Fault, Input, Kind, Part, RecoverOptions, Source};
 use ipc_tests::framing::{Framed, messages};

@@ -157,3 +157,24 @@ fn words_behind_the_data_are_shown() {
     let told = recover(&garbage, &RecoverOptions::default()).unwrap().1.cuts[0].fault.to_string();
     assert!(told.contains("is no message") && !told.contains("truncated"), "{told}");
 }
+
+/// A server that is killed in the middle of a message, and appends a new stream when it comes back: that message looks
+/// whole, with the other stream's bytes for its values.
+#[test]
+fn a_message_that_was_torn_before_another_stream_was_appended_is_cut() {
+    let first = [numbers(&[1, 2]), numbers(&(0..100).collect::<Vec<_>>())];
+    let second = [numbers(&[3]), numbers(&(0..60).collect::<Vec<_>>()), numbers(&[4])];
+    let whole = stream(&first);
+    let last = ipc_tests::framing::messages(&whole, 0).messages.remove(2);
+    // Wherever it was torn, the rest of its body is taken from the stream behind, which goes on.
+    for written in [8, 64, 304, 504] {
+        let torn = &whole[..last.body.start + written];
+        let both = [torn, &stream(&second)].concat();
+        let (output, report) = recover(&both, &RecoverOptions::default()).unwrap();
+        let kept = [&first[..1], &second].concat();
+        assert_same_batches(&kept, &read::stream(&output).unwrap().batches);
+        assert!(report.condition == Condition::Torn && report.leaves_rows_out(), "{report:?}");
+        assert_eq!(report.cuts[0].offset, last.offset as u64);
+        assert!(matches!(report.cuts[0].fault, Fault::Truncated { .. }), "{report:?}");
+    }
+}
