@@ -175,8 +175,9 @@ impl Survey {
         };
         let is_all = footer_at.saturating_sub(stopped_at) < MARKER_AND_PADDING;
         let mut damage = match (by_footer, walked) {
-            // Nothing forbids room between messages, and there are files that grew behind a marker.
-            (Ok(by_footer), _) if !is_all || by_footer.kept() >= collector.kept() => {
+            // Nothing forbids room between messages, and there are files that grew behind a marker. A footer whose lists
+            // were lost with the power verifies, and names nothing.
+            (Ok(by_footer), _) if by_footer.kept() >= collector.kept() => {
                 return Ok(complete(schema, by_footer));
             }
             (by_footer, _) if is_all => {

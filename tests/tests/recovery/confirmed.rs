@@ -12,7 +12,7 @@ use ipc_tests::framing::{Framed, messages};
 use ipc_tests::read;
 use ipc_tests::shared::Output;
 
-use crate::support::recover;
+use crate::support::{recover, with_footer};
 
 /// Bytes, positions and batches.
 type Synced = (Vec<u8>, Vec<u64>, Vec<RecordBatch>);
@@ -132,5 +132,21 @@ fn what_was_confirmed_and_is_wrong_is_refused() {
                 assert!(matches!(refused, Error::NoConfirmedPosition { confirmed: c, .. } if c == wrong), "{refused}");
             }
         }
+    }
+}
+
+/// The lists of the footer did not come, nor did the last batch: what is left of the footer verifies, and names nothing.
+#[test]
+fn a_footer_that_lost_its_lists_hides_nothing() {
+    let (whole, confirmed, batches) = synced::<File>();
+    let mut bytes = with_footer(&whole, &[], &[]);
+    let last = messages(&whole, 8).messages.pop().unwrap();
+    bytes[last.offset..last.offset + 64].fill(0xff);
+    let refused = recover(&bytes, &RecoverOptions::default()).unwrap_err();
+    assert!(matches!(refused, Error::DamagedBeforeTail { .. }), "{refused}");
+    for options in [RecoverOptions::default().with_salvage(), floor(confirmed[1]), ceiling(confirmed[1])] {
+        let (output, report) = recover(&bytes, &options).unwrap();
+        assert_ne!(report.condition, Condition::Complete);
+        assert_eq!(read(Kind::File, &output), batches[..2]);
     }
 }
