@@ -357,7 +357,8 @@ Examples:
   producer | arrow-ipc inspect -
 
 Offsets and lengths are in bytes; the length of the metadata includes its prefix and padding. Exit status 1, and
-\"complete\": false, mean that the input is damaged, or ends before its end-of-stream marker or its footer.";
+\"complete\": false, mean that a merge would not take all of the input: it is damaged, ends before its end-of-stream marker or
+its footer, or has bytes behind its end that are no stream.";
 
 const RECOVER_EXAMPLES: &str = "\
 Examples:
