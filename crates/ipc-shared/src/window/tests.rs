@@ -1,3 +1,8 @@
+//! The window by itself, with real threads. Every schedule of what threads do with it is in the models.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+
 use super::*;
 
 fn drained(mut drain: Drain<'_, char, &str>) -> String {
@@ -141,4 +146,57 @@ fn an_abandoned_window_keeps_nothing() {
     let refused = Some(Refused::Aborted(Aborted { why: "on purpose", waiting: 0 }));
     assert_eq!(window.reserve().wait().err(), refused);
     assert_eq!(window.leave(c, 'c').err(), refused);
+}
+
+/// Asks for a place as [`Window::reserve`] does, and notes under the same mutex who came when. Without `waits`, as
+/// [`Window::try_reserve`] does.
+fn reserve_in_turn(window: &Window<char, &str>, came: &AtomicU64, waits: bool) -> Option<(u64, u64)> {
+    let mut places = window.places.lock();
+    let at_once = places.take_place().unwrap();
+    if at_once.is_none() && !waits {
+        return None;
+    }
+    let turn = came.fetch_add(1, Relaxed);
+    if let Some(place) = at_once {
+        return Some((turn, place));
+    }
+    let signal = Some(places.queue_for_a_place());
+    drop(places);
+    let mut asking = Asking { window, signal };
+    loop {
+        match asking.wait().unwrap() {
+            Reserved::Place(place) => return Some((turn, place)),
+            Reserved::NotYet(drain) => _ = drained(drain),
+        }
+    }
+}
+
+#[test]
+fn places_are_given_first_come_first_served() {
+    let (window, came) = (Window::new(8), AtomicU64::new(0));
+    let given = thread::scope(|scope| {
+        let threads: Vec<_> = (0..64)
+            .map(|number| {
+                let (window, came) = (&window, &came);
+                scope.spawn(move || {
+                    let mut given = Vec::new();
+                    while came.load(Relaxed) < 100_000 {
+                        let Some((turn, place)) = reserve_in_turn(window, came, number % 8 != 0) else {
+                            thread::yield_now();
+                            continue;
+                        };
+                        given.push((turn, place));
+                        window.give_up(place, GivenUp::OnPurpose).map(drained);
+                    }
+                    given
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    let mut given = given;
+    given.sort_unstable();
+    assert!(given.len() >= 100_000);
+    let overtaken = given.windows(2).filter(|pair| pair[0].1 > pair[1].1).count();
+    assert_eq!(overtaken, 0, "nobody who came later has an earlier place");
 }
