@@ -1,9 +1,9 @@
 //! The window by itself, with real threads. Every schedule of what threads do with it is in the models.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 
 use super::*;
+use crate::sync::{Figure, Relaxed};
 
 fn drained(mut drain: Drain<'_, char, &str>) -> String {
     let mut all = String::new();
@@ -150,7 +150,7 @@ fn an_abandoned_window_keeps_nothing() {
 
 /// Asks for a place as [`Window::reserve`] does, and notes under the same mutex who came when. Without `waits`, as
 /// [`Window::try_reserve`] does.
-fn reserve_in_turn(window: &Window<char, &str>, came: &AtomicU64, waits: bool) -> Option<(u64, u64)> {
+fn reserve_in_turn(window: &Window<char, &str>, came: &Figure, waits: bool) -> Option<(u64, u64)> {
     let mut places = window.places.lock();
     let at_once = places.take_place().unwrap();
     if at_once.is_none() && !waits {
@@ -173,7 +173,7 @@ fn reserve_in_turn(window: &Window<char, &str>, came: &AtomicU64, waits: bool) -
 
 #[test]
 fn places_are_given_first_come_first_served() {
-    let (window, came) = (Window::new(8), AtomicU64::new(0));
+    let (window, came) = (Window::new(8), Figure::new(0));
     let given = thread::scope(|scope| {
         let threads: Vec<_> = (0..64)
             .map(|number| {
