@@ -251,7 +251,8 @@ fn what_is_staged_is_dropped_by_an_abort() {
 #[test]
 fn nothing_is_written_where_the_options_say_so_or_the_sink_is_taken_back() {
     let no_mark = Options::builder().abort_mark(false).build().unwrap();
-    let leavings: [(Options, fn(Encoder<&mut Counting, Stream, Started>)); 3] = [
+    type Leave = fn(Encoder<&mut Counting, Stream, Started>);
+    let leavings: [(Options, Leave); 3] = [
         (no_mark.clone(), |encoder| drop(encoder)),
         (no_mark, |encoder| assert!(encoder.abort(REASON).is_ok())),
         (Options::default(), |encoder| _ = encoder.abandon()),

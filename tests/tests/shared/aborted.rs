@@ -132,7 +132,7 @@ fn what_waits_in_slots_is_dropped<F: Output>(threads: usize) {
     let column = Arc::downgrade(waiting.column(0));
     behind.write(&waiting).unwrap();
     drop(waiting);
-    assert!(column.upgrade().is_some_and(|column| column.len() > 0), "it waits");
+    assert!(column.upgrade().is_some_and(|column| !column.is_empty()), "it waits");
     writer.abort(REASON).unwrap();
     assert!(column.upgrade().is_none(), "its memory is given back");
     assert_aborted(out.write(&batch(Words::Plain, (2, 0))).map_err(Error::from));
