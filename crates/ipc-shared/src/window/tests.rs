@@ -152,7 +152,7 @@ fn an_abandoned_window_keeps_nothing() {
 /// [`Window::try_reserve`] does.
 fn reserve_in_turn(window: &Window<char, &str>, came: &Figure, waits: bool) -> Option<(u64, u64)> {
     let mut places = window.places.lock();
-    let at_once = places.take_place().unwrap();
+    let at_once = places.take_place().expect("the window is open");
     if at_once.is_none() && !waits {
         return None;
     }
@@ -164,7 +164,7 @@ fn reserve_in_turn(window: &Window<char, &str>, came: &Figure, waits: bool) -> O
     drop(places);
     let mut asking = Asking { window, signal };
     loop {
-        match asking.wait().unwrap() {
+        match asking.wait().expect("the window is open") {
             Reserved::Place(place) => return Some((turn, place)),
             Reserved::NotYet(drain) => _ = drained(drain),
         }
@@ -182,7 +182,7 @@ fn places_are_given_first_come_first_served() {
                     let mut given = Vec::new();
                     while came.load(Relaxed) < 100_000 {
                         let Some((turn, place)) = reserve_in_turn(window, came, number % 8 != 0) else {
-                            thread::yield_now();
+                            thread::sleep(std::time::Duration::from_micros(10));
                             continue;
                         };
                         given.push((turn, place));
