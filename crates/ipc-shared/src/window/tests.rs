@@ -172,6 +172,7 @@ fn reserve_in_turn(window: &Window<char, &str>, came: &Figure, waits: bool) -> O
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "whoever does not wait comes back later")]
 fn places_are_given_first_come_first_served() {
     let (window, came) = (Window::new(8), Figure::new(0));
     let given = thread::scope(|scope| {
