@@ -10,6 +10,7 @@ use arrow_buffer::Buffer;
 use arrow_ipc::reader::read_footer_length;
 use arrow_ipc::{Block, root_as_footer_with_opts};
 use flatbuffers::Vector;
+use ipc_core::format::FOOTER_MAGIC;
 
 use crate::error::{Damage, Fault};
 use crate::scan::{self, Head, LEADING_MAGIC, Next, Place, limits};
@@ -39,7 +40,10 @@ impl Footer {
         if read.map_err(Damage::unreadable(tail_at))? < tail.len() {
             return Err(missing());
         }
-        let length = read_footer_length(tail).map_err(|_| missing())? as u64;
+        let Ok(length) = read_footer_length(tail) else {
+            return Err(behind_the_magic(source, total)?.unwrap_or_else(missing));
+        };
+        let length = length as u64;
         let at = tail_at.checked_sub(length).filter(|at| *at >= LEADING_MAGIC).ok_or_else(missing)?;
         let bytes = source.seek(at).and_then(|()| source.read_whole(length)).map_err(Damage::unreadable(at))?;
         Self::parse(bytes.ok_or_else(missing)?, at)
@@ -105,6 +109,26 @@ impl Place {
     }
 }
 
+/// The damage of bytes behind the magic that ends a file, if there is one among the last bytes of the source.
+fn behind_the_magic(source: &mut Source<'_>, total: u64) -> Result<Option<Damage>, Damage> {
+    let from = total.saturating_sub(LOOKED_BACK).max(LEADING_MAGIC);
+    let mut last = vec![0; usize::try_from(total.saturating_sub(from)).unwrap_or(0)];
+    let read = source.seek(from).and_then(|()| source.read_up_to(&mut last));
+    last.truncate(read.map_err(Damage::unreadable(from))?);
+    let Some(at) = last.windows(FOOTER_MAGIC.len()).rposition(|window| window == FOOTER_MAGIC) else {
+        return Ok(None);
+    };
+    let end = at + FOOTER_MAGIC.len();
+    // Values may look like a magic; in front of one that ends a file, there is a footer.
+    let length = last[..at].last_chunk::<4>().and_then(|length| usize::try_from(i32::from_le_bytes(*length)).ok());
+    let footer = length.and_then(|length| last[..at - 4].get((at - 4).checked_sub(length)?..));
+    if !footer.is_some_and(|footer| root_as_footer_with_opts(&limits(footer.len()), footer).is_ok()) {
+        return Ok(None);
+    }
+    let words = scan::words(&last[end..(end + 64).min(last.len())]);
+    Ok(Some(Damage::new(from + end as u64, Fault::BehindTheFooter { words })))
+}
+
 fn places(blocks: Option<Vector<'_, Block>>) -> impl Iterator<Item = Place> {
     blocks.into_iter().flatten().map(|block| place(block).expect("a footer with an impossible place is refused"))
 }
@@ -120,3 +144,6 @@ fn place(block: &Block) -> Option<Place> {
 
 /// The footer's length and the closing magic.
 const TAIL: u64 = 10;
+
+/// How far back from the end of a file its closing magic is looked for.
+const LOOKED_BACK: u64 = 64 * 1024;

@@ -169,3 +169,19 @@ fn a_delta_that_is_listed_before_what_it_extends_is_named_and_put_in_order() {
     assert_eq!((report.condition, report.leaves_rows_out()), (Condition::Torn, false));
     assert_same_batches(&batches, &read::file(&output).unwrap().batches);
 }
+
+#[test]
+fn what_stands_behind_the_magic_that_ends_a_file_is_named() {
+    let all = [batch(Arc::new(Int64Array::from(vec![1, 2])))];
+    let whole = encode::file(&all[0].schema(), &all, &Options::default()).unwrap();
+    let more = [&whole[..], b"the disk is full"].concat();
+    let told = stopped(&more).expect("a file ends with its magic");
+    assert_eq!(told.offset, whole.len() as u64);
+    assert!(
+        matches!(&told.fault, Fault::BehindTheFooter { words: Some(words) } if words == "the disk is full"),
+        "{told}"
+    );
+    let (output, report) = recover(&more, &RecoverOptions::default()).unwrap();
+    assert_eq!((report.condition, report.leaves_rows_out()), (Condition::Torn, false));
+    assert_same_batches(&all, &read::file(&output).unwrap().batches);
+}
