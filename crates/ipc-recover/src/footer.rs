@@ -122,7 +122,7 @@ fn behind_the_magic(source: &mut Source<'_>, total: u64) -> Result<Option<Damage
     // Values may look like a magic; in front of one that ends a file, there is a footer.
     let length = last[..at].last_chunk::<4>().and_then(|length| usize::try_from(i32::from_le_bytes(*length)).ok());
     let footer = length.and_then(|length| last[..at - 4].get((at - 4).checked_sub(length)?..));
-    if !footer.is_some_and(|footer| root_as_footer_with_opts(&limits(footer.len()), footer).is_ok()) {
+    if footer.is_none_or(|footer| root_as_footer_with_opts(&limits(footer.len()), footer).is_err()) {
         return Ok(None);
     }
     let words = scan::words(&last[end..(end + 64).min(last.len())]);
