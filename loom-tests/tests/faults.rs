@@ -109,6 +109,25 @@ fn panic_below_a_panic() {
 }
 
 #[test]
+fn panic_below_a_panic_alone() {
+    explore("a sink that panicked in a thread that was unwinding", |coverage| {
+        let sink = Shared::default();
+        let writer = SharedWriter::stream(Failing::new(&sink, Act::Panic, 2)).schema(batch(0).schema());
+        let writer = writer.window(2).build().unwrap();
+        let [first, second] = [writer.reserve().unwrap(), writer.reserve().unwrap()];
+        second.write(&batch(2)).unwrap();
+        let caught = model::catch(move || {
+            let _first = first;
+            model::panic()
+        });
+        assert_eq!(caught, None);
+        // Before anybody else comes to the lock, and to a ledger that knows.
+        assert!(writer.is_closed(), "a panic poisons, also one below another");
+        coverage.met();
+    });
+}
+
+#[test]
 fn rollback_that_fails() {
     explore("a write that was refused while the output could not be cut", |coverage| {
         let sink = Shared::default();

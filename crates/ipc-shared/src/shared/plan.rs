@@ -39,7 +39,7 @@ impl Plan {
 enum Planned<R> {
     Done(R),
     /// Nothing: others have changed what it was made on.
-    Stale(Plan),
+    Stale(Box<Plan>),
 }
 
 /// Opens the ledger of an output.
@@ -242,7 +242,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                     || !plan.updates.hold_for::<F>(&plan.view.dictionaries, ledger.dictionaries())
                 {
                     guard.unlock();
-                    return Ok(Planned::Stale(plan));
+                    return Ok(Planned::Stale(Box::new(plan)));
                 }
             }
             None => {
@@ -286,7 +286,7 @@ mod tests {
 
     fn batch(word: usize) -> RecordBatch {
         let column: DictionaryArray<Int32Type> = [word.to_string().as_str()].into_iter().collect();
-        RecordBatch::try_from_iter([("word", Arc::new(column) as ArrayRef)]).unwrap()
+        RecordBatch::try_from_iter([("word", Arc::new(column) as ArrayRef)]).expect("one column")
     }
 
     #[test]
