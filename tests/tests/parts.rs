@@ -158,7 +158,7 @@ fn the_schema_message_alone_and_batch_messages_make_a_stream() {
 
         let encoded = BatchEncoder::new(&options).encode(&batch).unwrap().into_owned().into_buffers();
         let whole: Vec<u8> = encoded.iter().fold(message, |all, buffer| [all, buffer.to_vec()].concat());
-        assert_same_batches(&[batch.clone()], &read::stream(&whole).unwrap().batches);
+        assert_same_batches(std::slice::from_ref(&batch), &read::stream(&whole).unwrap().batches);
     }
     let schema = StreamSchema::try_new(batch.schema(), &Options::default()).unwrap();
     let other = Options::builder().metadata_version(MetadataVersion::V4).build().unwrap();

@@ -13,7 +13,7 @@ use ipc_core::Options;
 use ipc_recover::{Condition, Kind, RecoverOptions};
 use ipc_tests::arrays::Sharing::{Changing, Equal, Growing, Shared};
 use ipc_tests::batches::{Batches, arb_batches};
-use ipc_tests::framing::messages;
+use ipc_tests::framing::{Framed, messages};
 use ipc_tests::options::arb_options;
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, outside, read};
@@ -81,7 +81,7 @@ fn reordered(stream: &[u8], is_ascending: bool) -> Vec<u8> {
         run.sort_by_key(|message| message.dictionary_id.map_or(0, |id| if is_ascending { id } else { -id }));
         run.iter().for_each(|message| bytes.extend_from_slice(&stream[message.offset..message.end()]));
     }
-    let end = framing.messages.last().map_or(0, |message| message.end());
+    let end = framing.messages.last().map_or(0, Framed::end);
     [bytes, stream[end..].to_vec()].concat()
 }
 
