@@ -342,6 +342,10 @@ pub(crate) fn decide<F: Format>(
     } else {
         Comparison::of(old, values).map_err(Box::new)?
     };
+    // The common case, and of no interest to any rule.
+    if comparison == Comparison::Same {
+        return Ok(None);
+    }
     match schema.change_of(id, comparison, F::HAS_FOOTER) {
         Change::Known | Change::Unified => Ok(None),
         Change::Extended => {

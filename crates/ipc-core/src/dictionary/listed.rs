@@ -19,7 +19,9 @@ impl Listed {
 
     /// Brings those of unified dictionaries, which were pushed after all others, to their places: a merge of two runs.
     pub(crate) fn bring_in_order(&mut self) {
-        self.list.sort_by_key(|update| update.id);
+        if self.list.len() > 1 {
+            self.list.sort_by_key(|update| update.id);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
