@@ -9,7 +9,7 @@
 use arrow_array::{RecordBatch, record_batch};
 use arrow_ipc::MessageHeader;
 use arrow_schema::Metadata;
-use ipc_core::format::{CHECKSUM_KEY, CHECKSUMS, CHECKSUMS_KEY};
+use ipc_core::format::{ABORTED_KEY, CHECKSUM_KEY, CHECKSUMS, CHECKSUMS_KEY};
 use ipc_core::{
     Alignment, BatchEncoder, Compression, DictionaryHandling, Error, Ledger, MetadataVersion, Options, OptionsBuilder,
     StreamSchema,
@@ -89,9 +89,11 @@ fn metadata_of_a_batch_stands_beside_its_checksum_and_never_for_it() {
         for _ in 0..2 {
             encoder.write(batch).unwrap();
             encoder.write_with_metadata(batch, &own).unwrap();
-            let forged = Metadata::from([(CHECKSUM_KEY, "00000000")]);
-            let refused = encoder.write_with_metadata(batch, &forged).unwrap_err();
-            assert!(matches!(refused, Error::ReservedKey { key: CHECKSUM_KEY }), "{refused:?}");
+            for reserved in [CHECKSUM_KEY, ABORTED_KEY] {
+                let forged = Metadata::from([(reserved, "00000000")]);
+                let refused = encoder.write_with_metadata(batch, &forged).unwrap_err();
+                assert!(matches!(refused, Error::ReservedKey { key } if key == reserved), "{refused:?}");
+            }
         }
         let bytes = encoder.close().unwrap().into_inner();
         let messages = framing::messages(&bytes, 0).messages;

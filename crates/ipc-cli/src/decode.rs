@@ -21,7 +21,7 @@ use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
 use arrow_schema::{Field, Metadata, Schema, SchemaRef};
 use flatbuffers::{ForwardsUOffset, Vector};
-use ipc_core::format::CHECKSUM_KEY;
+use ipc_core::format::RESERVED_KEYS;
 use ipc_recover::scan::Head;
 use ipc_recover::{Checksums, Damage, Fault, claimed_length};
 
@@ -44,7 +44,7 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    /// The record batch, and the metadata that its message carries, but for the checksum of its body, which is not that of
+    /// The record batch, and the metadata that its message carries, but for the [`RESERVED_KEYS`]: a checksum is not that of
     /// the body to be.
     pub(crate) fn decode(&self) -> Result<(RecordBatch, Metadata), Damage> {
         let Self { head, body, schema, dictionaries, checksums, .. } = self;
@@ -63,7 +63,7 @@ impl Encoded {
             refusal(head, "record batch", reason)
         })?;
         let mut metadata = metadata(message.custom_metadata());
-        metadata.remove(CHECKSUM_KEY);
+        RESERVED_KEYS.iter().for_each(|key| drop(metadata.remove(*key)));
         Ok((batch, metadata))
     }
 }

@@ -12,12 +12,12 @@ use arrow_buffer::Buffer;
 use arrow_schema::Metadata;
 
 use crate::body::{Body, signed, too_large};
-use crate::checksum::{self, Checksum};
+use crate::checksum::Checksum;
 use crate::clear;
 use crate::compress::Codec;
 use crate::dictionary::{self, Dictionaries, Due, Sending, Sent, Update, Updates};
 use crate::error::{Error, Result, Step};
-use crate::format::Format;
+use crate::format::{Format, RESERVED_KEYS};
 use crate::message::{Layout, Made, Message};
 use crate::metadata::{Kind, Numbers, Rest, Template};
 use crate::options::{Options, Validation};
@@ -95,7 +95,8 @@ impl BatchEncoder {
     ///
     /// # Errors
     ///
-    /// As [`encode`](Self::encode); [`Error::ReservedKey`] where `metadata` has the key of a checksum.
+    /// As [`encode`](Self::encode); [`Error::ReservedKey`] where `metadata` has one of the
+    /// [`RESERVED_KEYS`](crate::format::RESERVED_KEYS).
     pub fn encode_with_metadata<'a>(
         &mut self,
         batch: &'a RecordBatch,
@@ -383,7 +384,7 @@ impl BatchEncoder {
         dictionaries: Option<&UnifiedSnapshot>,
         write: impl FnOnce(&mut Body<'_, 'a>) -> Step,
     ) -> Result<()> {
-        checksum::check_metadata(metadata)?;
+        check_keys(metadata)?;
         let compressed = dictionary.is_none() || self.options.compress_dictionaries;
         let codec = self.codec.as_mut().filter(|_| compressed);
         let Message { made, segments } = message;
@@ -472,6 +473,14 @@ fn values_of<'a>(body: &mut Body<'_, 'a>, values: &'a dyn Array, rows: Range<usi
 #[inline(always)]
 fn same_width(batch: &RecordBatch) -> Step {
     if batch.num_columns() == batch.schema_ref().fields().len() { Ok(()) } else { Err(other_width(batch)) }
+}
+
+/// Refuses metadata with which a batch's message would be taken for something else.
+fn check_keys(metadata: &Metadata) -> Result<()> {
+    match RESERVED_KEYS.iter().find(|key| metadata.contains_key(**key)) {
+        Some(key) => Err(Error::ReservedKey { key }),
+        None => Ok(()),
+    }
 }
 
 #[cold]

@@ -7,8 +7,6 @@
 //!
 //! A checksum finds what happens by accident. It proves nothing about who wrote the bytes.
 
-use crate::error::{Error, Result};
-use crate::format::CHECKSUM_KEY;
 use crate::segment::{Arena, Segment};
 
 /// The CRC-32C of a body, from its first byte to its last, padding included.
@@ -48,11 +46,6 @@ impl Checksum {
         segments.iter().for_each(|segment| checksum.update(segment.bytes(arena)));
         checksum
     }
-}
-
-/// Refuses metadata for a message that would be taken for its checksum.
-pub(crate) fn check_metadata(metadata: &arrow_schema::Metadata) -> Result<()> {
-    if metadata.contains_key(CHECKSUM_KEY) { Err(Error::ReservedKey { key: CHECKSUM_KEY }) } else { Ok(()) }
 }
 
 const DIGITS: [u8; 16] = *b"0123456789abcdef";

@@ -178,7 +178,8 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write); [`Error::ReservedKey`] where `metadata` has the key of a checksum.
+    /// As [`write`](Self::write); [`Error::ReservedKey`] where `metadata` has one of the
+    /// [`RESERVED_KEYS`](crate::format::RESERVED_KEYS).
     pub fn write_with_metadata(&mut self, batch: &RecordBatch, metadata: &Metadata) -> Result<Receipt> {
         let Started { batches, unified } = &mut self.state;
         let Parts { sink, ledger } = self.sink.parts_mut();

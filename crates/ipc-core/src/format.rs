@@ -79,6 +79,9 @@ pub const CHECKSUMS: &str = "crc32c";
 /// schema has no buffers, the mark is a [bare](bare_abort_mark) prefix, without a reason.
 pub const ABORTED_KEY: &str = "ipc.aborted";
 
+/// The keys that a batch's own metadata may not have: with them, its message would be taken for something else.
+pub const RESERVED_KEYS: [&str; 2] = [CHECKSUM_KEY, ABORTED_KEY];
+
 /// The abort mark of a stream of `schema`, written as `options` ask. What is in `reason` beyond 4 KiB is left out.
 #[must_use]
 pub fn abort_mark(schema: &StreamSchema, options: &Options, reason: &str) -> Vec<u8> {
@@ -94,8 +97,9 @@ pub const fn bare_abort_mark(version: MetadataVersion) -> &'static [u8] {
 
 /// Why the stream was given up, if `message` is an abort mark.
 ///
-/// Nothing but a mark has these lengths and this key, unless a batch was given the key by its writer: a mark has no body,
-/// so behind it the input ends, or another stream starts.
+/// Nothing that this crate writes has these lengths and this key but a mark: a batch's own metadata may not have the key. Of
+/// another writer's batch, which may, a mark differs in that it has no body: behind it the input ends, or another stream
+/// starts.
 #[must_use]
 pub fn abort_reason<'m>(message: &Message<'m>) -> Option<&'m str> {
     let batch = message.header_as_record_batch().filter(|_| message.header_type() == MessageHeader::RecordBatch)?;
