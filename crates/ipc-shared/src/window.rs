@@ -243,16 +243,21 @@ impl<'w, D, A: Clone> Asking<'w, D, A> {
 
     /// The place that it has been given, if it has, without waiting.
     pub(crate) fn granted(mut self) -> Option<u64> {
-        let place = self.window.places.lock().take_granted(self.signal.as_ref()?).ok().flatten()?;
-        self.signal = None;
-        Some(place)
+        let signal = self.signal.take()?;
+        // One look under the mutex: a place that came between two would be one that nobody has had.
+        self.window.places.lock().leave_the_queue(&signal)
     }
 }
 
 impl<D, A> Drop for Asking<'_, D, A> {
     fn drop(&mut self) {
         if let Some(signal) = &self.signal {
-            self.window.places.lock().leave_the_queue(signal);
+            let mut places = self.window.places.lock();
+            // A place that it has been given and not seen is given up: it unwinds.
+            if let Some(place) = places.leave_the_queue(signal) {
+                places.give_up(place, GivenUp::OnPurpose);
+                places.let_the_next_try();
+            }
         }
     }
 }

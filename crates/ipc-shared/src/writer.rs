@@ -355,7 +355,7 @@ pub struct Summary {
     pub stats: Stats,
     /// The schema of the output.
     pub schema: SchemaRef,
-    /// How many places were reserved and have no batch: slots that were given up or dropped unwritten, and those that were
-    /// still out at the close.
+    /// How many places were reserved and have no batch: slots that were given up or dropped unwritten, those that were still
+    /// out at the close, and places whose `reserve` ended in a panic of the sink.
     pub given_up: u64,
 }

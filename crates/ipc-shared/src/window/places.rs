@@ -143,8 +143,8 @@ impl<D, A: Clone> Places<D, A> {
 
     /// Takes the place that has been given to this thread.
     pub(super) fn take_granted(&mut self, signal: &Signal) -> Result<Option<u64>, Refused<A>> {
-        match self.granted.iter().position(|(to, _)| Arc::ptr_eq(to, signal)) {
-            Some(index) => Ok(Some(self.granted.swap_remove(index).1)),
+        match self.take_from_granted(signal) {
+            Some(place) => Ok(Some(place)),
             None => self.check_open().map(|()| None),
         }
     }
@@ -269,15 +269,17 @@ impl<D, A> Places<D, A> {
         signal
     }
 
-    /// Forgets a thread that waits no more. A place that it has been given and not seen is given up: it unwinds.
-    pub(super) fn leave_the_queue(&mut self, signal: &Signal) {
+    /// Forgets a thread that waits no more. Returns the place that it has been given and not seen.
+    pub(super) fn leave_the_queue(&mut self, signal: &Signal) -> Option<u64> {
         self.asking.retain(|asking| !Arc::ptr_eq(asking, signal));
-        if let Some(index) = self.granted.iter().position(|(to, _)| Arc::ptr_eq(to, signal)) {
-            let (_, place) = self.granted.swap_remove(index);
-            self.give_up(place, GivenUp::OnPurpose);
-        }
         // It may have been the one that was to try.
         self.let_the_next_try();
+        self.take_from_granted(signal)
+    }
+
+    fn take_from_granted(&mut self, signal: &Signal) -> Option<u64> {
+        let index = self.granted.iter().position(|(to, _)| Arc::ptr_eq(to, signal))?;
+        Some(self.granted.swap_remove(index).1)
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -334,7 +336,7 @@ impl<D, A> Places<D, A> {
     }
 
     /// Wakes the thread that has waited longest for a place, if there is something at the front that nobody appends.
-    fn let_the_next_try(&self) {
+    pub(super) fn let_the_next_try(&self) {
         if !self.is_draining()
             && self.is_front_ready()
             && let Some(first) = self.asking.front()
