@@ -12,6 +12,7 @@ use ipc_recover::{Damage, Ending, Input, Kind, Part, Trailing};
 use serde_json::json;
 
 use crate::args::InspectArguments;
+use crate::decode;
 use crate::error::{Error, Result};
 use crate::input::refused;
 use crate::source::{display_name, into_seekable, open};
@@ -75,6 +76,10 @@ impl<W: Write> Listing<W> {
                 Ok(Some(Part::Schema(head))) => {
                     let offset = head.as_ref().map_or_else(|| input.schema_offset(), |head| head.place().offset);
                     self.streams.push(Stream { offset, ..Stream::default() });
+                    // What can be listed, and a merge cannot decode.
+                    if let Err(fault) = decode::schema(input.schema()) {
+                        self.broken.get_or_insert_with(|| Damage::new(input.schema_offset(), fault));
+                    }
                     head.map_or(Ok(()), |head| self.message(&head))?;
                 }
                 Ok(Some(Part::Message(head))) => self.message(&head)?,

@@ -477,6 +477,8 @@ fn take(Checked { item, needs }: Checked, dictionaries: &mut Dictionaries) -> Re
 
 /// Refuses a file that is not complete, after a look at all of it.
 fn whole(source: &mut Source<'_>) -> Result<(), Damage> {
+    // The survey begins with a look at what the input starts with.
+    source.seek(0).map_err(Damage::unreadable(0))?;
     let survey = match Survey::of(source, false) {
         Ok(survey) => survey,
         Err(Error::DamagedBeforeTail { damage, .. } | Error::Hopeless(damage)) => return Err(damage),

@@ -67,6 +67,13 @@ const ROWS: &[Row] = &[
         merge: Refused("no footer"),
     },
     Row {
+        name: "footer_names_one_of_two.arrow",
+        inspect: Refused("the footer leaves out messages that are whole"),
+        recover: Rows(0, 4, "the footer leaves out messages that are whole"),
+        salvage: Rows(0, 4, "the footer leaves out messages that are whole"),
+        merge: Refused("the footer leaves out messages that are whole"),
+    },
+    Row {
         name: "replaced-in-file.arrow",
         inspect: Refused("column `w` has a second dictionary (id 0), which is not the one at byte 160"),
         recover: Refused("column `w` has a second dictionary (id 0), which is not the one at byte 160"),

@@ -11,7 +11,7 @@ use arrow_buffer::OffsetBuffer;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema};
 
-use crate::support::{batch, file, folder, merge_badly, put, python, stream, text};
+use crate::support::{batch, file, folder, merge_badly, program, put, python, stream, text};
 
 /// Replaces the only place at which `from` stands.
 fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
@@ -128,8 +128,13 @@ frame.write_ipc(sys.argv[2])
     assert!(done.status.success(), "{}", text(&done.stderr));
     for input in [&streamed, &filed] {
         let told = merge_badly(folder.path(), &[input], Path::new(&folder.path().join("out.arrow")), &[]);
-        assert!(told.contains("not supported: the type of column `b.c`: Int type with bit width of 128"), "{told}");
-        assert!(!told.contains("damaged"), "{told}");
+        let unknown = "not supported: the type of column `b.c`: Int type with bit width of 128";
+        assert!(told.contains(unknown) && !told.contains("damaged"), "{told}");
+        // Listed, but not called complete.
+        let shown = program().arg("inspect").arg(input).output().unwrap();
+        assert_eq!(shown.status.code(), Some(1));
+        assert!(text(&shown.stdout).contains("record batch") && text(&shown.stdout).contains("NOT complete"));
+        assert!(text(&shown.stderr).contains(unknown), "{}", text(&shown.stderr));
     }
 }
 
