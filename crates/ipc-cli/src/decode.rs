@@ -63,7 +63,7 @@ impl Encoded {
             refusal(head, "record batch", reason)
         })?;
         let mut metadata = metadata(message.custom_metadata());
-        RESERVED_KEYS.iter().for_each(|key| drop(metadata.remove(*key)));
+        RESERVED_KEYS.iter().for_each(|key| drop(metadata.remove(key)));
         Ok((batch, metadata))
     }
 }

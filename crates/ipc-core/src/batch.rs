@@ -477,7 +477,7 @@ fn same_width(batch: &RecordBatch) -> Step {
 
 /// Refuses metadata with which a batch's message would be taken for something else.
 fn check_keys(metadata: &Metadata) -> Result<()> {
-    match RESERVED_KEYS.iter().find(|key| metadata.contains_key(**key)) {
+    match RESERVED_KEYS.iter().find(|key| metadata.contains_key(key)) {
         Some(key) => Err(Error::ReservedKey { key }),
         None => Ok(()),
     }
