@@ -7,7 +7,7 @@ use std::fmt;
 use clap::ValueEnum;
 
 use crate::cargo::Cargo;
-use crate::checks::{imports, lz4_flex, msrv};
+use crate::checks::{lz4_flex, msrv};
 use crate::chores::{counts, loom, shuttle};
 use crate::error::{Error, Result};
 use crate::steps::Report;
@@ -32,8 +32,6 @@ enum Step {
     Msrv,
     /// No user of `lz4_flex` is slowed by its feature `safe-encode`.
     Lz4Flex,
-    /// No circle of imports between files.
-    Imports,
     /// Formatting.
     Fmt,
     /// Lints, warnings denied, with and without `--cfg loom` or `--cfg shuttle`.
@@ -67,7 +65,6 @@ impl Step {
         match self {
             Self::Msrv => msrv::check(workspace),
             Self::Lz4Flex => lz4_flex::check(workspace),
-            Self::Imports => imports::check(workspace),
             Self::Fmt => Cargo::new(workspace, "fmt --all --check").run(),
             Self::Clippy => clippy(workspace),
             Self::Tests => Cargo::new(workspace, "test --workspace --no-fail-fast").run(),
