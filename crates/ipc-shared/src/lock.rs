@@ -253,8 +253,9 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Enters the queue, unless the lock is not held by now, or is this thread's own: then nobody would come to wake it. A
-    /// waiter that was woken in vain goes back to the head.
+    /// Enters the queue, unless the lock is not held by now: then nobody would come to wake it. Nor where it has become this
+    /// thread's own, which only saves a park: the thread that handed it over wakes it. A waiter that was woken in vain goes
+    /// back to the head.
     fn enqueue(&self, waiter: &Arc<Waiter>, comes: Comes) -> bool {
         let mut queue = self.queue_with_room();
         let mut state = self.state.load(Relaxed);
