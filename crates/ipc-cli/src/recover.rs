@@ -100,10 +100,16 @@ fn tally(tally: &Tally) -> Value {
     })
 }
 
+/// Whether only the end was wrong: a footer, or a marker that is missing.
+fn cuts_nothing(report: &Report) -> bool {
+    report.further_cuts == 0 && report.cuts.iter().all(|cut| cut.length == 0)
+}
+
 fn in_words(name: &str, report: &Report) -> String {
     let condition = match report.condition {
         Condition::Complete if report.streams > 1 => "complete streams, one behind the other, which are made one",
         Condition::Complete => "already complete, nothing to recover",
+        Condition::Torn if cuts_nothing(report) => "whole, but not ended as it should be",
         Condition::Torn => "torn at its tail",
         Condition::Damaged => "damaged before its tail",
         _ => "recovered",
@@ -116,7 +122,10 @@ fn in_words(name: &str, report: &Report) -> String {
         HumanBytes(report.kept.bytes),
     );
     for cut in &report.cuts {
-        let _ = write!(text, "\ncut {} from byte {} on: {}", HumanBytes(cut.length), cut.offset, cut.fault);
+        let _ = match cut.length {
+            0 => write!(text, "\nat byte {}: {}", cut.offset, cut.fault),
+            length => write!(text, "\ncut {} from byte {} on: {}", HumanBytes(length), cut.offset, cut.fault),
+        };
     }
     if report.further_cuts > 0 {
         let _ = write!(text, "\ncut {} further pieces", HumanCount(report.further_cuts));

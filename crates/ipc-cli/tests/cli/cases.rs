@@ -69,7 +69,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "footer_names_one_of_two.arrow",
         inspect: Refused("the footer leaves out messages that are whole"),
-        recover: Rows(0, 4, "the footer leaves out messages that are whole"),
+        recover: Rows(0, 4, "whole, but not ended as it should be"),
         salvage: Rows(0, 4, "the footer leaves out messages that are whole"),
         merge: Refused("the footer leaves out messages that are whole"),
     },
