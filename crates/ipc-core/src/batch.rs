@@ -96,7 +96,7 @@ impl BatchEncoder {
     /// # Errors
     ///
     /// As [`encode`](Self::encode); [`Error::ReservedKey`] where `metadata` has one of the
-    /// [`RESERVED_KEYS`](crate::format::RESERVED_KEYS).
+    /// [`RESERVED_KEYS`].
     pub fn encode_with_metadata<'a>(
         &mut self,
         batch: &'a RecordBatch,
