@@ -1,7 +1,8 @@
 //! What an output takes over from the file that it replaces: who owns it, and who may do what with it.
 //!
 //! Only root may give a file away, and others may give it only to their own groups. So the owner is kept as far as the
-//! user may, and the mode follows: rights that were given to a group are not passed on to another one.
+//! user may, and the mode follows: nobody but the new owner gets rights to the new file that they did not have to the old
+//! one. Set-user-id, set-group-id and the sticky bit are never passed on: they vouched for other content.
 
 use std::fs::{File, Metadata, OpenOptions};
 
@@ -25,7 +26,7 @@ pub(crate) fn inherit(file: &File, old: &Metadata) {
         let _ = fchown(file, None, Some(old.gid()));
     }
     let Ok(new) = file.metadata() else { return };
-    let mode = mode_for(old.mode() & MODE, new.uid() == old.uid(), new.gid() == old.gid());
+    let mode = mode_for(old.mode(), new.uid() == old.uid(), new.gid() == old.gid());
     // Where a file system has no modes, the file stays as private as it was made.
     let _ = file.set_permissions(Permissions::from_mode(mode));
 }
@@ -33,20 +34,22 @@ pub(crate) fn inherit(file: &File, old: &Metadata) {
 #[cfg(not(unix))]
 pub(crate) fn inherit(_: &File, _: &Metadata) {}
 
-/// The mode that stands in for `mode` where the owner or the group is another one.
+/// The mode of the new file where the old one has `mode`, and the same owner and group, or not.
 #[cfg(unix)]
 fn mode_for(mode: u32, has_owner: bool, has_group: bool) -> u32 {
-    // Rights of others are everybody's, so another group has those at least.
-    let group = if has_group { mode & GROUP } else { mode & GROUP & ((mode & OTHERS) << 3) };
-    let special = if has_owner && has_group { mode & SPECIAL } else { 0 };
-    special | (mode & OWNER) | group | (mode & OTHERS)
+    let (mut group, mut others) = (mode & GROUP, mode & OTHERS);
+    // With another group, the old one is among the others, and the other way round: both get what both had.
+    if !has_group {
+        (group, others) = (group & (others << 3), others & (group >> 3));
+    }
+    // The same goes for the old owner, who is in the group or among the others.
+    if !has_owner {
+        let owner = mode & OWNER;
+        (group, others) = (group & (owner >> 3), others & (owner >> 6));
+    }
+    (mode & OWNER) | group | others
 }
 
-#[cfg(unix)]
-const MODE: u32 = SPECIAL | OWNER | GROUP | OTHERS;
-/// Set-user-id, set-group-id and sticky.
-#[cfg(unix)]
-const SPECIAL: u32 = 0o7000;
 #[cfg(unix)]
 const OWNER: u32 = 0o700;
 #[cfg(unix)]
@@ -59,15 +62,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rights_of_a_group_are_not_passed_on_to_another() {
+    fn nobody_gets_rights_by_another_owner_or_group() {
         for (mode, has_owner, has_group, expected) in [
             (0o640, true, true, 0o640),
-            (0o4755, true, true, 0o4755),
+            (0o604, true, true, 0o604),
+            (0o7755, true, true, 0o755),
             (0o640, true, false, 0o600),
             (0o664, true, false, 0o644),
             (0o2775, true, false, 0o755),
+            // Members of the old group were shut out, and are among the others now.
+            (0o604, true, false, 0o600),
+            (0o617, true, false, 0o611),
+            // So was the old owner.
+            (0o046, false, true, 0o000),
+            (0o466, false, true, 0o444),
             (0o4755, false, true, 0o755),
+            (0o640, false, true, 0o640),
             (0o600, false, false, 0o600),
+            (0o666, false, false, 0o666),
         ] {
             assert_eq!(mode_for(mode, has_owner, has_group), expected, "{mode:o} {has_owner} {has_group}");
         }

@@ -35,9 +35,13 @@
 //!
 //! # What is kept of a file that is replaced
 //!
-//! Its mode, and its owner and group where the user may give files to them. Where not, nobody may do more with the new
-//! file than with the old one: a group that could not be kept passes on no rights to another one. Access control lists,
-//! extended attributes and further hard links are not kept. Until the output is complete, only the user may read it.
+//! Its mode, and its owner and group where the user may give files to them. Where not, the mode is narrowed: the user is
+//! the new owner, and nobody else may do more with the new file than with the old one. Set-user-id, set-group-id and the
+//! sticky bit are dropped. Until the output is complete, only the user may read it.
+//!
+//! Access control lists, extended attributes and further hard links are not kept. A file with an access control list has
+//! the list's mask in place of the rights of its group, so its group may get rights that the list had denied: complete
+//! the output under a new name where that matters.
 //!
 //! # What it does not do
 //!
@@ -268,7 +272,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         let mode_of = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-        for mode in [0o600, 0o640, 0o444, 0o777] {
+        for (mode, kept) in [
+            (0o600, 0o600),
+            (0o640, 0o640),
+            (0o444, 0o444),
+            (0o777, 0o777),
+            (0o6755, 0o755), // other bytes are not what was trusted
+            (0o1644, 0o644),
+        ] {
             fs::write(folder.path().join("old"), "before").unwrap();
             fs::rename(folder.path().join("old"), &path).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
@@ -276,7 +287,7 @@ mod tests {
             output.write_all(b"new").unwrap();
             assert_eq!(mode_of(output.temporary_path()), 0o600, "nobody else reads it before that is known");
             output.complete().unwrap();
-            assert_eq!((mode_of(&path), fs::read(&path).unwrap()), (mode, b"new".to_vec()));
+            assert_eq!((mode_of(&path), fs::read(&path).unwrap()), (kept, b"new".to_vec()));
         }
         // A new file gets what any new file gets.
         fs::write(folder.path().join("any"), "").unwrap();
