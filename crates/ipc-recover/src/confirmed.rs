@@ -62,8 +62,11 @@ impl Confirmed {
     fn refuse_damage(self, survey: &mut Survey, length: u64) -> Result<(), Error> {
         let confirmed = self.bytes;
         let is_of_the_end = |offset: u64, fault: &Fault| {
-            // Nothing is lost with what stands between two streams.
-            let is_between = matches!(fault, Fault::Unterminated | Fault::SchemaRepeated | Fault::Aborted { .. });
+            // Nothing is lost with what stands between two streams. That one was torn when another was appended is no news.
+            let is_between = matches!(
+                fault,
+                Fault::Unterminated | Fault::SchemaRepeated | Fault::Aborted { .. } | Fault::TornBeforeAnother { .. }
+            );
             offset >= confirmed || is_between || matches!(fault, Fault::DictionaryUnused)
         };
         let cuts = &mut survey.collected.cuts.list;

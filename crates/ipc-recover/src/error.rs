@@ -52,6 +52,15 @@ pub enum Fault {
         length: Option<u64>,
     },
 
+    /// A message of a stream is only begun, and another stream starts where it ends.
+    #[error("torn: the stream ends inside the {part} of a message{}, and another one starts there", Length(.length))]
+    TornBeforeAnother {
+        /// In which part of the message it ends.
+        part: Part,
+        /// How long that part is said to be, in bytes.
+        length: Option<u64>,
+    },
+
     /// Nothing says that this is the end.
     #[error("ends between two messages, without an end-of-stream marker")]
     NoMarker,

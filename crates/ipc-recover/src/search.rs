@@ -5,6 +5,8 @@
 //! Bytes could be made to look like the start of ever so many long messages; there is a limit to how many bytes of them
 //! are read, in proportion to what there is. An input that goes beyond it is no torn one.
 
+use std::ops::Range;
+
 use ipc_core::format::CONTINUATION;
 
 use crate::checksums::Checksums;
@@ -39,26 +41,58 @@ pub(crate) fn whole_message(source: &mut Source<'_>, schema: &Schema, damage: &D
 }
 
 /// Where, inside a message's body, a stream of this schema starts that goes on behind the body's end, if there is one. A
-/// stream that ends inside it is a value.
-pub(crate) fn stream_across_the_end(
+/// stream that ends inside it is a value. Where the body claims to end behind the input, the streams in it have to end
+/// where the input does.
+pub(crate) fn stream_in_body(source: &mut Source<'_>, schema: &Schema, place: Place) -> Result<Option<u64>, Damage> {
+    let goes_on = |source: &mut Source<'_>, from| goes_across(source, schema, from, place.end());
+    first_stream(source, schema, place.body()..place.end(), goes_on)
+}
+
+/// Where a stream of this schema starts inside the prefix or the metadata of a message that starts at `offset` and cannot
+/// be read, if there is one.
+pub(crate) fn stream_in_head(source: &mut Source<'_>, schema: &Schema, offset: u64) -> Result<Option<u64>, Damage> {
+    let framing = schema.framing();
+    let unreadable = Damage::unreadable(offset);
+    source.seek(offset).map_err(&unreadable)?;
+    let prefix = source.peek::<8>().map_err(&unreadable)?;
+    let length = match framing {
+        Framing::Marked => prefix.strip_prefix(&CONTINUATION).unwrap_or_default(),
+        Framing::Legacy => &prefix,
+    };
+    // A prefix that was torn goes on with the start of the other stream's, and is none then.
+    let claimed = length.first_chunk().and_then(|word| u64::try_from(i32::from_le_bytes(*word)).ok()).unwrap_or(0);
+    let end = offset.saturating_add(framing.length()).saturating_add(claimed);
+    first_stream(source, schema, offset + 1..end, |source, from| is_schema(source, schema, from))
+}
+
+/// Where the first stream of this schema starts in a range, of those that are what is looked for.
+fn first_stream(
     source: &mut Source<'_>,
     schema: &Schema,
-    place: Place,
+    range: Range<u64>,
+    mut is_it: impl FnMut(&mut Source<'_>, u64) -> Result<bool, Damage>,
 ) -> Result<Option<u64>, Damage> {
     let Some(own) = schema.message().map(Head::flatbuffer) else { return Ok(None) };
     let start = &own[..own.len().min(BLOCK / 2)];
+    let prefix = schema.framing().length();
+    let length = range.end.min(source.length().unwrap_or(range.end)).saturating_sub(range.start);
+    let mut allowance = length.saturating_mul(READ_AT_MOST).saturating_add(READ_ANYWAY);
     let mut block = vec![0; BLOCK];
-    let mut at = place.body();
-    while at < place.end() {
+    // Where flatbuffers stand: behind their prefixes.
+    let mut at = range.start.saturating_add(prefix);
+    while at < range.end.saturating_add(prefix) {
         source.seek(at).map_err(Damage::unreadable(at))?;
         let length = source.read_up_to(&mut block).map_err(Damage::unreadable(at))?;
         for (_, offset) in block[..length].windows(start.len()).zip(at..).filter(|(window, _)| *window == start) {
-            let Some(from) = offset.checked_sub(schema.framing().length()).filter(|from| *from >= place.body()) else {
+            let from = offset - prefix;
+            if !range.contains(&from) {
                 continue;
-            };
-            if goes_across(source, schema, from, place.end())? {
+            }
+            if is_it(source, from)? {
                 return Ok(Some(from));
             }
+            let Some(left) = allowance.checked_sub(source.position().saturating_sub(from)) else { return Ok(None) };
+            allowance = left;
         }
         if length < block.len() {
             break;
@@ -68,27 +102,44 @@ pub(crate) fn stream_across_the_end(
     Ok(None)
 }
 
-/// Whether the messages of a stream that starts at `from` go on across `end`.
+/// Whether the messages of a stream that starts at `from` go on across `end`; where the input ends before that, whether they,
+/// and the streams behind it, end there.
 fn goes_across(source: &mut Source<'_>, schema: &Schema, from: u64, end: u64) -> Result<bool, Damage> {
+    let total = source.length().unwrap_or(end);
     source.seek(from).map_err(Damage::unreadable(from))?;
-    let mut is_schema = true;
-    while source.position() < end {
+    let mut begins = true;
+    while source.position() < end.min(total) {
+        let was_begin = std::mem::replace(&mut begins, false);
         let checked = scan::next(source).and_then(|next| match next {
-            Next::Message(head) if is_schema => {
+            Next::Message(head) if was_begin => {
                 let is_same = schema.message().is_some_and(|own| own.is_same_metadata(&head));
                 head.skip_body(source).map(|()| is_same)
             }
             Next::Message(head) => schema.check(&head, source).map(|_| true),
+            // Behind a marker, another stream begins.
+            Next::EndOfStream(_) => {
+                begins = true;
+                Ok(end > total && !was_begin)
+            }
             _ => Ok(false),
         });
-        is_schema = false;
         match checked {
             Ok(true) => {}
             Err(damage) if damage.is_of_system() => return Err(damage),
             _ => return Ok(false),
         }
     }
-    Ok(source.position() > end)
+    Ok(source.position() > end || end > total)
+}
+
+/// Whether the schema message of a stream starts at `from`.
+fn is_schema(source: &mut Source<'_>, schema: &Schema, from: u64) -> Result<bool, Damage> {
+    source.seek(from).map_err(Damage::unreadable(from))?;
+    match scan::next(source) {
+        Ok(Next::Message(head)) => Ok(schema.message().is_some_and(|own| own.is_same_metadata(&head))),
+        Err(damage) if damage.is_of_system() => Err(damage),
+        _ => Ok(false),
+    }
 }
 
 /// Where to look for what is whole behind this damage. What lies inside a body that is all there, but wrong, is nobody's

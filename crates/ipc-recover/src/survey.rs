@@ -312,8 +312,8 @@ fn take(
     collector.take(checked)
 }
 
-/// The schema message of a stream that was appended to one that was torn inside its last message, behind which the damage
-/// is: of its body, the rest never came, and what stands there is the other stream. That message is cut.
+/// The schema message of a stream that was appended to one that was torn inside a message, behind which or in which the
+/// damage is. What is there of that message is cut.
 fn appended(
     source: &mut Source<'_>,
     schema: &Schema,
@@ -321,23 +321,69 @@ fn appended(
     damage: &Damage,
     kind: Kind,
 ) -> Result<Option<Head>, Error> {
-    // Bytes that are none of a message's may look like a marker.
-    let is_behind = |last: &Item| damage.offset.checked_sub(last.place.end()).is_some_and(|gap| gap <= MARKER);
-    let Some(last) = collector.last().filter(|last| kind == Kind::Stream && is_behind(last)) else {
+    if kind != Kind::Stream {
+        return Ok(None);
+    }
+    let Some(at) = (match inside_the_last(source, schema, collector, damage)? {
+        Some(at) => Some(at),
+        None => inside_the_damaged(source, schema, collector, damage)?,
+    }) else {
         return Ok(None);
     };
-    let Some(at) = search::stream_across_the_end(source, schema, last.place).map_err(hopeless)? else {
-        return Ok(None);
-    };
-    let body_length = at.saturating_sub(last.place.body());
-    let fault = Fault::Truncated { part: Part::Body, length: Some(last.place.body_length) };
-    let torn = Item { place: Place { body_length, ..last.place }, role: last.role };
-    collector.cut_last(&torn, fault);
     source.seek(at).map_err(Error::Read)?;
     match scan::next(source).map_err(hopeless)? {
         Next::Message(head) => Ok(Some(head)),
         _ => Ok(None),
     }
+}
+
+/// Where another stream starts inside the last message that is kept. Of its body, the rest never came, and what stands there
+/// is the other stream. That message is cut after all.
+fn inside_the_last(
+    source: &mut Source<'_>,
+    schema: &Schema,
+    collector: &mut Collector,
+    damage: &Damage,
+) -> Result<Option<u64>, Error> {
+    // One whose checksum is right is what was written.
+    if schema.checksums() == Checksums::All {
+        return Ok(None);
+    }
+    // Bytes that are none of a message's may look like a marker.
+    let is_behind = |last: &Item| damage.offset.checked_sub(last.place.end()).is_some_and(|gap| gap <= MARKER);
+    let Some(last) = collector.last().filter(is_behind) else { return Ok(None) };
+    let Some(at) = search::stream_in_body(source, schema, last.place).map_err(hopeless)? else { return Ok(None) };
+    let body_length = at.saturating_sub(last.place.body());
+    let fault = Fault::TornBeforeAnother { part: Part::Body, length: Some(last.place.body_length) };
+    let torn = Item { place: Place { body_length, ..last.place }, role: last.role };
+    collector.cut_last(&torn, fault);
+    Ok(Some(at))
+}
+
+/// Where another stream starts inside the message that is damaged. What is there of it is cut.
+fn inside_the_damaged(
+    source: &mut Source<'_>,
+    schema: &Schema,
+    collector: &mut Collector,
+    damage: &Damage,
+) -> Result<Option<u64>, Error> {
+    let offset = damage.offset;
+    // What stands behind an end is no message of the stream.
+    if matches!(damage.fault, Fault::BehindTheEnd { .. } | Fault::ZerosBehindTheEnd) {
+        return Ok(None);
+    }
+    source.seek(offset).map_err(Error::Read)?;
+    let (at, part, length) = match scan::next(source) {
+        Ok(Next::Message(head)) => {
+            let place = head.place();
+            (search::stream_in_body(source, schema, place), Part::Body, Some(place.body_length))
+        }
+        Err(damage) if damage.is_of_system() => return Err(hopeless(damage)),
+        _ => (search::stream_in_head(source, schema, offset), Part::Metadata, None),
+    };
+    let Some(at) = at.map_err(hopeless)? else { return Ok(None) };
+    collector.cuts_mut().bytes(offset, at - offset, Fault::TornBeforeAnother { part, length });
+    Ok(Some(at))
 }
 
 /// Makes sure that the batches of a further stream, whose schema message this is, can stand behind those of the first as
@@ -350,7 +396,12 @@ fn join(first: &Schema, head: Head, source: &mut Source<'_>) -> Result<(), Damag
     if first.has_layout_of(&schema) {
         return Ok(());
     }
-    let difference = "other ids of dictionaries, or another version or framing of its messages".to_owned();
+    let difference = match (first.checksums(), schema.checksums()) {
+        (Checksums::All, Checksums::None) => "its batches have no checksums",
+        (Checksums::None, Checksums::All) => "its batches have checksums",
+        _ => "other ids of dictionaries, or another version or framing of its messages",
+    };
+    let difference = difference.to_owned();
     Err(Damage::new(at, Fault::OtherSchema { difference }))
 }
 

@@ -1,11 +1,12 @@
 //! What is written while power may be lost: both formats and both writers, every way of dictionaries, every codec, with
-//! and without staging, torn and rolled back.
+//! and without staging, torn and rolled back, and behind a stream that somebody else left torn.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
-use ipc_core::{Compression, DictionaryHandling, MetadataVersion, Options, OptionsBuilder};
+use ipc_core::{Compression, DictionaryHandling, Durable, MetadataVersion, Options, OptionsBuilder};
 use ipc_recover::Kind;
 use ipc_shared::{Error, File, Stream};
 
@@ -13,6 +14,7 @@ use crate::crash::device::{Call, Device, states};
 use crate::crash::judge::{Cells, cells};
 use crate::random::Random;
 use crate::shared::Output;
+use crate::{encode, framing};
 
 /// A run of a writer.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct Scenario {
     options: fn(OptionsBuilder) -> OptionsBuilder,
     words: Words,
     tears: &'static [usize],
+    /// Whether it follows a stream that was torn inside its last message.
+    is_appended: bool,
 }
 
 /// What the dictionary column is like, if there is one.
@@ -38,7 +42,7 @@ enum Words {
 }
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 14] = [
+pub const SCENARIOS: [Scenario; 16] = [
     scenario("stream", Kind::Stream, |options| options),
     scenario("stream, staged", Kind::Stream, |options| options.staging(true)),
     scenario("stream, Zstandard", Kind::Stream, |options| options.compression(Compression::Zstd(1))),
@@ -74,6 +78,15 @@ pub const SCENARIOS: [Scenario; 14] = [
         })
     },
     Scenario { tears: &[3, 6], ..scenario("stream, torn and rolled back", Kind::Stream, |options| options) },
+    Scenario { is_appended: true, ..scenario("stream, behind a torn one", Kind::Stream, |options| options) },
+    Scenario {
+        is_appended: true,
+        words: Words::Growing,
+        is_shared: true,
+        ..scenario("stream, deltas, behind a torn one, shared writer", Kind::Stream, |options| {
+            options.dictionaries(DictionaryHandling::Delta)
+        })
+    },
     Scenario {
         tears: &[1, 4],
         words: Words::Growing,
@@ -85,7 +98,7 @@ pub const SCENARIOS: [Scenario; 14] = [
 ];
 
 const fn scenario(name: &'static str, kind: Kind, options: fn(OptionsBuilder) -> OptionsBuilder) -> Scenario {
-    Scenario { name, kind, is_shared: false, options, words: Words::None, tears: &[] }
+    Scenario { name, kind, is_shared: false, options, words: Words::None, tears: &[], is_appended: false }
 }
 
 /// What came of a run.
@@ -134,10 +147,14 @@ impl Scenario {
     }
 
     fn run_to<F: Output>(&self, options: Options) -> Run {
-        let device = Device::tearing(self.tears);
+        let mut device = Device::tearing(self.tears);
+        let (mut before, start) = if self.is_appended { self.torn(&options, &mut device) } else { (Vec::new(), 0) };
         let batches: Vec<_> = (0..BATCHES).map(|number| batch(self.words, number)).collect();
         let mut confirmed = Vec::new();
-        let mut confirm = |bytes, batches| confirmed.push(Confirmed { calls: device.count(), bytes, batches });
+        let mut confirm = |bytes: u64, batches: usize| {
+            let (bytes, batches) = (start + bytes, before.len() + batches);
+            confirmed.push(Confirmed { calls: device.count(), bytes, batches });
+        };
         if self.is_shared {
             let writer = F::to(device.clone()).options(options).build().unwrap();
             for (batch, count) in batches.iter().zip(1..) {
@@ -159,8 +176,21 @@ impl Scenario {
             }
             encoder.into_inner().close().unwrap();
         }
-        let batches = batches.iter().map(cells).collect();
+        before.extend(batches);
+        let batches = before.iter().map(cells).collect();
         Run { kind: self.kind, batches, calls: device.calls(), confirmed }
+    }
+
+    /// Gives the device a stream that was torn inside its last message, and returns the batches before that, and where the
+    /// next stream starts.
+    fn torn(&self, options: &Options, device: &mut Device) -> (Vec<RecordBatch>, u64) {
+        let mut batches: Vec<_> = (BATCHES..BATCHES + 3).map(|number| batch(self.words, number)).collect();
+        let stream = encode::stream(&batches[0].schema(), &batches, options).unwrap();
+        let last = framing::messages(&stream, 0).messages.pop().unwrap();
+        let torn = &stream[..last.body.start + last.body.len() / 2];
+        device.write_all(torn).and_then(|()| device.sync()).unwrap();
+        batches.pop();
+        (batches, torn.len() as u64)
     }
 }
 

@@ -159,22 +159,49 @@ fn words_behind_the_data_are_shown() {
 }
 
 /// A server that is killed in the middle of a message, and appends a new stream when it comes back: that message looks
-/// whole, with the other stream's bytes for its values.
+/// whole, with the other stream's bytes for its values; or it has another checksum, or is longer than all that is there.
+/// What is whole before it and behind it is kept, and what a sync of the new stream has confirmed is not refused.
 #[test]
 fn a_message_that_was_torn_before_another_stream_was_appended_is_cut() {
-    let first = [numbers(&[1, 2]), numbers(&(0..100).collect::<Vec<_>>())];
-    let second = [numbers(&[3]), numbers(&(0..60).collect::<Vec<_>>()), numbers(&[4])];
-    let whole = stream(&first);
-    let last = ipc_tests::framing::messages(&whole, 0).messages.remove(2);
-    // Wherever it was torn, the rest of its body is taken from the stream behind, which goes on.
-    for written in [8, 64, 304, 504] {
-        let torn = &whole[..last.body.start + written];
-        let both = [torn, &stream(&second)].concat();
-        let (output, report) = recover(&both, &RecoverOptions::default()).unwrap();
-        let kept = [&first[..1], &second].concat();
-        assert_same_batches(&kept, &read::stream(&output).unwrap().batches);
-        assert!(report.condition == Condition::Torn && report.leaves_rows_out(), "{report:?}");
-        assert_eq!(report.cuts[0].offset, last.offset as u64);
-        assert!(matches!(report.cuts[0].fault, Fault::Truncated { .. }), "{report:?}");
+    for (checksums, long) in [(false, 100), (true, 100), (false, 10_000), (true, 10_000)] {
+        let first = [numbers(&[1, 2]), numbers(&[5, 6]), numbers(&(0..long).collect::<Vec<_>>())];
+        let second = [numbers(&[3]), numbers(&(0..60).collect::<Vec<_>>()), numbers(&[4])];
+        let options = Options::builder().checksums(checksums).build().unwrap();
+        let of = |batches: &[RecordBatch]| encode::stream(&first[0].schema(), batches, &options).unwrap();
+        let whole = of(&first);
+        let last = ipc_tests::framing::messages(&whole, 0).messages.remove(3);
+        let written = [1, 3, 4, 7, 8, 60].map(|length| last.offset + length).into_iter();
+        // Wherever it was torn, the rest of its body is taken from the stream behind, which goes on.
+        for end in written.chain([0, 8, 64, 304, 504].map(|length| last.body.start + length)) {
+            let both = [&whole[..end], &of(&second)].concat();
+            let confirmed = both.len() as u64 - 8;
+            let without = RecoverOptions::default();
+            for options in [&without, &without.clone().with_salvage(), &without.clone().with_confirmed(confirmed)] {
+                let (output, report) = recover(&both, options).unwrap();
+                let kept = [&first[..2], &second].concat();
+                assert_same_batches(&kept, &read::stream(&output).unwrap().batches);
+                assert!(report.condition == Condition::Torn && report.leaves_rows_out(), "{report:?}");
+                let cut = &report.cuts[0];
+                assert_eq!((cut.offset, cut.offset + cut.length), (last.offset as u64, end as u64), "{report:?}");
+                assert!(matches!(cut.fault, Fault::TornBeforeAnother { .. }), "{report:?}");
+            }
+            let (output, _) = recover(&both, &without.with_confirmed_only(confirmed)).unwrap();
+            assert_eq!(read::stream(&output).unwrap().batches.len(), 5);
+        }
+    }
+}
+
+/// Nobody tore a message then, so which of them is to go is not for recovery to say.
+#[test]
+fn bytes_between_two_streams_that_are_no_message_cost_no_batch() {
+    let (first, second) = ([numbers(&[1, 2]), numbers(&[3])], [numbers(&[4])]);
+    for whole in [stream(&first), without_marker(&stream(&first)).to_vec()] {
+        for between in [vec![0xc3; 90], vec![0; 90], b"Code: 241. DB::Exception".to_vec()] {
+            let both = [whole.as_slice(), &between, &stream(&second)].concat();
+            let refused = recover(&both, &RecoverOptions::default()).unwrap_err();
+            assert!(matches!(refused, Error::DamagedBeforeTail { .. }), "{refused}");
+            let (output, _) = recover(&both, &RecoverOptions::default().with_salvage()).unwrap();
+            assert_same_batches(&first, &read::stream(&output).unwrap().batches);
+        }
     }
 }
