@@ -370,7 +370,7 @@ Examples:
 Whole batches are copied as they are. Values are not looked at, but for checksums, where there are any. An input that
 is damaged before its tail, with whole messages behind the damage, is refused with exit status 1 unless --salvage is
 given. An input that is complete is copied; streams that stand one behind the other become one. Exit status 3 means that rows were
-left out which were whole, or may have been.";
+left out which were whole, or may have been, other than by --confirmed-only.";
 
 #[cfg(test)]
 mod tests {

@@ -5,10 +5,11 @@
 //! does for them, and says nothing that was not said.
 
 use arrow_ipc::{
-    Buffer, DictionaryBatchBuilder, FieldNode, MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder,
+    Buffer, DictionaryBatchBuilder, FieldNode, KeyValue, KeyValueArgs, MessageBuilder, MessageHeader, MetadataVersion,
+    RecordBatchBuilder,
 };
 use flatbuffers::FlatBufferBuilder;
-use ipc_core::format::CONTINUATION;
+use ipc_core::format::{CHECKSUM_KEY, CONTINUATION, Checksum};
 
 use crate::error::Error;
 use crate::layout::{Array, ArrayKind};
@@ -21,17 +22,29 @@ pub(crate) struct EmptyDictionary {
 }
 
 impl EmptyDictionary {
-    /// That of the dictionary with this id. Its length is a multiple of 64, so that what follows keeps its alignment.
+    /// That of the dictionary with this id, with a checksum or without. Its length is a multiple of 64, so that what follows
+    /// keeps its alignment.
     ///
     /// # Errors
     ///
     /// [`Error::TooLarge`].
-    pub(crate) fn new(id: i64, values: &Array, version: MetadataVersion, framing: Framing) -> Result<Self, Error> {
+    pub(crate) fn new(
+        id: i64,
+        values: &Array,
+        version: MetadataVersion,
+        framing: Framing,
+        has_checksum: bool,
+    ) -> Result<Self, Error> {
         let mut lists = Lists { version, ..Lists::default() };
         lists.add(values);
         let body_length = OFFSET * lists.offsets;
         let too_large = |_| Error::TooLarge { what: "dictionary batch" };
-        let flatbuffer = lists.message(id, i64::try_from(body_length).map_err(too_large)?);
+        let checksum = has_checksum.then(|| {
+            let mut checksum = Checksum::default();
+            checksum.update(&vec![0; body_length]);
+            checksum
+        });
+        let flatbuffer = lists.message(id, i64::try_from(body_length).map_err(too_large)?, checksum);
 
         let prefix = match framing {
             Framing::Marked => &CONTINUATION[..],
@@ -102,8 +115,14 @@ impl Lists {
         self.offsets += 1;
     }
 
-    fn message(&self, id: i64, body_length: i64) -> Vec<u8> {
+    fn message(&self, id: i64, body_length: i64, checksum: Option<Checksum>) -> Vec<u8> {
         let mut fbb = FlatBufferBuilder::new();
+        let metadata = checksum.map(|checksum| {
+            let value = str::from_utf8(&checksum.digits()).map(|digits| fbb.create_string(digits)).ok();
+            let key = Some(fbb.create_string(CHECKSUM_KEY));
+            let pair = KeyValue::create(&mut fbb, &KeyValueArgs { key, value });
+            fbb.create_vector(&[pair])
+        });
         let nodes = fbb.create_vector(&vec![FieldNode::new(0, 0); self.nodes]);
         let buffers = fbb.create_vector(&self.buffers);
         let counts = (self.views > 0).then(|| fbb.create_vector(&vec![0_i64; self.views]));
@@ -124,6 +143,9 @@ impl Lists {
         message.add_header_type(MessageHeader::DictionaryBatch);
         message.add_header(dictionary);
         message.add_bodyLength(body_length);
+        if let Some(metadata) = metadata {
+            message.add_custom_metadata(metadata);
+        }
         let message = message.finish();
         fbb.finish(message, None);
         fbb.finished_data().to_vec()

@@ -10,6 +10,7 @@ use ipc_core::MetadataVersion;
 use ipc_core::format::{CONTINUATION, end_of_stream};
 use ipc_core::{File, Format};
 
+use crate::checksums::Checksums;
 use crate::confirmed::Confirmed;
 use crate::contents::refuse_replacements;
 use crate::empty::EmptyDictionary;
@@ -64,7 +65,8 @@ impl RecoverOptions {
 
     /// Keeps the first `bytes` of the input, which a [sync](ipc_core::Encoder::sync) had confirmed before power was lost:
     /// nothing of them is cut, and what is wrong behind them is the end, also if something whole stands behind it. In a
-    /// file that held something before its output, [where that starts](ipc_core::FileTail::start) comes on top.
+    /// file that held something before its output, [where that starts](ipc_core::FileTail::start) comes on top; a stream
+    /// in front of it that was left torn is cut as ever.
     ///
     /// What is whole behind them is kept as well. It need not be what was written, unless it has
     /// [checksums](crate::Checksums).
@@ -171,7 +173,8 @@ impl Plan {
         let mut empty = Vec::new();
         for (id, dictionary) in self.lacking() {
             let (version, framing) = (self.survey.schema.version(), self.survey.schema.framing());
-            let message = EmptyDictionary::new(id, &dictionary.values, version, framing)?;
+            let has_checksum = self.survey.schema.checksums() == Checksums::All;
+            let message = EmptyDictionary::new(id, &dictionary.values, version, framing, has_checksum)?;
             empty.push(message.place(target.position));
             target.write(&message.bytes)?;
         }
@@ -243,6 +246,7 @@ impl Plan {
             schema: schema.at(),
             metadata: schema.footer_metadata_at(),
             version: schema.version(),
+            has_checksums: schema.checksums() == Checksums::All,
         }
     }
 }

@@ -85,7 +85,8 @@ pub(crate) struct Cuts {
 
 impl Report {
     /// Whether rows are left out that were whole, or may have been: a batch was cut, or something among what was kept, or
-    /// the rest of an input that is damaged before its tail. What is torn at its tail alone has none.
+    /// the rest of an input that is damaged before its tail. What is torn at its tail alone has none,
+    /// and what was [not confirmed](crate::RecoverOptions::with_confirmed_only) is left out on request.
     #[must_use]
     pub fn leaves_rows_out(&self) -> bool {
         self.holes > 0 || self.cut.record_batches > 0 || self.condition == Condition::Damaged

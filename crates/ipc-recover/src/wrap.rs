@@ -9,7 +9,7 @@
 use std::io::{self, Write};
 
 use arrow_ipc::{MessageHeader, MetadataVersion};
-use ipc_core::format::FOOTER_MAGIC;
+use ipc_core::format::{CHECKSUMS, CHECKSUMS_KEY, FOOTER_MAGIC};
 
 use crate::error::Error;
 use crate::scan::Place;
@@ -22,22 +22,30 @@ pub(crate) struct Wrapped<'b> {
     /// The key-value pairs of a footer.
     pub(crate) metadata: Option<usize>,
     pub(crate) version: MetadataVersion,
+    /// Whether all batches behind the message have checksums, which it announces then. A footer never does.
+    pub(crate) has_checksums: bool,
 }
 
 impl Wrapped<'_> {
     /// The flatbuffer of a schema message.
     pub(crate) fn message(&self) -> Result<Vec<u8>, Error> {
         let mut tables = Tables::default();
-        tables.u32(16); // the root: a Message
-        // Its vtable: the sizes of both, then version, headerType, header and bodyLength, which is left out.
-        for field in [12, 12, 8, 10, 4, 0] {
+        let wrapped_at = if self.has_checksums { ANNOUNCED } else { MESSAGE };
+        tables.u32(20); // the root: a Message
+        // Its vtable: the sizes of both, then version, headerType, header, bodyLength, which is left out, and custom_metadata.
+        for field in [14, 16, 8, 10, 4, 0, if self.has_checksums { 12 } else { 0 }] {
             tables.u16(field);
         }
-        tables.u32(12); // how far back the vtable is
-        tables.reference(MESSAGE, self.schema)?; // header
+        tables.pad(20);
+        tables.u32(16); // how far back the vtable is
+        tables.reference(wrapped_at, self.schema)?; // header
         tables.u16(self.version.0.cast_unsigned()); // version
         tables.bytes.extend_from_slice(&[MessageHeader::Schema.0, 0]); // headerType
-        tables.pad(MESSAGE);
+        if self.has_checksums {
+            tables.u32(4); // custom_metadata: how far ahead the list is
+            tables.announcement();
+        }
+        tables.pad(wrapped_at);
         tables.bytes.extend_from_slice(self.bytes);
         Ok(tables.bytes)
     }
@@ -105,6 +113,29 @@ impl Tables {
         Ok(())
     }
 
+    /// A list of one key-value pair, which announces checksums.
+    fn announcement(&mut self) {
+        self.u32(1); // how many pairs
+        self.u32(12); // how far ahead the pair is
+        // Its vtable: the sizes of both, then key and value.
+        for field in [8, 12, 4, 8] {
+            self.u16(field);
+        }
+        self.u32(8); // how far back the vtable is
+        let strings = [CHECKSUMS_KEY, CHECKSUMS].map(str::as_bytes);
+        let padded = |string: &[u8]| (4 + string.len() + 1).next_multiple_of(4);
+        // The first string follows both references.
+        for distance in [8, 4 + padded(strings[0])] {
+            self.u32(u32::try_from(distance).expect("a few bytes"));
+        }
+        for string in strings {
+            let end = self.bytes.len() + padded(string);
+            self.u32(u32::try_from(string.len()).expect("a few bytes"));
+            self.bytes.extend_from_slice(string);
+            self.pad(end);
+        }
+    }
+
     fn pad(&mut self, length: usize) {
         self.bytes.resize(length, 0);
     }
@@ -128,7 +159,10 @@ fn write_blocks(output: &mut dyn Write, places: impl ExactSizeIterator<Item = Pl
 const TOO_LARGE: Error = Error::TooLarge { what: "footer" };
 
 /// How long the tables of a message are, padded.
-const MESSAGE: usize = 32;
+const MESSAGE: usize = 40;
+
+/// The same, where it announces checksums.
+const ANNOUNCED: usize = 96;
 
 /// How long the tables of a footer are.
 const FOOTER: usize = 48;
@@ -165,16 +199,22 @@ mod tests {
 
     fn wrapped(bytes: &[u8]) -> Wrapped<'_> {
         let schema = flatbuffers::root::<arrow_ipc::Schema<'_>>(bytes).unwrap()._tab.loc();
-        Wrapped { bytes, schema, metadata: None, version: MetadataVersion::V5 }
+        Wrapped { bytes, schema, metadata: None, version: MetadataVersion::V5, has_checksums: false }
     }
 
     #[test]
     fn a_message_holds_the_schema() {
         let bytes = schema();
-        let message = wrapped(&bytes).message().unwrap();
-        let message = root_as_message(&message).unwrap();
-        assert_eq!((message.version(), message.bodyLength()), (MetadataVersion::V5, 0));
-        assert_eq!(message.header_as_schema().unwrap().fields().unwrap().get(0).name(), Some("a"));
+        for has_checksums in [false, true] {
+            let message = Wrapped { has_checksums, ..wrapped(&bytes) }.message().unwrap();
+            let message = root_as_message(&message).unwrap();
+            assert_eq!((message.version(), message.bodyLength()), (MetadataVersion::V5, 0));
+            assert_eq!(message.header_as_schema().unwrap().fields().unwrap().get(0).name(), Some("a"));
+            let pairs = message.custom_metadata().into_iter().flatten();
+            let announced: Vec<_> = pairs.map(|pair| (pair.key().unwrap(), pair.value().unwrap())).collect();
+            let expected = [(CHECKSUMS_KEY, CHECKSUMS)];
+            assert_eq!(announced, if has_checksums { &expected[..] } else { &[] });
+        }
     }
 
     #[test]

@@ -119,6 +119,58 @@ fn sums_that_nobody_announces_mean_nothing() {
     }
 }
 
+/// What is written anew announces them again, whether the schema comes from a message or from a footer, and what is added
+/// has its own. Where the announcement cannot be read, the sums that are there are verified, and announced to nobody.
+#[test]
+fn what_recovery_makes_has_checksums_where_its_input_had_all() {
+    let has_them = |output: &[u8], kind: Kind| {
+        let mut bytes = output.to_vec();
+        let last = batch_messages(kind, output).pop().unwrap();
+        bytes[last.body.start] ^= 1;
+        assert!(listed(kind, output).is_none(), "{kind:?}");
+        assert_eq!(recover(output, &RecoverOptions::default()).unwrap().1.condition, Condition::Complete);
+        listed(kind, &bytes).is_some()
+    };
+    for checksums in [false, true] {
+        let [(_, stream), (_, file)] = inputs(checksums);
+        let mut damaged = file.clone();
+        let last = batch_messages(Kind::File, &file).pop().unwrap();
+        damaged[last.offset..last.offset + 16].fill(7);
+        for input in [&stream, &file, &file[..file.len() - 20].to_vec(), &damaged] {
+            for kind in [Kind::Stream, Kind::File] {
+                // As a stream has deltas, and no dictionary twice, it can be made a file.
+                let (output, _) = recover(input, &salvaging().with_format(kind)).unwrap();
+                assert_eq!(has_them(&output, kind), checksums, "{kind:?}");
+            }
+        }
+    }
+    // A dictionary is lost that no key refers to: one without values takes its place.
+    let nulls = || {
+        let keys = arrow_array::Int32Array::from(vec![None, None]);
+        let values = arrow_array::StringArray::from(vec!["a"]);
+        let column = arrow_array::DictionaryArray::new(keys, std::sync::Arc::new(values));
+        RecordBatch::try_from_iter_with_nullable([("n", std::sync::Arc::new(column) as _, true)]).unwrap()
+    };
+    for checksums in [false, true] {
+        let options = Options::builder().checksums(checksums).build().unwrap();
+        let mut file = encode::file(&nulls().schema(), &[nulls()], &options).unwrap();
+        let dictionary = batch_messages(Kind::File, &file).remove(0);
+        file[dictionary.offset..dictionary.offset + 16].fill(7);
+        let (output, report) = recover(&file, &salvaging()).unwrap();
+        assert_eq!((report.kept.record_batches, report.empty_dictionaries), (1, 1), "{report:?}");
+        assert_eq!(read::file(&output).unwrap().batches.len(), 1);
+        assert_eq!(has_them(&output, Kind::File), checksums);
+    }
+    // The announcement is damaged.
+    let [_, (_, mut file)] = inputs(true);
+    file[16..24].fill(0xff);
+    let (output, _) = recover(&file, &salvaging().with_format(Kind::Stream)).unwrap();
+    assert!(!has_them(&output, Kind::Stream));
+    let first = batch_messages(Kind::File, &inputs(true)[1].1).remove(0);
+    file[first.body.start] ^= 1;
+    assert!(recover(&file, &salvaging()).is_ok_and(|(_, report)| report.condition == Condition::Damaged));
+}
+
 /// After a loss of power, the size of the file has grown and the last body has not come: zeros to the end. Without a
 /// checksum nobody could tell the last whole batch, if it ends in zeros, from one that was not written.
 #[test]
