@@ -10,8 +10,8 @@
 
 use arrow_ipc::{Message, MessageHeader};
 
-use crate::abort_mark;
-pub use crate::checksum::Checksum;
+use crate::message::abort_mark;
+pub use crate::message::checksum::Checksum;
 use crate::options::{MetadataVersion, Options};
 use crate::schema::StreamSchema;
 

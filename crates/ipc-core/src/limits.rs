@@ -81,9 +81,9 @@ mod tests {
     use flatbuffers::FlatBufferBuilder;
 
     use super::*;
-    use crate::footer::{Footer, block};
     use crate::message::Message;
     use crate::options::Options;
+    use crate::output::footer::{Footer, block};
     use crate::schema::StreamSchema;
 
     /// Whether `taken_for` is no less than `length`, and not out of all proportion either.

@@ -3,7 +3,7 @@
 //! There may be tens of thousands, and whether they are still right is asked under a lock: so they are walked and never
 //! searched. Whoever looks at one gets it from here, where the unit tests count that.
 
-use super::Update;
+use crate::dictionary::Update;
 
 /// Updates of dictionaries, at most one for each, in the order of their ids.
 #[derive(Debug, Default)]
@@ -88,14 +88,14 @@ mod tests {
     use arrow_array::{ArrayRef, DictionaryArray, RecordBatch};
     use arrow_schema::Metadata;
 
-    use crate::batch::BatchEncoder;
+    use crate::dictionary::unified::UnifiedDictionaries;
     use crate::dictionary::{Sending, Updates};
+    use crate::encode::BatchEncoder;
     use crate::format::Stream;
-    use crate::ledger::Ledger;
     use crate::options::DictionaryHandling::{self, Delta, Resend, Unify};
     use crate::options::Options;
+    use crate::output::ledger::Ledger;
     use crate::schema::StreamSchema;
-    use crate::unify::UnifiedDictionaries;
 
     thread_local! {
         /// How often this thread has looked at an update.

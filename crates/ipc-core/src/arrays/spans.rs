@@ -1,0 +1,146 @@
+//! Which rows of its children a range of an array's rows uses.
+//!
+//! An array with children names their rows by offsets, sizes, type ids or run ends. What is read of them here is
+//! checked, and what a span names is checked against the child by whoever goes there: an array that contradicts itself is
+//! an error and not a panic. What is not read here - the offsets between the first and the last, the order of run ends
+//! - is looked at by [`validate`](mod@crate::arrays::validate) alone.
+
+use std::ops::Range;
+
+use arrow_array::OffsetSizeTrait;
+use arrow_buffer::{ArrowNativeType, RunEndBuffer};
+
+use crate::error::{Error, Step};
+
+/// `rows` where each row is `factor` units long.
+#[inline(always)]
+pub(crate) fn scaled(rows: &Range<usize>, factor: usize) -> Step<Range<usize>> {
+    match (rows.start.checked_mul(factor), rows.end.checked_mul(factor)) {
+        (Some(start), Some(end)) => Ok(start..end),
+        _ => Err(Error::invalid("rows that fit memory", format!("{} rows of {factor}", rows.end))),
+    }
+}
+
+/// The offsets of `rows`, which are one more than rows, and the values that they span.
+#[inline(always)]
+pub(crate) fn of_offsets<'a, O: OffsetSizeTrait>(
+    offsets: &'a [O],
+    rows: &Range<usize>,
+) -> Step<(&'a [O], Range<usize>)> {
+    let Some(window) = offsets.get(rows.start..=rows.end) else {
+        return Err(Error::invalid(format!("{} offsets", rows.end + 1), format!("{} offsets", offsets.len())));
+    };
+    let (first, last) = (window[0], window[window.len() - 1]);
+    match (first.to_usize(), last.to_usize()) {
+        (Some(start), Some(end)) if start <= end => Ok((window, start..end)),
+        _ => Err(Error::invalid("offsets that rise from 0", format!("{first:?} to {last:?}"))),
+    }
+}
+
+/// The list views of a range of rows.
+pub(crate) struct ListViews<'a, O> {
+    pub(crate) offsets: &'a [O],
+    pub(crate) sizes: &'a [O],
+    /// The values from the first that some view uses to the last.
+    pub(crate) used: Range<usize>,
+    /// The largest offset of a view of size 0, which may point anywhere.
+    pub(crate) furthest_empty: usize,
+}
+
+/// The list views of `rows`.
+pub(crate) fn of_list_views<'a, O: OffsetSizeTrait>(
+    offsets: &'a [O],
+    sizes: &'a [O],
+    rows: &Range<usize>,
+) -> Step<ListViews<'a, O>> {
+    let (Some(offsets), Some(sizes)) = (offsets.get(rows.clone()), sizes.get(rows.clone())) else {
+        return Err(Error::invalid(
+            format!("{} offsets and sizes", rows.end),
+            format!("{} offsets, {} sizes", offsets.len(), sizes.len()),
+        ));
+    };
+    let (mut first, mut end, mut furthest_empty) = (usize::MAX, 0, 0);
+    for (&offset, &size) in offsets.iter().zip(sizes) {
+        let view = (offset.to_usize(), size.to_usize());
+        let (Some(start), Some(behind)) = (view.0, view.0.zip(view.1).and_then(|(start, n)| start.checked_add(n)))
+        else {
+            return Err(Error::invalid("list views of at least 0", format!("offset {offset:?}, size {size:?}")));
+        };
+        if behind == start {
+            furthest_empty = furthest_empty.max(start);
+        } else {
+            first = first.min(start);
+            end = end.max(behind);
+        }
+    }
+    Ok(ListViews { offsets, sizes, used: first.min(end)..end, furthest_empty })
+}
+
+/// The rows that a dense union's children are asked for.
+pub(crate) struct UnionRows {
+    /// First row and end, by type id; an end of 0 where no row has that type.
+    spans: [(i32, i32); 128],
+}
+
+impl UnionRows {
+    pub(crate) fn of(&self, type_id: i8) -> Range<usize> {
+        let (first, end) = self.spans[usize::from(type_id.unsigned_abs())];
+        if end == 0 { 0..0 } else { first.as_usize()..end.as_usize() }
+    }
+
+    /// Whether each child is asked for rows from its first on.
+    pub(crate) fn start_at_0(&self) -> bool {
+        self.spans.iter().all(|(first, end)| *end == 0 || *first == 0)
+    }
+
+    /// The offset of a row of this type, from the first that its child is asked for.
+    pub(crate) fn rebased(&self, type_id: i8, offset: i32) -> i32 {
+        offset - self.spans[usize::from(type_id.unsigned_abs())].0
+    }
+}
+
+/// The type ids and the offsets of a dense union's `rows`, and the rows that each child is asked for.
+pub(crate) fn of_union<'a>(
+    type_ids: &'a [i8],
+    offsets: &'a [i32],
+    rows: &Range<usize>,
+) -> Step<(&'a [i8], &'a [i32], UnionRows)> {
+    let (Some(ids), Some(offsets)) = (type_ids.get(rows.clone()), offsets.get(rows.clone())) else {
+        return Err(Error::invalid(
+            format!("{} type ids and offsets", rows.end),
+            format!("{} type ids, {} offsets", type_ids.len(), offsets.len()),
+        ));
+    };
+    let mut spans = [(i32::MAX, 0); 128];
+    for (&id, &offset) in ids.iter().zip(offsets) {
+        let (Ok(id), true) = (usize::try_from(id), (0..i32::MAX).contains(&offset)) else {
+            return Err(Error::invalid("type ids and offsets of at least 0", format!("id {id}, offset {offset}")));
+        };
+        let (first, end) = &mut spans[id];
+        *first = offset.min(*first);
+        *end = (offset + 1).max(*end);
+    }
+    Ok((ids, offsets, UnionRows { spans }))
+}
+
+/// The runs that cover `rows`, as a range of the run ends, and `rows` as run ends count them.
+pub(crate) fn of_run_ends<E: ArrowNativeType>(
+    run_ends: &RunEndBuffer<E>,
+    rows: &Range<usize>,
+) -> Step<(Range<usize>, Range<usize>)> {
+    let ends = run_ends.values();
+    let counted = run_ends.offset().saturating_add(rows.start)..run_ends.offset().saturating_add(rows.end);
+    if rows.is_empty() {
+        return Ok((0..0, counted));
+    }
+    let first = ends.partition_point(|e| e.as_usize() <= counted.start);
+    let runs = first..ends.partition_point(|e| e.as_usize() < counted.end) + 1;
+    if runs.is_empty() || runs.end > ends.len() {
+        return Err(Error::invalid(
+            format!("runs that end at or behind row {}", counted.end),
+            format!("a last run end of {}", run_ends.max_value()),
+        )
+        .within("run_ends"));
+    }
+    Ok((runs, counted))
+}

@@ -1,0 +1,352 @@
+//! Whether arrays keep what their layout promises, beyond what a walk over them looks at.
+//!
+//! A walk checks what it reads on its way: lengths, the ends of offsets, whatever it has to rewrite. That costs next to
+//! nothing and keeps an array that contradicts itself from being followed out of its buffers. What it does not read is
+//! checked here, in a pass of its own that goes through the rows value by value and stops at the first fault:
+//!
+//! | checks | of what | when |
+//! |---|---|---|
+//! | [`Checks::Nulls`] | nulls in fields that deny them, but for those below a parent's null | the walk met such a field with nulls |
+//! | [`Checks::Indices`] | all that one part says of another: types, offsets, keys, type ids, run ends, views | a dictionary, before it is sent or compared |
+//! | [`Checks::Written`], [`Checks::Cleared`] | both, and what stands in the buffers: null counts, UTF-8, prefixes of views | [`Validation::Full`](crate::Validation::Full) |
+//!
+//! A row that nobody can see need not make sense, as far as the format goes: a null may have any key and any bytes, if
+//! only its offsets are in order. But not all readers look away: what is below nulls is checked too where it is written,
+//! and not where it is [cleared](mod@crate::encode::clear). A key of a null is nobody's business either way.
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{self, ByteArrayType, ByteViewType, Int16Type, Int32Type, Int64Type, RunEndIndexType};
+use arrow_array::{
+    Array, ArrayRef, GenericByteArray, GenericByteViewArray, RecordBatch, RunArray, UnionArray, downcast_integer_array,
+};
+use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer};
+use arrow_schema::{DataType, Fields, UnionFields};
+
+use crate::arrays::spans;
+use crate::arrays::views::{self, Place};
+use crate::arrays::visible::{Child, Visible, children};
+use crate::error::{Error, Step};
+use crate::options::Options;
+
+/// What is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checks {
+    /// Nulls in fields that deny them. The rest of the array has been walked.
+    Nulls,
+    /// What the array says of its own parts.
+    Indices,
+    /// All that can be known without knowing what the values mean.
+    Written,
+    /// The same, but for rows that nobody can see, since they are not written as they are.
+    Cleared,
+}
+
+impl Checks {
+    /// What full validation checks.
+    pub(crate) fn full(options: &Options) -> Self {
+        if options.clear_nulls { Self::Cleared } else { Self::Written }
+    }
+
+    fn is_full(self) -> bool {
+        matches!(self, Self::Written | Self::Cleared)
+    }
+}
+
+/// Checks the columns of a batch.
+#[cold]
+pub(crate) fn columns(batch: &RecordBatch, checks: Checks) -> Step {
+    batch.schema_ref().fields().iter().zip(batch.columns()).try_for_each(|(field, array)| {
+        let (rows, visible) = (0..batch.num_rows(), Visible::ALL);
+        child(Child { name: field.name(), field, array: array.as_ref(), rows, visible }, checks)
+    })
+}
+
+/// Checks the values `rows` of a dictionary.
+pub(crate) fn dictionary(values: &dyn Array, rows: &Range<usize>, checks: Checks) -> Step {
+    array(values, rows, &Visible::ALL, checks)
+}
+
+fn child(Child { name, field, array: values, rows, visible }: Child<'_>, checks: Checks) -> Step {
+    let check = || {
+        of_type(values, field.data_type())?;
+        array(values, &rows, &visible, checks)?;
+        if checks != Checks::Indices && !field.is_nullable() {
+            return no_nulls(values, &rows, &visible, checks);
+        }
+        Ok(())
+    };
+    check().map_err(|e| e.within(name))
+}
+
+/// Checks an array for itself, whatever its field says.
+fn array(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Step {
+    if rows.end > array.len() {
+        return Err(Error::invalid(format!("at least {} rows", rows.end), format!("{} rows", array.len())));
+    }
+    if let Some(nulls) = array.nulls() {
+        validity_fits(nulls, array.len())?;
+        if checks.is_full() {
+            nulls_are_counted(nulls)?;
+        }
+    }
+    let visible = visible.but_nulls(array.nulls(), rows);
+    if checks != Checks::Nulls {
+        let read = match (checks, array.data_type()) {
+            (Checks::Written, DataType::Dictionary(..)) => &Visible::ALL.but_nulls(array.nulls(), rows),
+            (Checks::Written, _) => &Visible::ALL,
+            _ => &visible,
+        };
+        content(array, rows, read, checks)?;
+    }
+    children(array, rows, &visible, &mut |found| child(found, checks))
+}
+
+/// Checks that a validity bitmap can be that of an array of so many rows.
+#[inline(always)]
+pub(crate) fn validity_fits(nulls: &NullBuffer, length: usize) -> Step {
+    if nulls.len() == length && nulls.null_count() <= length { Ok(()) } else { Err(other_validity(nulls, length)) }
+}
+
+#[cold]
+fn other_validity(nulls: &NullBuffer, length: usize) -> Box<Error> {
+    if nulls.len() != length {
+        return Error::invalid(format!("validity for {length} rows"), format!("for {}", nulls.len()));
+    }
+    Error::invalid(format!("at most {length} nulls"), nulls.null_count().to_string())
+}
+
+/// Checks that an array is what its field says. Only unsafe code can make one that is not.
+pub(crate) fn of_type(array: &dyn Array, data_type: &DataType) -> Step {
+    let found = array.data_type();
+    // Most are equal altogether, which is seen sooner.
+    if found == data_type || found.equals_datatype(data_type) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("type {data_type}"), found.to_string()))
+}
+
+/// Checks that a struct has as many children as fields.
+#[inline]
+pub(crate) fn children_fit(fields: &Fields, children: &[ArrayRef]) -> Step {
+    if children.len() != fields.len() {
+        return Err(Error::invalid(format!("{} children", fields.len()), children.len().to_string()));
+    }
+    Ok(())
+}
+
+/// Checks that so many rows of an array can be gone through. Rows of nulls, of nothing, or of one run take no memory, and
+/// there may be more of them than anyone could wait for, or than a mask has room for.
+pub(crate) fn is_passable(array: &dyn Array, rows: usize) -> Step {
+    const ALWAYS: usize = 1 << 28;
+    if rows > ALWAYS && rows / 8 > array.get_array_memory_size() {
+        return Err(Error::invalid(format!("at most {ALWAYS} rows where they take no memory"), rows.to_string()));
+    }
+    Ok(())
+}
+
+fn nulls_are_counted(nulls: &NullBuffer) -> Step {
+    let counted = nulls.len() - nulls.inner().count_set_bits();
+    if nulls.null_count() != counted {
+        return Err(Error::invalid(format!("a null count of {counted}"), nulls.null_count().to_string()));
+    }
+    Ok(())
+}
+
+/// Checks what of an array lies in buffers of its own, in the rows that somebody will read.
+fn content(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Step {
+    match array.data_type() {
+        DataType::Utf8 => bytes(array.as_bytes::<types::Utf8Type>(), rows, visible, checks),
+        DataType::LargeUtf8 => bytes(array.as_bytes::<types::LargeUtf8Type>(), rows, visible, checks),
+        DataType::Binary => bytes(array.as_bytes::<types::BinaryType>(), rows, visible, checks),
+        DataType::LargeBinary => bytes(array.as_bytes::<types::LargeBinaryType>(), rows, visible, checks),
+        DataType::Utf8View => byte_views(array.as_byte_view::<types::StringViewType>(), rows, visible, checks),
+        DataType::BinaryView => byte_views(array.as_byte_view::<types::BinaryViewType>(), rows, visible, checks),
+        DataType::FixedSizeBinary(_) => {
+            let array = array.as_fixed_size_binary();
+            reaches(array.values(), spans::scaled(rows, array.value_size())?.end)
+        }
+        DataType::List(_) => in_order(spans::of_offsets(array.as_list::<i32>().offsets(), rows)?.0),
+        DataType::LargeList(_) => in_order(spans::of_offsets(array.as_list::<i64>().offsets(), rows)?.0),
+        DataType::Map(..) => in_order(spans::of_offsets(array.as_map().offsets(), rows)?.0),
+        DataType::Struct(fields) => children_fit(fields, array.as_struct().columns()),
+        DataType::Union(fields, _) => union(array.as_union(), fields, rows, checks),
+        DataType::Dictionary(..) => keys(array, rows, visible),
+        DataType::RunEndEncoded(run_ends, _) => match run_ends.data_type() {
+            DataType::Int16 => run_ends_rise(array.as_run::<Int16Type>()),
+            DataType::Int32 => run_ends_rise(array.as_run::<Int32Type>()),
+            _ => run_ends_rise(array.as_run::<Int64Type>()),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn reaches(buffer: &Buffer, end: usize) -> Step {
+    if end > buffer.len() {
+        return Err(Error::invalid(format!("a buffer of at least {end} bytes"), format!("{} bytes", buffer.len())));
+    }
+    Ok(())
+}
+
+fn in_order<O: PartialOrd + Display>(offsets: &[O]) -> Step {
+    match offsets.windows(2).find(|pair| pair[0] > pair[1]) {
+        None => Ok(()),
+        Some(pair) => Err(Error::invalid("offsets in order", format!("{} behind {}", pair[1], pair[0]))),
+    }
+}
+
+fn bytes<T: ByteArrayType>(array: &GenericByteArray<T>, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Step
+where
+    T::Offset: Display,
+{
+    let (offsets, span) = spans::of_offsets(array.offsets(), rows)?;
+    in_order(offsets)?;
+    reaches(array.values(), span.end)?;
+    if checks.is_full() && matches!(T::DATA_TYPE, DataType::Utf8 | DataType::LargeUtf8) {
+        let text = |row: usize| &array.values()[offsets[row].as_usize()..offsets[row + 1].as_usize()];
+        return visible.rows(rows.len()).try_for_each(|row| utf8(text(row), rows.start + row));
+    }
+    Ok(())
+}
+
+fn utf8(bytes: &[u8], row: usize) -> Step {
+    match std::str::from_utf8(bytes) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::invalid("UTF-8", format!("row {row}: {error}"))),
+    }
+}
+
+fn byte_views<T: ByteViewType>(
+    array: &GenericByteViewArray<T>,
+    rows: &Range<usize>,
+    visible: &Visible,
+    checks: Checks,
+) -> Step {
+    let window = views::window(array.views(), rows)?;
+    visible.rows(rows.len()).try_for_each(|row| {
+        let inline = window[row].to_le_bytes();
+        let place = Place::of(window[row]);
+        let bytes = match place {
+            Some(place) => place.bytes(array.data_buffers())?,
+            None => &inline[4..4 + usize::from(inline[0])],
+        };
+        if !checks.is_full() {
+            return Ok(());
+        }
+        // Behind the length: the first four bytes of those outside, or all of them and zeros.
+        let as_promised = match place {
+            Some(_) => inline[4..8] == bytes[..4],
+            None => inline[4 + bytes.len()..].iter().all(|byte| *byte == 0),
+        };
+        if !as_promised {
+            return Err(Error::invalid(
+                "views with the first bytes of what they name, or with zeros behind their own",
+                format!("row {}: {:#034x}", rows.start + row, window[row]),
+            ));
+        }
+        if T::IS_UTF8 { utf8(bytes, rows.start + row) } else { Ok(()) }
+    })
+}
+
+fn union(array: &UnionArray, fields: &UnionFields, rows: &Range<usize>, checks: Checks) -> Step {
+    let type_ids: &[i8] = array.type_ids();
+    let Some(window) = type_ids.get(rows.clone()) else {
+        return Err(Error::invalid(format!("{} type ids", rows.end), format!("{} type ids", type_ids.len())));
+    };
+    let known = |id: i8| fields.iter().any(|(type_id, _)| type_id == id);
+    if let Some(id) = window.iter().find(|id| !known(**id)) {
+        return Err(Error::invalid("type ids of the union's fields", id.to_string()));
+    }
+    let Some(offsets) = array.offsets().filter(|_| checks.is_full()) else {
+        return Ok(());
+    };
+    let (type_ids, offsets, _) = spans::of_union(type_ids, offsets, rows)?;
+    let mut last = [0; 128];
+    for (id, &offset) in type_ids.iter().zip(offsets) {
+        let last = &mut last[usize::from(id.unsigned_abs())];
+        if offset < *last {
+            return Err(Error::invalid(
+                "offsets in order within each type",
+                format!("{offset} behind {last} in type {id}"),
+            ));
+        }
+        *last = offset;
+    }
+    Ok(())
+}
+
+fn keys(array: &dyn Array, rows: &Range<usize>, visible: &Visible) -> Step {
+    let dictionary = array.as_any_dictionary();
+    let (keys, count) = (dictionary.keys(), dictionary.values().len());
+    downcast_integer_array!(
+        keys => {
+            let window = &keys.values()[rows.clone()];
+            let is_wrong = |row: &usize| window[*row].to_usize().is_none_or(|key| key >= count);
+            match visible.rows(rows.len()).find(is_wrong) {
+                None => Ok(()),
+                Some(row) => Err(Error::invalid(
+                    format!("keys of {count} values"),
+                    format!("{} in row {}", window[row], rows.start + row),
+                )),
+            }
+        },
+        other => unreachable!("keys are integers: {other}")
+    )
+}
+
+/// All run ends, since those of a few rows are found by a search that relies on their order.
+fn run_ends_rise<R: RunEndIndexType>(array: &RunArray<R>) -> Step
+where
+    R::Native: Display,
+{
+    let ends = array.run_ends().values();
+    let found = match ends.first() {
+        Some(first) if *first <= R::Native::default() => Some(format!("{first} as the first")),
+        _ => ends.windows(2).find(|pair| pair[0] >= pair[1]).map(|pair| format!("{} behind {}", pair[1], pair[0])),
+    };
+    match found {
+        None => Ok(()),
+        Some(found) => Err(Error::invalid("run ends that rise from 1", found).within("run_ends")),
+    }
+}
+
+/// Refuses nulls among the visible rows, those of its own validity or, where all is checked, of what it refers to.
+fn no_nulls(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Step {
+    let refers = matches!(array.data_type(), DataType::Null | DataType::Dictionary(..) | DataType::RunEndEncoded(..));
+    if array.nulls().is_none() && !(checks.is_full() && refers) {
+        return Ok(());
+    }
+    is_passable(array, rows.len())?;
+    let is_null = |row: &usize| if checks.is_full() { is_null(array, *row) } else { array.is_null(*row) };
+    match visible.rows(rows.len()).map(|row| rows.start + row).find(is_null) {
+        None => Ok(()),
+        Some(row) => Err(Error::invalid("no nulls", format!("one in row {row}"))),
+    }
+}
+
+/// Whether a row is null to a reader: by itself, or because the value that it refers to is.
+fn is_null(array: &dyn Array, row: usize) -> bool {
+    fn run<R: RunEndIndexType>(array: &RunArray<R>, row: usize) -> bool {
+        is_null(array.values().as_ref(), array.get_physical_index(row))
+    }
+    match array.data_type() {
+        DataType::Null => true,
+        DataType::Dictionary(..) if array.is_valid(row) => {
+            let dictionary = array.as_any_dictionary();
+            let keys = dictionary.keys();
+            let key = downcast_integer_array!(
+                keys => keys.value(row).as_usize(),
+                other => unreachable!("keys are integers: {other}")
+            );
+            dictionary.values().nulls().is_some_and(|nulls| key < nulls.len() && nulls.is_null(key))
+        }
+        DataType::RunEndEncoded(run_ends, _) => match run_ends.data_type() {
+            DataType::Int16 => run(array.as_run::<Int16Type>(), row),
+            DataType::Int32 => run(array.as_run::<Int32Type>(), row),
+            _ => run(array.as_run::<Int64Type>(), row),
+        },
+        _ => array.is_null(row),
+    }
+}

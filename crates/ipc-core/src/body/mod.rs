@@ -1,0 +1,332 @@
+//! What a walk over arrays writes to: the field nodes, and the buffers of a body in order.
+//!
+//! A buffer is borrowed where the array holds it as the format wants it, made in the arena where not, compressed where
+//! the options say so, and padded. [`Body`] writes the lists of the message's metadata beside it; it lives as long as one
+//! message, over memory that [`BatchEncoder`](crate::BatchEncoder) keeps.
+//!
+//! Batches of few rows and many columns cost what happens here for each buffer, so the short way, an array's buffer that
+//! is borrowed as it is, is inlined into the walk.
+
+pub(crate) mod compress;
+pub(crate) mod rewrite;
+
+use std::ops::Range;
+
+use arrow_buffer::{ArrowNativeType, Buffer, ScalarBuffer, ToByteSlice};
+use arrow_schema::Field;
+
+use crate::body::compress::Codec;
+use crate::encode::keys::Unifying;
+use crate::error::{Error, Step};
+use crate::message::metadata::{Draft, Room};
+use crate::message::segment::{Arena, Segment, Slice};
+use crate::options::Options;
+
+/// Length prefix of a compressed buffer, or -1 where the buffer is stored raw.
+const LENGTH_PREFIX: usize = 8;
+const STORED_RAW: i64 = -1;
+
+/// Array buffers shorter than this are copied to the arena, where they merge with their neighbours: handing a piece to
+/// the kernel costs more than copying so few bytes.
+const COPY_BELOW: usize = 128;
+
+/// A body in the making.
+pub(crate) struct Body<'s, 'a> {
+    pub(crate) options: &'s Options,
+    draft: Draft<'s>,
+    segments: &'s mut Vec<Segment<Slice<'a>>>,
+    arena: &'s mut Arena,
+    /// Where a buffer is made before it is compressed; unused without a codec.
+    scratch: &'s mut Vec<u8>,
+    codec: Option<&'s mut Codec>,
+    /// Array buffers of at least this length are borrowed as they are: none with a codec.
+    borrowed_from: usize,
+    /// So many bytes so far; always aligned between buffers. Offsets never exceed it, so that it fits the format's signed
+    /// numbers need be checked only once, for the whole body.
+    length: u64,
+    /// How many bytes compression has saved.
+    saved: i64,
+    /// What rewrites the keys of unified dictionaries, in a batch that has some.
+    pub(crate) unifying: Option<Unifying<'s>>,
+    /// Whether a null stays a null where nobody can see it, in a body that is cleared.
+    pub(crate) keeps_nulls: bool,
+    /// Whether the field of the array that is described next denies nulls.
+    denies_nulls: bool,
+    /// How many arrays have nulls that their fields deny, unless nulls of their parents hide them.
+    suspects: usize,
+}
+
+impl<'s, 'a> Body<'s, 'a> {
+    /// An empty body, over the memory of a message and of a batch encoder.
+    #[inline(always)]
+    pub(crate) fn new(
+        options: &'s Options,
+        draft: Draft<'s>,
+        segments: &'s mut Vec<Segment<Slice<'a>>>,
+        arena: &'s mut Arena,
+        scratch: &'s mut Vec<u8>,
+        codec: Option<&'s mut Codec>,
+    ) -> Self {
+        segments.clear();
+        arena.clear();
+        let borrowed_from = if codec.is_some() { usize::MAX } else { COPY_BELOW };
+        Self {
+            options,
+            draft,
+            segments,
+            arena,
+            scratch,
+            codec,
+            borrowed_from,
+            length: 0,
+            saved: 0,
+            suspects: 0,
+            unifying: None,
+            keeps_nulls: false,
+            denies_nulls: false,
+        }
+    }
+
+    /// The body's length, and what it would be without compression.
+    #[inline(always)]
+    pub(crate) fn lengths(&self) -> (u64, u64) {
+        (self.length, self.length.saturating_add_signed(self.saved))
+    }
+
+    /// How much room the lists of the draft have left.
+    #[inline(always)]
+    pub(crate) fn room(&self) -> Room {
+        self.draft.room()
+    }
+
+    /// Compresses nothing from here on, since the body will not be used.
+    pub(crate) fn forget_codec(&mut self) {
+        self.codec = None;
+    }
+
+    /// Says that the array that is described next is `field`'s.
+    #[inline(always)]
+    pub(crate) fn expect(&mut self, field: &Field) {
+        self.denies_nulls = !field.is_nullable();
+    }
+
+    /// Whether there are nulls that a field denies, unless nobody can see them, which is for others to find out.
+    #[inline(always)]
+    pub(crate) fn has_suspects(&self) -> bool {
+        self.suspects > 0
+    }
+
+    /// Describes an array of the walk: its length and its null count, which is no greater.
+    #[inline(always)]
+    pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Step {
+        if i64::try_from(length).is_err() {
+            return Err(too_many_rows(length));
+        }
+        if null_count > 0 && self.denies_nulls {
+            self.suspects += 1;
+        }
+        self.draft.node(length as u64, null_count as u64);
+        Ok(())
+    }
+
+    /// Says how many data buffers follow the views of a view array.
+    pub(crate) fn variadic(&mut self, count: usize) {
+        self.draft.variadic_count(count as u64);
+    }
+
+    /// A buffer without bytes; it stays without a length prefix when compressed.
+    #[inline(always)]
+    pub(crate) fn empty(&mut self) {
+        self.draft.buffer(self.length, 0);
+    }
+
+    /// The bytes from `start` to `start + length` of an array's buffer, as they are.
+    #[inline(always)]
+    pub(crate) fn array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Step {
+        match buffer.as_slice().get(start..).and_then(|bytes| bytes.get(..length)) {
+            Some(bytes) => self.slice(bytes, buffer),
+            None => Err(too_short(buffer.len(), start.saturating_add(length))),
+        }
+    }
+
+    /// The elements `rows` of an array's buffer, as they are.
+    #[inline(always)]
+    pub(crate) fn values<T: ArrowNativeType>(&mut self, values: &'a ScalarBuffer<T>, rows: &Range<usize>) -> Step {
+        match values.get(rows.clone()) {
+            Some(elements) => self.slice(elements.to_byte_slice(), values.inner()),
+            None => Err(too_short(values.inner().len(), rows.end.saturating_mul(size_of::<T>()))),
+        }
+    }
+
+    /// Some of the bytes of an array's buffer, as they are.
+    #[inline(always)]
+    fn slice(&mut self, bytes: &'a [u8], buffer: &'a Buffer) -> Step {
+        if bytes.len() < self.borrowed_from {
+            return self.copied_or_compressed(bytes, buffer);
+        }
+        self.segments.push(Segment::Array(Slice::new(bytes, buffer)));
+        let padding = self.describe(bytes.len());
+        if padding != 0 {
+            self.segments.push(Segment::padding(padding));
+        }
+        Ok(())
+    }
+
+    /// As [`slice`](Self::slice), for what is not borrowed as it is.
+    #[inline(never)]
+    fn copied_or_compressed(&mut self, bytes: &'a [u8], buffer: &'a Buffer) -> Step {
+        if bytes.is_empty() {
+            self.empty();
+        } else if self.codec.is_none() {
+            self.push_copy(bytes);
+            let padding = self.describe(bytes.len());
+            self.pad(padding);
+        } else if !self.compress(bytes)? {
+            self.push_copy(&STORED_RAW.to_le_bytes());
+            if bytes.len() < COPY_BELOW {
+                self.push_copy(bytes);
+            } else {
+                self.segments.push(Segment::Array(Slice::new(bytes, buffer)));
+            }
+            self.describe_instead_of(LENGTH_PREFIX + bytes.len(), bytes.len());
+        }
+        Ok(())
+    }
+
+    fn push_copy(&mut self, bytes: &[u8]) {
+        let copy = self.arena.extend(bytes);
+        self.push_arena(copy);
+    }
+
+    /// `length` bytes that `write` fills, all of them.
+    pub(crate) fn made(&mut self, length: usize, write: impl FnOnce(&mut [u8])) -> Step {
+        if length == 0 {
+            self.empty();
+            return Ok(());
+        }
+        let mut stored = length;
+        if self.codec.is_none() {
+            write(self.arena.reserve(length));
+        } else {
+            let mut scratch = std::mem::take(self.scratch);
+            if scratch.len() < length {
+                scratch.resize(length, 0);
+            }
+            write(&mut scratch[..length]);
+            let compressed = self.compress(&scratch[..length]);
+            if matches!(compressed, Ok(false)) {
+                self.push_copy(&STORED_RAW.to_le_bytes());
+                self.arena.reserve(length).copy_from_slice(&scratch[..length]);
+                stored += LENGTH_PREFIX;
+            }
+            *self.scratch = scratch;
+            if compressed? {
+                return Ok(());
+            }
+        }
+        let made = self.arena.advance(length);
+        self.push_arena(made);
+        self.describe_instead_of(stored, length);
+        Ok(())
+    }
+
+    /// Appends `bytes` compressed, if there is a codec and it saves enough; else does nothing.
+    fn compress(&mut self, bytes: &[u8]) -> Step<bool> {
+        let Some(codec) = self.codec.as_deref_mut() else {
+            return Ok(false);
+        };
+        if self.options.raw_buffers && codec.is_hopeless(bytes.len()) {
+            return Ok(false);
+        }
+        let frame = codec.compress(bytes, self.arena, LENGTH_PREFIX)?;
+        if self.options.raw_buffers && !saves_enough(frame, bytes.len(), self.options.min_space_saving) {
+            return Ok(false);
+        }
+        let prefix = signed("buffer length", bytes.len())?.to_le_bytes();
+        self.arena.reserve(LENGTH_PREFIX).copy_from_slice(&prefix);
+        let stored = self.arena.advance(LENGTH_PREFIX + frame);
+        self.push_arena(stored);
+        self.describe_instead_of(LENGTH_PREFIX + frame, bytes.len());
+        Ok(true)
+    }
+
+    /// Adds a buffer of so many bytes to the draft, and returns how many bytes of padding are due behind it.
+    #[inline(always)]
+    fn describe(&mut self, length: usize) -> usize {
+        self.draft.buffer(self.length, length as u64);
+        let padding = self.options.alignment.padding(length);
+        self.length += (length + padding) as u64;
+        padding
+    }
+
+    /// As [`describe`](Self::describe), for a buffer of `stored` bytes that stands for one of `raw`.
+    fn describe_instead_of(&mut self, stored: usize, raw: usize) {
+        let padded = |length: usize| (length + self.options.alignment.padding(length)) as u64;
+        self.saved += padded(raw).cast_signed() - padded(stored).cast_signed();
+        let padding = self.describe(stored);
+        self.pad(padding);
+    }
+
+    fn pad(&mut self, padding: usize) {
+        if padding == 0 {
+            return;
+        }
+        if let Some(Segment::Arena(last)) = self.segments.last_mut() {
+            self.arena.reserve(padding).fill(0);
+            last.end = self.arena.advance(padding).end;
+        } else {
+            self.segments.push(Segment::padding(padding));
+        }
+    }
+
+    /// Appends bytes of the arena, as part of the segment before where they adjoin it.
+    fn push_arena(&mut self, range: Range<usize>) {
+        match self.segments.last_mut() {
+            Some(Segment::Arena(last)) if last.end == range.start => last.end = range.end,
+            _ => self.segments.push(Segment::Arena(range)),
+        }
+    }
+}
+
+/// Whether a frame is enough shorter than the bytes it holds.
+#[expect(clippy::cast_precision_loss, reason = "a share need not be exact beyond 2^52 bytes")]
+fn saves_enough(frame: usize, raw: usize, min_space_saving: f64) -> bool {
+    frame < raw && (min_space_saving <= 0.0 || frame as f64 <= raw as f64 * (1.0 - min_space_saving))
+}
+
+/// A length as the format's signed 64-bit field.
+#[inline(always)]
+pub(crate) fn signed(what: &'static str, length: usize) -> Step<i64> {
+    match i64::try_from(length) {
+        Ok(length) => Ok(length),
+        Err(_) => Err(too_large(what, length as u64)),
+    }
+}
+
+#[cold]
+fn too_short(found: usize, expected: usize) -> Box<Error> {
+    Error::invalid(format!("a buffer of at least {expected} bytes"), format!("{found} bytes"))
+}
+
+#[cold]
+fn too_many_rows(found: usize) -> Box<Error> {
+    Error::invalid(format!("at most {} rows", i64::MAX), found.to_string())
+}
+
+#[cold]
+pub(crate) fn too_large(what: &'static str, length: u64) -> Box<Error> {
+    Box::new(Error::TooLarge { what, length, limit: i64::MAX.unsigned_abs() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::saves_enough;
+
+    #[test]
+    fn a_frame_must_be_shorter_and_save_its_share() {
+        assert!(saves_enough(99, 100, 0.0));
+        assert!(!saves_enough(100, 100, 0.0));
+        assert!(saves_enough(90, 100, 0.1));
+        assert!(!saves_enough(91, 100, 0.1));
+    }
+}

@@ -1,0 +1,141 @@
+//! Buffers brought into the form that the format wants: bitmaps that start at bit 0, offsets that start at 0.
+//!
+//! Each function borrows the array's buffer where it already has that form and makes a new one in the arena where not.
+//! Those that narrow a child return the rows of the child that the given rows use. All of them check what they index
+//! with, so an array that contradicts itself is an error, or garbage for the reader to refuse, and not a panic.
+
+use std::ops::Range;
+
+use arrow_array::OffsetSizeTrait;
+use arrow_buffer::bit_chunk_iterator::{BitChunks, UnalignedBitChunk};
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, RunEndBuffer, ScalarBuffer, ToByteSlice};
+
+use crate::arrays::spans::{self, ListViews, UnionRows};
+use crate::body::Body;
+use crate::error::Step;
+
+/// The bits `rows` of `bits`, from bit 0 of the first byte on. Those behind the last row are 0: where rows have been cut
+/// off there, their bits are nobody's business.
+#[inline(always)]
+pub(crate) fn bits<'a>(body: &mut Body<'_, 'a>, bits: &'a BooleanBuffer, rows: Range<usize>) -> Step {
+    let start = bits.offset() + rows.start;
+    if start.is_multiple_of(8) && !has_bits_behind(bits, start + rows.len()) {
+        body.array(bits.inner(), start / 8, rows.len().div_ceil(8))
+    } else {
+        shifted_bits(body, bits, start, rows.len())
+    }
+}
+
+/// Whether a bit is set between `end` and the end of its byte.
+#[inline]
+fn has_bits_behind(bits: &BooleanBuffer, end: usize) -> bool {
+    !end.is_multiple_of(8) && bits.values()[end / 8] >> (end % 8) != 0
+}
+
+fn shifted_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer, start: usize, length: usize) -> Step {
+    body.made(length.div_ceil(8), |out| {
+        let chunks = BitChunks::new(bits.values(), start, length);
+        let (whole, rest) = out.split_at_mut(length / 64 * 8);
+        for (out, chunk) in whole.chunks_exact_mut(8).zip(chunks.iter()) {
+            out.copy_from_slice(&chunk.to_le_bytes());
+        }
+        let remainder = chunks.remainder_bits().to_le_bytes();
+        rest.copy_from_slice(&remainder[..rest.len()]);
+    })
+}
+
+/// Bits that are not an array's own.
+pub(crate) fn made_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer) -> Step {
+    shifted_bits(body, bits, bits.offset(), bits.len())
+}
+
+/// How many of the bits `rows` are set.
+pub(crate) fn count_ones(bits: &BooleanBuffer, rows: &Range<usize>) -> usize {
+    UnalignedBitChunk::new(bits.values(), bits.offset() + rows.start, rows.len()).count_ones()
+}
+
+/// The offsets of `rows`, from 0 on, one more than rows. Returns the values they span.
+#[inline(always)]
+pub(crate) fn offsets<'a, O: OffsetSizeTrait>(
+    body: &mut Body<'_, 'a>,
+    offsets: &'a ScalarBuffer<O>,
+    rows: &Range<usize>,
+) -> Step<Range<usize>> {
+    let (window, span) = spans::of_offsets(offsets, rows)?;
+    if span.start == 0 {
+        body.values(offsets, &(rows.start..rows.end + 1))?;
+    } else {
+        rebased(body, window, span.start)?;
+    }
+    Ok(span)
+}
+
+fn rebased<O: OffsetSizeTrait>(body: &mut Body<'_, '_>, offsets: &[O], start: usize) -> Step {
+    // Wraps where an offset in between is out of order, which is not looked for.
+    let rebased = |offset: &O| O::usize_as(offset.as_usize().wrapping_sub(start));
+    body.made(size_of_val(offsets), |out| fill(out, offsets.iter().map(rebased)))
+}
+
+/// The offsets of list views, rebased to the values that some row uses, which are returned. Sizes are not touched.
+pub(crate) fn list_view_offsets<'a, O: OffsetSizeTrait>(
+    body: &mut Body<'_, 'a>,
+    offsets: &'a ScalarBuffer<O>,
+    sizes: &ScalarBuffer<O>,
+    rows: &Range<usize>,
+) -> Step<Range<usize>> {
+    let ListViews { offsets: window, sizes, used, furthest_empty } = spans::of_list_views(offsets, sizes, rows)?;
+    if used.start == 0 && furthest_empty <= used.end {
+        body.values(offsets, rows)?;
+    } else {
+        // A view of size 0 may point anywhere in the child; it is sent to its start, which always exists.
+        let start = O::usize_as(used.start);
+        body.made(size_of_val(window), |out| {
+            let rebased = window.iter().zip(sizes);
+            fill(out, rebased.map(|(&offset, &size)| if size == O::zero() { O::zero() } else { offset - start }));
+        })?;
+    }
+    Ok(used)
+}
+
+/// The offsets of a dense union, rebased to the rows that each child is asked for, which are returned.
+pub(crate) fn union_offsets<'a>(
+    body: &mut Body<'_, 'a>,
+    type_ids: &ScalarBuffer<i8>,
+    offsets: &'a ScalarBuffer<i32>,
+    rows: &Range<usize>,
+) -> Step<UnionRows> {
+    let (ids, window, used) = spans::of_union(type_ids, offsets, rows)?;
+    if used.start_at_0() {
+        body.values(offsets, rows)?;
+    } else {
+        let rebased = ids.iter().zip(window).map(|(id, offset)| used.rebased(*id, *offset));
+        body.made(size_of_val(window), |out| fill(out, rebased))?;
+    }
+    Ok(used)
+}
+
+/// The run ends of `rows`, as the array that they are: node, validity and values. Returns the runs they name.
+pub(crate) fn run_ends<'a, E: ArrowNativeType>(
+    body: &mut Body<'_, 'a>,
+    run_ends: &'a RunEndBuffer<E>,
+    rows: &Range<usize>,
+) -> Step<Range<usize>> {
+    let (runs, Range { start, end }) = spans::of_run_ends(run_ends, rows)?;
+    let window = &run_ends.values()[runs.clone()];
+    body.node(window.len(), 0)?;
+    body.empty();
+    if start == 0 && window.last().is_none_or(|last| last.as_usize() == end) {
+        body.values(run_ends.inner(), &runs)?;
+    } else {
+        let rebased = window.iter().map(|e| E::usize_as(e.as_usize().min(end).saturating_sub(start)));
+        body.made(size_of_val(window), |out| fill(out, rebased))?;
+    }
+    Ok(runs)
+}
+
+/// Writes `values`, one behind the other, over `out`.
+pub(crate) fn fill<T: ToByteSlice>(out: &mut [u8], values: impl Iterator<Item = T>) {
+    for (out, value) in out.chunks_exact_mut(size_of::<T>()).zip(values) {
+        out.copy_from_slice(value.to_byte_slice());
+    }
+}

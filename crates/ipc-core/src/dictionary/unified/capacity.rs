@@ -1,0 +1,201 @@
+//! How much of what one array holds is taken by the values of a dictionary.
+//!
+//! Readers have a dictionary as one array, also where it came to them in parts. Some arrays end early: the ends of
+//! strings, lists and runs are numbers of 32 bits or of 16. What would not fit is refused when a batch brings it, since
+//! there is no way to write it once the batch has been accepted.
+//!
+//! Counted is what an array has that is all values, end to end, as [`joined`](crate::dictionary::unified::canonical::joined) makes it. How many
+//! values keys can tell apart is another matter, and is looked at elsewhere.
+
+use std::slice;
+
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_schema::{DataType, UnionMode};
+
+use crate::error::{Error, Step};
+
+/// What values take, of each thing that their type limits, in the order of a walk over it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Taken {
+    counts: Vec<u64>,
+}
+
+impl Taken {
+    /// With `values` besides, which are all that is in their memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DictionaryTooLarge`] where one array does not hold all of them.
+    pub(crate) fn with(&self, values: &dyn Array) -> Step<Self> {
+        let mut walk = Walk { before: self.counts.iter(), after: Vec::with_capacity(self.counts.len()) };
+        walk.array(values)?;
+        Ok(Self { counts: walk.after })
+    }
+}
+
+struct Walk<'t> {
+    before: slice::Iter<'t, u64>,
+    after: Vec<u64>,
+}
+
+impl Walk<'_> {
+    fn array(&mut self, array: &dyn Array) -> Step {
+        match array.data_type() {
+            DataType::Utf8 => self.take("bytes of text", array.as_string::<i32>().values().len(), INT32),
+            DataType::Binary => self.take("bytes", array.as_binary::<i32>().values().len(), INT32),
+            DataType::List(_) => self.items(array.as_list::<i32>().values().as_ref()),
+            DataType::ListView(_) => self.items(array.as_list_view::<i32>().values().as_ref()),
+            DataType::Map(..) => self.items(array.as_map().entries()),
+            DataType::LargeList(_) => self.array(array.as_list::<i64>().values().as_ref()),
+            DataType::LargeListView(_) => self.array(array.as_list_view::<i64>().values().as_ref()),
+            DataType::FixedSizeList(..) => self.array(array.as_fixed_size_list().values().as_ref()),
+            DataType::Struct(_) => {
+                array.as_struct().columns().iter().try_for_each(|column| self.array(column.as_ref()))
+            }
+            DataType::Union(fields, mode) => fields.iter().try_for_each(|(type_id, _)| {
+                let child = array.as_union().child(type_id);
+                if *mode == UnionMode::Dense {
+                    self.take("values of one type in a union", child.len(), INT32)?;
+                }
+                self.array(child.as_ref())
+            }),
+            DataType::RunEndEncoded(run_ends, _) => {
+                let limit = match run_ends.data_type() {
+                    DataType::Int16 => INT16,
+                    DataType::Int32 => INT32,
+                    _ => INT64,
+                };
+                self.take("rows in runs", array.len(), limit)?;
+                self.array(array.as_any_ree().values().as_ref())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn items(&mut self, items: &dyn Array) -> Step {
+        self.take("items in lists", items.len(), INT32)?;
+        self.array(items)
+    }
+
+    fn take(&mut self, what: &'static str, more: usize, limit: u64) -> Step {
+        let before = self.before.next().copied().unwrap_or(0);
+        let count = before + more as u64;
+        if count > limit {
+            return Err(Box::new(Error::DictionaryTooLarge { path: String::new(), what, count, limit }));
+        }
+        self.after.push(count);
+        Ok(())
+    }
+}
+
+const INT16: u64 = i16::MAX.unsigned_abs() as u64;
+const INT32: u64 = i32::MAX.unsigned_abs() as u64;
+const INT64: u64 = i64::MAX.unsigned_abs();
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::types::{Int16Type, Int32Type, Int64Type};
+    use arrow_array::{ArrayRef, BinaryArray, BooleanArray, FixedSizeListArray, Int16Array, LargeListArray, ListArray};
+    use arrow_array::{
+        Int32Array, Int64Array, LargeListViewArray, ListViewArray, MapArray, NullArray, RunArray, StringArray,
+        StructArray, UnionArray,
+    };
+    use arrow_buffer::{OffsetBuffer, ScalarBuffer};
+    use arrow_schema::{Field, Fields, UnionFields};
+
+    use super::*;
+
+    const MIB: i32 = 1 << 20;
+
+    /// A mebi of values that take no memory.
+    fn nulls() -> ArrayRef {
+        Arc::new(NullArray::new(usize::try_from(MIB).unwrap()))
+    }
+
+    fn field(name: &str, array: &dyn Array) -> Arc<Field> {
+        Arc::new(Field::new(name, array.data_type().clone(), true))
+    }
+
+    fn one_list(items: ArrayRef) -> ArrayRef {
+        let offsets = OffsetBuffer::from_lengths([items.len()]);
+        Arc::new(ListArray::new(field("item", &items), offsets, items, None))
+    }
+
+    /// What is said of `values` once they have been added as often as they fit.
+    fn refused(values: &dyn Array, fit: u32) -> String {
+        let taken = (0..fit).fold(Taken::default(), |taken, _| taken.with(values).unwrap());
+        taken.with(values).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn ends_of_32_bits_end_at_two_gibi() {
+        let text = "x".repeat(usize::try_from(MIB).unwrap());
+        let entries = StructArray::from(vec![
+            (
+                Arc::new(Field::new("key", DataType::Boolean, false)),
+                Arc::new(BooleanArray::from(vec![false; 1 << 20])) as ArrayRef,
+            ),
+            (field("value", &nulls()), nulls()),
+        ]);
+        let entries_field = Arc::new(Field::new("entries", entries.data_type().clone(), false));
+        let views = ListViewArray::new(field("item", &nulls()), vec![0].into(), vec![MIB].into(), nulls(), None);
+        let arrays: [(&str, ArrayRef); 5] = [
+            ("bytes of text", Arc::new(StringArray::from_iter_values([&text]))),
+            ("bytes", Arc::new(BinaryArray::from_iter_values([&text]))),
+            ("items in lists", one_list(nulls())),
+            ("items in lists", Arc::new(views)),
+            (
+                "items in lists",
+                Arc::new(MapArray::new(entries_field, OffsetBuffer::from_lengths([1 << 20]), entries, None, false)),
+            ),
+        ];
+        for (what, values) in arrays {
+            let expected = format!("would have 2147483648 {what}; one array of its type holds 2147483647");
+            assert!(refused(&values, 2047).ends_with(&expected), "{}", refused(&values, 2047));
+        }
+    }
+
+    #[test]
+    fn runs_end_where_the_numbers_of_their_ends_do() {
+        let runs: RunArray<Int16Type> = RunArray::try_new(&Int16Array::from(vec![10_000]), &NullArray::new(1)).unwrap();
+        assert!(refused(&runs, 3).ends_with("would have 40000 rows in runs; one array of its type holds 32767"));
+    }
+
+    #[test]
+    fn ends_of_longer_runs_have_more_room() {
+        let runs: RunArray<Int32Type> = RunArray::try_new(&Int32Array::from(vec![MIB]), &NullArray::new(1)).unwrap();
+        assert!(refused(&runs, 2047).contains("2147483648 rows in runs"));
+        let runs: RunArray<Int64Type> =
+            RunArray::try_new(&Int64Array::from(vec![1 << 40]), &NullArray::new(1)).unwrap();
+        assert!(Taken::default().with(&runs).is_ok());
+    }
+
+    #[test]
+    fn large_list_views_are_looked_into() {
+        let inner = one_list(nulls());
+        let views = LargeListViewArray::new(field("item", &inner), vec![0].into(), vec![1].into(), inner, None);
+        assert!(refused(&views, 2047).contains("items in lists"));
+    }
+
+    /// What is wide outside may be narrow inside, and each part has room of its own.
+    #[test]
+    fn each_part_is_looked_at() {
+        let inner = one_list(nulls());
+        let size = FixedSizeListArray::new(field("item", &inner), 1, inner.clone(), None);
+        let large = LargeListArray::new(field("item", &size), OffsetBuffer::from_lengths([1]), Arc::new(size), None);
+        let fields = Fields::from(vec![field("text", &StringArray::new_null(0)), field("lists", &large)]);
+        let row = StructArray::new(fields, vec![Arc::new(StringArray::from(vec!["text"])), Arc::new(large)], None);
+        assert!(refused(&row, 2047).contains("items in lists"));
+
+        let fields = UnionFields::try_new([3, 5], [field("flat", &nulls()), field("lists", &inner)]).unwrap();
+        let dense = |offsets| {
+            let children = vec![nulls(), inner.clone()];
+            UnionArray::try_new(fields.clone(), ScalarBuffer::from(vec![5]), offsets, children)
+        };
+        let union = dense(Some(vec![0].into())).unwrap();
+        assert!(refused(&union, 2047).contains("values of one type in a union"));
+    }
+}

@@ -1,0 +1,284 @@
+//! One dictionary that only grows, cheap to clone and cheap to add to.
+//!
+//! It is a list of immutable segments, each of which holds values that follow one another, their hashes, and a table
+//! from hash to value. Adding makes a new segment, and joins the last ones as long as the one before is less than twice
+//! as long. So there are at most about *log n* segments, and a value is copied about that often in all: adding costs what
+//! is added, not what is there. A clone shares the segments.
+//!
+//! A value's id is its place in the order in which values were added. It never changes.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use arrow_array::{Array, ArrayRef, new_empty_array};
+use arrow_buffer::ArrowNativeType;
+use arrow_schema::DataType;
+use hashbrown::HashTable;
+
+use crate::dictionary::unified::Place;
+use crate::dictionary::unified::canonical::{joined, stored};
+use crate::dictionary::unified::capacity::Taken;
+use crate::dictionary::unified::value_bytes::{Cell, Cells};
+use crate::error::{Error, Step};
+
+/// A dictionary's values, each of them once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Growing {
+    /// From the first values to the last.
+    segments: Vec<Arc<Segment>>,
+    length: usize,
+    taken: Taken,
+}
+
+#[derive(Debug)]
+struct Segment {
+    /// The id of its first value.
+    start: usize,
+    values: ArrayRef,
+    hashes: Vec<u64>,
+    /// Places in this segment.
+    table: HashTable<u32>,
+}
+
+/// Values to be looked up or added: those rows of an array.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'w> {
+    pub(crate) values: &'w dyn Array,
+    pub(crate) rows: &'w [u32],
+}
+
+/// What a dictionary may hold.
+pub(crate) struct Limits {
+    /// Values of this type.
+    pub(crate) data_type: DataType,
+    /// So many.
+    pub(crate) length: u64,
+}
+
+impl Growing {
+    /// How many values there are.
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Looks up what is wanted: the place of each, in order, or `None`.
+    pub(crate) fn find(&self, hasher: &RandomState, wanted: Wanted<'_>) -> Step<Vec<Option<Place>>> {
+        let known = self.cells(0)?;
+        let cells = Cells::of(wanted.values)?;
+        let [mut own, mut others] = [Vec::new(), Vec::new()];
+        let place = |row: &u32| {
+            let cell = cells.get(row.as_usize(), &mut own)?;
+            Ok(place_in(&known, hasher.hash_one(cell), cell, &mut others))
+        };
+        wanted.rows.iter().map(place).collect()
+    }
+
+    /// Looks up what is wanted, which is none of the first `others` values, and adds what is not there. All or nothing:
+    /// where there would be too many values for the keys or for one array, the dictionary stays as it is.
+    pub(crate) fn add(
+        &mut self,
+        hasher: &RandomState,
+        wanted: Wanted<'_>,
+        others: usize,
+        limits: &Limits,
+    ) -> Step<Vec<Place>> {
+        let known = self.cells(others)?;
+        let cells = Cells::of(wanted.values)?;
+        let mut new = Additions::default();
+        let [mut own, mut scratch] = [Vec::new(), Vec::new()];
+        let place = |row: &u32| {
+            let cell = cells.get(row.as_usize(), &mut own)?;
+            let hash = hasher.hash_one(cell);
+            if let Some(place) = place_in(&known, hash, cell, &mut scratch) {
+                return Ok(place);
+            }
+            let id = self.length + new.index(&cells, hash, cell, *row, &mut scratch);
+            place_of(id).ok_or_else(|| overflow(id + 1, limits.length))
+        };
+        let places = wanted.rows.iter().map(place).collect::<Step<Vec<Place>>>()?;
+        let count = self.length + new.rows.len();
+        if count as u64 > limits.length {
+            return Err(overflow(count, limits.length));
+        }
+        if new.rows.is_empty() {
+            return Ok(places);
+        }
+        drop(known);
+        let mut no_inner = |_, _: &ArrayRef, _: &[u32]| unreachable!("inner dictionaries have become ids by now");
+        let values = stored(wanted.values, &new.rows, &limits.data_type, &mut no_inner)?;
+        let values = values.expect("without inner dictionaries nothing is lacking");
+        let taken = self.taken.with(values.as_ref())?;
+        let Additions { hashes, table, .. } = new;
+        self.segments.push(Arc::new(Segment { start: self.length, values, hashes, table }));
+        (self.length, self.taken) = (count, taken);
+        self.join()?;
+        Ok(places)
+    }
+
+    /// The values of these ids.
+    pub(crate) fn values(&self, ids: Range<usize>, data_type: &DataType) -> Step<ArrayRef> {
+        let parts: Vec<ArrayRef> = self
+            .segments
+            .iter()
+            .filter_map(|segment| {
+                let start = ids.start.max(segment.start);
+                let end = ids.end.min(segment.start + segment.values.len());
+                (start < end).then(|| segment.values.slice(start - segment.start, end - start))
+            })
+            .collect();
+        match parts.as_slice() {
+            [] => Ok(new_empty_array(data_type)),
+            [one] => Ok(Arc::clone(one)),
+            several => joined(&several.iter().collect::<Vec<_>>()),
+        }
+    }
+
+    /// The segments that have values beyond the first `others`.
+    fn cells(&self, others: usize) -> Step<Vec<(&Segment, Cells<'_>)>> {
+        let is_wanted = |segment: &&Segment| segment.start + segment.values.len() > others;
+        let segments = self.segments.iter().map(Arc::as_ref).filter(is_wanted);
+        segments.map(|segment| Ok((segment, Cells::of(segment.values.as_ref())?))).collect()
+    }
+
+    /// Joins the last segments, as many as are due.
+    fn join(&mut self) -> Step {
+        let (mut due, mut length, mut bytes) = (0, 0, 0);
+        for values in self.segments.iter().rev().map(|segment| &segment.values) {
+            bytes += values.get_array_memory_size();
+            if due > 0 && (values.len() >= 2 * length || bytes > JOINED_AT_MOST) {
+                break;
+            }
+            due += 1;
+            length += values.len();
+        }
+        if due < 2 {
+            return Ok(());
+        }
+        let last = &self.segments[self.segments.len() - due..];
+        let values = joined(&last.iter().map(|segment| &segment.values).collect::<Vec<_>>())?;
+        let hashes: Vec<u64> = last.iter().flat_map(|segment| segment.hashes.iter().copied()).collect();
+        let mut table = HashTable::with_capacity(hashes.len());
+        for (index, hash) in (0..).zip(&hashes) {
+            table.insert_unique(*hash, index, |&index: &u32| hashes[index.as_usize()]);
+        }
+        let segment = Segment { start: last[0].start, values, hashes, table };
+        self.segments.truncate(self.segments.len() - due);
+        self.segments.push(Arc::new(segment));
+        Ok(())
+    }
+}
+
+/// How many bytes of values are joined into one segment. Whoever grows the dictionary waits for the copy.
+const JOINED_AT_MOST: usize = 1 << 30;
+
+/// Values on their way into a new segment.
+#[derive(Default)]
+struct Additions {
+    /// The rows of the first of each.
+    rows: Vec<u32>,
+    hashes: Vec<u64>,
+    table: HashTable<u32>,
+}
+
+impl Additions {
+    /// Where a value stands among the additions, which it joins if it is not there yet.
+    fn index(&mut self, cells: &Cells<'_>, hash: u64, cell: Cell<'_>, row: u32, scratch: &mut Vec<u8>) -> usize {
+        let Self { rows, hashes, table } = self;
+        let known = table.find(hash, |&index| {
+            let index = index.as_usize();
+            hashes[index] == hash && cells.get(rows[index].as_usize(), scratch).is_ok_and(|known| known == cell)
+        });
+        if let Some(index) = known {
+            return index.as_usize();
+        }
+        let index = rows.len();
+        rows.push(row);
+        hashes.push(hash);
+        let noted = u32::try_from(index).expect("no more values than rows, which are 32-bit");
+        table.insert_unique(hash, noted, |&index| hashes[index.as_usize()]);
+        index
+    }
+}
+
+/// Where a value stands in one of these segments.
+fn place_in(segments: &[(&Segment, Cells<'_>)], hash: u64, cell: Cell<'_>, scratch: &mut Vec<u8>) -> Option<Place> {
+    segments.iter().find_map(|(segment, values)| {
+        let index = segment.table.find(hash, |&index| {
+            let index = index.as_usize();
+            segment.hashes[index] == hash && values.get(index, scratch).is_ok_and(|known| known == cell)
+        })?;
+        place_of(segment.start + index.as_usize())
+    })
+}
+
+/// The place of an id, unless ids are exhausted.
+fn place_of(id: usize) -> Option<Place> {
+    u32::try_from(id).ok().and_then(|id| Place::new(id.checked_add(1)?))
+}
+
+#[cold]
+fn overflow(count: usize, limit: u64) -> Box<Error> {
+    Box::new(Error::DictionaryOverflow { path: String::new(), count: count as u64, limit })
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::StringArray;
+
+    use super::*;
+
+    fn add(growing: &mut Growing, hasher: &RandomState, values: &[&str], length: u64) -> Result<Vec<u32>, String> {
+        let array = StringArray::from(values.to_vec());
+        let rows: Vec<u32> = (0..u32::try_from(values.len()).unwrap()).collect();
+        let limits = Limits { data_type: DataType::Utf8, length };
+        let places = growing.add(hasher, Wanted { values: &array, rows: &rows }, 0, &limits);
+        places.map(|all| all.iter().map(|place| place.get() - 1).collect()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_value_keeps_the_id_it_got_first() {
+        let (mut growing, hasher) = (Growing::default(), RandomState::new());
+        assert_eq!(add(&mut growing, &hasher, &["a", "b", "a"], 9).unwrap(), [0, 1, 0]);
+        let before = growing.clone();
+        assert_eq!(add(&mut growing, &hasher, &["c", "b"], 9).unwrap(), [2, 1]);
+        assert_eq!((before.len(), growing.len()), (2, 3));
+        let all = growing.values(1..3, &DataType::Utf8).unwrap();
+        assert_eq!(all.as_ref(), &StringArray::from(vec!["b", "c"]) as &dyn Array);
+    }
+
+    #[test]
+    fn what_is_there_is_shared_and_not_copied() {
+        let (mut growing, hasher) = (Growing::default(), RandomState::new());
+        add(&mut growing, &hasher, &["a", "b", "c", "d"], 9).unwrap();
+        let before = growing.clone();
+        add(&mut growing, &hasher, &["e", "a", "f"], 9).unwrap();
+        assert_eq!(growing.segments.len(), 2);
+        assert!(Arc::ptr_eq(&before.segments[0], &growing.segments[0]));
+    }
+
+    #[test]
+    fn what_would_be_too_much_changes_nothing() {
+        let (mut growing, hasher) = (Growing::default(), RandomState::new());
+        add(&mut growing, &hasher, &["a", "b"], 3).unwrap();
+        let error = add(&mut growing, &hasher, &["c", "a", "d", "e"], 3).unwrap_err();
+        assert!(error.contains("would have 5 values; its keys are of a type for 3"), "{error}");
+        assert_eq!(growing.len(), 2);
+        assert_eq!(add(&mut growing, &hasher, &["c"], 3).unwrap(), [2]);
+    }
+
+    #[test]
+    fn segments_stay_few_and_values_are_seldom_copied() {
+        let (mut growing, hasher) = (Growing::default(), RandomState::new());
+        let mut copied = 0;
+        for round in 0..1000 {
+            let last = growing.segments.last().map(Arc::as_ptr);
+            add(&mut growing, &hasher, &[&format!("{round}")], 9999).unwrap();
+            let newest = growing.segments.last().unwrap();
+            copied += if last == Some(Arc::as_ptr(newest)) { 0 } else { newest.values.len() };
+            assert!(growing.segments.len() <= 11, "{} segments", growing.segments.len());
+        }
+        assert!(copied <= 1000 * 11, "{copied} values copied for 1000 added");
+        assert_eq!(add(&mut growing, &hasher, &["0", "999", "500"], 9999).unwrap(), [0, 999, 500]);
+    }
+}

@@ -1,0 +1,244 @@
+//! A walk that lets nothing out that no reader can see: what is below a null is written as zeros, or left out.
+//!
+//! A null row still has bytes in its array, and which they are depends on where the array comes from: a filter, a join, a
+//! column that was blanked out for its reader. The usual [`walk`](mod@crate::encode::walk) writes them, as every writer does. This
+//! one, which [`OptionsBuilder::clear_nulls`](crate::OptionsBuilder::clear_nulls) asks for, writes the same nodes and the
+//! same values to whoever reads them, but
+//!
+//! - numbers, booleans and fixed-size binary are zeros in rows that cannot be seen, and so are keys of dictionaries;
+//! - strings and binary are empty there, and their bytes are left out; of the data buffers of views, only bytes that some
+//!   view uses are kept, the others are zeros;
+//! - rows of a child are treated so where its parent's row cannot be seen; so are items between list views and members
+//!   of a union in rows of another type.
+//!
+//! What stays to be seen is shape - how many items a null list has, of which type a hidden member of a union is, where
+//! hidden runs end - and the values of a dictionary that no key uses, unless it is unified.
+//!
+//! Cleared buffers lie in the arena, and masks are allocated: this costs a copy of what has nulls, and of all views.
+
+use std::ops::Range;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{self, ByteArrayType, ByteViewType};
+use arrow_array::{Array, ArrowPrimitiveType, OffsetSizeTrait, RecordBatch, downcast_primitive};
+use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer};
+use arrow_schema::DataType;
+
+use crate::arrays::spans;
+use crate::arrays::validate::{children_fit, of_type, validity_fits};
+use crate::arrays::views;
+use crate::arrays::visible::{Visible, children};
+use crate::body::Body;
+use crate::body::rewrite;
+use crate::encode::keys::unified_keys;
+use crate::encode::walk::{self, walk};
+use crate::error::{Error, Step};
+
+/// Appends the columns of a batch.
+pub(crate) fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Step {
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        of_type(column.as_ref(), field.data_type()).map_err(|e| e.within(field.name()))?;
+        body.expect(field);
+        array(body, column.as_ref(), 0..batch.num_rows(), &Visible::ALL).map_err(|e| e.within(field.name()))?;
+    }
+    Ok(())
+}
+
+/// Appends the rows `rows` of an array, of which only the `visible` ones can be seen.
+pub(crate) fn array<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>, visible: &Visible) -> Step {
+    walk::within(array.len(), &rows)?;
+    if let Some(nulls) = array.nulls() {
+        validity_fits(nulls, array.len())?;
+    }
+    let seen = visible.but_nulls(array.nulls(), &rows);
+    match array.data_type() {
+        DataType::Null => return walk(body, array.data_type(), array, rows),
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_any_dictionary();
+            // Where there are no values, rows are null, and have to stay so even if nobody can see them.
+            let visible = if dictionary.values().is_empty() { &Visible::ALL } else { visible };
+            if body.unifying.is_some() {
+                return unified_keys(body, dictionary, rows, Some(visible));
+            }
+            return self::array(body, dictionary.keys(), rows, visible);
+        }
+        // These have no validity of their own.
+        DataType::Union(..) | DataType::RunEndEncoded(..) => {}
+        flat if seen.is_all() && !flat.is_nested() && !is_view(flat) => {
+            return walk(body, array.data_type(), array, rows);
+        }
+        _ => validity(body, array.nulls(), &rows, visible, &seen)?,
+    }
+    own(body, array, &rows, &seen)?;
+    children(array, &rows, &seen, &mut |child| {
+        body.expect(child.field);
+        of_type(child.array, child.field.data_type())
+            .and_then(|()| self::array(body, child.array, child.rows, &child.visible))
+            .map_err(|e| e.within(child.name))
+    })
+}
+
+fn is_view(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8View | DataType::BinaryView)
+}
+
+/// What an array has between its validity and its children.
+fn own<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>, seen: &Visible) -> Step {
+    macro_rules! primitive_array {
+        ($type:ty) => {
+            primitive::<$type>(body, array, rows, seen)
+        };
+    }
+    downcast_primitive! {
+        array.data_type() => (primitive_array),
+        DataType::Boolean => {
+            let values = array.as_boolean().values().slice(rows.start, rows.len());
+            rewrite::made_bits(body, &seen.mask(&values))
+        },
+        DataType::Utf8 => bytes::<types::Utf8Type>(body, array, rows, seen),
+        DataType::Binary => bytes::<types::BinaryType>(body, array, rows, seen),
+        DataType::LargeUtf8 => bytes::<types::LargeUtf8Type>(body, array, rows, seen),
+        DataType::LargeBinary => bytes::<types::LargeBinaryType>(body, array, rows, seen),
+        DataType::Utf8View => byte_views::<types::StringViewType>(body, array, rows, seen),
+        DataType::BinaryView => byte_views::<types::BinaryViewType>(body, array, rows, seen),
+        DataType::FixedSizeBinary(_) => {
+            let array = array.as_fixed_size_binary();
+            fixed_width(body, array.values(), array.value_size(), rows, seen)
+        },
+        DataType::List(_) => rewrite::offsets(body, array.as_list::<i32>().offsets().inner(), rows).map(drop),
+        DataType::LargeList(_) => rewrite::offsets(body, array.as_list::<i64>().offsets().inner(), rows).map(drop),
+        DataType::Map(..) => rewrite::offsets(body, array.as_map().offsets().inner(), rows).map(drop),
+        DataType::ListView(_) => list_views::<i32>(body, array, rows),
+        DataType::LargeListView(_) => list_views::<i64>(body, array, rows),
+        DataType::FixedSizeList(..) => Ok(()),
+        DataType::Struct(fields) => children_fit(fields, array.as_struct().columns()),
+        DataType::Union(..) => walk::union_ids(body, array.as_union(), rows).map(drop),
+        DataType::RunEndEncoded(run_ends, _) => match run_ends.data_type() {
+            DataType::Int16 => walk::run_ends(body, array.as_run::<types::Int16Type>(), rows).map(drop),
+            DataType::Int32 => walk::run_ends(body, array.as_run::<types::Int32Type>(), rows).map(drop),
+            _ => walk::run_ends(body, array.as_run::<types::Int64Type>(), rows).map(drop),
+        },
+        other => Err(walk::no_such_array(other))
+    }
+}
+
+/// The node and the validity bitmap. An array with a null that can be seen has nulls also where nobody can see its rows;
+/// one without has none, so that validity tells nothing of those either. But where a null must not become a key, for want
+/// of a value that it could stand for, nulls stay what they are.
+pub(crate) fn validity(
+    body: &mut Body<'_, '_>,
+    nulls: Option<&NullBuffer>,
+    rows: &Range<usize>,
+    visible: &Visible,
+    seen: &Visible,
+) -> Step {
+    let valid = body.keeps_nulls.then(|| Visible::ALL.but_nulls(nulls, rows));
+    let (visible, seen) = valid.as_ref().map_or((visible, seen), |valid| (&Visible::ALL, valid));
+    let (length, count) = (rows.len(), seen.count(rows.len()));
+    let null_count = if count == visible.count(length) { 0 } else { length - count };
+    body.node(length, null_count)?;
+    if null_count == 0 {
+        body.empty();
+        return Ok(());
+    }
+    rewrite::made_bits(body, &seen.bits(length))
+}
+
+fn primitive<'a, T: ArrowPrimitiveType>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    rows: &Range<usize>,
+    seen: &Visible,
+) -> Step {
+    let array = array.as_primitive::<T>();
+    fixed_width(body, array.values().inner(), size_of::<T::Native>(), rows, seen)
+}
+
+fn fixed_width<'a>(
+    body: &mut Body<'_, 'a>,
+    values: &'a Buffer,
+    width: usize,
+    rows: &Range<usize>,
+    seen: &Visible,
+) -> Step {
+    let span = spans::scaled(rows, width)?;
+    let Some(bytes) = values.as_slice().get(span.clone()).filter(|_| !seen.is_all()) else {
+        return body.array(values, span.start, span.len());
+    };
+    body.made(span.len(), |out| {
+        for (row, (out, value)) in out.chunks_exact_mut(width).zip(bytes.chunks_exact(width)).enumerate() {
+            if seen.sees(row) { out.copy_from_slice(value) } else { out.fill(0) }
+        }
+    })
+}
+
+fn bytes<T: ByteArrayType>(body: &mut Body<'_, '_>, array: &dyn Array, rows: &Range<usize>, seen: &Visible) -> Step {
+    let array = array.as_bytes::<T>();
+    let (window, _) = spans::of_offsets(array.offsets(), rows)?;
+    let values = array.values().as_slice();
+    let text = |row: usize| match values.get(window[row].as_usize()..window[row + 1].as_usize()) {
+        _ if !seen.sees(row) => Ok([].as_slice()),
+        Some(text) => Ok(text),
+        None => Err(Error::invalid(
+            format!("offsets in order, of {} bytes", values.len()),
+            format!("{:?} to {:?}", window[row], window[row + 1]),
+        )),
+    };
+    let mut total = 0;
+    for row in 0..rows.len() {
+        total += text(row)?.len();
+        // Else the same bytes are there more than once, and might not fit.
+        if total > values.len() {
+            return Err(Error::invalid("offsets in order", format!("{total} bytes and more of {}", values.len())));
+        }
+    }
+    body.made(size_of_val(window), |out| {
+        let lengths = (0..rows.len()).map(|row| text(row).map_or(0, <[u8]>::len));
+        let ends = lengths.scan(0, |end, length| {
+            *end += length;
+            Some(*end)
+        });
+        rewrite::fill(out, std::iter::once(0).chain(ends).map(T::Offset::usize_as));
+    })?;
+    body.made(total, |out| {
+        let mut rest = out;
+        for text in (0..rows.len()).filter_map(|row| text(row).ok()) {
+            let (place, behind) = rest.split_at_mut(text.len());
+            place.copy_from_slice(text);
+            rest = behind;
+        }
+    })
+}
+
+fn byte_views<T: ByteViewType>(
+    body: &mut Body<'_, '_>,
+    array: &dyn Array,
+    rows: &Range<usize>,
+    seen: &Visible,
+) -> Step {
+    let array = array.as_byte_view::<T>();
+    let (window, buffers) = (views::window(array.views(), rows)?, array.data_buffers());
+    let compacted = views::worth_compacting(window, seen, buffers)?.filter(|_| body.options.compact_views);
+    if let Some(used) = compacted {
+        return views::compact(body, window, seen, buffers, used);
+    }
+    body.variadic(buffers.len());
+    body.made(size_of_val(window), |out| {
+        rewrite::fill(out, window.iter().enumerate().map(|(row, view)| if seen.sees(row) { *view } else { 0 }));
+    })?;
+    let mut used: Vec<Vec<Range<usize>>> = vec![Vec::new(); buffers.len()];
+    views::places(window, seen).for_each(|place| used[place.buffer].push(place.start..place.start + place.length));
+    buffers.iter().zip(used).try_for_each(|(buffer, used)| {
+        body.made(buffer.len(), |out| {
+            out.fill(0);
+            used.into_iter().for_each(|range| out[range.clone()].copy_from_slice(&buffer[range]));
+        })
+    })
+}
+
+fn list_views<'a, O: OffsetSizeTrait>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>) -> Step {
+    let array = array.as_list_view::<O>();
+    rewrite::list_view_offsets(body, array.offsets(), array.sizes(), rows)?;
+    let sizes = spans::scaled(rows, size_of::<O>())?;
+    body.array(array.sizes().inner(), sizes.start, sizes.len())
+}

@@ -1,0 +1,472 @@
+//! One producer's dictionary: which unified ids its keys stand for.
+//!
+//! A [`KeyMap`] learns ids as batches use values, and rewrites keys by them. It looks up what it does not know, and
+//! notes what is nowhere. Which map a batch needs, and what becomes of values that are nowhere, is for
+//! [`keys`](crate::encode::keys).
+//!
+//! In the long run, unified dictionaries cost what a key costs here. So there is one table with the ids as they are
+//! written, in which what is no id has a bit that no id has: a run of keys is rewritten, and looked at once for that
+//! bit. Keys that stand for themselves are compared with one bound, many at a time, and borrowed. [`Narrow`] ones have
+//! a table that needs neither, once their ids have settled.
+
+use std::iter::successors;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::types::ArrowPrimitiveType;
+use arrow_array::{Array, ArrayRef, PrimitiveArray};
+use arrow_buffer::{ArrowNativeType, ToByteSlice};
+use arrow_schema::DataType;
+
+use crate::arrays::compare::is_same;
+use crate::arrays::validate::{self, Checks};
+use crate::arrays::visible::Visible;
+use crate::body::Body;
+use crate::dictionary::unified::canonical::row_number;
+use crate::dictionary::unified::{Place, UnifiedSnapshot, most_values};
+use crate::encode::key_pairs::Narrow;
+use crate::error::{Error, Step};
+use crate::options::{Options, Validation};
+
+/// The unified ids of one producer's dictionary.
+#[derive(Debug)]
+pub(super) struct KeyMap {
+    values: ArrayRef,
+    /// By key: an id, or [`UNKNOWN`].
+    ids: Vec<u32>,
+    /// How many keys have an id.
+    known: usize,
+    /// How many keys have been rewritten since an id was learned.
+    rewritten: usize,
+    /// The ids once more, where those are many and narrow.
+    narrow: Option<Narrow>,
+    /// How many of the first keys are their own unified ids.
+    same: usize,
+    /// The highest id, and one more: so many values a reader must have.
+    top: usize,
+    /// Whether its values have been checked.
+    is_checked: bool,
+    /// Whether its unused values have been counted.
+    is_counted: bool,
+}
+
+/// In place of the id of a value whose id is not known.
+const UNKNOWN: u32 = u32::MAX;
+
+/// The same, of a value that is about to be looked up.
+const WANTED: u32 = u32::MAX - 1;
+
+/// What those two have, and no id: there are at most 2^31.
+const NO_ID: u32 = 1 << 31;
+
+/// So many keys take far longer to rewrite than a [`Narrow`] table to make.
+const SETTLED: usize = 1 << 18;
+
+/// How many maps are kept for each field: as many producers can take turns. Their dictionaries stay alive with them.
+const KEPT: usize = 8;
+
+impl KeyMap {
+    /// The map of a producer's `values` to a dictionary of `length` values, moved to the front of `kept`.
+    pub(super) fn of<'m>(kept: &'m mut Vec<Self>, values: &ArrayRef, length: usize) -> Step<&'m mut Self> {
+        // A map that knows more than the dictionary has comes from a later version.
+        let known = kept.iter().position(|map| map.top <= length && is_same(&map.values, values));
+        match known {
+            Some(at) => kept[..=at].rotate_right(1),
+            None => {
+                validate::is_passable(values, values.len())?;
+                let oldest = if kept.len() < KEPT { None } else { kept.pop() };
+                kept.insert(0, Self::new(values, oldest.map_or_else(Vec::new, |map| map.ids)));
+            }
+        }
+        Ok(&mut kept[0])
+    }
+
+    /// A map that knows nothing yet, in the memory of `ids`.
+    fn new(values: &ArrayRef, mut ids: Vec<u32>) -> Self {
+        ids.clear();
+        ids.resize(values.len(), UNKNOWN);
+        Self {
+            values: Arc::clone(values),
+            ids,
+            known: 0,
+            rewritten: 0,
+            narrow: None,
+            same: 0,
+            top: 0,
+            is_checked: false,
+            is_counted: false,
+        }
+    }
+
+    /// The values, in the wrapping that the map was made for.
+    pub(super) fn values(&self) -> &ArrayRef {
+        &self.values
+    }
+
+    /// How many values a reader must have.
+    pub(super) fn top(&self) -> usize {
+        self.top
+    }
+
+    /// How many values no key has used so far; 0 for whoever asks again.
+    pub(super) fn count_unused(&mut self) -> u64 {
+        if std::mem::replace(&mut self.is_counted, true) { 0 } else { (self.ids.len() - self.known) as u64 }
+    }
+
+    /// The rows of all values that keys of the field can stand for, once they have been checked.
+    pub(super) fn all(&mut self, lookup: &Lookup<'_>) -> Step<Vec<u32>> {
+        if !self.is_checked {
+            lookup.check(&self.values)?;
+            self.is_checked = true;
+        }
+        let most = most_values(lookup.dictionaries.schema().dictionary(lookup.id).key());
+        Ok((0..row_number(self.values.len().min(usize::try_from(most).unwrap_or(usize::MAX)))?).collect())
+    }
+
+    /// Appends the ids that `rows` of `keys` stand for, in keys of the same type: the keys themselves if they are right, and
+    /// may be borrowed.
+    pub(super) fn rewrite_same<'a, K: ArrowPrimitiveType>(
+        &mut self,
+        body: &mut Body<'_, 'a>,
+        keys: &'a PrimitiveArray<K>,
+        rows: Range<usize>,
+        seen: &Visible,
+        may_borrow: bool,
+        lookup: &mut Lookup<'_>,
+    ) -> Step {
+        let window = window(keys, &rows)?;
+        if may_borrow && self.are_same(window) {
+            return body.array(keys.values().inner(), rows.start * size_of::<K::Native>(), size_of_val(window));
+        }
+        self.rewrite::<K::Native, K::Native>(body, window, seen, lookup)
+    }
+
+    /// Whether all keys of a window are their own ids.
+    fn are_same<T: ArrowNativeType>(&self, window: &[T]) -> bool {
+        let Some(last) = self.same.checked_sub(1).and_then(T::from_usize) else { return false };
+        // Piece by piece: without a branch for each key, and without a look at all of them where the first are others. Two
+        // folds of comparisons take two thirds of the time of one.
+        window.chunks(256).all(|keys| {
+            let (mut from_zero, mut to_last) = (true, true);
+            for key in keys {
+                from_zero &= *key >= T::default();
+                to_last &= *key <= last;
+            }
+            from_zero & to_last
+        })
+    }
+
+    /// Appends the ids that the keys of a window stand for, in keys of type `O`.
+    pub(super) fn rewrite<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(
+        &mut self,
+        body: &mut Body<'_, '_>,
+        window: &[T],
+        seen: &Visible,
+        lookup: &mut Lookup<'_>,
+    ) -> Step {
+        let mut found = Ok(());
+        body.made(window.len() * size_of::<O>(), |out| {
+            if self.known == 0 || !self.fill::<T, O>(out, window, seen) {
+                found = self.look_up(window, seen, lookup);
+                self.fill::<T, O>(out, window, seen);
+            }
+        })?;
+        found?;
+        self.rewritten = self.rewritten.saturating_add(window.len());
+        if self.rewritten >= SETTLED && self.narrow.is_none() && size_of::<T>() == size_of::<O>() {
+            self.narrow = Narrow::new::<T>(&self.ids, self.top);
+        }
+        Ok(())
+    }
+
+    /// Writes the ids of the keys of a window, and 0 for those that cannot be seen. Says whether all that can be seen are
+    /// known; what is written is of no use where not.
+    fn fill<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(
+        &self,
+        out: &mut [u8],
+        window: &[T],
+        seen: &Visible,
+    ) -> bool {
+        // A key that cannot be seen may be anything, but mostly is one that is known.
+        let is_filled = self.fill_all::<T, O>(out, window);
+        let Some(words) = seen.words() else { return is_filled };
+        let mut runs = out.chunks_mut(64 * size_of::<O>()).zip(window.chunks(64)).zip(words);
+        runs.all(|((out, keys), seen)| {
+            if is_filled || self.fill_all::<T, O>(out, keys) {
+                hide::<O>(out, seen);
+                true
+            } else {
+                self.fill_seen::<T, O>(out, keys, seen)
+            }
+        })
+    }
+
+    /// Does that for keys that all can be seen.
+    fn fill_all<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(&self, out: &mut [u8], keys: &[T]) -> bool {
+        if let Some(narrow) = &self.narrow {
+            return narrow.rewrite(out, keys.to_byte_slice());
+        }
+        // A branch out of a loop keeps the compiler from unrolling it.
+        const AT_ONCE: usize = 4;
+        let (runs, rest) = keys.as_chunks::<AT_ONCE>();
+        let (out_of_runs, out_of_rest) = out.split_at_mut(runs.len() * AT_ONCE * size_of::<O>());
+        let mut ids = 0;
+        for (out, keys) in out_of_runs.chunks_exact_mut(AT_ONCE * size_of::<O>()).zip(runs) {
+            for (out, key) in out.chunks_exact_mut(size_of::<O>()).zip(keys) {
+                let Some(id) = self.ids.get(key.as_usize()) else { return false };
+                ids |= id;
+                put::<O>(out, *id);
+            }
+        }
+        for (out, key) in out_of_rest.chunks_exact_mut(size_of::<O>()).zip(rest) {
+            let Some(id) = self.ids.get(key.as_usize()) else { return false };
+            ids |= id;
+            put::<O>(out, *id);
+        }
+        ids & NO_ID == 0
+    }
+
+    /// Does that for at most 64 keys, of which those can be seen that have a bit in `seen`.
+    fn fill_seen<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(
+        &self,
+        out: &mut [u8],
+        keys: &[T],
+        seen: u64,
+    ) -> bool {
+        out.fill(0);
+        rows(seen).all(|row| match self.ids.get(keys[row].as_usize()) {
+            Some(id) if id & NO_ID == 0 => {
+                put::<O>(&mut out[row * size_of::<O>()..][..size_of::<O>()], *id);
+                true
+            }
+            _ => false,
+        })
+    }
+
+    /// Looks up the values that a window uses and whose place is not known yet.
+    #[cold]
+    fn look_up<T: ArrowNativeType>(&mut self, window: &[T], seen: &Visible, lookup: &mut Lookup<'_>) -> Step {
+        if !self.is_checked {
+            lookup.check(&self.values)?;
+            self.is_checked = true;
+        }
+        let mut wanted = Vec::new();
+        let noted = self.note(window, seen, &mut wanted);
+        wanted.iter().for_each(|row| self.ids[row.as_usize()] = UNKNOWN);
+        noted?;
+        wanted.sort_unstable();
+        let places = lookup.dictionaries.find(lookup.id, &self.values, &wanted)?;
+        for (row, place) in wanted.into_iter().zip(places) {
+            match place {
+                None => lookup.lacking.push(row),
+                Some(place) => self.learn(row.as_usize(), place),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the keys of a window whose ids are not known into `wanted`, and marks them, so that each is there once.
+    fn note<T: ArrowNativeType>(&mut self, window: &[T], seen: &Visible, wanted: &mut Vec<u32>) -> Step {
+        let length = self.ids.len();
+        for key in seen.rows(window.len()).map(|row| window[row].as_usize()) {
+            let id = self.ids.get_mut(key);
+            let id = id.ok_or_else(|| Error::invalid(format!("keys below {length}"), format!("key {key}")))?;
+            if *id == UNKNOWN {
+                wanted.push(row_number(key)?);
+                *id = WANTED;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes where the value of a key is.
+    pub(super) fn learn(&mut self, key: usize, place: Place) {
+        let id = place.get() - 1;
+        (self.rewritten, self.narrow) = (0, None);
+        self.known += usize::from(std::mem::replace(&mut self.ids[key], id) == UNKNOWN);
+        self.top = self.top.max(place.get().as_usize());
+        while self.ids.get(self.same).is_some_and(|id| id.as_usize() == self.same) {
+            self.same += 1;
+        }
+    }
+}
+
+/// The keys of a walk's rows.
+pub(super) fn window<'w, K: ArrowPrimitiveType>(
+    keys: &'w PrimitiveArray<K>,
+    rows: &Range<usize>,
+) -> Step<&'w [K::Native]> {
+    let (all, end) = (keys.values(), rows.end);
+    all.get(rows.clone()).ok_or_else(|| Error::invalid(format!("{end} keys"), format!("{} keys", all.len())))
+}
+
+/// Writes 0 over those of at most 64 keys that cannot be seen.
+fn hide<O>(out: &mut [u8], seen: u64) {
+    let keys = out.len() / size_of::<O>();
+    rows(!seen).take_while(|row| *row < keys).for_each(|row| out[row * size_of::<O>()..][..size_of::<O>()].fill(0));
+}
+
+/// Writes an id as a key.
+fn put<O: ArrowNativeType + ToByteSlice>(out: &mut [u8], id: u32) {
+    out.copy_from_slice(O::usize_as(id.as_usize()).to_byte_slice());
+}
+
+/// The numbers of the bits of a word that are set.
+fn rows(word: u64) -> impl Iterator<Item = usize> {
+    let without_lowest = |word: &u64| Some(word & (word - 1)).filter(|rest| *rest != 0);
+    successors(Some(word).filter(|word| *word != 0), without_lowest).map(|word| word.trailing_zeros().as_usize())
+}
+
+/// Where values are looked up, and where those are noted that are not there.
+pub(super) struct Lookup<'l> {
+    pub(super) dictionaries: &'l UnifiedSnapshot,
+    pub(super) id: usize,
+    pub(super) options: &'l Options,
+    pub(super) lacking: &'l mut Vec<u32>,
+}
+
+impl Lookup<'_> {
+    /// Refuses values that a dictionary message would be refused for: once they are in a unified dictionary, it is too
+    /// late. Values without others inside are checked as they are read.
+    fn check(&self, values: &ArrayRef) -> Step {
+        self.dictionaries.schema().dictionary(self.id).check_values(values.data_type())?;
+        let rows = 0..values.len();
+        match self.options.validation {
+            Validation::Full => validate::dictionary(values, &rows, Checks::full(self.options)),
+            // To arrow, runs of flat values are as flat as these.
+            Validation::Layout
+                if values.data_type().is_nested() || matches!(values.data_type(), DataType::RunEndEncoded(..)) =>
+            {
+                validate::dictionary(values, &rows, Checks::Indices)?;
+                validate::dictionary(values, &rows, Checks::Nulls)
+            }
+            Validation::Layout => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::StringArray;
+    use arrow_buffer::{BooleanBuffer, NullBuffer};
+
+    use super::*;
+
+    /// A map of five keys, whose ids are these, but for the third, whose value is not known.
+    fn map() -> KeyMap {
+        let values: ArrayRef = Arc::new(StringArray::from_iter_values(["a", "b", "c", "d", "e"]));
+        let mut map = KeyMap::new(&values, Vec::new());
+        IDS.iter().enumerate().for_each(|(key, id)| {
+            id.iter().for_each(|id| map.learn(key, place(*id)));
+        });
+        map
+    }
+
+    const IDS: [Option<u32>; 5] = [Some(3), Some(0), None, Some(1), Some(100)];
+
+    /// The place of an id.
+    fn place(id: u32) -> Place {
+        Place::new(id + 1).unwrap()
+    }
+
+    /// Lengths around those of runs.
+    const LENGTHS: [usize; 9] = [0, 1, 4, 5, 63, 64, 65, 128, 200];
+
+    /// So many keys that are known, and their ids.
+    fn known(length: usize) -> (Vec<i32>, Vec<u32>) {
+        let keys = [0, 4, 1, 3, 4, 1, 0].into_iter().cycle();
+        keys.take(length).map(|key: i32| (key, IDS[key.as_usize()].unwrap())).unzip()
+    }
+
+    /// What becomes of keys in keys of type `O`; `None` if not all of them are known. The same once the ids have settled.
+    fn filled<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(keys: &[T], seen: &Visible) -> Option<Vec<O>> {
+        let mut map = map();
+        let found = filled_by(&map, keys, seen);
+        if size_of::<T>() == size_of::<O>() {
+            map.narrow = Narrow::new::<T>(&map.ids, map.top);
+            assert_eq!(found, filled_by(&map, keys, seen), "by the table of those that have settled");
+        }
+        found
+    }
+
+    fn filled_by<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(
+        map: &KeyMap,
+        keys: &[T],
+        seen: &Visible,
+    ) -> Option<Vec<O>> {
+        let mut out = vec![0xEE; keys.len() * size_of::<O>()];
+        let number = |bytes: &[u8]| {
+            let whole: usize = bytes.iter().rev().fold(0, |whole, byte| whole << 8 | usize::from(*byte));
+            O::usize_as(whole)
+        };
+        map.fill::<T, O>(&mut out, keys, seen).then(|| out.chunks(size_of::<O>()).map(number).collect())
+    }
+
+    #[test]
+    fn keys_become_ids_of_any_width() {
+        for length in LENGTHS {
+            let (keys, ids) = known(length);
+            assert_eq!(filled::<i32, u32>(&keys, &Visible::ALL).unwrap(), ids);
+            let narrow: Vec<u8> = keys.iter().map(|key| u8::try_from(*key).unwrap()).collect();
+            let wide: Vec<u64> = ids.iter().map(|id| u64::from(*id)).collect();
+            assert_eq!(filled::<u8, u64>(&narrow, &Visible::ALL).unwrap(), wide);
+            let bytes: Vec<i8> = ids.iter().map(|id| i8::try_from(*id).unwrap()).collect();
+            assert_eq!(filled::<i32, i8>(&keys, &Visible::ALL).unwrap(), bytes);
+            assert_eq!(filled::<u8, i8>(&narrow, &Visible::ALL).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_seen_may_be_anything_and_becomes_0() {
+        const START: usize = 3;
+        for length in LENGTHS {
+            for (hidden_key, every) in [0, 2, 5, -1, i32::MAX].into_iter().flat_map(|key| [1, 2, 70].map(|n| (key, n)))
+            {
+                let (mut keys, mut ids) = known(length);
+                let is_hidden = |row: &usize| row.is_multiple_of(every);
+                (0..length).filter(is_hidden).for_each(|row| (keys[row], ids[row]) = (hidden_key, 0));
+                // As if the rows came from the middle of an array.
+                let valid =
+                    BooleanBuffer::collect_bool(START + length, |bit| bit < START || !is_hidden(&(bit - START)));
+                let seen = Visible::ALL.but_nulls(Some(&NullBuffer::new(valid)), &(START..START + length));
+                let case = || format!("{length} keys, {hidden_key} cannot be seen");
+                assert_eq!(filled::<i32, u32>(&keys, &seen).unwrap(), ids, "{}", case());
+                let narrow: Vec<i16> = keys.iter().map(|key| i16::try_from(*key).unwrap_or(i16::MAX)).collect();
+                let found: Vec<i16> = filled(&narrow, &seen).unwrap();
+                assert!(found.iter().zip(&ids).all(|(found, id)| u32::try_from(*found) == Ok(*id)), "{}", case());
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_without_an_id_is_noticed_wherever_it_stands() {
+        let (length, nulls) = (133, BooleanBuffer::collect_bool(133, |row| row % 2 == 0));
+        let some = Visible::ALL.but_nulls(Some(&NullBuffer::new(nulls)), &(0..length));
+        for (seen, step) in [(Visible::ALL, 1), (some, 2)] {
+            for (row, key) in (0..length).step_by(step).flat_map(|row| [2, 5, -1, i32::MIN].map(|key| (row, key))) {
+                let (mut keys, _) = known(length);
+                keys[row] = key;
+                assert_eq!(filled::<i32, u32>(&keys, &seen), None, "key {key} in row {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_are_right_only_if_all_of_them_stand_for_themselves() {
+        let values: ArrayRef = Arc::new(StringArray::from(vec![""; 300]));
+        let mut map = KeyMap::new(&values, Vec::new());
+        assert!(!map.are_same(&[0]), "nothing is known");
+        // The bound moves on once what was missing is there, and not beyond what stands for another.
+        (0..120).filter(|key| ![50, 100].contains(key)).for_each(|key| map.learn(key.as_usize(), place(key)));
+        assert!(map.are_same(&[49]) && !map.are_same(&[51]), "50 is missing");
+        map.learn(50, place(50));
+        map.learn(100, place(250));
+        let right: Vec<i16> = (0..100).cycle().take(600).collect();
+        assert!(map.are_same(&right));
+        for (row, key) in (0..right.len()).flat_map(|row| [100, 101, -1].map(|key| (row, key))) {
+            let mut keys = right.clone();
+            keys[row] = key;
+            assert!(!map.are_same(&keys), "key {key} in row {row}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! A batch's keys, rewritten to the unified dictionaries while its body is walked.
+//!
+//! For each array of dictionary values that an encoder has met lately, it keeps a [`KeyMap`]: from the producer's keys to
+//! unified ids. In the long run a batch costs one pass over its keys, with one look-up in that table for each. Where a
+//! key is not in the map, the values that the batch uses are looked up in the unified dictionaries. What these lack is
+//! collected, and the body is made anew once they have grown; what was made so far is of no use.
+//!
+//! Ids never change, so a map is right for good. Maps are kept by the address of the values' memory, which they keep
+//! alive: that is what makes an address mean the same values.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use arrow_array::{AnyDictionaryArray, Array, downcast_integer_array};
+use arrow_buffer::{ArrowNativeType, NullBuffer};
+
+use crate::arrays::visible::Visible;
+use crate::body::Body;
+use crate::dictionary::unified::canonical::blank;
+use crate::dictionary::unified::{Added, New, NewValues, UnifiedSnapshot};
+use crate::encode::clear;
+use crate::encode::key_map::{KeyMap, Lookup, window};
+use crate::encode::walk::{own_keys, validity};
+use crate::error::{Error, Step};
+use crate::schema::widen::is_widened;
+
+/// What an encoder remembers of the dictionaries of batches.
+#[derive(Debug, Default)]
+pub(crate) struct KeyMaps {
+    /// Tells which dictionaries the maps lead to.
+    hasher: Option<Arc<RandomState>>,
+    /// By dictionary id, those used last in front.
+    maps: Vec<Vec<KeyMap>>,
+    /// What the batch at hand brings that is not known.
+    lacking: Vec<New>,
+    /// How many values that no key uses have been left out of dictionaries that were met for the first time, and are on no
+    /// batch's account yet.
+    unused: u64,
+}
+
+impl KeyMaps {
+    /// Makes ready for a batch.
+    fn begin(&mut self, dictionaries: &UnifiedSnapshot) {
+        let count = dictionaries.count();
+        if !self.hasher.as_ref().is_some_and(|hasher| dictionaries.is_related(hasher)) {
+            self.maps.clear();
+            self.maps.resize_with(count, Vec::new);
+            self.hasher = Some(Arc::clone(&dictionaries.hasher));
+            self.unused = 0;
+        }
+        self.lacking.clear();
+    }
+
+    /// Notes where values are that have been added.
+    pub(crate) fn learn(&mut self, added: Added) {
+        if !self.hasher.as_ref().is_some_and(|hasher| Arc::ptr_eq(hasher, &added.hasher)) {
+            return;
+        }
+        for (New { id, values, rows, .. }, places) in added.list {
+            let maps = self.maps.get_mut(id).into_iter().flatten();
+            if let Some(map) = maps.into_iter().find(|map| Arc::ptr_eq(map.values(), &values)) {
+                rows.into_iter().zip(places).for_each(|(row, place)| map.learn(row.as_usize(), place));
+            }
+        }
+    }
+
+    /// What the batch that has been walked brings and is not known, if anything.
+    pub(crate) fn take_lacking(&mut self) -> Option<NewValues> {
+        let hasher = self.hasher.as_ref().filter(|_| !self.lacking.is_empty())?;
+        Some(NewValues { hasher: Arc::clone(hasher), list: std::mem::take(&mut self.lacking) })
+    }
+
+    /// How many values have been left out, for a batch to take on its account.
+    pub(crate) fn take_unused(&mut self) -> u64 {
+        std::mem::take(&mut self.unused)
+    }
+
+    /// Takes back what is on the account of a batch that was not written.
+    pub(crate) fn put_unused(&mut self, count: u64) {
+        self.unused += count;
+    }
+}
+
+/// What a walk needs to rewrite keys.
+pub(crate) struct Unifying<'s> {
+    dictionaries: &'s UnifiedSnapshot,
+    maps: &'s mut KeyMaps,
+    /// How many values of each dictionary a reader must have.
+    uses: &'s mut Vec<usize>,
+    /// How many dictionaries the walk has met.
+    met: usize,
+}
+
+impl<'s> Unifying<'s> {
+    pub(crate) fn new(dictionaries: &'s UnifiedSnapshot, maps: &'s mut KeyMaps, uses: &'s mut Vec<usize>) -> Self {
+        maps.begin(dictionaries);
+        uses.clear();
+        uses.resize(dictionaries.schema().dictionary_count(), 0);
+        Self { dictionaries, maps, uses, met: 0 }
+    }
+}
+
+/// Appends the keys `rows` of a dictionary-encoded array, as ids of its unified dictionary if it has one. Where hidden rows
+/// are to be cleared, `visible` says which ones those are besides the null ones.
+pub(crate) fn unified_keys<'a>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn AnyDictionaryArray,
+    rows: Range<usize>,
+    visible: Option<&Visible>,
+) -> Step {
+    // A walk needs all of the body, and this, too.
+    let Some(mut unifying) = body.unifying.take() else {
+        return own_keys(body, array, rows);
+    };
+    let written = unifying.keys(body, array, rows, visible);
+    body.unifying = Some(unifying);
+    written
+}
+
+impl Unifying<'_> {
+    fn keys<'a>(
+        &mut self,
+        body: &mut Body<'_, 'a>,
+        array: &'a dyn AnyDictionaryArray,
+        rows: Range<usize>,
+        visible: Option<&Visible>,
+    ) -> Step {
+        let schema = self.dictionaries.schema();
+        let Some(&id) = schema.outermost().get(self.met) else {
+            return Err(Error::invalid(format!("{} dictionaries", schema.outermost().len()), "more"));
+        };
+        self.met += 1;
+        let (field, keys) = (schema.dictionary(id), array.keys());
+        if !field.is_unified() {
+            return match visible {
+                None => own_keys(body, array, rows),
+                Some(visible) => clear::array(body, keys, rows, visible),
+            };
+        }
+        let seen = match visible {
+            None => {
+                validity(body, keys.len(), keys.nulls(), &rows)?;
+                Visible::ALL.but_nulls(keys.nulls(), &rows)
+            }
+            Some(visible) => cleared(body, keys, &rows, visible)?,
+        };
+        // What nobody may see is written over even where all the rest is right.
+        let may_borrow = visible.is_none() || seen.is_all();
+        let map = KeyMap::of(&mut self.maps.maps[id], array.values(), self.dictionaries.len(id))?;
+        let mut lacking = Vec::new();
+        let options = body.options;
+        let mut lookup = Lookup { dictionaries: self.dictionaries, id, options, lacking: &mut lacking };
+        downcast_integer_array!(
+            keys => {
+                if keys.data_type() == field.key() {
+                    map.rewrite_same(body, keys, rows.clone(), &seen, may_borrow, &mut lookup)?;
+                } else if is_widened(field.key(), keys.data_type()) {
+                    map.rewrite::<_, i32>(body, window(keys, &rows)?, &seen, &mut lookup)?;
+                } else {
+                    return Err(Error::invalid(format!("keys of type {}", field.key()), keys.data_type().to_string()));
+                }
+            },
+            other => unreachable!("keys are integers: {other}")
+        );
+        self.uses[id] = map.top();
+        let others = self.dictionaries.len(id);
+        // Readers need a dictionary before the first batch, and some take that one for all there is: better a whole one
+        // whose values are not used yet than an empty one.
+        if others == 0 && lookup.lacking.is_empty() && field.inner().is_empty() && !options.clear_nulls {
+            *lookup.lacking = map.all(&lookup)?;
+        }
+        // A key that is cleared has become a 0, and that has to be the id of some value.
+        let needs_any = visible.is_some() && has_valid(array.nulls(), &rows);
+        if needs_any {
+            self.uses[id] = map.top().max(1);
+        }
+        let new = if !lacking.is_empty() {
+            // In the map's wrapping, by which it is found again.
+            New { id, values: Arc::clone(map.values()), rows: lacking, others }
+        } else if needs_any && others == 0 {
+            New { id, values: blank(field.values()), rows: vec![0], others }
+        } else {
+            self.maps.unused += map.count_unused();
+            return Ok(());
+        };
+        self.maps.lacking.push(new);
+        // What is made from here on is thrown away: no need to compress it.
+        body.forget_codec();
+        Ok(())
+    }
+}
+
+/// Appends node and validity of keys that are to be cleared, and says which of them to write as they are. The others
+/// become 0. Where all are null, they stay so: there may be no value that a key could stand for.
+fn cleared(body: &mut Body<'_, '_>, keys: &dyn Array, rows: &Range<usize>, visible: &Visible) -> Step<Visible> {
+    let nulls = keys.nulls();
+    let visible = if has_valid(nulls, rows) { visible } else { &Visible::ALL };
+    let seen = visible.but_nulls(nulls, rows);
+    clear::validity(body, nulls, rows, visible, &seen)?;
+    Ok(seen)
+}
+
+fn has_valid(nulls: Option<&NullBuffer>, rows: &Range<usize>) -> bool {
+    rows.clone().any(|row| nulls.is_none_or(|nulls| nulls.is_valid(row)))
+}

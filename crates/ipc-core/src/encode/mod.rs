@@ -1,0 +1,508 @@
+//! The batch encoder: record batch in, message out.
+//!
+//! It holds reusable memory and nothing about the stream, so any number of them can work side by side: what they make
+//! does not depend on what was written before. The one decision that does, which dictionaries must be sent, is given
+//! what was sent as an argument.
+
+pub(crate) mod clear;
+pub(crate) mod key_map;
+pub(crate) mod key_pairs;
+pub(crate) mod keys;
+pub(crate) mod walk;
+
+use std::fmt;
+use std::ops::Range;
+
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_buffer::Buffer;
+use arrow_schema::Metadata;
+
+use crate::arrays::validate::{self, Checks};
+use crate::arrays::visible::Visible;
+use crate::body::compress::Codec;
+use crate::body::{Body, signed, too_large};
+use crate::dictionary::unified::{Added, NewValues, UnifiedSnapshot};
+use crate::dictionary::{self, Dictionaries, Due, Sending, Sent, Update, Updates};
+use crate::encode::keys::{KeyMaps, Unifying};
+use crate::encode::walk::walk;
+use crate::error::{Error, Result, Step};
+use crate::format::{Format, RESERVED_KEYS};
+use crate::message::checksum::Checksum;
+use crate::message::metadata::{Kind, Numbers, Rest, Template};
+use crate::message::segment::{Slice, recycle};
+use crate::message::{Layout, Made, Message};
+use crate::options::{Options, Validation};
+use crate::schema::StreamSchema;
+
+/// Turns record batches, and the dictionaries they need, into [`Message`]s.
+///
+/// Once it has seen its largest batch it allocates no more: hand each message back through
+/// [`recycle`](Self::recycle) when it has been written. Where it has memory of more than 1 MiB for a body, four times as
+/// much as any of the last 64 messages that came back asked for, it gives half of that or more back, and grows again with
+/// the next large batch.
+///
+/// ```
+/// # use arrow_array::record_batch;
+/// # use ipc_core::{BatchEncoder, Options};
+/// let batch = record_batch!(("a", Int32, [1, 2, 3])).unwrap();
+/// let mut encoder = BatchEncoder::new(&Options::default());
+/// let message = encoder.encode(&batch)?;
+/// assert_eq!(message.body_length(), 64);
+/// encoder.recycle(message);
+/// # Ok::<(), ipc_core::Error>(())
+/// ```
+pub struct BatchEncoder {
+    options: Options,
+    codec: Option<Codec>,
+    record_batch: Template,
+    dictionary_batch: Template,
+    rest: Rest,
+    scratch: Vec<u8>,
+    lately: Lately,
+    /// What is known of the batches' own dictionaries, where they are unified.
+    maps: KeyMaps,
+    /// The memory of the next message.
+    spare: Option<Message<Slice<'static>>>,
+}
+
+impl BatchEncoder {
+    /// An encoder for messages as `options` ask for them.
+    #[must_use]
+    pub fn new(options: &Options) -> Self {
+        let codec = Codec::new(options.compression);
+        let codec_kind = codec.as_ref().map(Codec::kind);
+        let dictionary_codec = codec_kind.filter(|_| options.compress_dictionaries);
+        Self {
+            options: options.clone(),
+            codec,
+            record_batch: Template::new(Kind::RecordBatch, codec_kind, options),
+            dictionary_batch: Template::new(Kind::DictionaryBatch, dictionary_codec, options),
+            rest: Rest::default(),
+            scratch: Vec::new(),
+            lately: Lately::default(),
+            maps: KeyMaps::default(),
+            spare: None,
+        }
+    }
+
+    /// Encodes a record batch, without its dictionaries and with its own keys.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArray`] where an array contradicts itself or has nulls that its field denies, as the table of
+    /// [`Error`] says; [`Error::TooLarge`] where a length does not fit the format; [`Error::Compression`] where a codec
+    /// fails.
+    pub fn encode<'a>(&mut self, batch: &'a RecordBatch) -> Result<Message<Slice<'a>>> {
+        self.encode_with_metadata(batch, &Metadata::new())
+    }
+
+    /// Encodes a record batch and attaches `metadata` to its message.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode); [`Error::ReservedKey`] where `metadata` has one of the
+    /// [`RESERVED_KEYS`].
+    pub fn encode_with_metadata<'a>(
+        &mut self,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+    ) -> Result<Message<Slice<'a>>> {
+        let mut message = self.blank();
+        match self.encode_into(&mut message, batch, metadata) {
+            Ok(()) => Ok(message),
+            Err(error) => {
+                self.recycle(message);
+                Err(error)
+            }
+        }
+    }
+
+    /// A message to encode into: what it holds is of no account, but its memory is used again.
+    #[inline]
+    pub(crate) fn blank<'a>(&mut self) -> Message<Slice<'a>> {
+        match self.spare.take() {
+            Some(Message { mut made, segments }) => {
+                made.unused_values = 0;
+                Message { made, segments: recycle(segments) }
+            }
+            None => Message::default(),
+        }
+    }
+
+    /// Encodes a record batch over `message`.
+    #[inline]
+    pub(crate) fn encode_into<'a>(
+        &mut self,
+        message: &mut Message<Slice<'a>>,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+    ) -> Result<()> {
+        same_width(batch)?;
+        self.fill(message, batch.num_rows(), None, metadata, None, |body| columns(body, batch))
+    }
+
+    /// Encodes a record batch with its keys rewritten to unified dictionaries, or says which values these lack. They have
+    /// to [grow](crate::UnifiedDictionaries::grow) by those then, and the batch is to be encoded again.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode), also for keys outside a dictionary.
+    pub fn encode_unified<'a>(
+        &mut self,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+        dictionaries: &UnifiedSnapshot,
+    ) -> Result<Result<Message<Slice<'a>>, NewValues>> {
+        let mut message = self.blank();
+        match self.encode_unified_into(&mut message, batch, metadata, dictionaries) {
+            Ok(None) => Ok(Ok(message)),
+            Ok(Some(lacking)) => {
+                self.recycle(message);
+                Ok(Err(lacking))
+            }
+            Err(error) => {
+                self.recycle(message);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes note of where values are that a batch of this encoder brought and that have been added, so that they need not
+    /// be looked up once more.
+    pub fn learn(&mut self, added: Added) {
+        self.maps.learn(added);
+    }
+
+    /// As [`encode_unified`](Self::encode_unified), over `message`.
+    pub(crate) fn encode_unified_into<'a>(
+        &mut self,
+        message: &mut Message<Slice<'a>>,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+        dictionaries: &UnifiedSnapshot,
+    ) -> Result<Option<NewValues>> {
+        same_width(batch)?;
+        self.fill(message, batch.num_rows(), None, metadata, Some(dictionaries), |body| columns(body, batch))?;
+        let lacking = self.maps.take_lacking();
+        if lacking.is_none() {
+            message.made.unused_values = self.maps.take_unused();
+        }
+        Ok(lacking)
+    }
+
+    /// Encodes the dictionaries of `batch` that have to be sent before it, given what has been `sent`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DictionaryReplacement`] where `F` allows no replacement but the batch needs one; else as
+    /// [`encode`](Self::encode).
+    #[inline]
+    pub fn encode_dictionaries<F: Format>(
+        &mut self,
+        schema: &StreamSchema,
+        batch: &RecordBatch,
+        sent: &Dictionaries,
+        sending: Sending,
+    ) -> Result<Updates> {
+        let mut updates = Updates::new(sent, sending);
+        if schema.has_only_unified_dictionaries() {
+            return Ok(updates);
+        }
+        same_width(batch)?;
+        dictionary::visit(schema, batch, &mut |id, values| {
+            if id >= schema.dictionary_count() {
+                return Err(more_dictionaries(schema.dictionary_count()).into());
+            }
+            if schema.dictionary(id).is_unified() {
+                return Ok(());
+            }
+            let decision = dictionary::decide::<F>(schema, id, values, sent, &updates, sending)
+                .map_err(|e| e.within(schema.dictionary(id).path()))?;
+            if let Some(due) = decision {
+                let update = self.encode_dictionary(id, values, due, Sent::Array(values.clone()), false);
+                updates.push(update.map_err(|e| Box::new(e).within(schema.dictionary(id).path()))?);
+            }
+            Ok(())
+        })?;
+        Ok(updates)
+    }
+
+    /// As [`encode_dictionaries`](Self::encode_dictionaries), where some are unified: also those values that the message which
+    /// `batch` was encoded to [uses](Message::uses) and that have not been sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode_dictionaries`](Self::encode_dictionaries); and [`Error::InvalidArray`] where the snapshot is older than
+    /// the one that the message was encoded with, and has not all of the values.
+    pub fn encode_unified_dictionaries<F: Format>(
+        &mut self,
+        batch: &RecordBatch,
+        uses: &[usize],
+        dictionaries: &UnifiedSnapshot,
+        sent: &Dictionaries,
+        sending: Sending,
+    ) -> Result<Updates> {
+        let mut updates = self.encode_dictionaries::<F>(dictionaries.schema(), batch, sent, sending)?;
+        if !self.options.dictionaries_at_close {
+            self.encode_due(dictionaries, uses, sent, &mut updates)?;
+        }
+        Ok(updates.in_order())
+    }
+
+    /// Encodes what batches need of unified dictionaries and readers do not have, for the end of an output that
+    /// [uses](crate::Ledger::uses) so many values of each (0 beyond its end).
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_closing_dictionaries(
+        &mut self,
+        dictionaries: &UnifiedSnapshot,
+        uses: &[usize],
+        sent: &Dictionaries,
+    ) -> Result<Updates> {
+        let mut updates = Updates::new(sent, Sending::Changes);
+        self.encode_due(dictionaries, uses, sent, &mut updates)?;
+        Ok(updates)
+    }
+
+    /// Encodes what readers do not have of the first `uses` values of each unified dictionary.
+    fn encode_due(
+        &mut self,
+        dictionaries: &UnifiedSnapshot,
+        uses: &[usize],
+        sent: &Dictionaries,
+        updates: &mut Updates,
+    ) -> Result<()> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        dictionaries.schema().outermost().iter().try_for_each(|&id| {
+            if dictionaries.schema().dictionary(id).is_unified() {
+                self.encode_growth(dictionaries, id, uses.get(id).copied().unwrap_or(0), sent, updates)
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// Encodes what readers do not have of the first `count` values of one unified dictionary, and of those inside it.
+    fn encode_growth(
+        &mut self,
+        dictionaries: &UnifiedSnapshot,
+        id: usize,
+        count: usize,
+        sent: &Dictionaries,
+        updates: &mut Updates,
+    ) -> Result<()> {
+        let have = sent.unified(id);
+        if have.is_some_and(|have| have >= count) {
+            return Ok(());
+        }
+        let field = dictionaries.schema().dictionary(id);
+        let known = dictionaries.len(id);
+        // The first message has what is known, rather than nothing.
+        let count = if have.is_none() && count == 0 { known } else { count };
+        if known < count {
+            let (expected, found) = (format!("a snapshot of {count} unified values"), format!("one of {known}"));
+            return Err(Error::invalid(expected, found).at(field.path()).into());
+        }
+        // A value of this dictionary came after those inside it.
+        field
+            .inner()
+            .iter()
+            .try_for_each(|&inner| self.encode_growth(dictionaries, inner, dictionaries.len(inner), sent, updates))?;
+        let extended = have.filter(|_| field.inner().is_empty());
+        let update = dictionaries.values(id, extended.unwrap_or(0)..count).map_err(Error::from).and_then(|values| {
+            let due = Due { rows: 0..values.len(), extends: extended.map(Sent::Unified) };
+            // Nulls stand for values of an inner dictionary, which may have none.
+            let keeps_nulls = field.inner().iter().any(|inner| dictionaries.len(*inner) == 0);
+            self.encode_dictionary(id, &values, due, Sent::Unified(count), keeps_nulls)
+        });
+        updates.push(update.map_err(|error| Box::new(error).at(field.path()))?);
+        Ok(())
+    }
+
+    /// Takes a message's memory back for the next one.
+    #[inline]
+    pub fn recycle(&mut self, mut message: Message<Slice<'_>>) {
+        if let Some(enough) = self.lately.enough_after(message.made.raw_body_length) {
+            self.give_back(&mut message.made, enough);
+        }
+        self.spare = Some(Message { made: message.made, segments: recycle(message.segments) });
+    }
+
+    /// Gives back memory that is far more than `enough` for a body.
+    #[cold]
+    fn give_back(&mut self, made: &mut Made, enough: usize) {
+        let is_outsized = |capacity: usize| capacity > Lately::KEPT && capacity / 4 >= enough;
+        let kept = (2 * enough).max(Lately::KEPT / 2);
+        if is_outsized(made.arena.capacity()) {
+            made.arena.shrink(kept);
+        }
+        if is_outsized(self.scratch.len()) {
+            self.scratch.truncate(kept);
+            self.scratch.shrink_to_fit();
+        }
+    }
+
+    /// As [`recycle`](Self::recycle), for a message that was not written: values that
+    /// [no key used](crate::Stats::unused_values) are counted with the next one.
+    pub fn recycle_unwritten(&mut self, message: Message<Slice<'_>>) {
+        self.maps.put_unused(message.made.unused_values);
+        self.recycle(message);
+    }
+
+    /// Takes back what an owned message can give back: all but the segments that shared a batch's memory.
+    pub fn recycle_owned(&mut self, message: Message<Buffer>) {
+        let segments = self.spare.take().map(|spare| spare.segments).unwrap_or_default();
+        self.spare = Some(Message { made: message.made, segments });
+    }
+
+    fn encode_dictionary(
+        &mut self,
+        id: usize,
+        values: &ArrayRef,
+        due: Due,
+        sent: Sent,
+        keeps_nulls: bool,
+    ) -> Result<Update> {
+        let Due { rows, extends } = due;
+        let dictionary = Some((signed("dictionary id", id)?, extends.is_some()));
+        let mut message = self.blank();
+        let (count, metadata) = (rows.len(), Metadata::new());
+        self.fill(&mut message, count, dictionary, &metadata, None, |body| {
+            body.keeps_nulls = keeps_nulls;
+            values_of(body, values.as_ref(), rows)
+        })?;
+        Ok(Update { id, extends, sent, message: message.into_owned() })
+    }
+
+    /// Makes `message` one whose body is what `write` writes.
+    #[inline(always)]
+    fn fill<'a>(
+        &mut self,
+        message: &mut Message<Slice<'a>>,
+        rows: usize,
+        dictionary: Option<(i64, bool)>,
+        metadata: &Metadata,
+        dictionaries: Option<&UnifiedSnapshot>,
+        write: impl FnOnce(&mut Body<'_, 'a>) -> Step,
+    ) -> Result<()> {
+        check_keys(metadata)?;
+        let compressed = dictionary.is_none() || self.options.compress_dictionaries;
+        let codec = self.codec.as_mut().filter(|_| compressed);
+        let Message { made, segments } = message;
+        let made = &mut **made;
+        made.uses.clear();
+        made.unused_values = 0;
+        let template = if dictionary.is_some() { &mut self.dictionary_batch } else { &mut self.record_batch };
+        let draft = template.begin(&mut made.metadata, &mut self.rest);
+        let mut body = Body::new(&self.options, draft, segments, &mut made.arena, &mut self.scratch, codec);
+        body.unifying = dictionaries.map(|unified| Unifying::new(unified, &mut self.maps, &mut made.uses));
+        write(&mut body)?;
+        let room = body.room();
+        (made.body_length, made.raw_body_length) = body.lengths();
+        made.rows = rows as u64;
+        made.layout = Some(Layout::of(&self.options));
+        let numbers = Numbers {
+            rows: signed("record batch length", rows)?,
+            body_length: i64::try_from(made.body_length).map_err(|_| too_large("message body", made.body_length))?,
+            dictionary,
+            checksum: self.options.checksums.then(|| Checksum::of(segments, &made.arena)),
+        };
+        template.finish(&mut made.metadata, &mut self.rest, room, &numbers, metadata)
+    }
+}
+
+/// The longest body of the last messages, uncompressed: what is made for a message has about that length at most.
+#[derive(Debug, Default)]
+struct Lately {
+    longest: u64,
+    messages: u32,
+}
+
+impl Lately {
+    /// After how many messages memory is looked at.
+    const MESSAGES: u32 = 64;
+    /// Up to how many bytes nobody asks what they are for.
+    const KEPT: usize = 1 << 20;
+
+    /// Takes note of a body. Once there were enough of them, says how long they were at most.
+    #[inline(always)]
+    fn enough_after(&mut self, length: u64) -> Option<usize> {
+        self.longest = self.longest.max(length);
+        self.messages += 1;
+        if self.messages < Self::MESSAGES {
+            return None;
+        }
+        let Self { longest, .. } = std::mem::take(self);
+        usize::try_from(longest).ok()
+    }
+}
+
+/// Writes the columns of a batch.
+#[inline(always)]
+fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Step {
+    if body.options.validation == Validation::Full {
+        validate::columns(batch, Checks::full(body.options))?;
+    }
+    if body.options.clear_nulls {
+        clear::columns(body, batch)?;
+    } else {
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            body.expect(field);
+            let rows = 0..batch.num_rows();
+            walk(body, field.data_type(), column.as_ref(), rows).map_err(|e| e.within(field.name()))?;
+        }
+    }
+    if body.has_suspects() { validate::columns(batch, Checks::Nulls) } else { Ok(()) }
+}
+
+/// Writes the values `rows` of a dictionary.
+fn values_of<'a>(body: &mut Body<'_, 'a>, values: &'a dyn Array, rows: Range<usize>) -> Step {
+    let checks = match body.options.validation {
+        Validation::Layout => Checks::Indices,
+        Validation::Full => Checks::full(body.options),
+    };
+    validate::dictionary(values, &rows, checks)?;
+    if body.options.clear_nulls {
+        clear::array(body, values, rows.clone(), &Visible::ALL)?;
+    } else {
+        walk(body, values.data_type(), values, rows.clone())?;
+    }
+    if body.has_suspects() { validate::dictionary(values, &rows, Checks::Nulls) } else { Ok(()) }
+}
+
+/// Refuses a batch with more or fewer columns than its schema has fields.
+#[inline(always)]
+fn same_width(batch: &RecordBatch) -> Step {
+    if batch.num_columns() == batch.schema_ref().fields().len() { Ok(()) } else { Err(other_width(batch)) }
+}
+
+/// Refuses metadata with which a batch's message would be taken for something else.
+fn check_keys(metadata: &Metadata) -> Result<()> {
+    match RESERVED_KEYS.iter().find(|key| metadata.contains_key(key)) {
+        Some(key) => Err(Error::ReservedKey { key }),
+        None => Ok(()),
+    }
+}
+
+#[cold]
+fn other_width(batch: &RecordBatch) -> Box<Error> {
+    let (fields, columns) = (batch.schema_ref().fields(), batch.num_columns());
+    let first = fields.get(columns).map_or("columns", |field| field.name());
+    Error::invalid(format!("{} columns", fields.len()), columns.to_string()).within(first)
+}
+
+/// Columns of other types than their batch's schema says: only unsafe code can build such a batch.
+#[cold]
+fn more_dictionaries(expected: usize) -> Box<Error> {
+    Error::invalid(format!("{expected} dictionaries"), "more").within("columns")
+}
+
+impl fmt::Debug for BatchEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchEncoder").field("options", &self.options).finish_non_exhaustive()
+    }
+}

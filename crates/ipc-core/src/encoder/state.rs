@@ -1,0 +1,58 @@
+//! The states of an [`Encoder`](crate::Encoder) and what each of them owns.
+
+use arrow_schema::SchemaRef;
+
+use crate::dictionary::unified::UnifiedDictionaries;
+use crate::encode::BatchEncoder;
+use crate::encoder::output::Output;
+use crate::output::ledger::Ledger;
+use crate::output::receipt::Stats;
+
+/// A state of an [`Encoder`](crate::Encoder). Sealed: [`Unstarted`], [`Started`] and [`Closed`] are all there are.
+pub trait State: sealed::Sealed {
+    /// What the sink is kept in.
+    #[doc(hidden)]
+    type Sink<W>;
+}
+
+/// No schema yet, so nothing to write.
+#[derive(Debug)]
+pub struct Unstarted {
+    /// What a start that failed has left: bytes of a header are in the sink, so another header must not follow.
+    pub(crate) begun: Option<Ledger>,
+}
+
+/// The header is settled; record batches may follow.
+#[derive(Debug)]
+pub struct Started {
+    pub(crate) batches: BatchEncoder,
+    /// There where a field has a unified dictionary.
+    pub(crate) unified: Option<UnifiedDictionaries>,
+}
+
+/// The end has been written; nothing may follow.
+#[derive(Debug)]
+pub struct Closed {
+    pub(crate) stats: Stats,
+    pub(crate) schema: SchemaRef,
+}
+
+impl State for Unstarted {
+    type Sink<W> = W;
+}
+
+/// The only state with a header and no end: here a sink is not dropped unseen.
+impl State for Started {
+    type Sink<W> = Output<W>;
+}
+
+impl State for Closed {
+    type Sink<W> = W;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Unstarted {}
+    impl Sealed for super::Started {}
+    impl Sealed for super::Closed {}
+}

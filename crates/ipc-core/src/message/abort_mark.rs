@@ -1,0 +1,123 @@
+//! The mark behind a stream that was given up.
+//!
+//! A stream that ends between two messages looks whole to most readers, only shorter. The mark makes them fail: it is the
+//! metadata of a record batch of one row, whose body of 8 bytes never comes.
+//!
+//! - It is built for the stream's schema, so that readers get past the metadata and ask for the body. It names no codec:
+//!   a reader that takes bytes of something else for the body must not take them for a length.
+//! - It has one field node too few. Where another stream follows, a reader may take its first 8 bytes for the body, and
+//!   refuses the batch as it builds the columns. With all nodes, apache-arrow JS hands a row of garbage out, and ends there
+//!   without an error. nanoarrow counts the nodes and refuses the metadata.
+//! - Its custom metadata has the reason, for those that know the mark.
+//! - Its buffers are one byte long and start at byte 1, so that hardly one fits its array. Those of unions are all 8 bytes:
+//!   arrow-rs panics at offsets of a union that are not aligned.
+//! - A batch without buffers can be read without a body. Where the schema has none, the mark is the prefix of a message
+//!   whose metadata never comes.
+
+use arrow_schema::{DataType, Metadata, Schema, UnionMode};
+
+use crate::format::{ABORTED_KEY, bare_abort_mark};
+use crate::message::metadata::{Draft, Kind, Numbers, Rest, Template};
+use crate::options::{MetadataVersion, Options};
+use crate::schema::children;
+
+/// How many bytes of a reason the mark has, at most.
+const REASON_AT_MOST: usize = 4096;
+/// The body that never comes.
+pub(crate) const BODY_LENGTH: i64 = 8;
+/// How many rows the batch claims to have.
+pub(crate) const ROWS: i64 = 1;
+
+/// The bytes of the mark.
+pub(crate) fn build(schema: &Schema, options: &Options, reason: &str) -> Vec<u8> {
+    let version = options.metadata_version;
+    let bare = || bare_abort_mark(version).to_vec();
+    let mut template = Template::new(Kind::RecordBatch, None, options);
+    let (mut bytes, mut rest) = (Vec::new(), Rest::default());
+    let mut draft = template.begin(&mut bytes, &mut rest);
+    let mut has_buffers = false;
+    let mut is_first = true;
+    for field in schema.fields() {
+        has_buffers |= array(&mut draft, &mut is_first, field.data_type(), version);
+    }
+    if !has_buffers {
+        return bare();
+    }
+    let room = draft.room();
+    let numbers = Numbers { rows: ROWS, body_length: BODY_LENGTH, dictionary: None, checksum: None };
+    let metadata = Metadata::from([(ABORTED_KEY, shortened(reason))]);
+    match template.finish(&mut bytes, &mut rest, room, &numbers, &metadata) {
+        Ok(()) => bytes,
+        // Lists of so many columns that no batch could be written either.
+        Err(_) => bare(),
+    }
+}
+
+/// Describes an array of one row and those inside it. Returns whether there are buffers.
+fn array(draft: &mut Draft<'_>, is_first: &mut bool, data_type: &DataType, version: MetadataVersion) -> bool {
+    if !std::mem::take(is_first) {
+        draft.node(1, 1);
+    }
+    let buffers = match data_type {
+        DataType::Null | DataType::RunEndEncoded(..) => 0,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => 3,
+        DataType::Utf8View | DataType::BinaryView => {
+            draft.variadic_count(0);
+            2
+        }
+        DataType::ListView(_) | DataType::LargeListView(_) => 3,
+        DataType::Struct(_) | DataType::FixedSizeList(..) => 1,
+        DataType::Union(_, mode) => {
+            usize::from(version.unions_have_validity()) + if *mode == UnionMode::Dense { 2 } else { 1 }
+        }
+        _ => 2,
+    };
+    let (start, length) = if matches!(data_type, DataType::Union(..)) { (0, 8) } else { (1, 1) };
+    (0..buffers).for_each(|_| draft.buffer(start, length));
+    // A dictionary's values are no child: what stands here are its keys.
+    children(data_type)
+        .into_iter()
+        .fold(buffers > 0, |has, child| array(draft, is_first, child.data_type(), version) | has)
+}
+
+fn shortened(reason: &str) -> &str {
+    let mut end = reason.len().min(REASON_AT_MOST);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    &reason[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_ipc::root_as_message;
+    use arrow_schema::Field;
+
+    use super::*;
+    use crate::format;
+    use crate::message::PREFIX;
+
+    #[test]
+    fn the_reason_is_found_in_the_mark() {
+        let schema = Schema::new(vec![Field::new("a", DataType::Int32, false)]);
+        let long = "ü".repeat(REASON_AT_MOST);
+        for (reason, found) in [("", ""), ("the query failed", "the query failed"), (&long, &long[..REASON_AT_MOST])] {
+            let mark = build(&schema, &Options::default(), reason);
+            let message = root_as_message(&mark[PREFIX..]).unwrap();
+            assert_eq!(format::abort_reason(&message), Some(found));
+        }
+    }
+
+    #[test]
+    fn a_schema_without_buffers_has_the_bare_mark() {
+        let inner = DataType::Struct(vec![Field::new("n", DataType::Null, true)].into());
+        for (data_type, is_bare) in [(DataType::Null, true), (inner, false)] {
+            let schema = Schema::new(vec![Field::new("a", data_type, true)]);
+            assert_eq!(build(&schema, &Options::default(), "why") == [0xff, 0xff, 0xff, 0xff, 8, 0, 0, 0], is_bare);
+        }
+        let legacy = Options::builder().metadata_version(MetadataVersion::V4Legacy).build().unwrap();
+        assert_eq!(build(&Arc::new(Schema::empty()), &legacy, "why"), [8, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,544 @@
+//! The metadata of batch messages, written directly.
+//!
+//! A batch's metadata always has the same tables; only the lists and a few numbers differ from message to message. So
+//! the tables are laid out once, as a [`Template`], and a message is a copy of it with the numbers patched in and the
+//! lists appended. Most messages even have lists as long as those of the message before. So each begins as a copy of that
+//! one, which is kept as a [`Model`], and its lists are written where they will stand, in a [`Draft`]; only if they turn
+//! out to be of other lengths is it written anew. Schema and footer, written once, are built with the generated code.
+//!
+//! Offsets in a flatbuffer point forward, to what stands behind them, except a table's to its vtable, which points back;
+//! numbers are little-endian and aligned to their size, counted from the start of the buffer. See the
+//! [FlatBuffers internals](https://flatbuffers.dev/internals/) and
+//! [`Message.fbs`](https://github.com/apache/arrow/blob/main/format/Message.fbs).
+
+use std::ops::Range;
+use std::slice;
+
+use arrow_buffer::ToByteSlice;
+use arrow_ipc::{CompressionType, MessageHeader};
+use arrow_schema::Metadata;
+
+use crate::error::Result;
+use crate::format::CHECKSUM_KEY;
+use crate::limits;
+use crate::message::checksum::Checksum;
+use crate::message::{PREFIX, frame};
+use crate::options::{Alignment, MetadataVersion, Options};
+
+/// A pair of 64-bit numbers, as the format's structs `FieldNode` and `Buffer` are. The format's are signed; lengths that
+/// would not fit are refused before they come here.
+type Pair = [[u8; 8]; 2];
+
+const PAIR: usize = size_of::<Pair>();
+
+/// What a draft has no room for, in the order of the lists. The memory is kept from message to message.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    nodes: Vec<Pair>,
+    buffers: Vec<Pair>,
+    variadic_counts: Vec<u64>,
+}
+
+impl Rest {
+    fn clear(&mut self) {
+        self.nodes.clear();
+        self.buffers.clear();
+        self.variadic_counts.clear();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.buffers.is_empty() && self.variadic_counts.is_empty()
+    }
+}
+
+/// The lists that describe a body in the making. They go where they stood in the message before, as far as there is room.
+#[derive(Debug)]
+pub(crate) struct Draft<'m> {
+    nodes: slice::IterMut<'m, Pair>,
+    buffers: slice::IterMut<'m, Pair>,
+    rest: &'m mut Rest,
+}
+
+impl Draft<'_> {
+    /// Adds a `FieldNode`.
+    #[inline(always)]
+    pub(crate) fn node(&mut self, length: u64, null_count: u64) {
+        put(&mut self.nodes, &mut self.rest.nodes, length, null_count);
+    }
+
+    /// Adds a `Buffer`.
+    #[inline(always)]
+    pub(crate) fn buffer(&mut self, offset: u64, length: u64) {
+        put(&mut self.buffers, &mut self.rest.buffers, offset, length);
+    }
+
+    pub(crate) fn variadic_count(&mut self, count: u64) {
+        self.rest.variadic_counts.push(count);
+    }
+
+    /// How much room the lists have left.
+    #[inline(always)]
+    pub(crate) fn room(&self) -> Room {
+        Room { nodes: self.nodes.len(), buffers: self.buffers.len() }
+    }
+}
+
+#[inline(always)]
+fn put(room: &mut slice::IterMut<'_, Pair>, rest: &mut Vec<Pair>, first: u64, second: u64) {
+    match room.next() {
+        // Each by itself: a pair that is put together first is read again before it has arrived.
+        Some([one, other]) => (*one, *other) = (first.to_le_bytes(), second.to_le_bytes()),
+        None => put_behind(rest, first, second),
+    }
+}
+
+#[inline(never)]
+fn put_behind(rest: &mut Vec<Pair>, first: u64, second: u64) {
+    rest.push([first.to_le_bytes(), second.to_le_bytes()]);
+}
+
+/// So many entries that the lists of a draft do not have, and the message before had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room {
+    nodes: usize,
+    buffers: usize,
+}
+
+/// What kind of batch a message holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    RecordBatch,
+    DictionaryBatch,
+}
+
+/// The numbers of one message.
+pub(crate) struct Numbers {
+    pub(crate) rows: i64,
+    pub(crate) body_length: i64,
+    /// The dictionary's id and whether the batch is a delta, for a dictionary batch.
+    pub(crate) dictionary: Option<(i64, bool)>,
+    /// Of the body, where the output has checksums.
+    pub(crate) checksum: Option<Checksum>,
+}
+
+/// The tables of one kind of message, and where in them the numbers and the offsets of the lists stand.
+#[derive(Debug)]
+pub(crate) struct Template {
+    bytes: Vec<u8>,
+    version: MetadataVersion,
+    alignment: Alignment,
+    model: Model,
+    /// `Message`
+    body_length: Field,
+    custom_metadata: Field,
+    /// `DictionaryBatch`: id and isDelta
+    dictionary: Option<[Field; 2]>,
+    /// `RecordBatch`
+    rows: Field,
+    nodes: Field,
+    buffers: Field,
+    variadic_counts: Field,
+}
+
+/// A framed message that has the tables, nodes, buffers, the body's checksum where there are checksums, and nothing else.
+#[derive(Debug, Default)]
+struct Model {
+    /// Empty as long as there is none; so it stays with legacy framing, which moves the tables.
+    bytes: Vec<u8>,
+    /// Where the nodes stand, and behind them the buffers.
+    nodes: Range<usize>,
+    buffers: Range<usize>,
+    /// Where the digits of the checksum stand; empty where there are none.
+    checksum: Range<usize>,
+}
+
+impl Template {
+    /// The tables of a message of this kind, whose body is compressed with `codec`.
+    pub(crate) fn new(kind: Kind, codec: Option<CompressionType>, options: &Options) -> Self {
+        let Options { metadata_version: version, alignment, .. } = *options;
+        let mut bytes = vec![0; PREFIX + 4];
+        // Message: version, header_type, header, bodyLength, custom_metadata
+        let [version_field, header_type, header, body_length, custom_metadata] =
+            table(&mut bytes, PREFIX, [2, 1, 4, 8, 4]);
+        version_field.set(&mut bytes, version.to_flatbuffer().0.to_le_bytes());
+        let (batch, dictionary) = match kind {
+            Kind::RecordBatch => {
+                header_type.set(&mut bytes, [MessageHeader::RecordBatch.0]);
+                (header, None)
+            }
+            Kind::DictionaryBatch => {
+                header_type.set(&mut bytes, [MessageHeader::DictionaryBatch.0]);
+                // DictionaryBatch: id, data, isDelta
+                let [id, data, is_delta] = table(&mut bytes, header.at, [8, 4, 1]);
+                (data, Some([id, is_delta]))
+            }
+        };
+        // RecordBatch: length, nodes, buffers, compression, variadicBufferCounts
+        let [rows, nodes, buffers, compression, variadic_counts] = table(&mut bytes, batch.at, [8, 4, 4, 4, 4]);
+        match codec {
+            Some(codec) => {
+                // BodyCompression: codec, method (which is BUFFER, 0)
+                let [codec_field, _method] = table(&mut bytes, compression.at, [1, 1]);
+                codec_field.set(&mut bytes, codec.0.to_le_bytes());
+            }
+            None => compression.leave_out(&mut bytes),
+        }
+        custom_metadata.leave_out(&mut bytes);
+        variadic_counts.leave_out(&mut bytes);
+        align(&mut bytes, 8);
+        let model = Model::default();
+        Self {
+            bytes,
+            version,
+            alignment,
+            model,
+            body_length,
+            custom_metadata,
+            dictionary,
+            rows,
+            nodes,
+            buffers,
+            variadic_counts,
+        }
+    }
+
+    /// Begins a message's metadata over `out`.
+    #[inline]
+    pub(crate) fn begin<'m>(&self, out: &'m mut Vec<u8>, rest: &'m mut Rest) -> Draft<'m> {
+        let Model { bytes, nodes, buffers, .. } = &self.model;
+        rest.clear();
+        if !bytes.is_empty() && out.len() == bytes.len() {
+            // Memory of a message like this, most likely. All but the lists is copied, and those will be written in full.
+            out[..nodes.start].copy_from_slice(&bytes[..nodes.start]);
+            out[buffers.start - VECTOR_HEADER..buffers.start].copy_from_slice(&vector_header(buffers.len() / PAIR));
+            if buffers.end < bytes.len() {
+                // Padding, and behind it the checksum's pair, where there is one.
+                out[buffers.end..].copy_from_slice(&bytes[buffers.end..]);
+            }
+        } else {
+            out.clone_from(bytes);
+        }
+        let (before, behind) = out.split_at_mut(buffers.start);
+        let pairs = |bytes| <[u8]>::as_chunks_mut(bytes).0.as_chunks_mut().0.iter_mut();
+        Draft { nodes: pairs(&mut before[nodes.clone()]), buffers: pairs(&mut behind[..buffers.len()]), rest }
+    }
+
+    /// Makes the draft in `out` and `rest`, whose lists have `room` left, a framed message.
+    #[inline]
+    pub(crate) fn finish(
+        &mut self,
+        out: &mut Vec<u8>,
+        rest: &mut Rest,
+        room: Room,
+        numbers: &Numbers,
+        metadata: &Metadata,
+    ) -> Result<()> {
+        let is_like_the_model = room == Room { nodes: 0, buffers: 0 } && rest.is_empty() && metadata.is_empty();
+        if !is_like_the_model || self.model.bytes.is_empty() {
+            return self.write_anew(out, rest, room, numbers, metadata);
+        }
+        self.set_numbers(out, numbers);
+        if let Some(checksum) = numbers.checksum {
+            out[self.model.checksum.clone()].copy_from_slice(&checksum.digits());
+        }
+        Ok(())
+    }
+
+    /// Writes a message that may have any lists, and keeps what the next may share with it.
+    #[cold]
+    fn write_anew(
+        &mut self,
+        out: &mut Vec<u8>,
+        rest: &mut Rest,
+        room: Room,
+        numbers: &Numbers,
+        metadata: &Metadata,
+    ) -> Result<()> {
+        let Model { nodes, buffers, .. } = &self.model;
+        rest.nodes.splice(..0, drafted(&out[nodes.clone()], room.nodes));
+        rest.buffers.splice(..0, drafted(&out[buffers.clone()], room.buffers));
+        check_size(rest, metadata)?;
+        out.clear();
+        out.extend_from_slice(&self.bytes);
+        self.set_numbers(out, numbers);
+        let nodes = vector(out, self.nodes.at, rest.nodes.len(), rest.nodes.as_flattened().as_flattened());
+        let buffers = vector(out, self.buffers.at, rest.buffers.len(), rest.buffers.as_flattened().as_flattened());
+        let end_of_lists = out.len();
+        if !rest.variadic_counts.is_empty() {
+            self.variadic_counts.put_in(out);
+            let counts = &rest.variadic_counts;
+            vector(out, self.variadic_counts.at, counts.len(), counts.to_byte_slice());
+        }
+        let is_plain = out.len() == end_of_lists && metadata.is_empty() && !self.version.is_legacy_framing();
+        let checksum = match numbers.checksum {
+            None if metadata.is_empty() => 0..0,
+            None => {
+                self.custom_metadata.put_in(out);
+                key_values(out, self.custom_metadata.at, metadata.len(), pairs(metadata))
+            }
+            Some(checksum) => {
+                self.custom_metadata.put_in(out);
+                let digits = checksum.digits();
+                let pairs = pairs(metadata).chain([(CHECKSUM_KEY, digits.as_slice())]);
+                key_values(out, self.custom_metadata.at, metadata.len() + 1, pairs)
+            }
+        };
+        frame(out, 0, self.version, self.alignment)?;
+        if is_plain {
+            self.model.bytes.clone_from(out);
+            (self.model.nodes, self.model.buffers, self.model.checksum) = (nodes, buffers, checksum);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn set_numbers(&self, out: &mut [u8], numbers: &Numbers) {
+        self.body_length.set(out, numbers.body_length.to_le_bytes());
+        self.rows.set(out, numbers.rows.to_le_bytes());
+        if let (Some([id_field, delta_field]), Some((id, is_delta))) = (&self.dictionary, numbers.dictionary) {
+            id_field.set(out, id.to_le_bytes());
+            delta_field.set(out, [u8::from(is_delta)]);
+        }
+    }
+}
+
+/// A field of a table in the template.
+#[derive(Debug)]
+struct Field {
+    /// Where the field stands.
+    at: usize,
+    /// Where the vtable says so, or says 0 if the field is left out.
+    entry: usize,
+    /// What the vtable says: where the field stands in its table.
+    in_table: u16,
+}
+
+impl Field {
+    fn set<const N: usize>(&self, bytes: &mut [u8], value: [u8; N]) {
+        bytes[self.at..][..N].copy_from_slice(&value);
+    }
+
+    fn put_in(&self, bytes: &mut [u8]) {
+        bytes[self.entry..][..2].copy_from_slice(&self.in_table.to_le_bytes());
+    }
+
+    fn leave_out(&self, bytes: &mut [u8]) {
+        bytes[self.entry..][..2].fill(0);
+    }
+}
+
+/// Appends a vtable and its table, and points the offset at `reference` to it. The fields, of these sizes in bytes,
+/// are all there, and 0.
+fn table<const N: usize>(bytes: &mut Vec<u8>, reference: usize, sizes: [usize; N]) -> [Field; N] {
+    align(bytes, 4);
+    let vtable = bytes.len();
+    let start = (vtable + 4 + 2 * N).next_multiple_of(8);
+    let mut end = start + 4;
+    let mut positions = [0; N];
+    for size in [4, 8, 2, 1] {
+        for (position, _) in positions.iter_mut().zip(sizes).filter(|(_, s)| *s == size) {
+            *position = end.next_multiple_of(size);
+            end = *position + size;
+        }
+    }
+    bytes.resize(end, 0);
+    put_u16(bytes, vtable, 4 + 2 * N);
+    put_u16(bytes, vtable + 2, end - start);
+    put_offset(bytes, start, start - vtable);
+    put_offset(bytes, reference, start - reference);
+    let mut entry = vtable + 2;
+    positions.map(|at| {
+        entry += 2;
+        Field { at, entry, in_table: put_u16(bytes, entry, at - start) }
+    })
+}
+
+/// What stands in the place of a list that has so much room left.
+fn drafted(list: &[u8], room: usize) -> impl Iterator<Item = Pair> {
+    let pairs = list.as_chunks().0.as_chunks().0;
+    pairs[..pairs.len() - room].iter().copied()
+}
+
+/// Appends a vector of `count` elements, aligned to 8, and points the offset at `reference` to it. Returns where the
+/// elements stand.
+fn vector(out: &mut Vec<u8>, reference: usize, count: usize, elements: &[u8]) -> Range<usize> {
+    // What stands before ends on a multiple of 8, and so does the header.
+    debug_assert_eq!(out.len() % 8, 0, "tables and vectors of structs end on a multiple of 8");
+    let length_field = out.len() + VECTOR_HEADER - 4;
+    put_offset(out, reference, length_field - reference);
+    out.extend_from_slice(&vector_header(count));
+    out.extend_from_slice(elements);
+    out.len() - elements.len()..out.len()
+}
+
+/// What stands before a vector's elements where these are aligned to 8: four bytes of padding, and how many they are.
+#[inline]
+fn vector_header(count: usize) -> [u8; VECTOR_HEADER] {
+    let count = u32::try_from(count).expect("the size has been checked");
+    (u64::from(count) << 32).to_le_bytes()
+}
+
+const VECTOR_HEADER: usize = 8;
+
+/// The pairs of some metadata.
+fn pairs(metadata: &Metadata) -> impl Iterator<Item = (&str, &[u8])> {
+    metadata.iter().map(|(key, value)| (key.as_str(), value.as_bytes()))
+}
+
+/// Appends `count` key-value pairs, and points the offset at `reference` to them. Returns where the last value stands.
+fn key_values<'p>(
+    out: &mut Vec<u8>,
+    reference: usize,
+    count: usize,
+    pairs: impl Iterator<Item = (&'p str, &'p [u8])>,
+) -> Range<usize> {
+    align(out, 8);
+    vector(out, reference, count, &[]);
+    let mut element = out.len();
+    out.resize(element + 4 * count, 0);
+    let mut last = 0..0;
+    for (key, value) in pairs {
+        // KeyValue: key, value
+        let fields = table(out, element, [4, 4]);
+        for (field, string) in fields.iter().zip([key.as_bytes(), value]) {
+            align(out, 4);
+            let at = out.len();
+            put_offset(out, field.at, at - field.at);
+            out.extend_from_slice(&[0; 4]);
+            put_offset(out, at, string.len());
+            last = out.len()..out.len() + string.len();
+            out.extend_from_slice(string);
+            out.push(0);
+        }
+        element += 4;
+    }
+    align(out, 8);
+    last
+}
+
+fn align(bytes: &mut Vec<u8>, boundary: usize) {
+    bytes.resize(bytes.len().next_multiple_of(boundary), 0);
+}
+
+/// Stores a 32-bit offset or count.
+#[inline]
+fn put_offset(bytes: &mut [u8], at: usize, offset: usize) {
+    let offset = u32::try_from(offset).expect("the size has been checked");
+    bytes[at..][..4].copy_from_slice(&offset.to_le_bytes());
+}
+
+fn put_u16(bytes: &mut [u8], at: usize, number: usize) -> u16 {
+    let number = u16::try_from(number).expect("a table is some 30 bytes long");
+    bytes[at..][..2].copy_from_slice(&number.to_le_bytes());
+    number
+}
+
+/// Refuses what would not fit the format's 32-bit offsets; generously, so that nothing else need be checked.
+fn check_size(lists: &Rest, metadata: &Metadata) -> Result<()> {
+    // The checksum's pair is in what stands around the lists.
+    let structs = (lists.nodes.len() + lists.buffers.len() + lists.variadic_counts.len()) as u64 * 16;
+    limits::check("message metadata", limits::batch(structs, metadata))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_ipc::root_as_message;
+
+    use super::*;
+
+    type Numbered = [i64; 2];
+
+    #[test]
+    fn what_is_written_is_what_the_generated_code_reads() {
+        let codecs = [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)];
+        let dictionaries = [None, Some((7, false)), Some((8, true))];
+        let kinds = codecs.into_iter().flat_map(|c| dictionaries.map(|d| (c, d)));
+        for ((codec, dictionary), has_checksums) in kinds.flat_map(|kind| [(kind, false), (kind, true)]) {
+            let kind = if dictionary.is_some() { Kind::DictionaryBatch } else { Kind::RecordBatch };
+            let mut template = Template::new(kind, codec, &Options::default());
+            // Lists of each length twice, with other contents, so that the second time all that can be kept is kept;
+            // with more than nodes and buffers in between, which is not to be kept; and shorter than those before.
+            let lengths = [(0, false), (0, true), (0, false), (1, false), (1, true), (5, false), (5, false), (5, true)];
+            let shorter = [(5, false), (4, false), (4, false), (0, true), (4, false), (1, false), (0, false)];
+            // What the memory holds is of no account.
+            let mut bytes = vec![1, 2, 3];
+            for ((length, more), seed) in lengths.into_iter().chain(shorter).zip(1i64..) {
+                let mut checksum = Checksum::default();
+                checksum.update(&seed.to_le_bytes());
+                let checksum = has_checksums.then_some(checksum);
+                let numbers = Numbers { rows: 11 + seed, body_length: 640 * seed, dictionary, checksum };
+                check(&mut template, &mut bytes, codec, &numbers, length, more, seed);
+                let mut anew = Vec::new();
+                let mut template = Template::new(kind, codec, &Options::default());
+                check(&mut template, &mut anew, codec, &numbers, length, more, seed);
+                assert_eq!(bytes, anew);
+                bytes.fill(0xaa);
+            }
+        }
+    }
+
+    /// Readers of later versions of the format look for fields that are not there yet, by the vtable's length.
+    #[test]
+    fn a_vtable_says_how_long_it_and_its_table_are() {
+        let mut bytes = vec![0; 4];
+        let fields = table(&mut bytes, 0, [1, 8, 4]);
+        assert_eq!(fields.map(|field| field.at), [32, 24, 20]);
+        let vtable = [10u16, 17, 16, 8, 4].map(u16::to_le_bytes);
+        let expected = [&16u32.to_le_bytes(), vtable.as_flattened(), &[0; 2], &12u32.to_le_bytes(), &[0; 13]].concat();
+        assert_eq!(bytes, expected);
+    }
+
+    fn check(
+        template: &mut Template,
+        bytes: &mut Vec<u8>,
+        codec: Option<CompressionType>,
+        numbers: &Numbers,
+        length: i64,
+        more: bool,
+        seed: i64,
+    ) {
+        let list = |factor: i64| (0..length).map(|i| [i * factor + seed, -i]).collect::<Vec<Numbered>>();
+        let (nodes, buffers) = (list(3), list(5));
+        let extra: i64 = if more { 3 } else { 0 };
+        let mut metadata: Metadata =
+            (0..extra).map(|i| (format!("key {i}"), "x".repeat(usize::try_from(3 * i).unwrap()))).collect();
+        let mut rest = Rest::default();
+        let mut draft = template.begin(bytes, &mut rest);
+        nodes.iter().for_each(|node| draft.node(node[0].cast_unsigned(), node[1].cast_unsigned()));
+        buffers.iter().for_each(|buffer| draft.buffer(buffer[0].cast_unsigned(), buffer[1].cast_unsigned()));
+        (0..extra).for_each(|count| draft.variadic_count(count.cast_unsigned()));
+        let room = draft.room();
+        template.finish(bytes, &mut rest, room, numbers, &metadata).unwrap();
+        assert_eq!(bytes.len() % 64, 0);
+        assert_eq!(bytes[..4], [0xff; 4]);
+        assert_eq!(bytes[4..8], i32::try_from(bytes.len() - PREFIX).unwrap().to_le_bytes());
+
+        let message = root_as_message(&bytes[PREFIX..]).unwrap();
+        assert_eq!(message.version(), arrow_ipc::MetadataVersion::V5);
+        assert_eq!(message.bodyLength(), numbers.body_length);
+        let read = message.custom_metadata().into_iter().flatten();
+        let read: Metadata = read.map(|kv| (kv.key().unwrap().to_owned(), kv.value().unwrap().to_owned())).collect();
+        if let Some(checksum) = numbers.checksum {
+            metadata.insert(CHECKSUM_KEY, String::from_utf8(checksum.digits().to_vec()).unwrap());
+        }
+        assert_eq!(read, metadata);
+        assert_eq!(message.custom_metadata().is_some(), !metadata.is_empty());
+        let batch = match numbers.dictionary {
+            None => message.header_as_record_batch().unwrap(),
+            Some((id, is_delta)) => {
+                let batch = message.header_as_dictionary_batch().unwrap();
+                assert_eq!((batch.id(), batch.isDelta()), (id, is_delta));
+                batch.data().unwrap()
+            }
+        };
+        assert_eq!(batch.length(), numbers.rows);
+        assert_eq!(batch.compression().map(|c| c.codec()), codec);
+        let read: Vec<Numbered> = batch.nodes().unwrap().iter().map(|n| [n.length(), n.null_count()]).collect();
+        assert_eq!(read, nodes);
+        let read: Vec<Numbered> = batch.buffers().unwrap().iter().map(|b| [b.offset(), b.length()]).collect();
+        assert_eq!(read, buffers);
+        let counts = batch.variadicBufferCounts().into_iter().flatten();
+        assert!(counts.eq(0..extra));
+        assert_eq!(batch.variadicBufferCounts().is_some(), more);
+    }
+}

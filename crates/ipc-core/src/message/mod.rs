@@ -1,0 +1,167 @@
+//! An encoded message: its metadata, and its body as a list of segments.
+//!
+//! The same type serves both forms: a [`Message<Slice>`](Slice) borrows the batch it was made from and is what one
+//! thread writes right away; [`Message::into_owned`] turns it into a [`Message<Buffer>`](Buffer), which shares the
+//! batch's memory instead of borrowing it and can be kept, sent to another thread or handed to an object store.
+//!
+//! See [Encapsulated message format](https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format).
+
+pub(crate) mod abort_mark;
+pub(crate) mod checksum;
+pub(crate) mod metadata;
+pub(crate) mod segment;
+
+use std::{fmt, iter};
+
+use arrow_buffer::Buffer;
+
+use crate::error::{Error, Result};
+use crate::format::{CONTINUATION, prefix_length};
+use crate::message::segment::{Arena, Segment, Slice};
+use crate::options::{Alignment, MetadataVersion, Options};
+
+/// An encapsulated message, ready to be written: a record batch, a dictionary batch or a schema.
+///
+/// Its bytes do not depend on where it will stand in the output, nor on what was written before.
+#[derive(Debug)]
+pub struct Message<B> {
+    pub(crate) made: Box<Made>,
+    pub(crate) segments: Vec<Segment<B>>,
+}
+
+/// What has been made for a message. Boxed, since messages move from hand to hand.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    pub(crate) metadata: Vec<u8>,
+    pub(crate) arena: Arena,
+    pub(crate) rows: u64,
+    pub(crate) body_length: u64,
+    pub(crate) raw_body_length: u64,
+    /// How many values of each unified dictionary, by dictionary id, a reader must have to read it; empty for a message
+    /// whose keys are its batch's own.
+    pub(crate) uses: Vec<usize>,
+    /// How many values of the batch's dictionaries are left out, since no key uses them.
+    pub(crate) unused_values: u64,
+    /// What decides about its bytes and has to be the same for all messages of an output; `None` where nothing has been
+    /// encoded yet.
+    pub(crate) layout: Option<Layout>,
+}
+
+/// The options that have to be the same for all messages of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Layout {
+    version: MetadataVersion,
+    alignment: Alignment,
+    checksums: bool,
+}
+
+impl Layout {
+    pub(crate) fn of(options: &Options) -> Self {
+        let Options { metadata_version: version, alignment, checksums, .. } = *options;
+        Self { version, alignment, checksums }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, alignment, checksums } = self;
+        write!(f, "metadata of {version:?} and alignment {alignment:?}")?;
+        if *checksums { f.write_str(" with checksums") } else { Ok(()) }
+    }
+}
+
+impl<B> Default for Message<B> {
+    /// No message: the memory for one. A [`Ledger`](crate::Ledger) refuses it.
+    fn default() -> Self {
+        Self { made: Box::default(), segments: Vec::new() }
+    }
+}
+
+impl<B> Message<B> {
+    /// The length of the metadata in bytes, with prefix and padding.
+    #[must_use]
+    pub fn metadata_length(&self) -> u64 {
+        self.made.metadata.len() as u64
+    }
+
+    /// The length of the body in bytes, with padding.
+    #[must_use]
+    pub fn body_length(&self) -> u64 {
+        self.made.body_length
+    }
+
+    /// How many values of each unified dictionary, by dictionary id, a reader must have before it; empty for a message that
+    /// has its batch's own keys.
+    #[must_use]
+    pub fn uses(&self) -> &[usize] {
+        &self.made.uses
+    }
+
+    /// The length of the whole message in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.metadata_length() + self.made.body_length
+    }
+}
+
+impl<B: AsRef<[u8]>> Message<B> {
+    /// The message's bytes, piece by piece: the metadata, then the body.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let Made { metadata, arena, .. } = &*self.made;
+        iter::once(metadata.as_slice()).chain(self.segments.iter().map(|segment| segment.bytes(arena)))
+    }
+}
+
+impl Message<Slice<'_>> {
+    /// The same message, sharing the memory of its batch instead of borrowing it; no array is copied.
+    #[must_use]
+    pub fn into_owned(self) -> Message<Buffer> {
+        let segments = self.segments.into_iter().map(|segment| match segment {
+            Segment::Array(slice) => Segment::Array(slice.to_buffer()),
+            Segment::Arena(range) => Segment::Arena(range),
+        });
+        Message { segments: segments.collect(), made: self.made }
+    }
+}
+
+impl Message<Buffer> {
+    /// The message as buffers, in order, for those that write elsewhere than to an [`io::Write`](std::io::Write).
+    #[must_use]
+    pub fn into_buffers(self) -> Vec<Buffer> {
+        let Made { metadata, arena, .. } = *self.made;
+        let arena = arena.into_buffer();
+        let body = self.segments.into_iter().map(|segment| match segment {
+            Segment::Array(buffer) => buffer,
+            Segment::Arena(range) => arena.slice_with_length(range.start, range.len()),
+        });
+        iter::once(Buffer::from_vec(metadata)).chain(body).collect()
+    }
+}
+
+/// Room for a message's prefix, the continuation marker and the length, which stands before its flatbuffer.
+pub(crate) const PREFIX: usize = 8;
+
+/// Frames the flatbuffer that stands in `metadata` behind room for the prefix: fills in the prefix, and pads so that
+/// the metadata together with the `position` it will stand at reaches the alignment.
+pub(crate) fn frame(
+    metadata: &mut Vec<u8>,
+    position: usize,
+    version: MetadataVersion,
+    alignment: Alignment,
+) -> Result<()> {
+    if version.is_legacy_framing() {
+        metadata.drain(..CONTINUATION.len());
+    } else {
+        metadata[..CONTINUATION.len()].copy_from_slice(&CONTINUATION);
+    }
+    let prefix = prefix_length(version);
+    metadata.resize(metadata.len() + alignment.padding(position + metadata.len()), 0);
+    let length = metadata.len() - prefix;
+    let length_field = i32::try_from(length).map_err(|_| Error::TooLarge {
+        what: "message metadata",
+        length: length as u64,
+        limit: i32::MAX.unsigned_abs().into(),
+    })?;
+    metadata[prefix - size_of::<i32>()..prefix].copy_from_slice(&length_field.to_le_bytes());
+    Ok(())
+}

@@ -1,0 +1,599 @@
+//! What a stream knows of itself: where it stands, what readers have, what its footer will say.
+//!
+//! [`Ledger::append`] is the only way a batch gets into the output. It writes first and records after: nothing here
+//! changes until the sink has taken every byte of the batch and of the dictionaries before it, or the stage has.
+//!
+//! A ledger does no encoding. It is the part that must not be used from two threads at once, and all that has to be.
+
+use std::io::Write;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow_ipc::Block;
+
+use crate::dictionary::{Dictionaries, Sending, Updates};
+use crate::error::{Error, Result};
+use crate::format::{Format, abort_mark, end_of_stream};
+use crate::limits;
+use crate::message::{Layout, Made, Message};
+use crate::options::Options;
+use crate::output::footer::{Finished, Footer, block};
+use crate::output::outlet::{Outlet, STAGED_AT_MOST};
+use crate::output::receipt::{Receipt, Stats};
+use crate::output::storage::{Durable, Truncate};
+use crate::schema::StreamSchema;
+
+/// The state of one output between its header and its end.
+///
+/// The sink is given with each call and must be the same each time. What is appended must have been encoded for the
+/// [`schema`](Self::schema) that the ledger was opened with.
+#[derive(Debug)]
+pub struct Ledger {
+    schema: Arc<StreamSchema>,
+    options: Options,
+    outlet: Outlet,
+    stages: bool,
+    dictionaries: Dictionaries,
+    /// How many values of each unified dictionary, by dictionary id, the batches need.
+    uses: Vec<usize>,
+    stats: Stats,
+    /// What the footer will say, in formats that have one.
+    footer: Option<Footer>,
+}
+
+impl Ledger {
+    /// Opens an output of format `F`. Its header is staged: it goes out with the first batch, or with
+    /// [`flush`](Self::flush).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] where the schema message does not fit the format; [`Error::Unsupported`] where `F` is a file,
+    /// and a unified dictionary has others inside its values and is not written at close; [`Error::InvalidOptions`] where
+    /// `F` is a stream, and dictionaries are to be written at close, or where the schema was made for another version of the
+    /// metadata, or with other checksums.
+    pub fn new<F: Format>(schema: Arc<StreamSchema>, options: &Options) -> Result<Self> {
+        match (F::HAS_FOOTER, options.dictionaries_at_close) {
+            (true, false) => schema.check_extensible()?,
+            (false, true) => {
+                return Err(Error::InvalidOptions("only a file can have its dictionaries at close".into()));
+            }
+            _ => {}
+        }
+        let message = schema.message_at(F::MAGIC.len(), options)?;
+        let stages = options.staging.unwrap_or(F::HAS_FOOTER);
+        let mut outlet = Outlet::new(stages);
+        outlet.stage([F::MAGIC, message.as_slice()].into_iter(), 0);
+        Ok(Self {
+            stages,
+            dictionaries: Dictionaries::new(schema.dictionary_count()),
+            uses: Vec::new(),
+            stats: Stats { messages: 1, written_bytes: outlet.position(), ..Stats::default() },
+            footer: F::HAS_FOOTER.then(|| Footer::new(&schema, options)),
+            options: options.clone(),
+            schema,
+            outlet,
+        })
+    }
+
+    /// Appends a record batch, and before it the dictionaries it needs, as one group.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the sink failed before it took any byte of the group, and [`Error::TooLarge`] where a footer cannot
+    /// list as many messages. What was encoded for something else is refused where that shows: [`Error::SchemaMismatch`] for
+    /// a dictionary that the schema does not have, [`Error::DictionaryReplacement`] for one that would replace another in a
+    /// file, or is extended from other values than readers have, [`Error::InvalidArray`] for a message that needs more values
+    /// of a unified dictionary than they have, [`Error::InvalidOptions`] for another alignment or version, or other checksums. After all these
+    /// nothing has changed. From [`Error::Poisoned`] there is no way but [`rollback`](Self::rollback), and from
+    /// [`Error::Closed`] none.
+    pub fn append<B: AsRef<[u8]>>(
+        &mut self,
+        sink: &mut impl Write,
+        updates: Updates,
+        batch: &Message<B>,
+    ) -> Result<Receipt> {
+        let updates = updates.due(&self.dictionaries);
+        self.check_message(&batch.made, &updates)?;
+        if updates.is_empty() {
+            return self.append_alone(sink, batch);
+        }
+        self.check_updates(&updates, 1)?;
+        let length = updates.length() + batch.length();
+        let pieces = updates.messages().flat_map(Message::slices).chain(batch.slices());
+        let start = self.accept(sink, pieces, length, 1)?;
+        let offset = self.commit_dictionaries(start, updates);
+        Ok(self.commit_batch(offset, batch))
+    }
+
+    /// As [`append`](Self::append), for a record batch that needs no dictionaries sent.
+    pub(crate) fn append_alone<B: AsRef<[u8]>>(
+        &mut self,
+        sink: &mut impl Write,
+        batch: &Message<B>,
+    ) -> Result<Receipt> {
+        if let Some(footer) = &self.footer {
+            footer.check_room(1, 0)?;
+        }
+        let start = self.accept(sink, batch.slices(), batch.length(), 1)?;
+        Ok(self.commit_batch(start, batch))
+    }
+
+    /// Appends dictionaries ahead of the batches that need them. Those that a file has at its end go out
+    /// [with it](Self::end_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn append_dictionaries(&mut self, sink: &mut impl Write, updates: Updates) -> Result<()> {
+        let updates = updates.due(&self.dictionaries);
+        if updates.is_empty() {
+            return Ok(());
+        }
+        self.check_updates(&updates, 0)?;
+        let pieces = updates.messages().flat_map(Message::slices);
+        let start = self.accept(sink, pieces, updates.length(), 0)?;
+        self.commit_dictionaries(start, updates);
+        Ok(())
+    }
+
+    /// Writes what is staged, the header among it, without flushing the sink.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append). What was staged stays so where no byte of it was taken.
+    pub fn write_staged(&mut self, sink: &mut impl Write) -> Result<()> {
+        self.outlet.write_staged(sink)
+    }
+
+    /// Writes what is staged and flushes the sink.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append). What was staged stays so where no byte of it was taken.
+    pub fn flush(&mut self, sink: &mut impl Write) -> Result<()> {
+        self.outlet.write_staged(sink)?;
+        Ok(sink.flush()?)
+    }
+
+    /// Writes what is staged, flushes the sink, and makes all of it durable. Returns the confirmed position: the length in
+    /// bytes, from the output's first byte, of what the storage device holds.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append); [`Error::Poisoned`] also where the sync failed, and then for good: what is on the device
+    /// is unknown, so there is nothing to roll back to and no point in another sync. [`Error::InvalidOptions`], before
+    /// anything is written, where dictionaries come at the close: until then no batch that needs them can be recovered, so
+    /// nothing could be confirmed.
+    pub fn sync(&mut self, sink: &mut impl Durable) -> Result<u64> {
+        self.check()?;
+        if self.options.dictionaries_at_close && self.schema.has_unified_dictionaries() {
+            return Err(Error::InvalidOptions(
+                "a sync confirms what can be recovered, and with dictionaries at close that is nothing before the close"
+                    .into(),
+            ));
+        }
+        self.outlet.sync(sink, self.stats.record_batches)
+    }
+
+    /// Takes torn bytes back, so that messages may follow again. What was accepted is kept, or written again; the batch
+    /// whose call tore the output is not.
+    ///
+    /// Does nothing to an output that is whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rollback`] where the sink failed to: it may be repeated. [`Error::Poisoned`] after a failed sync, and
+    /// [`Error::Closed`] behind the end.
+    pub fn rollback(&mut self, sink: &mut impl Truncate) -> Result<()> {
+        self.outlet.roll_back(sink)
+    }
+
+    /// Writes what is staged, the end-of-stream marker and the footer, and flushes the sink.
+    ///
+    /// May be repeated after [`Error::Io`]: what has been written is never written again.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn end(&mut self, sink: &mut impl Write) -> Result<()> {
+        let nothing = Updates::new(&self.dictionaries, Sending::Changes);
+        self.end_with(sink, nothing)
+    }
+
+    /// As [`end`](Self::end), with `closing` before the marker: the dictionaries of a file that has them there.
+    ///
+    /// They are one group with the end. If that fails, none of them is recorded: batches that are accepted meanwhile may
+    /// bring more values, and the next call is given all dictionaries again, each as one message.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn end_with(&mut self, sink: &mut impl Write, closing: Updates) -> Result<()> {
+        if !self.outlet.has_ended() {
+            self.write_end(sink, closing)?;
+        }
+        Ok(sink.flush()?)
+    }
+
+    /// Gives the output up: nothing may follow, and what is staged is dropped. In a stream whose header has reached the
+    /// sink, the [abort mark](crate::format::ABORTED_KEY) follows, unless the options say otherwise, and a flush.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the sink did not take the whole mark. What [`check`](Self::check) says, where the output has
+    /// ended or is torn: then nothing was written. From then on, every call gets [`Error::Aborted`].
+    pub fn abort(&mut self, sink: &mut impl Write, reason: &str) -> Result<()> {
+        if self.leave_mark(sink, reason)? {
+            sink.flush()?;
+        }
+        Ok(())
+    }
+
+    /// As [`abort`](Self::abort), of an output that is about to be dropped: does not flush, and neither fails nor panics.
+    pub fn give_up<W: Write>(&mut self, sink: &mut W) {
+        let reason = if std::thread::panicking() { DROPPED_IN_A_PANIC } else { DROPPED };
+        let contained = catch_unwind(AssertUnwindSafe(|| drop(self.leave_mark(sink, reason))));
+        // What a sink panics with may panic in its own drop.
+        contained.unwrap_or_else(mem::forget);
+    }
+
+    /// Why nothing more can be appended, if so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`] or [`Error::Closed`].
+    pub fn check(&self) -> Result<()> {
+        self.outlet.check()
+    }
+
+    /// How many bytes of whole groups the sink has taken: what stands if it stops inside its next call.
+    #[must_use]
+    pub fn confirmed_bytes(&self) -> u64 {
+        self.outlet.taken()
+    }
+
+    /// How many record batches are staged: what has not reached the sink if it stops inside its next call.
+    #[must_use]
+    pub fn staged_batches(&self) -> u64 {
+        self.outlet.staged_batches()
+    }
+
+    /// What readers have by now.
+    #[must_use]
+    pub fn dictionaries(&self) -> &Dictionaries {
+        &self.dictionaries
+    }
+
+    /// How many values of each unified dictionary, by dictionary id, the batches need; empty where they need none.
+    #[must_use]
+    pub fn uses(&self) -> &[usize] {
+        &self.uses
+    }
+
+    /// The schema of the output.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<StreamSchema> {
+        &self.schema
+    }
+
+    /// How the output is written.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What has been accepted so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Writes what is staged, the dictionaries that come last, the marker and the footer, and records it.
+    fn write_end(&mut self, sink: &mut impl Write, closing: Updates) -> Result<()> {
+        let closing = closing.due(&self.dictionaries);
+        self.check_updates(&closing, 0)?;
+        let mut behind = closing.by_id();
+        self.check_uses(&self.uses, |id| behind.unified_behind(id, self.dictionaries.unified(id)))?;
+        let start = self.outlet.position();
+        let blocks = blocks(start, &closing);
+        let footer = self.footer.as_ref().map(|footer| footer.finish(&self.schema, &self.options, &blocks));
+        let footer = footer.transpose()?;
+        let pieces = [end_of_stream(self.options.metadata_version)].into_iter();
+        let pieces = pieces.chain(footer.iter().flat_map(Finished::pieces));
+        let length = closing.length() + pieces.clone().map(|piece| piece.len() as u64).sum::<u64>();
+        limits::check_output(start.saturating_add(length))?;
+        self.outlet.write(sink, closing.messages().flat_map(Message::slices).chain(pieces), length)?;
+        self.outlet.end();
+        self.commit_dictionaries(start, closing);
+        self.stats.written_bytes = self.outlet.position();
+        Ok(())
+    }
+
+    /// Returns whether there is a mark now.
+    fn leave_mark(&mut self, sink: &mut impl Write, reason: &str) -> Result<bool> {
+        self.check()?;
+        let is_stream = self.footer.is_none();
+        let has_mark = is_stream && self.options.abort_mark && self.confirmed_bytes() > 0;
+        let mark = if has_mark { abort_mark(&self.schema, &self.options, reason) } else { Vec::new() };
+        self.outlet.abort(sink, &mark, reason)?;
+        Ok(has_mark)
+    }
+
+    /// Puts a key-value pair into the footer, in place of one with the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] where the footer has no room for it, and [`Error::InvalidOptions`] in a format without footer.
+    /// Nothing has changed then.
+    pub fn insert_footer_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) -> Result<()> {
+        match &mut self.footer {
+            Some(footer) => footer.insert(key.into(), value.into()),
+            None => Err(Error::InvalidOptions("a stream has no footer for key-value pairs".into())),
+        }
+    }
+
+    /// Refuses a message that readers could not read here, or would read wrong, once they have the `updates`.
+    fn check_message(&self, made: &Made, updates: &Updates) -> Result<()> {
+        self.check_layout(made)?;
+        if made.uses.is_empty() && !self.schema.has_unified_dictionaries() {
+            return Ok(());
+        }
+        let count = self.schema.dictionary_count();
+        if made.uses.len() != count {
+            let (expected, found) =
+                (format!("keys of {count} unified dictionaries"), format!("of {}", made.uses.len()));
+            return Err(Error::invalid(expected, found).within("columns").into());
+        }
+        if self.options.dictionaries_at_close {
+            return Ok(());
+        }
+        let mut updates = updates.by_id();
+        self.check_uses(&made.uses, |id| updates.unified_behind(id, self.dictionaries.unified(id)))
+    }
+
+    /// Refuses a message that was encoded with other options than are written with here.
+    fn check_layout(&self, made: &Made) -> Result<()> {
+        let Some(layout) = made.layout else {
+            return Err(Error::InvalidOptions("nothing has been encoded to this message".into()));
+        };
+        let expected = Layout::of(&self.options);
+        if layout == expected {
+            return Ok(());
+        }
+        Err(Error::InvalidOptions(format!("the message has {layout}, the output {expected}")))
+    }
+
+    /// Refuses batches that use more values of a unified dictionary than readers `have`, which is asked in the order of the
+    /// ids.
+    fn check_uses(&self, uses: &[usize], mut have: impl FnMut(usize) -> usize) -> Result<()> {
+        uses.iter().enumerate().try_for_each(|(id, count)| {
+            let found = have(id);
+            if *count <= found {
+                return Ok(());
+            }
+            let expected = format!("{count} values in its dictionary");
+            Err(Error::invalid(expected, found.to_string()).at(self.schema.dictionary(id).path()).into())
+        })
+    }
+
+    /// Refuses dictionaries that cannot be sent, or not be recorded once they are, with `batches` record batches behind
+    /// them.
+    fn check_updates(&self, updates: &Updates, batches: usize) -> Result<()> {
+        updates.check(&self.schema, &self.dictionaries, self.footer.is_none())?;
+        updates.messages().try_for_each(|message| self.check_layout(&message.made))?;
+        match &self.footer {
+            Some(footer) => footer.check_room(batches, updates.count()),
+            None => Ok(()),
+        }
+    }
+
+    /// Stages or writes a group of `length` bytes, and returns where it starts.
+    #[inline]
+    fn accept<'s>(
+        &mut self,
+        sink: &mut impl Write,
+        pieces: impl Iterator<Item = &'s [u8]>,
+        length: u64,
+        batches: u64,
+    ) -> Result<u64> {
+        let start = self.outlet.position();
+        limits::check_output(start.saturating_add(length))?;
+        if self.stages && length <= STAGED_AT_MOST {
+            self.outlet.stage_within_capacity(sink, pieces, length, batches)?;
+        } else {
+            self.outlet.write(sink, pieces, length)?;
+        }
+        debug_assert_eq!(self.outlet.position(), start + length, "messages are as long as they say");
+        Ok(start)
+    }
+
+    /// Records dictionaries that have been accepted, and returns where they end.
+    fn commit_dictionaries(&mut self, start: u64, updates: Updates) -> u64 {
+        let mut offset = start;
+        for update in updates.into_list() {
+            if let Some(footer) = &mut self.footer {
+                footer.dictionaries.push(block(offset, &update.message));
+            }
+            offset += update.message.length();
+            self.count(&update.message);
+            self.stats.dictionary_batches += 1;
+            self.stats.deltas += u64::from(update.extends.is_some());
+            self.stats.replacements += u64::from(self.dictionaries.commit(update));
+        }
+        offset
+    }
+
+    /// Records a record batch that has been accepted.
+    #[inline(always)]
+    fn commit_batch<B>(&mut self, offset: u64, batch: &Message<B>) -> Receipt {
+        if let Some(footer) = &mut self.footer {
+            footer.record_batches.push(block(offset, batch));
+        }
+        self.count(batch);
+        if !batch.made.uses.is_empty() {
+            self.note_uses(&batch.made);
+        }
+        let receipt = Receipt {
+            sequence: self.stats.record_batches,
+            offset,
+            metadata_length: batch.metadata_length(),
+            body_length: batch.made.body_length,
+            raw_body_length: batch.made.raw_body_length,
+        };
+        self.stats.record_batches += 1;
+        // A batch without columns may have any number of rows.
+        self.stats.rows = self.stats.rows.saturating_add(batch.made.rows);
+        receipt
+    }
+
+    /// Records what a batch needs of unified dictionaries.
+    fn note_uses(&mut self, Made { uses, unused_values, .. }: &Made) {
+        self.stats.unused_values += unused_values;
+        if self.uses.len() < uses.len() {
+            self.uses.resize(uses.len(), 0);
+        }
+        for (all, count) in self.uses.iter_mut().zip(uses) {
+            *all = (*all).max(*count);
+        }
+    }
+
+    fn count<B>(&mut self, message: &Message<B>) {
+        self.stats.messages += 1;
+        self.stats.raw_bytes += message.made.raw_body_length;
+        self.stats.written_bytes += message.length();
+    }
+}
+
+/// The reason for a mark that nobody gave one for.
+const DROPPED: &str = "the writer was dropped before it was closed";
+const DROPPED_IN_A_PANIC: &str = "the writer was dropped by a panic";
+
+/// Where the footer says that dictionaries stand which are written from `start` on.
+fn blocks(start: u64, updates: &Updates) -> Vec<Block> {
+    let mut offset = start;
+    let mut next = |message| {
+        let block = block(offset, message);
+        offset += message.length();
+        block
+    };
+    updates.messages().map(&mut next).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::types::Int32Type;
+    use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, record_batch};
+    use arrow_schema::Metadata;
+
+    use super::*;
+    use crate::dictionary::unified::UnifiedDictionaries;
+    use crate::encode::BatchEncoder;
+    use crate::format::{FOOTER_MAGIC, File, Stream};
+    use crate::limits;
+    use crate::options::DictionaryHandling;
+
+    #[test]
+    fn what_is_staged_has_not_reached_the_sink() {
+        let batch = record_batch!(("a", Int32, [1, 2, 3])).expect("one column");
+        let options = Options::builder().staging(true).build().unwrap();
+        let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
+        let mut ledger = Ledger::new::<File>(schema, &options).unwrap();
+        let mut encoder = BatchEncoder::new(&options);
+        let message = encoder.encode(&batch).unwrap();
+        let mut sink = Vec::new();
+        for appended in 1..=2 {
+            let updates = Updates::new(ledger.dictionaries(), Sending::Changes);
+            ledger.append(&mut sink, updates, &message).unwrap();
+            assert_eq!((ledger.confirmed_bytes(), ledger.staged_batches()), (0, appended));
+        }
+        ledger.write_staged(&mut sink).unwrap();
+        assert_eq!((ledger.confirmed_bytes(), ledger.staged_batches()), (sink.len() as u64, 0));
+    }
+
+    #[test]
+    fn a_message_that_the_footer_has_no_room_for_is_refused() {
+        let batch = record_batch!(("a", Int32, [1, 2, 3])).expect("one column");
+        let options = Options::default();
+        let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
+        let mut ledger = Ledger::new::<File>(Arc::clone(&schema), &options).unwrap();
+        let mut encoder = BatchEncoder::new(&options);
+        let message = encoder.encode(&batch).unwrap();
+        let mut sink = Vec::new();
+        let updates = |ledger: &Ledger| Updates::new(ledger.dictionaries(), Sending::Changes);
+
+        leave_room_for_two(&mut ledger);
+        for _ in 0..2 {
+            ledger.append(&mut sink, updates(&ledger), &message).unwrap();
+        }
+        let stats = ledger.stats();
+        let error = ledger.append(&mut sink, updates(&ledger), &message).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { what: "footer", .. }), "{error:?}");
+        assert_eq!(ledger.stats(), stats);
+        ledger.end(&mut sink).unwrap();
+        assert!(sink.ends_with(FOOTER_MAGIC), "the file can be closed");
+    }
+
+    /// Else the file could not be closed.
+    #[test]
+    fn a_footer_keeps_room_for_the_dictionaries_that_come_at_close() {
+        let words: DictionaryArray<Int32Type> = ["a"].into_iter().collect();
+        let batch = RecordBatch::try_from_iter([("word", Arc::new(words) as ArrayRef)]).unwrap();
+        let options =
+            Options::builder().dictionaries(DictionaryHandling::Unify).dictionaries_at_close(true).build().unwrap();
+        let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
+        let mut ledger = Ledger::new::<File>(Arc::clone(&schema), &options).unwrap();
+        let (mut encoder, mut unified) = (BatchEncoder::new(&options), UnifiedDictionaries::new(schema));
+        let new = encoder.encode_unified(&batch, &Metadata::new(), unified.snapshot()).unwrap().unwrap_err();
+        encoder.learn(unified.grow(new).unwrap());
+        let message = encoder.encode_unified(&batch, &Metadata::new(), unified.snapshot()).unwrap().unwrap();
+        let mut sink = Vec::new();
+
+        leave_room_for_two(&mut ledger);
+        let updates = Updates::new(ledger.dictionaries(), Sending::Changes);
+        ledger.append(&mut sink, updates, &message).unwrap();
+        let updates = Updates::new(ledger.dictionaries(), Sending::Changes);
+        let error = ledger.append(&mut sink, updates, &message).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { what: "footer", .. }), "{error:?}");
+        let closing =
+            encoder.encode_closing_dictionaries(unified.snapshot(), ledger.uses(), ledger.dictionaries()).unwrap();
+        assert_eq!(closing.count(), 1);
+        ledger.end_with(&mut sink, closing).unwrap();
+        assert!(sink.ends_with(FOOTER_MAGIC), "the file can be closed");
+    }
+
+    #[test]
+    fn dictionaries_of_another_schema_are_refused_before_any_byte() {
+        let words: ArrayRef = Arc::new(["a"].into_iter().collect::<DictionaryArray<Int32Type>>());
+        let one = RecordBatch::try_from_iter([("word", Arc::clone(&words))]).unwrap();
+        let two = RecordBatch::try_from_iter([("word", Arc::clone(&words)), ("other", words)]).unwrap();
+        let options = Options::default();
+        let schema = |batch: &RecordBatch| Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
+        let mut ledger = Ledger::new::<Stream>(schema(&one), &options).unwrap();
+        let mut encoder = BatchEncoder::new(&options);
+        let message = encoder.encode(&one).unwrap();
+        let mut updates = |ledger: &Ledger, batch: &RecordBatch| {
+            let sent = ledger.dictionaries();
+            encoder.encode_dictionaries::<Stream>(&schema(batch), batch, sent, Sending::Changes).unwrap()
+        };
+        let mut sink = Vec::new();
+
+        let foreign = updates(&ledger, &two);
+        let refused = ledger.append(&mut sink, foreign, &message).map(|_| ());
+        let foreign = updates(&ledger, &two);
+        for refused in [refused, ledger.append_dictionaries(&mut sink, foreign)] {
+            let text = refused.unwrap_err().to_string();
+            assert_eq!(text, "schema mismatch at column `columns`: expected 1 dictionaries, found dictionary 1");
+        }
+        assert_eq!((sink.len(), ledger.stats().messages), (0, 1), "only the header, and that is staged");
+        let own = updates(&ledger, &one);
+        ledger.append(&mut sink, own, &message).unwrap();
+        assert_eq!(ledger.stats().messages, 3);
+    }
+
+    /// As much as if the schema left room for two blocks.
+    fn leave_room_for_two(ledger: &mut Ledger) {
+        let two = limits::footer(0, 2, 0);
+        ledger.footer.as_mut().unwrap().schema_length = u64::from(i32::MAX.unsigned_abs()) - two;
+    }
+}
