@@ -14,9 +14,6 @@ use crate::dictionary::change::Remedy;
 /// The result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The result of the many small steps of a walk: no larger than a pointer, so that it stays in a register.
-pub(crate) type Step<T = ()> = std::result::Result<T, Box<Error>>;
-
 /// Why a step was refused or failed.
 ///
 /// # What a batch is refused for

@@ -10,11 +10,11 @@ use std::ops::Range;
 use arrow_array::OffsetSizeTrait;
 use arrow_buffer::{ArrowNativeType, RunEndBuffer};
 
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 
 /// `rows` where each row is `factor` units long.
 #[inline(always)]
-pub(crate) fn scaled(rows: &Range<usize>, factor: usize) -> Step<Range<usize>> {
+pub(crate) fn scaled(rows: &Range<usize>, factor: usize) -> Result<Range<usize>, Box<Error>> {
     match (rows.start.checked_mul(factor), rows.end.checked_mul(factor)) {
         (Some(start), Some(end)) => Ok(start..end),
         _ => Err(Error::invalid("rows that fit memory", format!("{} rows of {factor}", rows.end))),
@@ -26,7 +26,7 @@ pub(crate) fn scaled(rows: &Range<usize>, factor: usize) -> Step<Range<usize>> {
 pub(crate) fn of_offsets<'a, O: OffsetSizeTrait>(
     offsets: &'a [O],
     rows: &Range<usize>,
-) -> Step<(&'a [O], Range<usize>)> {
+) -> Result<(&'a [O], Range<usize>), Box<Error>> {
     let Some(window) = offsets.get(rows.start..=rows.end) else {
         return Err(Error::invalid(format!("{} offsets", rows.end + 1), format!("{} offsets", offsets.len())));
     };
@@ -52,7 +52,7 @@ pub(crate) fn of_list_views<'a, O: OffsetSizeTrait>(
     offsets: &'a [O],
     sizes: &'a [O],
     rows: &Range<usize>,
-) -> Step<ListViews<'a, O>> {
+) -> Result<ListViews<'a, O>, Box<Error>> {
     let (Some(offsets), Some(sizes)) = (offsets.get(rows.clone()), sizes.get(rows.clone())) else {
         return Err(Error::invalid(
             format!("{} offsets and sizes", rows.end),
@@ -104,7 +104,7 @@ pub(crate) fn of_union<'a>(
     type_ids: &'a [i8],
     offsets: &'a [i32],
     rows: &Range<usize>,
-) -> Step<(&'a [i8], &'a [i32], UnionRows)> {
+) -> Result<(&'a [i8], &'a [i32], UnionRows), Box<Error>> {
     let (Some(ids), Some(offsets)) = (type_ids.get(rows.clone()), offsets.get(rows.clone())) else {
         return Err(Error::invalid(
             format!("{} type ids and offsets", rows.end),
@@ -127,7 +127,7 @@ pub(crate) fn of_union<'a>(
 pub(crate) fn of_run_ends<E: ArrowNativeType>(
     run_ends: &RunEndBuffer<E>,
     rows: &Range<usize>,
-) -> Step<(Range<usize>, Range<usize>)> {
+) -> Result<(Range<usize>, Range<usize>), Box<Error>> {
     let ends = run_ends.values();
     let counted = run_ends.offset().saturating_add(rows.start)..run_ends.offset().saturating_add(rows.end);
     if rows.is_empty() {

@@ -28,7 +28,7 @@ use arrow_schema::{DataType, Fields, UnionFields};
 use crate::arrays::spans;
 use crate::arrays::views::{self, Place};
 use crate::arrays::visible::{Child, Visible, children};
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 use crate::options::Options;
 
 /// What is checked.
@@ -57,7 +57,7 @@ impl Checks {
 
 /// Checks the columns of a batch.
 #[cold]
-pub(crate) fn columns(batch: &RecordBatch, checks: Checks) -> Step {
+pub(crate) fn columns(batch: &RecordBatch, checks: Checks) -> Result<(), Box<Error>> {
     batch.schema_ref().fields().iter().zip(batch.columns()).try_for_each(|(field, array)| {
         let (rows, visible) = (0..batch.num_rows(), Visible::ALL);
         child(Child { name: field.name(), field, array: array.as_ref(), rows, visible }, checks)
@@ -65,11 +65,11 @@ pub(crate) fn columns(batch: &RecordBatch, checks: Checks) -> Step {
 }
 
 /// Checks the values `rows` of a dictionary.
-pub(crate) fn dictionary(values: &dyn Array, rows: &Range<usize>, checks: Checks) -> Step {
+pub(crate) fn dictionary(values: &dyn Array, rows: &Range<usize>, checks: Checks) -> Result<(), Box<Error>> {
     array(values, rows, &Visible::ALL, checks)
 }
 
-fn child(Child { name, field, array: values, rows, visible }: Child<'_>, checks: Checks) -> Step {
+fn child(Child { name, field, array: values, rows, visible }: Child<'_>, checks: Checks) -> Result<(), Box<Error>> {
     let check = || {
         of_type(values, field.data_type())?;
         array(values, &rows, &visible, checks)?;
@@ -82,7 +82,7 @@ fn child(Child { name, field, array: values, rows, visible }: Child<'_>, checks:
 }
 
 /// Checks an array for itself, whatever its field says.
-fn array(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Step {
+fn array(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Result<(), Box<Error>> {
     if rows.end > array.len() {
         return Err(Error::invalid(format!("at least {} rows", rows.end), format!("{} rows", array.len())));
     }
@@ -106,7 +106,7 @@ fn array(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Chec
 
 /// Checks that a validity bitmap can be that of an array of so many rows.
 #[inline(always)]
-pub(crate) fn validity_fits(nulls: &NullBuffer, length: usize) -> Step {
+pub(crate) fn validity_fits(nulls: &NullBuffer, length: usize) -> Result<(), Box<Error>> {
     if nulls.len() == length && nulls.null_count() <= length { Ok(()) } else { Err(other_validity(nulls, length)) }
 }
 
@@ -119,7 +119,7 @@ fn other_validity(nulls: &NullBuffer, length: usize) -> Box<Error> {
 }
 
 /// Checks that an array is what its field says. Only unsafe code can make one that is not.
-pub(crate) fn of_type(array: &dyn Array, data_type: &DataType) -> Step {
+pub(crate) fn of_type(array: &dyn Array, data_type: &DataType) -> Result<(), Box<Error>> {
     let found = array.data_type();
     // Most are equal altogether, which is seen sooner.
     if found == data_type || found.equals_datatype(data_type) {
@@ -130,7 +130,7 @@ pub(crate) fn of_type(array: &dyn Array, data_type: &DataType) -> Step {
 
 /// Checks that a struct has as many children as fields.
 #[inline]
-pub(crate) fn children_fit(fields: &Fields, children: &[ArrayRef]) -> Step {
+pub(crate) fn children_fit(fields: &Fields, children: &[ArrayRef]) -> Result<(), Box<Error>> {
     if children.len() != fields.len() {
         return Err(Error::invalid(format!("{} children", fields.len()), children.len().to_string()));
     }
@@ -139,7 +139,7 @@ pub(crate) fn children_fit(fields: &Fields, children: &[ArrayRef]) -> Step {
 
 /// Checks that so many rows of an array can be gone through. Rows of nulls, of nothing, or of one run take no memory, and
 /// there may be more of them than anyone could wait for, or than a mask has room for.
-pub(crate) fn is_passable(array: &dyn Array, rows: usize) -> Step {
+pub(crate) fn is_passable(array: &dyn Array, rows: usize) -> Result<(), Box<Error>> {
     const ALWAYS: usize = 1 << 28;
     if rows > ALWAYS && rows / 8 > array.get_array_memory_size() {
         return Err(Error::invalid(format!("at most {ALWAYS} rows where they take no memory"), rows.to_string()));
@@ -147,7 +147,7 @@ pub(crate) fn is_passable(array: &dyn Array, rows: usize) -> Step {
     Ok(())
 }
 
-fn nulls_are_counted(nulls: &NullBuffer) -> Step {
+fn nulls_are_counted(nulls: &NullBuffer) -> Result<(), Box<Error>> {
     let counted = nulls.len() - nulls.inner().count_set_bits();
     if nulls.null_count() != counted {
         return Err(Error::invalid(format!("a null count of {counted}"), nulls.null_count().to_string()));
@@ -156,7 +156,7 @@ fn nulls_are_counted(nulls: &NullBuffer) -> Step {
 }
 
 /// Checks what of an array lies in buffers of its own, in the rows that somebody will read.
-fn content(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Step {
+fn content(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Result<(), Box<Error>> {
     match array.data_type() {
         DataType::Utf8 => bytes(array.as_bytes::<types::Utf8Type>(), rows, visible, checks),
         DataType::LargeUtf8 => bytes(array.as_bytes::<types::LargeUtf8Type>(), rows, visible, checks),
@@ -183,21 +183,26 @@ fn content(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Ch
     }
 }
 
-fn reaches(buffer: &Buffer, end: usize) -> Step {
+fn reaches(buffer: &Buffer, end: usize) -> Result<(), Box<Error>> {
     if end > buffer.len() {
         return Err(Error::invalid(format!("a buffer of at least {end} bytes"), format!("{} bytes", buffer.len())));
     }
     Ok(())
 }
 
-fn in_order<O: PartialOrd + Display>(offsets: &[O]) -> Step {
+fn in_order<O: PartialOrd + Display>(offsets: &[O]) -> Result<(), Box<Error>> {
     match offsets.windows(2).find(|pair| pair[0] > pair[1]) {
         None => Ok(()),
         Some(pair) => Err(Error::invalid("offsets in order", format!("{} behind {}", pair[1], pair[0]))),
     }
 }
 
-fn bytes<T: ByteArrayType>(array: &GenericByteArray<T>, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Step
+fn bytes<T: ByteArrayType>(
+    array: &GenericByteArray<T>,
+    rows: &Range<usize>,
+    visible: &Visible,
+    checks: Checks,
+) -> Result<(), Box<Error>>
 where
     T::Offset: Display,
 {
@@ -211,7 +216,7 @@ where
     Ok(())
 }
 
-fn utf8(bytes: &[u8], row: usize) -> Step {
+fn utf8(bytes: &[u8], row: usize) -> Result<(), Box<Error>> {
     match std::str::from_utf8(bytes) {
         Ok(_) => Ok(()),
         Err(error) => Err(Error::invalid("UTF-8", format!("row {row}: {error}"))),
@@ -223,7 +228,7 @@ fn byte_views<T: ByteViewType>(
     rows: &Range<usize>,
     visible: &Visible,
     checks: Checks,
-) -> Step {
+) -> Result<(), Box<Error>> {
     let window = views::window(array.views(), rows)?;
     visible.rows(rows.len()).try_for_each(|row| {
         let inline = window[row].to_le_bytes();
@@ -250,7 +255,7 @@ fn byte_views<T: ByteViewType>(
     })
 }
 
-fn union(array: &UnionArray, fields: &UnionFields, rows: &Range<usize>, checks: Checks) -> Step {
+fn union(array: &UnionArray, fields: &UnionFields, rows: &Range<usize>, checks: Checks) -> Result<(), Box<Error>> {
     let type_ids: &[i8] = array.type_ids();
     let Some(window) = type_ids.get(rows.clone()) else {
         return Err(Error::invalid(format!("{} type ids", rows.end), format!("{} type ids", type_ids.len())));
@@ -277,7 +282,7 @@ fn union(array: &UnionArray, fields: &UnionFields, rows: &Range<usize>, checks: 
     Ok(())
 }
 
-fn keys(array: &dyn Array, rows: &Range<usize>, visible: &Visible) -> Step {
+fn keys(array: &dyn Array, rows: &Range<usize>, visible: &Visible) -> Result<(), Box<Error>> {
     let dictionary = array.as_any_dictionary();
     let (keys, count) = (dictionary.keys(), dictionary.values().len());
     downcast_integer_array!(
@@ -297,7 +302,7 @@ fn keys(array: &dyn Array, rows: &Range<usize>, visible: &Visible) -> Step {
 }
 
 /// All run ends, since those of a few rows are found by a search that relies on their order.
-fn run_ends_rise<R: RunEndIndexType>(array: &RunArray<R>) -> Step
+fn run_ends_rise<R: RunEndIndexType>(array: &RunArray<R>) -> Result<(), Box<Error>>
 where
     R::Native: Display,
 {
@@ -313,7 +318,7 @@ where
 }
 
 /// Refuses nulls among the visible rows, those of its own validity or, where all is checked, of what it refers to.
-fn no_nulls(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Step {
+fn no_nulls(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Result<(), Box<Error>> {
     let refers = matches!(array.data_type(), DataType::Null | DataType::Dictionary(..) | DataType::RunEndEncoded(..));
     if array.nulls().is_none() && !(checks.is_full() && refers) {
         return Ok(());

@@ -11,7 +11,7 @@ use arrow_buffer::{ArrowNativeType, Buffer};
 use crate::arrays::visible::Visible;
 use crate::body::Body;
 use crate::body::rewrite::fill;
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 
 /// A view longer than this holds a buffer's index and an offset; others hold their bytes.
 const INLINE: usize = 12;
@@ -33,7 +33,7 @@ impl Place {
     }
 
     /// The bytes there.
-    pub(crate) fn bytes(self, buffers: &[Buffer]) -> Step<&[u8]> {
+    pub(crate) fn bytes(self, buffers: &[Buffer]) -> Result<&[u8], Box<Error>> {
         let Self { buffer, start, length } = self;
         let bytes = buffers.get(buffer).and_then(|buffer| buffer.as_slice().get(start..start.checked_add(length)?));
         bytes.ok_or_else(|| {
@@ -46,7 +46,7 @@ impl Place {
 }
 
 /// The views of `rows`.
-pub(crate) fn window<'a>(views: &'a [u128], rows: &Range<usize>) -> Step<&'a [u128]> {
+pub(crate) fn window<'a>(views: &'a [u128], rows: &Range<usize>) -> Result<&'a [u128], Box<Error>> {
     views
         .get(rows.clone())
         .ok_or_else(|| Error::invalid(format!("{} views", rows.end), format!("{} views", views.len())))
@@ -54,7 +54,11 @@ pub(crate) fn window<'a>(views: &'a [u128], rows: &Range<usize>) -> Step<&'a [u1
 
 /// How many bytes the visible ones of `views` use of their data buffers, if that is less than these hold and one
 /// buffer can hold it.
-pub(crate) fn worth_compacting(views: &[u128], visible: &Visible, buffers: &[Buffer]) -> Step<Option<usize>> {
+pub(crate) fn worth_compacting(
+    views: &[u128],
+    visible: &Visible,
+    buffers: &[Buffer],
+) -> Result<Option<usize>, Box<Error>> {
     let mut used = 0;
     for place in places(views, visible) {
         used += place.bytes(buffers)?.len();
@@ -70,7 +74,7 @@ pub(crate) fn compact(
     visible: &Visible,
     buffers: &[Buffer],
     used: usize,
-) -> Step {
+) -> Result<(), Box<Error>> {
     body.variadic(usize::from(used > 0));
     body.made(size_of_val(views), |out| {
         let mut offset = 0u32;

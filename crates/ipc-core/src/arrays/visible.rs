@@ -17,7 +17,7 @@ use arrow_schema::{DataType, Field};
 
 use crate::arrays::spans;
 use crate::arrays::validate;
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 
 /// Which rows of a range can be seen.
 #[derive(Debug, Clone)]
@@ -78,7 +78,11 @@ impl Visible {
 
     /// The rows that `name` calls its argument with, counted from the first of `span`. Those beyond are left out. Where the
     /// child has not so many, there is nothing to mask: whoever goes there finds out.
-    fn named(span: &Range<usize>, child: &dyn Array, name: impl FnOnce(&mut dyn FnMut(Range<usize>))) -> Step<Self> {
+    fn named(
+        span: &Range<usize>,
+        child: &dyn Array,
+        name: impl FnOnce(&mut dyn FnMut(Range<usize>)),
+    ) -> Result<Self, Box<Error>> {
         if span.end > child.len() {
             return Ok(Self::ALL);
         }
@@ -107,8 +111,8 @@ pub(crate) fn children<'a>(
     array: &'a dyn Array,
     rows: &Range<usize>,
     visible: &Visible,
-    each: &mut dyn FnMut(Child<'a>) -> Step,
-) -> Step {
+    each: &mut dyn FnMut(Child<'a>) -> Result<(), Box<Error>>,
+) -> Result<(), Box<Error>> {
     let mut child = |field: &'a Field, array: &'a dyn Array, rows, visible| {
         each(Child { name: field.name(), field, array, rows, visible })
     };
@@ -173,7 +177,12 @@ pub(crate) fn children<'a>(
 /// Rows of a child, and which of them can be seen.
 type Span = (Range<usize>, Visible);
 
-fn items<O: OffsetSizeTrait>(offsets: &[O], values: &dyn Array, rows: &Range<usize>, visible: &Visible) -> Step<Span> {
+fn items<O: OffsetSizeTrait>(
+    offsets: &[O],
+    values: &dyn Array,
+    rows: &Range<usize>,
+    visible: &Visible,
+) -> Result<Span, Box<Error>> {
     let (window, span) = spans::of_offsets(offsets, rows)?;
     if visible.is_all() {
         return Ok((span, Visible::ALL));
@@ -189,7 +198,7 @@ fn viewed_items<O: OffsetSizeTrait>(
     array: &GenericListViewArray<O>,
     rows: &Range<usize>,
     visible: &Visible,
-) -> Step<Span> {
+) -> Result<Span, Box<Error>> {
     let views = spans::of_list_views(array.offsets(), array.sizes(), rows)?;
     let named = Visible::named(&views.used, array.values(), |name| {
         visible.rows(rows.len()).filter(|row| views.sizes[*row] > O::zero()).for_each(|row| {
@@ -200,7 +209,7 @@ fn viewed_items<O: OffsetSizeTrait>(
     Ok((views.used, named))
 }
 
-fn fixed_size_items(size: i32, values: &dyn Array, rows: &Range<usize>, visible: &Visible) -> Step<Span> {
+fn fixed_size_items(size: i32, values: &dyn Array, rows: &Range<usize>, visible: &Visible) -> Result<Span, Box<Error>> {
     let size = usize::try_from(size).map_err(|_| Error::invalid("a list size of at least 0", size.to_string()))?;
     let span = spans::scaled(rows, size)?;
     if visible.is_all() {
@@ -217,7 +226,7 @@ fn members<'a>(
     array: &'a UnionArray,
     rows: &Range<usize>,
     visible: &Visible,
-) -> Step<impl Fn(i8) -> Step<Span> + use<'a>> {
+) -> Result<impl Fn(i8) -> Result<Span, Box<Error>> + use<'a>, Box<Error>> {
     let (rows, visible) = (rows.clone(), visible.clone());
     let type_ids: &'a [i8] = array.type_ids();
     let dense = match array.offsets() {
@@ -253,7 +262,7 @@ fn runs<'a, R: RunEndIndexType>(
     array: &'a RunArray<R>,
     rows: &Range<usize>,
     visible: &Visible,
-) -> Step<(&'a dyn Array, Span)> {
+) -> Result<(&'a dyn Array, Span), Box<Error>> {
     let (runs, counted) = spans::of_run_ends(array.run_ends(), rows)?;
     let values = array.values().as_ref();
     if visible.is_all() {

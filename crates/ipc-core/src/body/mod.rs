@@ -17,7 +17,7 @@ use arrow_schema::Field;
 
 use crate::body::compress::Codec;
 use crate::encode::keys::Unifying;
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 use crate::message::metadata::{Draft, Room};
 use crate::message::segment::{Arena, Segment, Slice};
 use crate::options::Options;
@@ -118,7 +118,7 @@ impl<'s, 'a> Body<'s, 'a> {
 
     /// Describes an array of the walk: its length and its null count, which is no greater.
     #[inline(always)]
-    pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Step {
+    pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Result<(), Box<Error>> {
         if i64::try_from(length).is_err() {
             return Err(too_many_rows(length));
         }
@@ -142,7 +142,7 @@ impl<'s, 'a> Body<'s, 'a> {
 
     /// The bytes from `start` to `start + length` of an array's buffer, as they are.
     #[inline(always)]
-    pub(crate) fn array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Step {
+    pub(crate) fn array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Result<(), Box<Error>> {
         match buffer.as_slice().get(start..).and_then(|bytes| bytes.get(..length)) {
             Some(bytes) => self.slice(bytes, buffer),
             None => Err(too_short(buffer.len(), start.saturating_add(length))),
@@ -151,7 +151,11 @@ impl<'s, 'a> Body<'s, 'a> {
 
     /// The elements `rows` of an array's buffer, as they are.
     #[inline(always)]
-    pub(crate) fn values<T: ArrowNativeType>(&mut self, values: &'a ScalarBuffer<T>, rows: &Range<usize>) -> Step {
+    pub(crate) fn values<T: ArrowNativeType>(
+        &mut self,
+        values: &'a ScalarBuffer<T>,
+        rows: &Range<usize>,
+    ) -> Result<(), Box<Error>> {
         match values.get(rows.clone()) {
             Some(elements) => self.slice(elements.to_byte_slice(), values.inner()),
             None => Err(too_short(values.inner().len(), rows.end.saturating_mul(size_of::<T>()))),
@@ -160,7 +164,7 @@ impl<'s, 'a> Body<'s, 'a> {
 
     /// Some of the bytes of an array's buffer, as they are.
     #[inline(always)]
-    fn slice(&mut self, bytes: &'a [u8], buffer: &'a Buffer) -> Step {
+    fn slice(&mut self, bytes: &'a [u8], buffer: &'a Buffer) -> Result<(), Box<Error>> {
         if bytes.len() < self.borrowed_from {
             return self.copied_or_compressed(bytes, buffer);
         }
@@ -174,7 +178,7 @@ impl<'s, 'a> Body<'s, 'a> {
 
     /// As [`slice`](Self::slice), for what is not borrowed as it is.
     #[inline(never)]
-    fn copied_or_compressed(&mut self, bytes: &'a [u8], buffer: &'a Buffer) -> Step {
+    fn copied_or_compressed(&mut self, bytes: &'a [u8], buffer: &'a Buffer) -> Result<(), Box<Error>> {
         if bytes.is_empty() {
             self.empty();
         } else if self.codec.is_none() {
@@ -199,7 +203,7 @@ impl<'s, 'a> Body<'s, 'a> {
     }
 
     /// `length` bytes that `write` fills, all of them.
-    pub(crate) fn made(&mut self, length: usize, write: impl FnOnce(&mut [u8])) -> Step {
+    pub(crate) fn made(&mut self, length: usize, write: impl FnOnce(&mut [u8])) -> Result<(), Box<Error>> {
         if length == 0 {
             self.empty();
             return Ok(());
@@ -231,7 +235,7 @@ impl<'s, 'a> Body<'s, 'a> {
     }
 
     /// Appends `bytes` compressed, if there is a codec and it saves enough; else does nothing.
-    fn compress(&mut self, bytes: &[u8]) -> Step<bool> {
+    fn compress(&mut self, bytes: &[u8]) -> Result<bool, Box<Error>> {
         let Some(codec) = self.codec.as_deref_mut() else {
             return Ok(false);
         };
@@ -296,7 +300,7 @@ fn saves_enough(frame: usize, raw: usize, min_space_saving: f64) -> bool {
 
 /// A length as the format's signed 64-bit field.
 #[inline(always)]
-pub(crate) fn signed(what: &'static str, length: usize) -> Step<i64> {
+pub(crate) fn signed(what: &'static str, length: usize) -> Result<i64, Box<Error>> {
     match i64::try_from(length) {
         Ok(length) => Ok(length),
         Err(_) => Err(too_large(what, length as u64)),

@@ -12,12 +12,12 @@ use arrow_buffer::{ArrowNativeType, BooleanBuffer, RunEndBuffer, ScalarBuffer, T
 
 use crate::arrays::spans::{self, ListViews, UnionRows};
 use crate::body::Body;
-use crate::error::Step;
+use crate::error::{Error, Result};
 
 /// The bits `rows` of `bits`, from bit 0 of the first byte on. Those behind the last row are 0: where rows have been cut
 /// off there, their bits are nobody's business.
 #[inline(always)]
-pub(crate) fn bits<'a>(body: &mut Body<'_, 'a>, bits: &'a BooleanBuffer, rows: Range<usize>) -> Step {
+pub(crate) fn bits<'a>(body: &mut Body<'_, 'a>, bits: &'a BooleanBuffer, rows: Range<usize>) -> Result<(), Box<Error>> {
     let start = bits.offset() + rows.start;
     if start.is_multiple_of(8) && !has_bits_behind(bits, start + rows.len()) {
         body.array(bits.inner(), start / 8, rows.len().div_ceil(8))
@@ -32,7 +32,7 @@ fn has_bits_behind(bits: &BooleanBuffer, end: usize) -> bool {
     !end.is_multiple_of(8) && bits.values()[end / 8] >> (end % 8) != 0
 }
 
-fn shifted_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer, start: usize, length: usize) -> Step {
+fn shifted_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer, start: usize, length: usize) -> Result<(), Box<Error>> {
     body.made(length.div_ceil(8), |out| {
         let chunks = BitChunks::new(bits.values(), start, length);
         let (whole, rest) = out.split_at_mut(length / 64 * 8);
@@ -45,7 +45,7 @@ fn shifted_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer, start: usize, len
 }
 
 /// Bits that are not an array's own.
-pub(crate) fn made_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer) -> Step {
+pub(crate) fn made_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer) -> Result<(), Box<Error>> {
     shifted_bits(body, bits, bits.offset(), bits.len())
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn offsets<'a, O: OffsetSizeTrait>(
     body: &mut Body<'_, 'a>,
     offsets: &'a ScalarBuffer<O>,
     rows: &Range<usize>,
-) -> Step<Range<usize>> {
+) -> Result<Range<usize>, Box<Error>> {
     let (window, span) = spans::of_offsets(offsets, rows)?;
     if span.start == 0 {
         body.values(offsets, &(rows.start..rows.end + 1))?;
@@ -70,7 +70,7 @@ pub(crate) fn offsets<'a, O: OffsetSizeTrait>(
     Ok(span)
 }
 
-fn rebased<O: OffsetSizeTrait>(body: &mut Body<'_, '_>, offsets: &[O], start: usize) -> Step {
+fn rebased<O: OffsetSizeTrait>(body: &mut Body<'_, '_>, offsets: &[O], start: usize) -> Result<(), Box<Error>> {
     // Wraps where an offset in between is out of order, which is not looked for.
     let rebased = |offset: &O| O::usize_as(offset.as_usize().wrapping_sub(start));
     body.made(size_of_val(offsets), |out| fill(out, offsets.iter().map(rebased)))
@@ -82,7 +82,7 @@ pub(crate) fn list_view_offsets<'a, O: OffsetSizeTrait>(
     offsets: &'a ScalarBuffer<O>,
     sizes: &ScalarBuffer<O>,
     rows: &Range<usize>,
-) -> Step<Range<usize>> {
+) -> Result<Range<usize>, Box<Error>> {
     let ListViews { offsets: window, sizes, used, furthest_empty } = spans::of_list_views(offsets, sizes, rows)?;
     if used.start == 0 && furthest_empty <= used.end {
         body.values(offsets, rows)?;
@@ -103,7 +103,7 @@ pub(crate) fn union_offsets<'a>(
     type_ids: &ScalarBuffer<i8>,
     offsets: &'a ScalarBuffer<i32>,
     rows: &Range<usize>,
-) -> Step<UnionRows> {
+) -> Result<UnionRows, Box<Error>> {
     let (ids, window, used) = spans::of_union(type_ids, offsets, rows)?;
     if used.start_at_0() {
         body.values(offsets, rows)?;
@@ -119,7 +119,7 @@ pub(crate) fn run_ends<'a, E: ArrowNativeType>(
     body: &mut Body<'_, 'a>,
     run_ends: &'a RunEndBuffer<E>,
     rows: &Range<usize>,
-) -> Step<Range<usize>> {
+) -> Result<Range<usize>, Box<Error>> {
     let (runs, Range { start, end }) = spans::of_run_ends(run_ends, rows)?;
     let window = &run_ends.values()[runs.clone()];
     body.node(window.len(), 0)?;

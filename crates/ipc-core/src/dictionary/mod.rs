@@ -29,7 +29,7 @@ use arrow_schema::DataType;
 use self::listed::{ById, Listed};
 use crate::arrays::compare::Comparison;
 use crate::dictionary::change::Change;
-use crate::error::{Error, Result, Step};
+use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::message::Message;
 use crate::schema::StreamSchema;
@@ -200,7 +200,12 @@ impl Updates {
 
     /// Refuses what an output of `schema`, whose readers have what was `sent`, cannot be sent: dictionaries that it does not
     /// have, deltas of something else, and replacements where there may be none.
-    pub(crate) fn check(&self, schema: &StreamSchema, sent: &Dictionaries, may_replace: bool) -> Step {
+    pub(crate) fn check(
+        &self,
+        schema: &StreamSchema,
+        sent: &Dictionaries,
+        may_replace: bool,
+    ) -> Result<(), Box<Error>> {
         self.list.iter().try_for_each(|update| {
             let (id, count) = (update.id, schema.dictionary_count());
             if id >= count {
@@ -332,7 +337,7 @@ pub(crate) fn decide<F: Format>(
     sent: &Dictionaries,
     updates: &Updates,
     sending: Sending,
-) -> Step<Option<Due>> {
+) -> Result<Option<Due>, Box<Error>> {
     let all = Due { rows: 0..values.len(), extends: None };
     let Some(old) = sent.array(id) else {
         return Ok(Some(all));

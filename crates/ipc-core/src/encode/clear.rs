@@ -32,10 +32,10 @@ use crate::body::Body;
 use crate::body::rewrite;
 use crate::encode::keys::unified_keys;
 use crate::encode::walk::{self, walk};
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 
 /// Appends the columns of a batch.
-pub(crate) fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Step {
+pub(crate) fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Result<(), Box<Error>> {
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         of_type(column.as_ref(), field.data_type()).map_err(|e| e.within(field.name()))?;
         body.expect(field);
@@ -45,7 +45,12 @@ pub(crate) fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> St
 }
 
 /// Appends the rows `rows` of an array, of which only the `visible` ones can be seen.
-pub(crate) fn array<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>, visible: &Visible) -> Step {
+pub(crate) fn array<'a>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    rows: Range<usize>,
+    visible: &Visible,
+) -> Result<(), Box<Error>> {
     walk::within(array.len(), &rows)?;
     if let Some(nulls) = array.nulls() {
         validity_fits(nulls, array.len())?;
@@ -83,7 +88,12 @@ fn is_view(data_type: &DataType) -> bool {
 }
 
 /// What an array has between its validity and its children.
-fn own<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>, seen: &Visible) -> Step {
+fn own<'a>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    rows: &Range<usize>,
+    seen: &Visible,
+) -> Result<(), Box<Error>> {
     macro_rules! primitive_array {
         ($type:ty) => {
             primitive::<$type>(body, array, rows, seen)
@@ -131,7 +141,7 @@ pub(crate) fn validity(
     rows: &Range<usize>,
     visible: &Visible,
     seen: &Visible,
-) -> Step {
+) -> Result<(), Box<Error>> {
     let valid = body.keeps_nulls.then(|| Visible::ALL.but_nulls(nulls, rows));
     let (visible, seen) = valid.as_ref().map_or((visible, seen), |valid| (&Visible::ALL, valid));
     let (length, count) = (rows.len(), seen.count(rows.len()));
@@ -149,7 +159,7 @@ fn primitive<'a, T: ArrowPrimitiveType>(
     array: &'a dyn Array,
     rows: &Range<usize>,
     seen: &Visible,
-) -> Step {
+) -> Result<(), Box<Error>> {
     let array = array.as_primitive::<T>();
     fixed_width(body, array.values().inner(), size_of::<T::Native>(), rows, seen)
 }
@@ -160,7 +170,7 @@ fn fixed_width<'a>(
     width: usize,
     rows: &Range<usize>,
     seen: &Visible,
-) -> Step {
+) -> Result<(), Box<Error>> {
     let span = spans::scaled(rows, width)?;
     let Some(bytes) = values.as_slice().get(span.clone()).filter(|_| !seen.is_all()) else {
         return body.array(values, span.start, span.len());
@@ -172,7 +182,12 @@ fn fixed_width<'a>(
     })
 }
 
-fn bytes<T: ByteArrayType>(body: &mut Body<'_, '_>, array: &dyn Array, rows: &Range<usize>, seen: &Visible) -> Step {
+fn bytes<T: ByteArrayType>(
+    body: &mut Body<'_, '_>,
+    array: &dyn Array,
+    rows: &Range<usize>,
+    seen: &Visible,
+) -> Result<(), Box<Error>> {
     let array = array.as_bytes::<T>();
     let (window, _) = spans::of_offsets(array.offsets(), rows)?;
     let values = array.values().as_slice();
@@ -215,7 +230,7 @@ fn byte_views<T: ByteViewType>(
     array: &dyn Array,
     rows: &Range<usize>,
     seen: &Visible,
-) -> Step {
+) -> Result<(), Box<Error>> {
     let array = array.as_byte_view::<T>();
     let (window, buffers) = (views::window(array.views(), rows)?, array.data_buffers());
     let compacted = views::worth_compacting(window, seen, buffers)?.filter(|_| body.options.compact_views);
@@ -236,7 +251,11 @@ fn byte_views<T: ByteViewType>(
     })
 }
 
-fn list_views<'a, O: OffsetSizeTrait>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: &Range<usize>) -> Step {
+fn list_views<'a, O: OffsetSizeTrait>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    rows: &Range<usize>,
+) -> Result<(), Box<Error>> {
     let array = array.as_list_view::<O>();
     rewrite::list_view_offsets(body, array.offsets(), array.sizes(), rows)?;
     let sizes = spans::scaled(rows, size_of::<O>())?;

@@ -25,7 +25,7 @@ use crate::body::Body;
 use crate::dictionary::unified::canonical::row_number;
 use crate::dictionary::unified::{Place, UnifiedSnapshot, most_values};
 use crate::encode::key_pairs::Narrow;
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 use crate::options::{Options, Validation};
 
 /// The unified ids of one producer's dictionary.
@@ -67,7 +67,11 @@ const KEPT: usize = 8;
 
 impl KeyMap {
     /// The map of a producer's `values` to a dictionary of `length` values, moved to the front of `kept`.
-    pub(super) fn of<'m>(kept: &'m mut Vec<Self>, values: &ArrayRef, length: usize) -> Step<&'m mut Self> {
+    pub(super) fn of<'m>(
+        kept: &'m mut Vec<Self>,
+        values: &ArrayRef,
+        length: usize,
+    ) -> Result<&'m mut Self, Box<Error>> {
         // A map that knows more than the dictionary has comes from a later version.
         let known = kept.iter().position(|map| map.top <= length && is_same(&map.values, values));
         match known {
@@ -114,7 +118,7 @@ impl KeyMap {
     }
 
     /// The rows of all values that keys of the field can stand for, once they have been checked.
-    pub(super) fn all(&mut self, lookup: &Lookup<'_>) -> Step<Vec<u32>> {
+    pub(super) fn all(&mut self, lookup: &Lookup<'_>) -> Result<Vec<u32>, Box<Error>> {
         if !self.is_checked {
             lookup.check(&self.values)?;
             self.is_checked = true;
@@ -133,7 +137,7 @@ impl KeyMap {
         seen: &Visible,
         may_borrow: bool,
         lookup: &mut Lookup<'_>,
-    ) -> Step {
+    ) -> Result<(), Box<Error>> {
         let window = window(keys, &rows)?;
         if may_borrow && self.are_same(window) {
             return body.array(keys.values().inner(), rows.start * size_of::<K::Native>(), size_of_val(window));
@@ -163,7 +167,7 @@ impl KeyMap {
         window: &[T],
         seen: &Visible,
         lookup: &mut Lookup<'_>,
-    ) -> Step {
+    ) -> Result<(), Box<Error>> {
         let mut found = Ok(());
         body.made(window.len() * size_of::<O>(), |out| {
             if self.known == 0 || !self.fill::<T, O>(out, window, seen) {
@@ -245,7 +249,12 @@ impl KeyMap {
 
     /// Looks up the values that a window uses and whose place is not known yet.
     #[cold]
-    fn look_up<T: ArrowNativeType>(&mut self, window: &[T], seen: &Visible, lookup: &mut Lookup<'_>) -> Step {
+    fn look_up<T: ArrowNativeType>(
+        &mut self,
+        window: &[T],
+        seen: &Visible,
+        lookup: &mut Lookup<'_>,
+    ) -> Result<(), Box<Error>> {
         if !self.is_checked {
             lookup.check(&self.values)?;
             self.is_checked = true;
@@ -266,7 +275,12 @@ impl KeyMap {
     }
 
     /// Puts the keys of a window whose ids are not known into `wanted`, and marks them, so that each is there once.
-    fn note<T: ArrowNativeType>(&mut self, window: &[T], seen: &Visible, wanted: &mut Vec<u32>) -> Step {
+    fn note<T: ArrowNativeType>(
+        &mut self,
+        window: &[T],
+        seen: &Visible,
+        wanted: &mut Vec<u32>,
+    ) -> Result<(), Box<Error>> {
         let length = self.ids.len();
         for key in seen.rows(window.len()).map(|row| window[row].as_usize()) {
             let id = self.ids.get_mut(key);
@@ -295,7 +309,7 @@ impl KeyMap {
 pub(super) fn window<'w, K: ArrowPrimitiveType>(
     keys: &'w PrimitiveArray<K>,
     rows: &Range<usize>,
-) -> Step<&'w [K::Native]> {
+) -> Result<&'w [K::Native], Box<Error>> {
     let (all, end) = (keys.values(), rows.end);
     all.get(rows.clone()).ok_or_else(|| Error::invalid(format!("{end} keys"), format!("{} keys", all.len())))
 }
@@ -328,7 +342,7 @@ pub(super) struct Lookup<'l> {
 impl Lookup<'_> {
     /// Refuses values that a dictionary message would be refused for: once they are in a unified dictionary, it is too
     /// late. Values without others inside are checked as they are read.
-    fn check(&self, values: &ArrayRef) -> Step {
+    fn check(&self, values: &ArrayRef) -> Result<(), Box<Error>> {
         self.dictionaries.schema().dictionary(self.id).check_values(values.data_type())?;
         let rows = 0..values.len();
         match self.options.validation {

@@ -22,7 +22,7 @@ use crate::dictionary::unified::{Added, New, NewValues, UnifiedSnapshot};
 use crate::encode::clear;
 use crate::encode::key_map::{KeyMap, Lookup, window};
 use crate::encode::walk::{own_keys, validity};
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 use crate::schema::widen::is_widened;
 
 /// What an encoder remembers of the dictionaries of batches.
@@ -108,7 +108,7 @@ pub(crate) fn unified_keys<'a>(
     array: &'a dyn AnyDictionaryArray,
     rows: Range<usize>,
     visible: Option<&Visible>,
-) -> Step {
+) -> Result<(), Box<Error>> {
     // A walk needs all of the body, and this, too.
     let Some(mut unifying) = body.unifying.take() else {
         return own_keys(body, array, rows);
@@ -125,7 +125,7 @@ impl Unifying<'_> {
         array: &'a dyn AnyDictionaryArray,
         rows: Range<usize>,
         visible: Option<&Visible>,
-    ) -> Step {
+    ) -> Result<(), Box<Error>> {
         let schema = self.dictionaries.schema();
         let Some(&id) = schema.outermost().get(self.met) else {
             return Err(Error::invalid(format!("{} dictionaries", schema.outermost().len()), "more"));
@@ -193,7 +193,12 @@ impl Unifying<'_> {
 
 /// Appends node and validity of keys that are to be cleared, and says which of them to write as they are. The others
 /// become 0. Where all are null, they stay so: there may be no value that a key could stand for.
-fn cleared(body: &mut Body<'_, '_>, keys: &dyn Array, rows: &Range<usize>, visible: &Visible) -> Step<Visible> {
+fn cleared(
+    body: &mut Body<'_, '_>,
+    keys: &dyn Array,
+    rows: &Range<usize>,
+    visible: &Visible,
+) -> Result<Visible, Box<Error>> {
     let nulls = keys.nulls();
     let visible = if has_valid(nulls, rows) { visible } else { &Visible::ALL };
     let seen = visible.but_nulls(nulls, rows);

@@ -25,7 +25,7 @@ use crate::dictionary::unified::{Added, NewValues, UnifiedSnapshot};
 use crate::dictionary::{self, Dictionaries, Due, Sending, Sent, Update, Updates};
 use crate::encode::keys::{KeyMaps, Unifying};
 use crate::encode::walk::walk;
-use crate::error::{Error, Result, Step};
+use crate::error::{Error, Result};
 use crate::format::{Format, RESERVED_KEYS};
 use crate::message::checksum::Checksum;
 use crate::message::metadata::{Kind, Numbers, Rest, Template};
@@ -387,7 +387,7 @@ impl BatchEncoder {
         dictionary: Option<(i64, bool)>,
         metadata: &Metadata,
         dictionaries: Option<&UnifiedSnapshot>,
-        write: impl FnOnce(&mut Body<'_, 'a>) -> Step,
+        write: impl FnOnce(&mut Body<'_, 'a>) -> Result<(), Box<Error>>,
     ) -> Result<()> {
         check_keys(metadata)?;
         let compressed = dictionary.is_none() || self.options.compress_dictionaries;
@@ -443,7 +443,7 @@ impl Lately {
 
 /// Writes the columns of a batch.
 #[inline(always)]
-fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Step {
+fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Result<(), Box<Error>> {
     if body.options.validation == Validation::Full {
         validate::columns(batch, Checks::full(body.options))?;
     }
@@ -460,7 +460,7 @@ fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Step {
 }
 
 /// Writes the values `rows` of a dictionary.
-fn values_of<'a>(body: &mut Body<'_, 'a>, values: &'a dyn Array, rows: Range<usize>) -> Step {
+fn values_of<'a>(body: &mut Body<'_, 'a>, values: &'a dyn Array, rows: Range<usize>) -> Result<(), Box<Error>> {
     let checks = match body.options.validation {
         Validation::Layout => Checks::Indices,
         Validation::Full => Checks::full(body.options),
@@ -476,7 +476,7 @@ fn values_of<'a>(body: &mut Body<'_, 'a>, values: &'a dyn Array, rows: Range<usi
 
 /// Refuses a batch with more or fewer columns than its schema has fields.
 #[inline(always)]
-fn same_width(batch: &RecordBatch) -> Step {
+fn same_width(batch: &RecordBatch) -> Result<(), Box<Error>> {
     if batch.num_columns() == batch.schema_ref().fields().len() { Ok(()) } else { Err(other_width(batch)) }
 }
 

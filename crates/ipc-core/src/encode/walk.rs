@@ -26,7 +26,7 @@ use crate::arrays::visible::Visible;
 use crate::body::Body;
 use crate::body::rewrite;
 use crate::encode::keys::unified_keys;
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 
 /// Appends the rows `rows` of `array`, whose field is of type `data_type`, to `body`. Errors carry the path below the
 /// array.
@@ -40,7 +40,7 @@ pub(crate) fn walk<'a>(
     data_type: &DataType,
     array: &'a dyn Array,
     rows: Range<usize>,
-) -> Step {
+) -> Result<(), Box<Error>> {
     macro_rules! primitive_array {
         ($type:ty) => {
             primitive::<$type>(body, array, rows)
@@ -82,14 +82,19 @@ pub(crate) fn no_such_array(data_type: &DataType) -> Box<Error> {
 }
 
 /// A child array; errors below it are told its field's name.
-fn child<'a>(body: &mut Body<'_, 'a>, field: &Field, array: &'a dyn Array, rows: Range<usize>) -> Step {
+fn child<'a>(
+    body: &mut Body<'_, 'a>,
+    field: &Field,
+    array: &'a dyn Array,
+    rows: Range<usize>,
+) -> Result<(), Box<Error>> {
     body.expect(field);
     walk(body, field.data_type(), array, rows).map_err(|e| e.within(field.name()))
 }
 
 /// The array as what its field says it is. Only unsafe code can build a batch where it is something else.
 #[inline(always)]
-fn typed<A: Array + 'static>(array: &dyn Array) -> Step<&A> {
+fn typed<A: Array + 'static>(array: &dyn Array) -> Result<&A, Box<Error>> {
     match array.as_any().downcast_ref() {
         Some(typed) => Ok(typed),
         None => Err(other_type(array.data_type())),
@@ -108,7 +113,7 @@ pub(crate) fn validity<'a>(
     length: usize,
     nulls: Option<&'a NullBuffer>,
     rows: &Range<usize>,
-) -> Step {
+) -> Result<(), Box<Error>> {
     within(length, rows)?;
     match nulls {
         None => {
@@ -120,7 +125,12 @@ pub(crate) fn validity<'a>(
     }
 }
 
-fn bitmap<'a>(body: &mut Body<'_, 'a>, length: usize, nulls: &'a NullBuffer, rows: &Range<usize>) -> Step {
+fn bitmap<'a>(
+    body: &mut Body<'_, 'a>,
+    length: usize,
+    nulls: &'a NullBuffer,
+    rows: &Range<usize>,
+) -> Result<(), Box<Error>> {
     validity_fits(nulls, length)?;
     let null_count =
         if rows.len() == length { nulls.null_count() } else { rows.len() - rewrite::count_ones(nulls.inner(), rows) };
@@ -134,7 +144,7 @@ fn bitmap<'a>(body: &mut Body<'_, 'a>, length: usize, nulls: &'a NullBuffer, row
 
 /// Checks that an array of so many rows has `rows`.
 #[inline(always)]
-pub(crate) fn within(length: usize, rows: &Range<usize>) -> Step {
+pub(crate) fn within(length: usize, rows: &Range<usize>) -> Result<(), Box<Error>> {
     if rows.end > length { Err(too_few_rows(length, rows)) } else { Ok(()) }
 }
 
@@ -144,28 +154,36 @@ fn too_few_rows(length: usize, rows: &Range<usize>) -> Box<Error> {
 }
 
 #[cfg_attr(not(debug_assertions), inline(always))]
-fn primitive<'a, T: ArrowPrimitiveType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+fn primitive<'a, T: ArrowPrimitiveType>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    rows: Range<usize>,
+) -> Result<(), Box<Error>> {
     let array = typed::<PrimitiveArray<T>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     body.values(array.values(), &rows)
 }
 
 #[inline(never)]
-fn null(body: &mut Body<'_, '_>, array: &dyn Array, rows: Range<usize>) -> Step {
+fn null(body: &mut Body<'_, '_>, array: &dyn Array, rows: Range<usize>) -> Result<(), Box<Error>> {
     let array = typed::<NullArray>(array)?;
     within(array.len(), &rows)?;
     body.node(rows.len(), rows.len())
 }
 
 #[inline(never)]
-fn boolean<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+fn boolean<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Result<(), Box<Error>> {
     let array = typed::<BooleanArray>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     rewrite::bits(body, array.values(), rows)
 }
 
 #[inline(never)]
-fn bytes<'a, T: ByteArrayType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+fn bytes<'a, T: ByteArrayType>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    rows: Range<usize>,
+) -> Result<(), Box<Error>> {
     let array = typed::<GenericByteArray<T>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     let values = rewrite::offsets(body, array.offsets().inner(), &rows)?;
@@ -173,7 +191,11 @@ fn bytes<'a, T: ByteArrayType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, ro
 }
 
 #[inline(never)]
-fn byte_views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a dyn Array, rows: Range<usize>) -> Step {
+fn byte_views<'a, T: ByteViewType>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    rows: Range<usize>,
+) -> Result<(), Box<Error>> {
     let array = typed::<GenericByteViewArray<T>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     if body.options.compact_views {
@@ -188,7 +210,12 @@ fn byte_views<'a, T: ByteViewType>(body: &mut Body<'_, 'a>, array: &'a dyn Array
 }
 
 #[inline(never)]
-fn fixed_size_binary<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, size: i32, rows: Range<usize>) -> Step {
+fn fixed_size_binary<'a>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    size: i32,
+    rows: Range<usize>,
+) -> Result<(), Box<Error>> {
     let array = typed::<FixedSizeBinaryArray>(array)?;
     if array.value_length() != size {
         return Err(other_type(array.data_type()));
@@ -204,7 +231,7 @@ fn list<'a, O: OffsetSizeTrait>(
     array: &'a dyn Array,
     field: &Field,
     rows: Range<usize>,
-) -> Step {
+) -> Result<(), Box<Error>> {
     let array = typed::<GenericListArray<O>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     let values = rewrite::offsets(body, array.offsets().inner(), &rows)?;
@@ -217,7 +244,7 @@ fn list_view<'a, O: OffsetSizeTrait>(
     array: &'a dyn Array,
     field: &Field,
     rows: Range<usize>,
-) -> Step {
+) -> Result<(), Box<Error>> {
     let array = typed::<GenericListViewArray<O>>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     let values = rewrite::list_view_offsets(body, array.offsets(), array.sizes(), &rows)?;
@@ -232,7 +259,7 @@ fn fixed_size_list<'a>(
     field: &Field,
     size: i32,
     rows: Range<usize>,
-) -> Step {
+) -> Result<(), Box<Error>> {
     let array = typed::<FixedSizeListArray>(array)?;
     if array.value_length() != size {
         return Err(other_type(array.data_type()));
@@ -244,7 +271,7 @@ fn fixed_size_list<'a>(
 }
 
 #[inline(never)]
-fn map<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, field: &Field, rows: Range<usize>) -> Step {
+fn map<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, field: &Field, rows: Range<usize>) -> Result<(), Box<Error>> {
     let array = typed::<MapArray>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     let entries = rewrite::offsets(body, array.offsets().inner(), &rows)?;
@@ -252,7 +279,12 @@ fn map<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, field: &Field, rows: R
 }
 
 #[inline(never)]
-fn structs<'a>(body: &mut Body<'_, 'a>, array: &'a dyn Array, fields: &Fields, rows: Range<usize>) -> Step {
+fn structs<'a>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn Array,
+    fields: &Fields,
+    rows: Range<usize>,
+) -> Result<(), Box<Error>> {
     let array = typed::<StructArray>(array)?;
     validity(body, array.len(), array.nulls(), &rows)?;
     children_fit(fields, array.columns())?;
@@ -267,7 +299,7 @@ fn union<'a>(
     fields: &UnionFields,
     mode: UnionMode,
     rows: Range<usize>,
-) -> Step {
+) -> Result<(), Box<Error>> {
     let array = typed::<UnionArray>(array)?;
     let has_same_ids = fields.iter().map(|(id, _)| id).eq(array.fields().iter().map(|(id, _)| id));
     if array.offsets().is_some() != (mode == UnionMode::Dense) || !has_same_ids {
@@ -287,7 +319,7 @@ pub(crate) fn union_ids<'a>(
     body: &mut Body<'_, 'a>,
     array: &'a UnionArray,
     rows: &Range<usize>,
-) -> Step<Option<UnionRows>> {
+) -> Result<Option<UnionRows>, Box<Error>> {
     body.node(rows.len(), 0)?;
     if body.options.metadata_version.unions_have_validity() {
         body.empty();
@@ -304,14 +336,18 @@ fn dictionary<'a>(
     array: &'a dyn Array,
     [key, values]: [&DataType; 2],
     rows: Range<usize>,
-) -> Step {
+) -> Result<(), Box<Error>> {
     let Some(array) = array.as_any_dictionary_opt() else { return Err(other_type(array.data_type())) };
     of_type(array.values().as_ref(), values)?;
     if body.unifying.is_some() { unified_keys(body, array, rows, None) } else { walk(body, key, array.keys(), rows) }
 }
 
 /// A dictionary array's keys as they are.
-pub(crate) fn own_keys<'a>(body: &mut Body<'_, 'a>, array: &'a dyn AnyDictionaryArray, rows: Range<usize>) -> Step {
+pub(crate) fn own_keys<'a>(
+    body: &mut Body<'_, 'a>,
+    array: &'a dyn AnyDictionaryArray,
+    rows: Range<usize>,
+) -> Result<(), Box<Error>> {
     walk(body, array.keys().data_type(), array.keys(), rows)
 }
 
@@ -321,7 +357,7 @@ fn run_end_encoded<'a, R: RunEndIndexType>(
     array: &'a dyn Array,
     field: &Field,
     rows: Range<usize>,
-) -> Step {
+) -> Result<(), Box<Error>> {
     let array = typed::<RunArray<R>>(array)?;
     within(array.len(), &rows)?;
     let runs = run_ends(body, array, &rows)?;
@@ -334,7 +370,7 @@ pub(crate) fn run_ends<'a, R: RunEndIndexType>(
     body: &mut Body<'_, 'a>,
     array: &'a RunArray<R>,
     rows: &Range<usize>,
-) -> Step<Range<usize>> {
+) -> Result<Range<usize>, Box<Error>> {
     body.node(rows.len(), 0)?;
     rewrite::run_ends(body, array.run_ends(), rows)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
 use arrow_schema::{DataType, Field, FieldRef, Fields, Metadata, Schema};
 
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 use crate::schema::children;
 use crate::schema::widen::{is_widened, may_unify};
 
@@ -37,7 +37,7 @@ pub(crate) struct Sameness {
 }
 
 impl Sameness {
-    pub(crate) fn of_fields(self, expected: &Fields, found: &Fields, what: &str) -> Step {
+    pub(crate) fn of_fields(self, expected: &Fields, found: &Fields, what: &str) -> Result<(), Box<Error>> {
         for (expected, found) in expected.iter().zip(found) {
             self.of_field(expected, found)?;
         }
@@ -54,7 +54,7 @@ impl Sameness {
         }
     }
 
-    fn of_field(self, expected: &Field, found: &Field) -> Step {
+    fn of_field(self, expected: &Field, found: &Field) -> Result<(), Box<Error>> {
         if std::ptr::eq(expected, found) {
             return Ok(());
         }
@@ -76,7 +76,7 @@ impl Sameness {
         same.and_then(|()| self.of_meaning(expected, found)).map_err(|e| e.within(expected.name()))
     }
 
-    pub(crate) fn of_type(self, expected: &DataType, found: &DataType) -> Step {
+    pub(crate) fn of_type(self, expected: &DataType, found: &DataType) -> Result<(), Box<Error>> {
         use DataType::{
             Dictionary, FixedSizeList, LargeList, LargeListView, List, ListView, Map, RunEndEncoded, Struct, Union,
         };
@@ -101,7 +101,7 @@ impl Sameness {
     }
 
     /// Compares what a field says of its type beside the layout.
-    fn of_meaning(self, expected: &Field, found: &Field) -> Step {
+    fn of_meaning(self, expected: &Field, found: &Field) -> Result<(), Box<Error>> {
         if !self.has_meaning {
             return Ok(());
         }

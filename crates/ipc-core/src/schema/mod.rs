@@ -14,7 +14,7 @@ use arrow_ipc::{MessageBuilder, MessageHeader};
 use arrow_schema::{DataType, Field, FieldRef, Metadata, Schema, SchemaRef};
 use flatbuffers::FlatBufferBuilder;
 
-use crate::error::{Error, Result, Step};
+use crate::error::{Error, Result};
 use crate::format::{CHECKSUMS, CHECKSUMS_KEY};
 use crate::limits;
 use crate::message::{PREFIX, frame};
@@ -74,7 +74,7 @@ impl DictionaryField {
     }
 
     /// Checks that values of type `found` can be this dictionary's.
-    pub(crate) fn check_values(&self, found: &DataType) -> Step {
+    pub(crate) fn check_values(&self, found: &DataType) -> Result<(), Box<Error>> {
         Sameness { widens: true, has_meaning: false }.of_type(&self.values, found)
     }
 

@@ -26,12 +26,12 @@ use crate::arrays::validate::{self, Checks};
 use crate::arrays::views;
 use crate::arrays::visible::{self, Visible};
 use crate::dictionary::unified::Place;
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 use crate::schema::children;
 
 /// What gives the places of an inner dictionary's values: the dictionary by its turn, its values, and the rows asked for,
 /// each once. A place is `None` where the unified dictionary does not have the value.
-pub(crate) type Inner<'i> = dyn FnMut(usize, &ArrayRef, &[u32]) -> Step<Vec<Option<Place>>> + 'i;
+pub(crate) type Inner<'i> = dyn FnMut(usize, &ArrayRef, &[u32]) -> Result<Vec<Option<Place>>, Box<Error>> + 'i;
 
 /// The rows `rows` of `values` as values of type `data_type`, which differs from theirs in metadata and key types at most.
 /// `None` where an inner dictionary lacks one of them.
@@ -40,7 +40,7 @@ pub(crate) fn stored(
     rows: &[u32],
     data_type: &DataType,
     inner: &mut Inner<'_>,
-) -> Step<Option<ArrayRef>> {
+) -> Result<Option<ArrayRef>, Box<Error>> {
     let data = values.to_data();
     let mut selected = MutableArrayData::new(vec![&data], false, rows.len());
     let mut rest = rows;
@@ -60,7 +60,7 @@ pub(crate) fn stored(
 }
 
 /// All of `arrays`, which are stored, as one. There is [room](crate::dictionary::unified::capacity) for them.
-pub(crate) fn joined(arrays: &[&ArrayRef]) -> Step<ArrayRef> {
+pub(crate) fn joined(arrays: &[&ArrayRef]) -> Result<ArrayRef, Box<Error>> {
     let first = arrays.first().expect("there is something to join");
     let data: Vec<ArrayData> = arrays.iter().map(Array::to_data).collect();
     let length = data.iter().map(ArrayData::len).sum();
@@ -100,7 +100,7 @@ pub(crate) fn blank(data_type: &DataType) -> ArrayRef {
 type Seen = (Range<usize>, Visible);
 
 /// Appends, by turn, what can be seen of the keys of inner dictionaries.
-fn keys_seen(array: &dyn Array, rows: Range<usize>, visible: &Visible, seen: &mut Vec<Seen>) -> Step {
+fn keys_seen(array: &dyn Array, rows: Range<usize>, visible: &Visible, seen: &mut Vec<Seen>) -> Result<(), Box<Error>> {
     let visible = visible.but_nulls(array.nulls(), &rows);
     if let DataType::Dictionary(..) = array.data_type() {
         seen.push((rows, visible));
@@ -111,7 +111,7 @@ fn keys_seen(array: &dyn Array, rows: Range<usize>, visible: &Visible, seen: &mu
 
 /// Views with buffers that hold nothing else. One that names no bytes becomes empty: had it been seen, it would have been
 /// refused.
-fn own_views<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Step<ArrayData> {
+fn own_views<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Result<ArrayData, Box<Error>> {
     let names_bytes = |view: u128| views::Place::of(view).is_none_or(|place| place.bytes(array.data_buffers()).is_ok());
     if array.views().iter().all(|view| names_bytes(*view)) {
         return Ok(array.gc().to_data());
@@ -133,7 +133,7 @@ struct Form<'f, 'i> {
 
 impl Form<'_, '_> {
     /// `data`, which stands alone, as stored values of `data_type`.
-    fn of(&mut self, data: ArrayData, data_type: &DataType) -> Step<Option<ArrayData>> {
+    fn of(&mut self, data: ArrayData, data_type: &DataType) -> Result<Option<ArrayData>, Box<Error>> {
         match data_type {
             DataType::Dictionary(key, _) => self.ids(data, key),
             DataType::Utf8View => own_views(make_array(data).as_string_view()).map(Some),
@@ -152,7 +152,7 @@ impl Form<'_, '_> {
     }
 
     /// The ids that the keys of an inner dictionary stand for.
-    fn ids(&mut self, data: ArrayData, key: &DataType) -> Step<Option<ArrayData>> {
+    fn ids(&mut self, data: ArrayData, key: &DataType) -> Result<Option<ArrayData>, Box<Error>> {
         let turn = self.met;
         self.met += 1;
         let (span, visible) = &self.seen[turn];
@@ -219,7 +219,7 @@ pub(crate) fn with_children(data_type: &DataType, change: &mut impl FnMut(&Field
 }
 
 /// A row of dictionary values as it is noted.
-pub(crate) fn row_number(row: usize) -> Step<u32> {
+pub(crate) fn row_number(row: usize) -> Result<u32, Box<Error>> {
     u32::try_from(row).map_err(|_| {
         let (path, what, count, limit) = (String::new(), "values to unify", row as u64, u32::MAX.into());
         Box::new(Error::DictionaryTooLarge { path, what, count, limit })

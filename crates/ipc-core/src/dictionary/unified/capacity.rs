@@ -13,7 +13,7 @@ use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_schema::{DataType, UnionMode};
 
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 
 /// What values take, of each thing that their type limits, in the order of a walk over it.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +27,7 @@ impl Taken {
     /// # Errors
     ///
     /// [`Error::DictionaryTooLarge`] where one array does not hold all of them.
-    pub(crate) fn with(&self, values: &dyn Array) -> Step<Self> {
+    pub(crate) fn with(&self, values: &dyn Array) -> Result<Self, Box<Error>> {
         let mut walk = Walk { before: self.counts.iter(), after: Vec::with_capacity(self.counts.len()) };
         walk.array(values)?;
         Ok(Self { counts: walk.after })
@@ -40,7 +40,7 @@ struct Walk<'t> {
 }
 
 impl Walk<'_> {
-    fn array(&mut self, array: &dyn Array) -> Step {
+    fn array(&mut self, array: &dyn Array) -> Result<(), Box<Error>> {
         match array.data_type() {
             DataType::Utf8 => self.take("bytes of text", array.as_string::<i32>().values().len(), INT32),
             DataType::Binary => self.take("bytes", array.as_binary::<i32>().values().len(), INT32),
@@ -73,12 +73,12 @@ impl Walk<'_> {
         }
     }
 
-    fn items(&mut self, items: &dyn Array) -> Step {
+    fn items(&mut self, items: &dyn Array) -> Result<(), Box<Error>> {
         self.take("items in lists", items.len(), INT32)?;
         self.array(items)
     }
 
-    fn take(&mut self, what: &'static str, more: usize, limit: u64) -> Step {
+    fn take(&mut self, what: &'static str, more: usize, limit: u64) -> Result<(), Box<Error>> {
         let before = self.before.next().copied().unwrap_or(0);
         let count = before + more as u64;
         if count > limit {

@@ -29,7 +29,7 @@ use arrow_schema::DataType;
 
 use self::canonical::{stored, stored_type};
 use self::segments::{Growing, Limits, Wanted};
-use crate::error::{Result, Step};
+use crate::error::{Error, Result};
 use crate::schema::{DictionaryField, StreamSchema};
 
 /// An id, and one more: so that the absence of an id is the number 0.
@@ -133,7 +133,7 @@ impl UnifiedSnapshot {
     }
 
     /// The values of these ids, as they are to be written.
-    pub(crate) fn values(&self, id: usize, ids: Range<usize>) -> Step<ArrayRef> {
+    pub(crate) fn values(&self, id: usize, ids: Range<usize>) -> Result<ArrayRef, Box<Error>> {
         self.dictionaries[id].values(ids, &stored_type(self.schema.dictionary(id).values()))
     }
 
@@ -143,7 +143,7 @@ impl UnifiedSnapshot {
     }
 
     /// The places of the rows `rows` of `values`; `None` for those that are not there.
-    pub(crate) fn find(&self, id: usize, values: &ArrayRef, rows: &[u32]) -> Step<Vec<Option<Place>>> {
+    pub(crate) fn find(&self, id: usize, values: &ArrayRef, rows: &[u32]) -> Result<Vec<Option<Place>>, Box<Error>> {
         let (field, dictionary) = (self.schema.dictionary(id), &self.dictionaries[id]);
         if field.inner().is_empty() {
             return dictionary.find(&self.hasher, Wanted { values, rows });
@@ -158,7 +158,7 @@ impl UnifiedSnapshot {
 
     /// The places of the rows `rows` of `values`, which are added where they are not there. They are none of the first
     /// `others` values.
-    fn add(&mut self, id: usize, values: &ArrayRef, rows: &[u32], others: usize) -> Step<Vec<Place>> {
+    fn add(&mut self, id: usize, values: &ArrayRef, rows: &[u32], others: usize) -> Result<Vec<Place>, Box<Error>> {
         let schema = Arc::clone(&self.schema);
         let field = schema.dictionary(id);
         if field.inner().is_empty() {
@@ -176,7 +176,13 @@ impl UnifiedSnapshot {
         added.map_err(|error| error.at(field.path()))
     }
 
-    fn add_to(&mut self, id: usize, field: &DictionaryField, wanted: Wanted<'_>, others: usize) -> Step<Vec<Place>> {
+    fn add_to(
+        &mut self,
+        id: usize,
+        field: &DictionaryField,
+        wanted: Wanted<'_>,
+        others: usize,
+    ) -> Result<Vec<Place>, Box<Error>> {
         let dictionary = Arc::make_mut(&mut self.dictionaries[id]);
         let limits = Limits { data_type: stored_type(field.values()), length: most_values(field.key()) };
         dictionary.add(&self.hasher, wanted, others, &limits)
@@ -190,7 +196,7 @@ impl fmt::Debug for UnifiedSnapshot {
     }
 }
 
-fn all_rows(values: &ArrayRef) -> Step<Vec<u32>> {
+fn all_rows(values: &ArrayRef) -> Result<Vec<u32>, Box<Error>> {
     Ok((0..canonical::row_number(values.len())?).collect())
 }
 

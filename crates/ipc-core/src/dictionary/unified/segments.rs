@@ -20,7 +20,7 @@ use crate::dictionary::unified::Place;
 use crate::dictionary::unified::canonical::{joined, stored};
 use crate::dictionary::unified::capacity::Taken;
 use crate::dictionary::unified::value_bytes::{Cell, Cells};
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 
 /// A dictionary's values, each of them once.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +63,7 @@ impl Growing {
     }
 
     /// Looks up what is wanted: the place of each, in order, or `None`.
-    pub(crate) fn find(&self, hasher: &RandomState, wanted: Wanted<'_>) -> Step<Vec<Option<Place>>> {
+    pub(crate) fn find(&self, hasher: &RandomState, wanted: Wanted<'_>) -> Result<Vec<Option<Place>>, Box<Error>> {
         let known = self.cells(0)?;
         let cells = Cells::of(wanted.values)?;
         let [mut own, mut others] = [Vec::new(), Vec::new()];
@@ -82,7 +82,7 @@ impl Growing {
         wanted: Wanted<'_>,
         others: usize,
         limits: &Limits,
-    ) -> Step<Vec<Place>> {
+    ) -> Result<Vec<Place>, Box<Error>> {
         let known = self.cells(others)?;
         let cells = Cells::of(wanted.values)?;
         let mut new = Additions::default();
@@ -96,7 +96,7 @@ impl Growing {
             let id = self.length + new.index(&cells, hash, cell, *row, &mut scratch);
             place_of(id).ok_or_else(|| overflow(id + 1, limits.length))
         };
-        let places = wanted.rows.iter().map(place).collect::<Step<Vec<Place>>>()?;
+        let places = wanted.rows.iter().map(place).collect::<Result<Vec<Place>, Box<Error>>>()?;
         let count = self.length + new.rows.len();
         if count as u64 > limits.length {
             return Err(overflow(count, limits.length));
@@ -117,7 +117,7 @@ impl Growing {
     }
 
     /// The values of these ids.
-    pub(crate) fn values(&self, ids: Range<usize>, data_type: &DataType) -> Step<ArrayRef> {
+    pub(crate) fn values(&self, ids: Range<usize>, data_type: &DataType) -> Result<ArrayRef, Box<Error>> {
         let parts: Vec<ArrayRef> = self
             .segments
             .iter()
@@ -135,14 +135,14 @@ impl Growing {
     }
 
     /// The segments that have values beyond the first `others`.
-    fn cells(&self, others: usize) -> Step<Vec<(&Segment, Cells<'_>)>> {
+    fn cells(&self, others: usize) -> Result<Vec<(&Segment, Cells<'_>)>, Box<Error>> {
         let is_wanted = |segment: &&Segment| segment.start + segment.values.len() > others;
         let segments = self.segments.iter().map(Arc::as_ref).filter(is_wanted);
         segments.map(|segment| Ok((segment, Cells::of(segment.values.as_ref())?))).collect()
     }
 
     /// Joins the last segments, as many as are due.
-    fn join(&mut self) -> Step {
+    fn join(&mut self) -> Result<(), Box<Error>> {
         let (mut due, mut length, mut bytes) = (0, 0, 0);
         for values in self.segments.iter().rev().map(|segment| &segment.values) {
             bytes += values.get_array_memory_size();

@@ -14,7 +14,7 @@ use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer};
 use arrow_schema::DataType;
 
 use crate::arrays::validate;
-use crate::error::{Error, Step};
+use crate::error::{Error, Result};
 
 /// The values of one array. Made once, asked for many rows.
 pub(crate) struct Cells<'a> {
@@ -37,7 +37,7 @@ enum Layout<'a> {
 }
 
 impl<'a> Cells<'a> {
-    pub(crate) fn of(array: &'a dyn Array) -> Step<Self> {
+    pub(crate) fn of(array: &'a dyn Array) -> Result<Self, Box<Error>> {
         let layout = match array.data_type() {
             DataType::Null => Layout::Null,
             DataType::Boolean => Layout::Bits(array.as_boolean().values()),
@@ -66,7 +66,7 @@ impl<'a> Cells<'a> {
     }
 
     /// The value in `row`, in the array or in `scratch`, whose contents are lost.
-    pub(crate) fn get<'c>(&self, row: usize, scratch: &'c mut Vec<u8>) -> Step<Cell<'c>>
+    pub(crate) fn get<'c>(&self, row: usize, scratch: &'c mut Vec<u8>) -> Result<Cell<'c>, Box<Error>>
     where
         'a: 'c,
     {
@@ -96,7 +96,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Appends the value in `row` so that what follows cannot be taken for a part of it.
-    fn append(&self, row: usize, out: &mut Vec<u8>) -> Step {
+    fn append(&self, row: usize, out: &mut Vec<u8>) -> Result<(), Box<Error>> {
         const NULL: u8 = 0;
         const VALUE: u8 = 1;
         if let Layout::Nested(array) = self.layout
@@ -153,7 +153,7 @@ fn viewed<'a>(views: &'a [u8], buffers: &'a [Buffer], row: usize) -> Option<&'a 
 }
 
 /// Appends the value in `row`, which is not null, of an array with others inside.
-fn lay_out(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Step {
+fn lay_out(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<(), Box<Error>> {
     match array.data_type() {
         DataType::List(_) => {
             let array = array.as_list::<i32>();
@@ -194,7 +194,7 @@ fn lay_out(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Step {
     }
 }
 
-fn items(values: &dyn Array, range: Option<std::ops::Range<usize>>, out: &mut Vec<u8>) -> Step {
+fn items(values: &dyn Array, range: Option<std::ops::Range<usize>>, out: &mut Vec<u8>) -> Result<(), Box<Error>> {
     let length = values.len();
     let range = range
         .filter(|range| range.start <= range.end && range.end <= length)
@@ -210,7 +210,7 @@ fn span<O: OffsetSizeTrait>(offsets: &[O], sizes: &[O], row: usize) -> Option<st
     Some(start..start.checked_add(sizes.get(row)?.to_usize()?)?)
 }
 
-fn union(array: &UnionArray, row: usize, out: &mut Vec<u8>) -> Step {
+fn union(array: &UnionArray, row: usize, out: &mut Vec<u8>) -> Result<(), Box<Error>> {
     let type_id = *array.type_ids().get(row).ok_or_else(|| beyond(row, array.type_ids().len()))?;
     let is_known = array.fields().iter().any(|(id, _)| id == type_id);
     let offset = match array.offsets() {
@@ -224,7 +224,7 @@ fn union(array: &UnionArray, row: usize, out: &mut Vec<u8>) -> Step {
     Cells::of(array.child(type_id))?.append(offset, out)
 }
 
-fn run<R: RunEndIndexType>(array: &RunArray<R>, row: usize, out: &mut Vec<u8>) -> Step {
+fn run<R: RunEndIndexType>(array: &RunArray<R>, row: usize, out: &mut Vec<u8>) -> Result<(), Box<Error>> {
     let ends = array.run_ends();
     let row = ends.offset() + row;
     let run = ends.values().partition_point(|end| end.as_usize() <= row);
