@@ -125,7 +125,6 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     /// # Errors
     ///
     /// As [`start`](Self::start) and [`write`](Encoder::write).
-    #[expect(clippy::type_complexity, reason = "the state is the point; users never write it out")]
     pub fn start_with(self, batch: &RecordBatch) -> Result<(Encoder<W, F, Started>, Receipt), Failed<Self>> {
         let mut started = self.open(batch.schema())?;
         match started.write(batch) {
