@@ -2,7 +2,7 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use ipc_core::{DictionaryHandling, Error, Format, Options, Validation};
-use ipc_shared::{Builder, File, SharedWriter, Stream};
+use ipc_shared::{Builder, FileFormat, SharedWriter, StreamFormat};
 use ipc_tests::batches::Batches;
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, read};
@@ -15,16 +15,17 @@ pub fn run(data: &[u8]) {
         let stream = encode::stream(&batches.schema, &batches.batches, &options);
         if let Some(bytes) = accepted(stream, &options) {
             assert_comes_back(&batches, &read::stream(&bytes).unwrap());
-            let shared = shared(SharedWriter::<Vec<u8>, Stream>::stream(Vec::new()), &batches, &options, false);
+            let shared = shared(SharedWriter::<Vec<u8>, StreamFormat>::stream(Vec::new()), &batches, &options, false);
             assert!(shared == bytes, "a shared writer that one thread uses writes what an encoder does");
-            let slots = self::shared(SharedWriter::<Vec<u8>, Stream>::stream(Vec::new()), &batches, &options, reversed);
+            let slots =
+                self::shared(SharedWriter::<Vec<u8>, StreamFormat>::stream(Vec::new()), &batches, &options, reversed);
             assert_comes_back(&batches, &read::stream(&slots).unwrap());
         }
         let file = encode::file(&batches.schema, &batches.batches, &options);
         if let Some(bytes) = accepted(file, &options) {
             assert_comes_back(&batches, &read::file(&bytes).unwrap());
             assert_comes_back(&batches, &read::stream(&bytes[8..]).unwrap());
-            let shared = shared(SharedWriter::<Vec<u8>, File>::file(Vec::new()), &batches, &options, false);
+            let shared = shared(SharedWriter::<Vec<u8>, FileFormat>::file(Vec::new()), &batches, &options, false);
             assert!(shared == bytes, "a shared writer that one thread uses writes what an encoder does");
         }
     });

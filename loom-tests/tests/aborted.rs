@@ -5,7 +5,7 @@
 use arrow_array::Int32Array;
 use ipc_core::format::abort_mark;
 use ipc_core::{Options, StreamSchema};
-use ipc_shared::{Error, SharedWriter, Stream, model};
+use ipc_shared::{Error, SharedWriter, StreamFormat, model};
 use loom::thread;
 use loom_tests::{Shared, batch, explore};
 
@@ -14,7 +14,7 @@ const REASON: &str = "why";
 const DROPPED: &str = "the writer was dropped before it was closed";
 
 /// A writer whose schema is known, with so many places.
-fn writer(sink: &Shared, places: usize) -> SharedWriter<Shared, Stream> {
+fn writer(sink: &Shared, places: usize) -> SharedWriter<Shared, StreamFormat> {
     SharedWriter::stream(sink.clone()).schema(batch(0).schema()).window(places).build().unwrap()
 }
 

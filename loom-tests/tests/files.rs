@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the code of tests")]
 
 use ipc_core::{DictionaryHandling, Options};
-use ipc_shared::{CoreError, Error, File, SharedWriter, model};
+use ipc_shared::{CoreError, Error, FileFormat, SharedWriter, model};
 use loom::thread;
 use loom_tests::{Act, Failing, Shared, dictionary_batch, explore, values, words, words_batch};
 
@@ -122,7 +122,7 @@ fn close_that_fails_and_values_behind_it() {
     explore("a batch that brought a value behind a close that failed", |coverage| {
         let sink = Shared::default();
         // All is staged, so the first call is that of the end.
-        let writer: SharedWriter<_, File> = SharedWriter::file(Failing::new(&sink, Act::Fail, 1))
+        let writer: SharedWriter<_, FileFormat> = SharedWriter::file(Failing::new(&sink, Act::Fail, 1))
             .options(at_close())
             .schema(words_batch(&[]).schema())
             .build()

@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int8Type;
 use arrow_array::{ArrayRef, RecordBatch};
-use ipc_shared::{Error, SharedWriter, Stream, model};
+use ipc_shared::{Error, SharedWriter, StreamFormat, model};
 use loom_tests::{Shared, batch, dictionary_batch, values};
 use shuttle::thread;
 
 const SCHEDULES: usize = 20_000;
 
-type Writer = SharedWriter<Shared, Stream>;
+type Writer = SharedWriter<Shared, StreamFormat>;
 
 /// What became of a batch, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

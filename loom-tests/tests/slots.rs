@@ -4,13 +4,13 @@
 
 use std::io::{self, IoSlice, Write};
 
-use ipc_shared::{Error, SharedWriter, Slot, Stream};
+use ipc_shared::{Error, SharedWriter, Slot, StreamFormat};
 use loom::sync::{Arc, Notify};
 use loom::thread;
 use loom_tests::{Coverage, Shared, Tearing, batch, explore, has_waited};
 
 /// A writer whose schema is known, with so many places.
-fn writer(sink: &Shared, places: usize) -> SharedWriter<Shared, Stream> {
+fn writer(sink: &Shared, places: usize) -> SharedWriter<Shared, StreamFormat> {
     SharedWriter::stream(sink.clone()).schema(batch(0).schema()).window(places).build().unwrap()
 }
 
@@ -96,7 +96,7 @@ impl Write for Waiting {
 
 /// Two places, the second of which is ready; `pass` appends or gives up the first, and appends the second into a sink
 /// that waits until somebody has got the room of the first.
-fn reserve_against(coverage: &Coverage, waits: usize, pass: impl FnOnce(Slot<Waiting, Stream>), numbers: &[i32]) {
+fn reserve_against(coverage: &Coverage, waits: usize, pass: impl FnOnce(Slot<Waiting, StreamFormat>), numbers: &[i32]) {
     let sink = Shared::default();
     let told = Arc::new(Notify::new());
     let waiting = Waiting { sink: sink.clone(), messages: 0, waits, told: Arc::clone(&told) };

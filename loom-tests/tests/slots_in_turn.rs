@@ -7,7 +7,7 @@ use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use ipc_shared::{CoreError, Error, SharedWriter, Stream, model};
+use ipc_shared::{CoreError, Error, SharedWriter, StreamFormat, model};
 use loom::thread;
 use loom_tests::{Shared, batch, explore, has_waited};
 
@@ -63,7 +63,7 @@ impl Write for Acting {
     }
 }
 
-fn writer(sink: Acting, places: usize) -> SharedWriter<Acting, Stream> {
+fn writer(sink: Acting, places: usize) -> SharedWriter<Acting, StreamFormat> {
     SharedWriter::stream(sink).schema(batch(0).schema()).window(places).build().unwrap()
 }
 
@@ -117,7 +117,7 @@ fn writes_of_slots_are_bounded() {
     explore("a write that waited to take over from a thread that had done its part", |coverage| {
         let sink = Shared::default();
         let writer = writer(Acting::new(&sink, &[]), 1);
-        let looping = |writer: SharedWriter<Acting, Stream>, numbers: &'static [i32]| {
+        let looping = |writer: SharedWriter<Acting, StreamFormat>, numbers: &'static [i32]| {
             let mut most = 0;
             let mut took_over = false;
             for number in numbers {

@@ -9,12 +9,16 @@ use arrow_array::{Array, ArrayRef, Int32Array, RecordBatch};
 use arrow_buffer::NullBuffer;
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
-use ipc_shared::{Error, SharedWriter, Slot, Stream, model};
+use ipc_shared::{Error, SharedWriter, Slot, StreamFormat, model};
 use loom::thread;
 use loom_tests::{Act, Failing, Shared, Tearing, batch, explore};
 
 /// Writes a slot as often as it takes, and rolls back each time. Returns how often it was refused.
-fn write_at_last(writer: &SharedWriter<Tearing, Stream>, mut slot: Slot<Tearing, Stream>, number: i32) -> usize {
+fn write_at_last(
+    writer: &SharedWriter<Tearing, StreamFormat>,
+    mut slot: Slot<Tearing, StreamFormat>,
+    number: i32,
+) -> usize {
     let mut refused = 0;
     while let Err(failed) = slot.write(&batch(number)) {
         let (error, back) = failed.into_parts();

@@ -7,17 +7,17 @@ use std::io::Write;
 
 use arrow_array::RecordBatch;
 use ipc_core::{DictionaryHandling, Options};
-use ipc_shared::{SharedWriter, Stream, model};
+use ipc_shared::{SharedWriter, StreamFormat, model};
 use loom::thread;
 use loom_tests::{Coverage, Shared, Tearing, dictionary_batch, explore, sent_values, values, words, words_batch};
 
-type Writer = SharedWriter<Shared, Stream>;
+type Writer = SharedWriter<Shared, StreamFormat>;
 
 fn writer(sink: &Shared) -> Writer {
     writer_to(sink.clone())
 }
 
-fn writer_to<W: Write + Send>(sink: W) -> SharedWriter<W, Stream> {
+fn writer_to<W: Write + Send>(sink: W) -> SharedWriter<W, StreamFormat> {
     let options = Options::builder().dictionaries(DictionaryHandling::Unify).build().unwrap();
     SharedWriter::stream(sink).options(options).schema(words_batch(&[]).schema()).build().unwrap()
 }

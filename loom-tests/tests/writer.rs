@@ -402,7 +402,7 @@ fn close_without_schema() {
 #[derive(Default)]
 struct Calling {
     sink: Shared,
-    writer: std::sync::Arc<std::sync::Mutex<Option<SharedWriter<Calling, ipc_shared::Stream>>>>,
+    writer: std::sync::Arc<std::sync::Mutex<Option<SharedWriter<Calling, ipc_shared::StreamFormat>>>>,
     refused: usize,
 }
 

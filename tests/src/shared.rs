@@ -9,7 +9,7 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, Str
 use arrow_ipc::MessageHeader;
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use ipc_core::{Encoder, Unstarted};
-use ipc_shared::{Builder, Compression, DictionaryHandling, File, Format, Options, SharedWriter, Stream};
+use ipc_shared::{Builder, Compression, DictionaryHandling, FileFormat, Format, Options, SharedWriter, StreamFormat};
 
 use crate::framing::{self, Framing};
 use crate::random::Random;
@@ -31,7 +31,7 @@ pub trait Output: Format + Sized {
     fn whole(bytes: &[u8]) -> Vec<RecordBatch>;
 }
 
-impl Output for Stream {
+impl Output for StreamFormat {
     fn encoder<W: Write>(sink: W) -> Encoder<W, Self, Unstarted> {
         Encoder::stream(sink)
     }
@@ -54,7 +54,7 @@ impl Output for Stream {
     }
 }
 
-impl Output for File {
+impl Output for FileFormat {
     fn encoder<W: Write>(sink: W) -> Encoder<W, Self, Unstarted> {
         Encoder::file(sink)
     }

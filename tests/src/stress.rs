@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipc_shared::{Compression, DictionaryHandling, Error, File, Options, SharedWriter, Stream};
+use ipc_shared::{Compression, DictionaryHandling, Error, FileFormat, Options, SharedWriter, StreamFormat};
 
 use crate::random::Random;
 use crate::shared::{Mark, Output, Words, batch, marks, schema};
@@ -35,7 +35,7 @@ pub fn rounds(duration: Duration) -> (u64, usize) {
         let seed = rounds;
         batches += within(ROUND, move || {
             let name_the_seed = NameOnPanic(seed);
-            let batches = if seed % 2 == 0 { round::<Stream>(seed) } else { round::<File>(seed) };
+            let batches = if seed % 2 == 0 { round::<StreamFormat>(seed) } else { round::<FileFormat>(seed) };
             std::mem::forget(name_the_seed);
             batches
         });

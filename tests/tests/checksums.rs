@@ -14,7 +14,7 @@ use ipc_core::{
     Alignment, BatchEncoder, Compression, DictionaryHandling, Error, Ledger, MetadataVersion, Options, OptionsBuilder,
     StreamSchema,
 };
-use ipc_shared::{File, Stream};
+use ipc_shared::{FileFormat, StreamFormat};
 use ipc_tests::dictionaries::{batch, nested, words};
 use ipc_tests::encode;
 use ipc_tests::framing::{self, Framed};
@@ -30,11 +30,11 @@ fn every_batch_has_the_checksum_of_its_body() {
         let mut outputs = Vec::new();
         if let Ok(file) = encode::file(&schema, &batches, &options) {
             outputs.push((8, file));
-            outputs.push((8, shared::<File>(&batches, &options)));
+            outputs.push((8, shared::<FileFormat>(&batches, &options)));
         }
         if let Ok(stream) = encode::stream(&schema, &batches, &options) {
             outputs.push((0, stream));
-            outputs.push((0, shared::<Stream>(&batches, &options)));
+            outputs.push((0, shared::<StreamFormat>(&batches, &options)));
         }
         assert!(!outputs.is_empty(), "{name}");
         for (start, bytes) in outputs {
@@ -85,7 +85,7 @@ fn metadata_of_a_batch_stands_beside_its_checksum_and_never_for_it() {
     let (batch, own) = (&plain()[0], Metadata::from([("a", "b"), ("z", "y")]));
     for checksums in [false, true] {
         let options = Options::builder().checksums(checksums).build().unwrap();
-        let mut encoder = Stream::encoder(Vec::new()).with_options(options).start(batch.schema()).unwrap();
+        let mut encoder = StreamFormat::encoder(Vec::new()).with_options(options).start(batch.schema()).unwrap();
         for _ in 0..2 {
             encoder.write(batch).unwrap();
             encoder.write_with_metadata(batch, &own).unwrap();
@@ -113,14 +113,14 @@ fn parts_with_and_without_checksums_do_not_go_together() {
     let [with, without] = [true, false].map(|yes| Options::builder().checksums(yes).build().unwrap());
     for (one, other) in [(&with, &without), (&without, &with)] {
         let schema = || StreamSchema::try_new(batch.schema(), one).unwrap().into();
-        let refused = Ledger::new::<Stream>(schema(), other).unwrap_err();
+        let refused = Ledger::new::<StreamFormat>(schema(), other).unwrap_err();
         assert!(matches!(&refused, Error::InvalidOptions(why) if why.contains("checksums")), "{refused:?}");
-        let mut ledger = Ledger::new::<Stream>(schema(), one).unwrap();
+        let mut ledger = Ledger::new::<StreamFormat>(schema(), one).unwrap();
         let mut encoder = BatchEncoder::new(other);
         let message = encoder.encode(batch).unwrap();
         let sent = ledger.dictionaries().clone();
         let updates = BatchEncoder::new(one)
-            .encode_dictionaries::<Stream>(
+            .encode_dictionaries::<StreamFormat>(
                 &StreamSchema::try_new(batch.schema(), one).unwrap(),
                 batch,
                 &sent,

@@ -16,7 +16,9 @@ use arrow_buffer::OffsetBuffer;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema};
 use ipc_core::DictionaryHandling::{self, Delta, Resend};
-use ipc_core::{BatchEncoder, Encoder, Error, File, Format, Ledger, Options, Sending, Stream, StreamSchema};
+use ipc_core::{
+    BatchEncoder, Encoder, Error, FileFormat, Format, Ledger, Options, Sending, StreamFormat, StreamSchema,
+};
 use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
 use ipc_tests::dictionaries::{batch, dictionary, nested, sent, words};
 use ipc_tests::framing::footer;
@@ -364,7 +366,7 @@ fn what_was_decided_is_right_as_long_as_nothing_that_it_was_decided_on_changes()
     };
     let (xx, yx, xy, zx) = (of(&x, &x), of(&y, &x), of(&x, &y), of(&z, &x));
     let in_stream =
-        |batch, meanwhile: &[&RecordBatch], sending| holds::<Stream>(&[&xx], batch, meanwhile, Resend, sending);
+        |batch, meanwhile: &[&RecordBatch], sending| holds::<StreamFormat>(&[&xx], batch, meanwhile, Resend, sending);
     for sending in [Changes, Everything] {
         assert!(in_stream(&xx, &[], sending) && in_stream(&xx, &[&xx], sending), "nothing has changed");
         assert!(in_stream(&xx, &[&xy, &xx], sending), "the same array is back");
@@ -378,13 +380,13 @@ fn what_was_decided_is_right_as_long_as_nothing_that_it_was_decided_on_changes()
 
     // A file allows no replacement, and others have been first.
     for sending in [Changes, Everything] {
-        assert!(holds::<File>(&[], &xx, &[], Resend, sending));
-        assert!(!holds::<File>(&[], &xx, &[&yx], Resend, sending));
+        assert!(holds::<FileFormat>(&[], &xx, &[], Resend, sending));
+        assert!(!holds::<FileFormat>(&[], &xx, &[&yx], Resend, sending));
     }
     // What extends a dictionary extends no other.
     let [short, long, longer] = [1, 2, 3].map(|length| batch(&words(&["a", "b", "c"][..length])));
     for (others, right) in [(&[] as &[_], true), (&[&longer], false)] {
-        assert_eq!(holds::<File>(&[&short], &long, others, Delta, Changes), right);
-        assert_eq!(holds::<Stream>(&[&short], &long, others, Delta, Changes), right);
+        assert_eq!(holds::<FileFormat>(&[&short], &long, others, Delta, Changes), right);
+        assert_eq!(holds::<StreamFormat>(&[&short], &long, others, Delta, Changes), right);
     }
 }

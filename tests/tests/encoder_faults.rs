@@ -7,37 +7,37 @@
 //! Fails where an error is taken for the end although no byte was written, where state changes before the bytes are out,
 //! where a retry or a rollback repeats or loses bytes, or where a marker or a footer is put behind half a message.
 
-use ipc_core::{File, Stream};
+use ipc_core::{FileFormat, StreamFormat};
 use ipc_tests::faults::sweep::{Mending, every_call, some_calls};
 use ipc_tests::faults::verdict::judge_with_pyarrow;
 use ipc_tests::faults::writers::Alone;
 
 #[test]
 fn a_stream_survives_or_ends() {
-    every_call::<Alone, Stream>(Mending::None);
+    every_call::<Alone, StreamFormat>(Mending::None);
 }
 
 #[test]
 fn a_file_survives_or_ends() {
-    every_call::<Alone, File>(Mending::None);
+    every_call::<Alone, FileFormat>(Mending::None);
 }
 
 #[test]
 fn a_stream_goes_on_after_a_rollback() {
-    every_call::<Alone, Stream>(Mending::Rollback);
+    every_call::<Alone, StreamFormat>(Mending::Rollback);
 }
 
 #[test]
 fn a_file_goes_on_after_a_rollback() {
-    every_call::<Alone, File>(Mending::Rollback);
+    every_call::<Alone, FileFormat>(Mending::Rollback);
 }
 
 #[test]
 fn pyarrow_reads_what_is_whole() {
     let mut samples = Vec::new();
     for mending in [Mending::None, Mending::Rollback] {
-        samples.extend(some_calls::<Alone, Stream>(mending));
-        samples.extend(some_calls::<Alone, File>(mending));
+        samples.extend(some_calls::<Alone, StreamFormat>(mending));
+        samples.extend(some_calls::<Alone, FileFormat>(mending));
     }
     judge_with_pyarrow(&samples);
 }

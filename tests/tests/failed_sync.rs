@@ -13,7 +13,7 @@
 use std::fs;
 use std::path::Path;
 
-use ipc_shared::{File, Stream};
+use ipc_shared::{FileFormat, StreamFormat};
 use ipc_tests::outside::{aloud, strace};
 use ipc_tests::shared::{Output, Words, marks};
 
@@ -61,7 +61,7 @@ fn a_sync_that_is_interrupted_is_made_again() {
 #[track_caller]
 fn assert_complete(format: &str, calls: &[Call], bytes: &[u8]) {
     assert!(calls.iter().all(|call| call.told == "ok"), "{calls:?}");
-    let batches = if format == "file" { File::whole(bytes) } else { Stream::whole(bytes) };
+    let batches = if format == "file" { FileFormat::whole(bytes) } else { StreamFormat::whole(bytes) };
     assert_eq!(marks(Words::Equal, &batches), [(0, 0), (0, 1), (0, 2), (0, 3)]);
 }
 

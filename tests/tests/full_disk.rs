@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use arrow_ipc::writer::StreamWriter;
-use ipc_core::{FileTail, Stream};
+use ipc_core::{FileTail, StreamFormat};
 use ipc_shared::{CoreError, Error, Options, SharedWriter};
 use ipc_tests::outside::{Pair, aloud, judge, skipped};
 use ipc_tests::shared::{Mark, Output, Words, batch, marks, schema};
@@ -36,8 +36,8 @@ fn what_was_confirmed_outlives_a_full_disk() {
                     torn += usize::from(filled.is_torn);
                     pairs.push(filled.save(outputs.path(), pairs.len()));
                 };
-                fill(disk.fill::<Stream>(free_pages, threads, &options));
-                fill(disk.fill::<ipc_core::File>(free_pages, threads, &options));
+                fill(disk.fill::<StreamFormat>(free_pages, threads, &options));
+                fill(disk.fill::<ipc_core::FileFormat>(free_pages, threads, &options));
             }
         }
         aloud(format_args!("{torn} of {} outputs were torn by a full disk", pairs.len()));

@@ -19,7 +19,8 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use ipc_core::{
-    Compression, DictionaryHandling, Encoder, Error, FileTail, MetadataVersion, Options, Started, Stream, Truncate,
+    Compression, DictionaryHandling, Encoder, Error, FileTail, MetadataVersion, Options, Started, StreamFormat,
+    Truncate,
 };
 use ipc_tests::arrays::Sharing;
 use ipc_tests::batches::{Batches, Plan, arb_batches, every_kind};
@@ -42,7 +43,7 @@ struct Sample {
 }
 
 impl Sample {
-    fn started<W: Write>(&self, sink: W) -> Encoder<W, Stream, Started> {
+    fn started<W: Write>(&self, sink: W) -> Encoder<W, StreamFormat, Started> {
         let encoder = Encoder::stream(sink).with_options(self.options.clone());
         let mut encoder = encoder.start(Arc::clone(&self.schema)).unwrap();
         self.batches.iter().for_each(|batch| assert!(encoder.write(batch).is_ok()));
@@ -203,7 +204,7 @@ impl Write for &mut Counting {
     }
 }
 
-fn started(sink: &mut Counting, options: Options) -> Encoder<&mut Counting, Stream, Started> {
+fn started(sink: &mut Counting, options: Options) -> Encoder<&mut Counting, StreamFormat, Started> {
     let batch = batch(Words::Growing, (0, 0));
     let mut encoder = Encoder::stream(sink).with_options(options).start(batch.schema()).unwrap();
     encoder.write(&batch).unwrap();
@@ -251,7 +252,7 @@ fn what_is_staged_is_dropped_by_an_abort() {
 #[test]
 fn nothing_is_written_where_the_options_say_so_or_the_sink_is_taken_back() {
     let no_mark = Options::builder().abort_mark(false).build().unwrap();
-    type Leave = fn(Encoder<&mut Counting, Stream, Started>);
+    type Leave = fn(Encoder<&mut Counting, StreamFormat, Started>);
     let leavings: [(Options, Leave); 3] = [
         (no_mark.clone(), |encoder| drop(encoder)),
         (no_mark, |encoder| assert!(encoder.abort(REASON).is_ok())),

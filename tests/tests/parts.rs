@@ -13,8 +13,8 @@ use arrow_buffer::Buffer;
 use arrow_schema::{DataType, Metadata, Schema};
 use ipc_core::DictionaryHandling::{Delta, Resend, Unify};
 use ipc_core::{
-    Alignment, BatchEncoder, Dictionaries, DictionaryHandling, Encoder, Error, File, Format, Ledger, Message,
-    MetadataVersion, Options, OptionsBuilder, Sending, Slice, Stream, StreamSchema, UnifiedDictionaries, Updates,
+    Alignment, BatchEncoder, Dictionaries, DictionaryHandling, Encoder, Error, FileFormat, Format, Ledger, Message,
+    MetadataVersion, Options, OptionsBuilder, Sending, Slice, StreamFormat, StreamSchema, UnifiedDictionaries, Updates,
     Validation,
 };
 use ipc_tests::by_hand::{field, schema};
@@ -109,7 +109,7 @@ fn assert_path(refusal: Option<Error>, expected: &str) {
 #[test]
 fn messages_of_other_options_are_refused() {
     let batch = words(&["a", "b"]);
-    let mut parts = Parts::of::<File>(&batch, &options(Resend));
+    let mut parts = Parts::of::<FileFormat>(&batch, &options(Resend));
     let others = [
         builder(Resend).alignment(Alignment::A8),
         builder(Resend).metadata_version(MetadataVersion::V4),
@@ -118,15 +118,16 @@ fn messages_of_other_options_are_refused() {
     let own = parts.encoder.encode(&batch).unwrap();
     for other in others {
         let mut other = BatchEncoder::new(&other.build().unwrap());
-        let updates = parts.updates::<File>(&batch);
+        let updates = parts.updates::<FileFormat>(&batch);
         assert_invalid_options(parts.append(updates, &other.encode(&batch).unwrap()).as_ref());
         let nothing = Dictionaries::default();
-        let foreign = other.encode_dictionaries::<File>(&parts.schema, &batch, &nothing, Sending::Changes).unwrap();
+        let foreign =
+            other.encode_dictionaries::<FileFormat>(&parts.schema, &batch, &nothing, Sending::Changes).unwrap();
         assert_invalid_options(parts.append(foreign, &own).as_ref());
     }
-    let updates = parts.updates::<File>(&batch);
+    let updates = parts.updates::<FileFormat>(&batch);
     assert_invalid_options(parts.append(updates, &Message::<Buffer>::default()).as_ref());
-    let updates = parts.updates::<File>(&batch);
+    let updates = parts.updates::<FileFormat>(&batch);
     assert!(parts.append(updates, &own).is_none());
     parts.assert_complete(&[batch]);
 }
@@ -136,7 +137,7 @@ fn a_schema_of_another_version_is_refused() {
     let batch = words(&["a"]);
     let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options(Resend)).unwrap());
     let other = builder(Resend).metadata_version(MetadataVersion::V4).build().unwrap();
-    assert_invalid_options(Ledger::new::<Stream>(schema, &other).err().as_ref());
+    assert_invalid_options(Ledger::new::<StreamFormat>(schema, &other).err().as_ref());
 }
 
 /// What services want that take the schema and the batches apart.
@@ -168,17 +169,17 @@ fn the_schema_message_alone_and_batch_messages_make_a_stream() {
 #[test]
 fn keys_of_a_unified_dictionary_are_refused_without_its_values() {
     let batch = words(&["a", "b"]);
-    let mut parts = Parts::of::<Stream>(&batch, &options(Unify));
+    let mut parts = Parts::of::<StreamFormat>(&batch, &options(Unify));
     let mut dictionaries = UnifiedDictionaries::new(Arc::clone(&parts.schema));
     let message = unified(&mut parts.encoder, &mut dictionaries, &batch);
-    let none = parts.updates::<Stream>(&batch);
+    let none = parts.updates::<StreamFormat>(&batch);
     assert!(none.is_empty(), "these are only of what is not unified");
     assert_path(parts.append(none, &message), "word");
     // Nor may keys of the batch's own dictionary get among them.
     let own = parts.encoder.encode(&batch).unwrap();
-    let none = parts.updates::<Stream>(&batch);
+    let none = parts.updates::<StreamFormat>(&batch);
     assert_path(parts.append(none, &own), "columns");
-    let updates = parts.encoder.encode_unified_dictionaries::<Stream>(
+    let updates = parts.encoder.encode_unified_dictionaries::<StreamFormat>(
         &batch,
         message.uses(),
         dictionaries.snapshot(),
@@ -192,10 +193,10 @@ fn keys_of_a_unified_dictionary_are_refused_without_its_values() {
 #[test]
 fn a_file_does_not_end_without_the_dictionaries_that_it_has_at_close() {
     let batch = words(&["a", "b"]);
-    let mut parts = Parts::of::<File>(&batch, &builder(Unify).dictionaries_at_close(true).build().unwrap());
+    let mut parts = Parts::of::<FileFormat>(&batch, &builder(Unify).dictionaries_at_close(true).build().unwrap());
     let mut dictionaries = UnifiedDictionaries::new(Arc::clone(&parts.schema));
     let message = unified(&mut parts.encoder, &mut dictionaries, &batch);
-    let none = parts.updates::<File>(&batch);
+    let none = parts.updates::<FileFormat>(&batch);
     assert!(parts.append(none, &message).is_none());
     let length = parts.sink.len();
     assert_path(parts.ledger.end(&mut parts.sink).err(), "word");
@@ -209,15 +210,15 @@ fn a_file_does_not_end_without_the_dictionaries_that_it_has_at_close() {
 #[test]
 fn a_file_takes_no_replacement_whatever_was_planned() {
     let batches = [words(&["a", "b"]), words(&["x", "y"])];
-    let mut parts = Parts::of::<File>(&batches[0], &options(Resend));
-    let planned = batches.each_ref().map(|batch| parts.updates::<File>(batch));
+    let mut parts = Parts::of::<FileFormat>(&batches[0], &options(Resend));
+    let planned = batches.each_ref().map(|batch| parts.updates::<FileFormat>(batch));
     let mut encoder = BatchEncoder::new(&options(Resend));
     let messages = batches.each_ref().map(|batch| encoder.encode(batch).unwrap());
     let [first, second] = planned;
     assert!(parts.append(first, &messages[0]).is_none());
     assert_path(parts.append(second, &messages[1]), "word");
     // In a stream such a plan would do, but not here.
-    let replacing = parts.updates::<Stream>(&batches[1]);
+    let replacing = parts.updates::<StreamFormat>(&batches[1]);
     assert_path(parts.append(replacing, &messages[1]), "word");
     parts.assert_complete(&batches[..1]);
 }
@@ -226,20 +227,20 @@ fn a_file_takes_no_replacement_whatever_was_planned() {
 fn a_delta_extends_what_it_was_made_for() {
     let (first, more) = (words(&["a", "b"]), words(&["a", "b", "c"]));
     let equal = words(&["a", "b"]);
-    let mut one = Parts::of::<Stream>(&first, &options(Delta));
-    let mut other = Parts::of::<Stream>(&first, &options(Delta));
+    let mut one = Parts::of::<StreamFormat>(&first, &options(Delta));
+    let mut other = Parts::of::<StreamFormat>(&first, &options(Delta));
     let mut encoder = BatchEncoder::new(&options(Delta));
     let messages = [&first, &more].map(|batch| encoder.encode(batch).unwrap());
-    let updates = one.updates::<Stream>(&first);
+    let updates = one.updates::<StreamFormat>(&first);
     assert!(one.append(updates, &messages[0]).is_none());
     // One of nothing, and one of other values.
-    let delta = one.updates::<Stream>(&more);
+    let delta = one.updates::<StreamFormat>(&more);
     assert_path(other.append(delta, &messages[1]), "word");
-    let updates = other.updates::<Stream>(&equal);
+    let updates = other.updates::<StreamFormat>(&equal);
     assert!(other.append(updates, &messages[0]).is_none());
-    let delta = one.updates::<Stream>(&more);
+    let delta = one.updates::<StreamFormat>(&more);
     assert_path(other.append(delta, &messages[1]), "word");
-    let delta = one.updates::<Stream>(&more);
+    let delta = one.updates::<StreamFormat>(&more);
     assert!(one.append(delta, &messages[1]).is_none());
     one.assert_complete(&[first.clone(), more]);
     other.assert_complete(&[first]);
@@ -248,14 +249,14 @@ fn a_delta_extends_what_it_was_made_for() {
 #[test]
 fn what_was_decided_on_something_else_does_not_hold() {
     let batches = [words(&["a", "b"]), words(&["x", "y"])];
-    let mut parts = Parts::of::<Stream>(&batches[0], &options(Resend));
+    let mut parts = Parts::of::<StreamFormat>(&batches[0], &options(Resend));
     let before = parts.ledger.dictionaries().clone();
-    let (stale, first) = (parts.updates::<Stream>(&batches[1]), parts.updates::<Stream>(&batches[0]));
+    let (stale, first) = (parts.updates::<StreamFormat>(&batches[1]), parts.updates::<StreamFormat>(&batches[0]));
     let message = parts.encoder.encode(&batches[0]).unwrap();
     assert!(parts.append(first, &message).is_none());
     let after = parts.ledger.dictionaries();
-    assert!(stale.hold_for::<Stream>(&before, &before));
-    assert!(!stale.hold_for::<Stream>(&before, after) && !stale.hold_for::<Stream>(after, after));
+    assert!(stale.hold_for::<StreamFormat>(&before, &before));
+    assert!(!stale.hold_for::<StreamFormat>(&before, after) && !stale.hold_for::<StreamFormat>(after, after));
 }
 
 #[test]
@@ -265,14 +266,14 @@ fn batches_of_another_schema_are_refused() {
     let wide =
         RecordBatch::try_from_iter([("n", narrow.column(0).clone()), ("word", narrow.column(0).clone())]).unwrap();
     let both = RecordBatch::try_from_iter([("n", narrow.column(0).clone()), ("word", batch.column(0).slice(0, 1))]);
-    let mut parts = Parts::of::<Stream>(&both.unwrap(), &options(Resend));
+    let mut parts = Parts::of::<StreamFormat>(&both.unwrap(), &options(Resend));
     let none = Dictionaries::default();
-    let refused = parts.encoder.encode_dictionaries::<Stream>(&parts.schema, &narrow, &none, Sending::Changes);
+    let refused = parts.encoder.encode_dictionaries::<StreamFormat>(&parts.schema, &narrow, &none, Sending::Changes);
     assert!(matches!(refused, Err(Error::SchemaMismatch { .. })), "{refused:?}");
-    let nothing = parts.encoder.encode_dictionaries::<Stream>(&parts.schema, &wide, &none, Sending::Changes);
+    let nothing = parts.encoder.encode_dictionaries::<StreamFormat>(&parts.schema, &wide, &none, Sending::Changes);
     assert!(nothing.unwrap().is_empty(), "there are no dictionaries in it");
     // Keys of another type than those that are written.
-    let mut unifying = Parts::of::<Stream>(&batch, &options(Unify));
+    let mut unifying = Parts::of::<StreamFormat>(&batch, &options(Unify));
     let dictionaries = UnifiedDictionaries::new(Arc::clone(&unifying.schema));
     let other = one::<Int16Type>(&["b", "a"]);
     let refused = unifying.encoder.encode_unified(&other, &Metadata::new(), dictionaries.snapshot());

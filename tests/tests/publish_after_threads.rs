@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, RecordBatch};
-use ipc_shared::{DictionaryHandling, Options, Producer, SharedWriter, Stream};
+use ipc_shared::{DictionaryHandling, Options, Producer, SharedWriter, StreamFormat};
 
 const THREADS: usize = 4_000;
 const ROUNDS: usize = 21;
@@ -27,7 +27,7 @@ fn batch(word: usize) -> RecordBatch {
 }
 
 /// How long a round of batches takes at best, each of which brings a word that is new.
-fn best_round(producer: &mut Producer<io::Sink, Stream>, words: &mut std::ops::RangeFrom<usize>) -> Duration {
+fn best_round(producer: &mut Producer<io::Sink, StreamFormat>, words: &mut std::ops::RangeFrom<usize>) -> Duration {
     let round = |_| {
         let batches: Vec<_> = words.by_ref().take(BATCHES).map(batch).collect();
         let start = Instant::now();
@@ -57,7 +57,7 @@ fn a_publish_costs_the_same_after_4000_threads() {
 }
 
 /// Has that many threads write one batch each and wait for all others before they end.
-fn all_at_once(writer: &SharedWriter<io::Sink, Stream>) {
+fn all_at_once(writer: &SharedWriter<io::Sink, StreamFormat>) {
     let all = Barrier::new(THREADS);
     std::thread::scope(|scope| {
         for number in 0..THREADS {

@@ -6,100 +6,100 @@
 //!
 //! Fails as that does, and where a thread sleeps on or is told another error than the first.
 
-use ipc_shared::{File, Stream};
+use ipc_shared::{FileFormat, StreamFormat};
 use ipc_tests::faults::sweep::{Mending, every_call, some_calls};
 use ipc_tests::faults::verdict::judge_with_pyarrow;
 use ipc_tests::faults::writers::{Reserving, Together};
 
 #[test]
 fn a_stream_of_one_thread_survives_or_ends() {
-    every_call::<Together<1>, Stream>(Mending::None);
+    every_call::<Together<1>, StreamFormat>(Mending::None);
 }
 
 #[test]
 fn a_file_of_one_thread_survives_or_ends() {
-    every_call::<Together<1>, File>(Mending::None);
+    every_call::<Together<1>, FileFormat>(Mending::None);
 }
 
 #[test]
 fn a_stream_of_one_thread_goes_on_after_a_rollback() {
-    every_call::<Together<1>, Stream>(Mending::Rollback);
+    every_call::<Together<1>, StreamFormat>(Mending::Rollback);
 }
 
 #[test]
 fn a_file_of_one_thread_goes_on_after_a_rollback() {
-    every_call::<Together<1>, File>(Mending::Rollback);
+    every_call::<Together<1>, FileFormat>(Mending::Rollback);
 }
 
 #[test]
 fn a_stream_of_four_threads_survives_or_ends() {
-    every_call::<Together<4>, Stream>(Mending::None);
+    every_call::<Together<4>, StreamFormat>(Mending::None);
 }
 
 #[test]
 fn a_file_of_four_threads_survives_or_ends() {
-    every_call::<Together<4>, File>(Mending::None);
+    every_call::<Together<4>, FileFormat>(Mending::None);
 }
 
 #[test]
 fn a_stream_of_four_threads_goes_on_after_a_rollback() {
-    every_call::<Together<4>, Stream>(Mending::Rollback);
+    every_call::<Together<4>, StreamFormat>(Mending::Rollback);
 }
 
 #[test]
 fn a_file_of_four_threads_goes_on_after_a_rollback() {
-    every_call::<Together<4>, File>(Mending::Rollback);
+    every_call::<Together<4>, FileFormat>(Mending::Rollback);
 }
 
 #[test]
 fn places_of_one_thread_in_a_stream_survive_or_end() {
-    every_call::<Reserving<1>, Stream>(Mending::None);
+    every_call::<Reserving<1>, StreamFormat>(Mending::None);
 }
 
 #[test]
 fn places_of_one_thread_in_a_file_survive_or_end() {
-    every_call::<Reserving<1>, File>(Mending::None);
+    every_call::<Reserving<1>, FileFormat>(Mending::None);
 }
 
 #[test]
 fn places_of_one_thread_in_a_stream_go_on_after_a_rollback() {
-    every_call::<Reserving<1>, Stream>(Mending::Rollback);
+    every_call::<Reserving<1>, StreamFormat>(Mending::Rollback);
 }
 
 #[test]
 fn places_of_one_thread_in_a_file_go_on_after_a_rollback() {
-    every_call::<Reserving<1>, File>(Mending::Rollback);
+    every_call::<Reserving<1>, FileFormat>(Mending::Rollback);
 }
 
 #[test]
 fn places_of_four_threads_in_a_stream_survive_or_end() {
-    every_call::<Reserving<4>, Stream>(Mending::None);
+    every_call::<Reserving<4>, StreamFormat>(Mending::None);
 }
 
 #[test]
 fn places_of_four_threads_in_a_file_survive_or_end() {
-    every_call::<Reserving<4>, File>(Mending::None);
+    every_call::<Reserving<4>, FileFormat>(Mending::None);
 }
 
 #[test]
 fn places_of_four_threads_in_a_stream_go_on_after_a_rollback() {
-    every_call::<Reserving<4>, Stream>(Mending::Rollback);
+    every_call::<Reserving<4>, StreamFormat>(Mending::Rollback);
 }
 
 #[test]
 fn places_of_four_threads_in_a_file_go_on_after_a_rollback() {
-    every_call::<Reserving<4>, File>(Mending::Rollback);
+    every_call::<Reserving<4>, FileFormat>(Mending::Rollback);
 }
 
 #[test]
 fn pyarrow_reads_what_is_whole() {
     let mut samples = Vec::new();
     for mending in [Mending::None, Mending::Rollback] {
-        samples.extend(some_calls::<Together<1>, File>(mending));
-        samples.extend(some_calls::<Together<4>, Stream>(mending));
-        samples.extend(some_calls::<Together<4>, File>(mending));
-        samples.extend(some_calls::<Reserving<4>, Stream>(mending));
-        samples.extend(some_calls::<Reserving<4>, File>(mending));
+        samples.extend(some_calls::<Together<1>, FileFormat>(mending));
+        samples.extend(some_calls::<Together<4>, StreamFormat>(mending));
+        samples.extend(some_calls::<Together<4>, FileFormat>(mending));
+        samples.extend(some_calls::<Reserving<4>, StreamFormat>(mending));
+        samples.extend(some_calls::<Reserving<4>, FileFormat>(mending));
     }
     judge_with_pyarrow(&samples);
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, DictionaryArray, Int32Array, RecordBatch, StringArray};
 use arrow_schema::{Field, Schema};
-use ipc_shared::{Compression, DictionaryHandling, Error, File, Options, SharedWriter, Stream};
+use ipc_shared::{Compression, DictionaryHandling, Error, FileFormat, Options, SharedWriter, StreamFormat};
 use ipc_tests::shared::{Output, unstaged_with};
 use ipc_tests::threads::{at_every_width, together};
 
@@ -141,7 +141,7 @@ const COMPRESSIONS: [Compression; 3] = [Compression::None, Compression::Lz4, Com
 
 #[test]
 fn the_probe_sees_what_the_sink_allocates() {
-    let writer = Stream::to(Slow { allocates: LARGE }).build().unwrap();
+    let writer = StreamFormat::to(Slow { allocates: LARGE }).build().unwrap();
     let (all, large) = under_the_lock(&writer, 2, |thread| _ = writer.write(&batch(thread, 0)).unwrap());
     assert!(all >= 2);
     assert_eq!(large, 2);
@@ -170,12 +170,12 @@ fn nothing_large<F: Output>(threads: usize) {
 
 #[test]
 fn a_stream_allocates_nothing_large_under_the_lock() {
-    at_every_width(nothing_large::<Stream>);
+    at_every_width(nothing_large::<StreamFormat>);
 }
 
 #[test]
 fn a_file_allocates_nothing_large_under_the_lock() {
-    at_every_width(nothing_large::<File>);
+    at_every_width(nothing_large::<FileFormat>);
 }
 
 /// Each batch has a dictionary with equal values in buffers of its own: by pointers, nobody can tell that they are.
@@ -184,7 +184,7 @@ fn equal_dictionaries_are_not_compared_under_the_lock() {
     at_every_width(|threads| {
         for compression in COMPRESSIONS {
             let options = unstaged_with(compression, DictionaryHandling::Resend);
-            let writer = Stream::to(Slow { allocates: 0 }).options(options).window(4 * threads).build().unwrap();
+            let writer = StreamFormat::to(Slow { allocates: 0 }).options(options).window(4 * threads).build().unwrap();
             writer.write(&batch(0, 0)).unwrap();
             let batches: Vec<_> = (0..threads).map(|thread| [batch(thread, 0), batch(thread, 0)]).collect();
             let (all, _) = under_the_lock(&writer, threads, |thread| {
@@ -207,7 +207,7 @@ fn a_staged_file_allocates_nothing_large_under_the_lock() {
     at_every_width(|threads| {
         for compression in COMPRESSIONS {
             let options = Options::builder().compression(compression).build().unwrap();
-            let writer = File::to(Slow { allocates: 0 }).options(options).build().unwrap();
+            let writer = FileFormat::to(Slow { allocates: 0 }).options(options).build().unwrap();
             let batches: Vec<_> = (0..threads).map(|_| numbers()).collect();
             let (_, large) = under_the_lock(&writer, threads, |thread| {
                 for _ in 0..8 {
@@ -230,7 +230,7 @@ fn dictionaries_at_close_are_encoded_outside_the_lock() {
                 .dictionaries_at_close(true)
                 .build()
                 .unwrap();
-            let writer = File::to(Slow { allocates: 0 }).options(options).build().unwrap();
+            let writer = FileFormat::to(Slow { allocates: 0 }).options(options).build().unwrap();
             let batches: Vec<_> = (0..threads).map(|thread| batch(thread, thread)).collect();
             let (_, large) = under_the_lock(&writer, threads, |thread| {
                 // One of them closes; the others may come too late.

@@ -20,7 +20,8 @@ use arrow_schema::{DataType, Field, Metadata, Schema};
 use ipc_core::DictionaryHandling::Unify;
 use ipc_core::UnifiedDictionaries;
 use ipc_core::{
-    BatchEncoder, Encoder, Error, Format, Ledger, Options, OptionsBuilder, Remedy, Sending, Stats, Stream, StreamSchema,
+    BatchEncoder, Encoder, Error, Format, Ledger, Options, OptionsBuilder, Remedy, Sending, Stats, StreamFormat,
+    StreamSchema,
 };
 use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
 use ipc_tests::dictionaries::{batch, dictionary, nested, sent, words};
@@ -210,11 +211,11 @@ fn the_first_message_of_a_dictionary_has_all_that_is_known() {
     let lacking = encoder.encode_unified(&own(&["a", "b"]), &none, dictionaries.snapshot()).unwrap().unwrap_err();
     dictionaries.grow(lacking).unwrap();
 
-    let mut ledger = Ledger::new::<Stream>(schema, &options).unwrap();
+    let mut ledger = Ledger::new::<StreamFormat>(schema, &options).unwrap();
     let message = encoder.encode_unified(&nulls, &none, dictionaries.snapshot()).unwrap().unwrap();
     assert_eq!(message.uses(), [0]);
     let (snapshot, sent_before) = (dictionaries.snapshot(), ledger.dictionaries());
-    let updates = BatchEncoder::new(&options).encode_unified_dictionaries::<Stream>(
+    let updates = BatchEncoder::new(&options).encode_unified_dictionaries::<StreamFormat>(
         &nulls,
         message.uses(),
         snapshot,
@@ -585,7 +586,7 @@ fn values_that_others_have_sent_meanwhile_are_left_out_and_those_that_lack_are_d
     ];
     for (batch, others, right, expected) in cases {
         let mut dictionaries = UnifiedDictionaries::new(Arc::clone(&schema));
-        let mut ledger = Ledger::new::<Stream>(Arc::clone(&schema), &options).unwrap();
+        let mut ledger = Ledger::new::<StreamFormat>(Arc::clone(&schema), &options).unwrap();
         let (mut encoder, mut sink) = (BatchEncoder::new(&options), Vec::new());
         for batch in [&abc, &other] {
             let lacking = encoder.encode_unified(batch, &none, dictionaries.snapshot()).unwrap().unwrap_err();
@@ -594,7 +595,7 @@ fn values_that_others_have_sent_meanwhile_are_left_out_and_those_that_lack_are_d
         let mut prepared = |batch, ledger: &Ledger| {
             let message = encoder.encode_unified(batch, &none, dictionaries.snapshot()).unwrap().unwrap();
             let (uses, sent) = (message.uses(), ledger.dictionaries());
-            let updates = encoder.encode_unified_dictionaries::<Stream>(
+            let updates = encoder.encode_unified_dictionaries::<StreamFormat>(
                 batch,
                 uses,
                 dictionaries.snapshot(),
@@ -610,7 +611,7 @@ fn values_that_others_have_sent_meanwhile_are_left_out_and_those_that_lack_are_d
             let (message, updates) = prepared(others, &ledger);
             ledger.append(&mut sink, updates, &message).unwrap();
         }
-        assert_eq!(updates.hold_for::<Stream>(&compared, ledger.dictionaries()), right);
+        assert_eq!(updates.hold_for::<StreamFormat>(&compared, ledger.dictionaries()), right);
         if right {
             ledger.append(&mut sink, updates, &message).unwrap();
             ledger.end(&mut sink).unwrap();

@@ -14,7 +14,7 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Metadata};
 use ipc_core::DictionaryHandling::Unify;
 use ipc_core::{Error, Options, OptionsBuilder};
-use ipc_shared::{File, Stream};
+use ipc_shared::{FileFormat, StreamFormat};
 use ipc_tests::arrays::Sharing::{self, Changing, Equal, Growing, Shared};
 use ipc_tests::arrays::{contains, has_dictionary};
 use ipc_tests::batches::{Batches, Plan, arb_batches, every_kind};
@@ -117,12 +117,12 @@ proptest! {
         batches in arb_batches(ANY),
         options in arb_options_with(unify),
     ) {
-        assert_comes_back_from_threads::<Stream>(&batches, options);
+        assert_comes_back_from_threads::<StreamFormat>(&batches, options);
     }
 
     #[test]
     fn what_four_threads_write_to_a_file_comes_back(batches in arb_batches(ANY), options in arb_options_with(unify)) {
-        assert_comes_back_from_threads::<File>(&batches, options);
+        assert_comes_back_from_threads::<FileFormat>(&batches, options);
     }
 
     #[test]
@@ -130,7 +130,7 @@ proptest! {
         batches in arb_batches(ANY),
         options in arb_options_with(at_close),
     ) {
-        assert_comes_back_from_threads::<File>(&batches, options);
+        assert_comes_back_from_threads::<FileFormat>(&batches, options);
     }
 }
 

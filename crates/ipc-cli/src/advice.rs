@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use ipc_core::{DictionaryHandling, File, Ledger, Stream, StreamSchema};
+use ipc_core::{DictionaryHandling, FileFormat, Ledger, StreamFormat, StreamSchema};
 use ipc_recover::Kind;
 
 use crate::args::Job;
@@ -34,8 +34,8 @@ fn takes_all(job: &Job) -> Result<bool> {
             let fields = dictionaries::fields(input.schema().fields());
             let schema = || StreamSchema::try_new(Arc::clone(input.schema()), &job.options);
             let is_possible = |schema| match job.format {
-                Kind::File => Ledger::new::<File>(Arc::new(schema), &job.options).is_ok(),
-                Kind::Stream => Ledger::new::<Stream>(Arc::new(schema), &job.options).is_ok(),
+                Kind::File => Ledger::new::<FileFormat>(Arc::new(schema), &job.options).is_ok(),
+                Kind::Stream => Ledger::new::<StreamFormat>(Arc::new(schema), &job.options).is_ok(),
             };
             match (schema().map(is_possible), schema()) {
                 (Ok(true), Ok(schema)) => known = Some((Known::new(job.format, schema), fields)),

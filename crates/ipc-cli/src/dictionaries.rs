@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Field, Fields};
-use ipc_core::{Change, Comparison, File, Remedy, Stream, StreamSchema};
+use ipc_core::{Change, Comparison, FileFormat, Remedy, StreamFormat, StreamSchema};
 use ipc_recover::Kind;
 
 use crate::decode::Values;
@@ -139,8 +139,8 @@ impl Output {
     /// What becomes of a dictionary of the field at `place` whose values stand so to those before.
     fn change(&self, place: usize, comparison: Comparison) -> Result<Change, Refusal> {
         let change = match self.format {
-            Kind::File => self.schema.change::<File>(place, comparison),
-            Kind::Stream => self.schema.change::<Stream>(place, comparison),
+            Kind::File => self.schema.change::<FileFormat>(place, comparison),
+            Kind::Stream => self.schema.change::<StreamFormat>(place, comparison),
         };
         match change {
             Some(Change::Refused(remedy)) => Err((comparison == Comparison::Extends, remedy)),

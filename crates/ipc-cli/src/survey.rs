@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::{Fields, Metadata, SchemaRef};
-use ipc_core::{File, Ledger, Options, StreamSchema};
+use ipc_core::{FileFormat, Ledger, Options, StreamSchema};
 use ipc_recover::Kind;
 
 use crate::args::Job;
@@ -85,7 +85,7 @@ fn check_nested_dictionaries(job: &Job, schema: &SchemaRef) -> Result<()> {
     }
     let name = display_name(&job.inputs[0]);
     let opened = StreamSchema::try_new(Arc::clone(schema), &job.options)
-        .and_then(|schema| Ledger::new::<File>(Arc::new(schema), &job.options));
+        .and_then(|schema| Ledger::new::<FileFormat>(Arc::new(schema), &job.options));
     match opened {
         Ok(_) => Ok(()),
         Err(refusal) => Err(Error::core(&name, &refusal)),
@@ -120,7 +120,7 @@ fn settle_options(job: &Job, schema: &SchemaRef, inputs: &[Pending]) -> Result<(
         return Err(Error::dictionaries(&name, refused));
     }
     match refused {
-        _ if Ledger::new::<File>(Arc::new(unified), unifying).is_ok() => Ok((unifying.clone(), Some(reason))),
+        _ if Ledger::new::<FileFormat>(Arc::new(unified), unifying).is_ok() => Ok((unifying.clone(), Some(reason))),
         Some((name, refused)) => Err(Error::dictionaries(&name, refused)),
         None => as_asked(),
     }

@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn encoder(batch: &RecordBatch, checksums: bool) -> Result<Encoder<Nowhere, ipc_core::Stream>, ipc_core::Error> {
+fn encoder(batch: &RecordBatch, checksums: bool) -> Result<Encoder<Nowhere, ipc_core::StreamFormat>, ipc_core::Error> {
     let options = Options::builder().checksums(checksums).build()?;
     Ok(Encoder::stream(Nowhere).with_options(options).start(batch.schema())?)
 }

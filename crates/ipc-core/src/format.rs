@@ -15,7 +15,7 @@ pub use crate::message::checksum::Checksum;
 use crate::options::{MetadataVersion, Options};
 use crate::schema::StreamSchema;
 
-/// A format that an encoder writes: [`Stream`] or [`File`]. Sealed.
+/// A format that an encoder writes: [`StreamFormat`] or [`FileFormat`]. Sealed.
 pub trait Format: sealed::Sealed + Send + Sync + 'static {
     /// What stands before the first message.
     #[doc(hidden)]
@@ -29,18 +29,18 @@ pub trait Format: sealed::Sealed + Send + Sync + 'static {
 
 /// Messages one after another, read from the front: schema, dictionaries, record batches, end-of-stream marker.
 #[derive(Debug, Clone, Copy)]
-pub enum Stream {}
+pub enum StreamFormat {}
 
 /// A stream between a magic and a footer, read at random.
 #[derive(Debug, Clone, Copy)]
-pub enum File {}
+pub enum FileFormat {}
 
-impl Format for Stream {
+impl Format for StreamFormat {
     const MAGIC: &'static [u8] = b"";
     const HAS_FOOTER: bool = false;
 }
 
-impl Format for File {
+impl Format for FileFormat {
     const MAGIC: &'static [u8] = b"ARROW1\0\0";
     const HAS_FOOTER: bool = true;
 }
@@ -112,6 +112,6 @@ pub fn abort_reason<'m>(message: &Message<'m>) -> Option<&'m str> {
 
 mod sealed {
     pub trait Sealed {}
-    impl Sealed for super::Stream {}
-    impl Sealed for super::File {}
+    impl Sealed for super::StreamFormat {}
+    impl Sealed for super::FileFormat {}
 }

@@ -70,7 +70,7 @@ pub use encode::BatchEncoder;
 pub use encoder::Encoder;
 pub use encoder::state::{Closed, Started, State, Unstarted};
 pub use error::{Error, Failed, Result};
-pub use format::{File, Format, Stream};
+pub use format::{FileFormat, Format, StreamFormat};
 pub use message::Message;
 pub use message::segment::Slice;
 pub use options::{Alignment, Compression, DictionaryHandling, MetadataVersion, Options, OptionsBuilder, Validation};

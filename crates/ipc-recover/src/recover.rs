@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Read, Write};
 
 use ipc_core::MetadataVersion;
 use ipc_core::format::{CONTINUATION, end_of_stream};
-use ipc_core::{File, Format};
+use ipc_core::{FileFormat, Format};
 
 use crate::checksums::Checksums;
 use crate::confirmed::Confirmed;
@@ -166,7 +166,7 @@ impl Plan {
     fn write_messages<W: Write>(&self, input: &mut Source<'_>, target: &mut Target<W>) -> Result<(u64, u64), Error> {
         let kept = &self.survey.collected.kept;
         if self.output == Kind::File {
-            target.write(File::MAGIC)?;
+            target.write(FileFormat::MAGIC)?;
         }
         let schema = self.schema_message(target.position, kept.first().map(|item| item.place.offset))?;
         target.write(&schema)?;

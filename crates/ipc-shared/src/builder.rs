@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow_schema::{Metadata, SchemaRef};
-use ipc_core::{Failed, File, Format, Ledger, Options, StreamSchema};
+use ipc_core::{Failed, FileFormat, Format, Ledger, Options, StreamSchema};
 
 use crate::shared::{Shared, open};
 use crate::sync::cores;
@@ -70,7 +70,7 @@ impl<W: Write + Send, F: Format> Builder<W, F> {
     }
 }
 
-impl<W: Write + Send> Builder<W, File> {
+impl<W: Write + Send> Builder<W, FileFormat> {
     /// Puts a key-value pair into the footer.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.footer_metadata.insert(key, value);

@@ -46,8 +46,8 @@ pub use builder::Builder;
 pub use error::{Error, Result, StillShared};
 pub use ipc_core::Error as CoreError;
 pub use ipc_core::{
-    Alignment, Compression, DictionaryHandling, Durable, Failed, File, FileTail, ForeignEnd, Format, MetadataVersion,
-    Options, OptionsBuilder, Receipt, Stats, Stream, StreamSchema, Truncate,
+    Alignment, Compression, DictionaryHandling, Durable, Failed, FileFormat, FileTail, ForeignEnd, Format,
+    MetadataVersion, Options, OptionsBuilder, Receipt, Stats, StreamFormat, StreamSchema, Truncate,
 };
 pub use producer::Producer;
 pub use slot::Slot;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Metadata, SchemaRef};
-use ipc_core::{Durable, File, Format, Receipt, Stats, Stream, Truncate};
+use ipc_core::{Durable, FileFormat, Format, Receipt, Stats, StreamFormat, Truncate};
 
 use crate::builder::Builder;
 use crate::error::{Result, StillShared};
@@ -14,7 +14,7 @@ use crate::producer::Producer;
 use crate::shared::{LostPlaces, Shared};
 use crate::slot::Slot;
 
-/// Writes record batches from any number of threads to one Arrow IPC [`Stream`] or [`File`].
+/// Writes record batches from any number of threads to one Arrow IPC [`StreamFormat`] or [`FileFormat`].
 ///
 /// A `SharedWriter` is a handle: clone it, or share a reference, and call it from wherever there is data. Each call
 /// encodes and compresses on its own thread, outside the lock; the lock is held for one vectored write.
@@ -75,20 +75,20 @@ impl<W, F> SharedWriter<W, F> {
     }
 }
 
-impl<W: Write + Send> SharedWriter<W, Stream> {
+impl<W: Write + Send> SharedWriter<W, StreamFormat> {
     /// A writer of a stream.
     ///
     /// The sink should block. One that does not, such as a non-blocking socket or pipe, and says
     /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) after a part of a message, has torn the output; since it takes nothing
     /// back, that poisons the writer for good. Let such a sink write into memory, or wait in its `write`.
-    pub fn stream(sink: W) -> Builder<W, Stream> {
+    pub fn stream(sink: W) -> Builder<W, StreamFormat> {
         Builder::new(sink)
     }
 }
 
-impl<W: Write + Send> SharedWriter<W, File> {
+impl<W: Write + Send> SharedWriter<W, FileFormat> {
     /// A writer of a file. The sink need not seek, and need not be buffered.
-    pub fn file(sink: W) -> Builder<W, File> {
+    pub fn file(sink: W) -> Builder<W, FileFormat> {
         Builder::new(sink)
     }
 }
@@ -278,11 +278,11 @@ impl<W: Truncate + Send, F: Format> SharedWriter<W, F> {
     /// # use std::sync::{Mutex, PoisonError};
     /// #
     /// # use arrow_array::RecordBatch;
-    /// # use ipc_shared::{CoreError, Error, FileTail, SharedWriter, Stream};
+    /// # use ipc_shared::{CoreError, Error, FileTail, SharedWriter, StreamFormat};
     /// # fn free_room() {}
     /// /// `freed` counts how often room was freed; all threads share it.
     /// fn write(
-    ///     writer: &SharedWriter<FileTail, Stream>,
+    ///     writer: &SharedWriter<FileTail, StreamFormat>,
     ///     batch: &RecordBatch,
     ///     freed: &Mutex<u64>,
     /// ) -> Result<(), Error> {

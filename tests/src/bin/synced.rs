@@ -9,17 +9,17 @@ use std::process::ExitCode;
 
 use arrow_array::RecordBatch;
 use ipc_core::{Encoder, FileTail, Started};
-use ipc_shared::{Error, SharedWriter, Stream};
+use ipc_shared::{Error, SharedWriter, StreamFormat};
 use ipc_tests::shared::{Output, Words, batch, schema};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["encoder", "stream", path] => run(path, &mut encoder::<Stream>(path)),
-        ["encoder", "file", path] => run(path, &mut encoder::<ipc_core::File>(path)),
-        ["shared", "stream", path] => run(path, &mut shared::<Stream>(path)),
-        ["shared", "file", path] => run(path, &mut shared::<ipc_core::File>(path)),
+        ["encoder", "stream", path] => run(path, &mut encoder::<StreamFormat>(path)),
+        ["encoder", "file", path] => run(path, &mut encoder::<ipc_core::FileFormat>(path)),
+        ["shared", "stream", path] => run(path, &mut shared::<StreamFormat>(path)),
+        ["shared", "file", path] => run(path, &mut shared::<ipc_core::FileFormat>(path)),
         _ => {
             eprintln!("usage: synced encoder|shared stream|file PATH");
             return ExitCode::FAILURE;

@@ -8,7 +8,7 @@ use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use ipc_core::{Compression, DictionaryHandling, Durable, MetadataVersion, Options, OptionsBuilder};
 use ipc_recover::Kind;
-use ipc_shared::{Error, File, Stream};
+use ipc_shared::{Error, FileFormat, StreamFormat};
 
 use crate::crash::device::{Call, Device, states};
 use crate::crash::judge::{Cells, cells};
@@ -141,8 +141,8 @@ impl Scenario {
     pub fn run(&self, checksums: bool) -> Run {
         let options = (self.options)(Options::builder()).checksums(checksums).build().unwrap();
         match self.kind {
-            Kind::Stream => self.run_to::<Stream>(options),
-            Kind::File => self.run_to::<File>(options),
+            Kind::Stream => self.run_to::<StreamFormat>(options),
+            Kind::File => self.run_to::<FileFormat>(options),
         }
     }
 

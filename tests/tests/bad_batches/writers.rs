@@ -2,7 +2,7 @@
 
 use arrow_array::RecordBatch;
 use ipc_core::{Encoder, Error, Options, Unstarted, Validation};
-use ipc_shared::{File, Stream};
+use ipc_shared::{FileFormat, StreamFormat};
 use ipc_tests::shared::Output;
 
 /// Options with this validation, that write at once, so that the sink shows what was written.
@@ -23,8 +23,8 @@ pub(crate) fn refusal(good: &RecordBatch, before: usize, bad: &RecordBatch, opti
     let refusals = [
         encoded(Encoder::stream(Vec::new()), good, before, bad, options),
         encoded(Encoder::file(Vec::new()), good, before, bad, options),
-        shared::<Stream>(good, before, bad, options),
-        shared::<File>(good, before, bad, options),
+        shared::<StreamFormat>(good, before, bad, options),
+        shared::<FileFormat>(good, before, bad, options),
     ];
     let texts: Vec<_> = refusals.iter().map(|refusal| refusal.as_ref().map(ToString::to_string)).collect();
     assert!(texts.iter().all(|text| *text == texts[0]), "all refuse alike: {texts:?}");

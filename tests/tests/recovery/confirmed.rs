@@ -4,9 +4,9 @@
 //! where a position that no sync has returned passes.
 
 use arrow_array::{RecordBatch, record_batch};
-use ipc_core::{Options, Stream};
+use ipc_core::{Options, StreamFormat};
 use ipc_recover::{Condition, Error, Fault, Kind, RecoverOptions};
-use ipc_shared::File;
+use ipc_shared::FileFormat;
 use ipc_tests::crash::device::Device;
 use ipc_tests::framing::{Framed, messages};
 use ipc_tests::read;
@@ -33,7 +33,7 @@ fn synced<F: Output>() -> Synced {
 }
 
 fn kinds() -> [(Kind, Synced); 2] {
-    [(Kind::Stream, synced::<Stream>()), (Kind::File, synced::<File>())]
+    [(Kind::Stream, synced::<StreamFormat>()), (Kind::File, synced::<FileFormat>())]
 }
 
 fn read(kind: Kind, bytes: &[u8]) -> Vec<RecordBatch> {
@@ -138,7 +138,7 @@ fn what_was_confirmed_and_is_wrong_is_refused() {
 /// The lists of the footer did not come, nor did the last batch: what is left of the footer verifies, and names nothing.
 #[test]
 fn a_footer_that_lost_its_lists_hides_nothing() {
-    let (whole, confirmed, batches) = synced::<File>();
+    let (whole, confirmed, batches) = synced::<FileFormat>();
     let mut bytes = with_footer(&whole, &[], &[]);
     let last = messages(&whole, 8).messages.pop().unwrap();
     bytes[last.offset..last.offset + 64].fill(0xff);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, StructArray};
 use arrow_schema::{DataType, Field, Schema};
-use ipc_shared::{Compression, DictionaryHandling, Stream};
+use ipc_shared::{Compression, DictionaryHandling, StreamFormat};
 use ipc_tests::shared::{Output, Words, batch, encoded, marks, sorted_marks, unstaged_with};
 use ipc_tests::threads::{at_every_width, together};
 
@@ -23,7 +23,8 @@ const HANDLINGS: [DictionaryHandling; 2] = [DictionaryHandling::Resend, Dictiona
 fn every_batch_of_a_stream_has_its_own_values() {
     at_every_width(|threads| {
         for handling in HANDLINGS {
-            let writer = Stream::to(Vec::new()).options(unstaged_with(Compression::None, handling)).build().unwrap();
+            let writer =
+                StreamFormat::to(Vec::new()).options(unstaged_with(Compression::None, handling)).build().unwrap();
             together(threads, |thread| {
                 for number in 0..12 {
                     writer.write(&batch(Words::Own, (thread, number))).unwrap();
@@ -32,7 +33,7 @@ fn every_batch_of_a_stream_has_its_own_values() {
             let stats = writer.close().unwrap().stats;
             assert_eq!(stats.dictionary_batches, 12 * threads as u64, "each differs from the one before it");
             let expected: Vec<_> = (0..threads).flat_map(|thread| (0..12).map(move |n| (thread, n))).collect();
-            assert_eq!(sorted_marks(Words::Own, &Stream::whole(&writer.into_inner().unwrap())), expected);
+            assert_eq!(sorted_marks(Words::Own, &StreamFormat::whole(&writer.into_inner().unwrap())), expected);
         }
     });
 }
@@ -89,11 +90,11 @@ fn nested(thread: usize, inner: usize) -> RecordBatch {
 #[test]
 fn nested_dictionaries_are_bound_anew() {
     at_every_width(|threads| {
-        let writer = Stream::to(Vec::new()).build().unwrap();
+        let writer = StreamFormat::to(Vec::new()).build().unwrap();
         // Threads share inner words in pairs, so that now one part of a plan holds and now the other.
         together(threads, |thread| (0..6).for_each(|_| _ = writer.write(&nested(thread, thread / 2)).unwrap()));
         writer.close().unwrap();
-        let found = Stream::whole(&writer.into_inner().unwrap());
+        let found = StreamFormat::whole(&writer.into_inner().unwrap());
         for thread in 0..threads {
             let expected = nested(thread, thread / 2);
             let same = found.iter().filter(|batch| {
@@ -109,11 +110,11 @@ fn nested_dictionaries_are_bound_anew() {
 #[test]
 fn one_array_in_all_batches_is_sent_once() {
     at_every_width(|threads| {
-        let writer = Stream::to(Vec::new()).build().unwrap();
+        let writer = StreamFormat::to(Vec::new()).build().unwrap();
         let shared = batch(Words::Own, (0, 0));
         together(threads, |_| (0..5).for_each(|_| _ = writer.write(&shared).unwrap()));
         assert_eq!(writer.close().unwrap().stats.dictionary_batches, 1);
-        let found = marks(Words::Own, &Stream::whole(&writer.into_inner().unwrap()));
+        let found = marks(Words::Own, &StreamFormat::whole(&writer.into_inner().unwrap()));
         assert_eq!(found, vec![(0, 0); 5 * threads]);
     });
 }

@@ -65,12 +65,12 @@ macro_rules! in_both_formats {
         mod $name {
             #[test]
             fn as_a_stream() {
-                ipc_tests::threads::at_every_width(super::$name::<ipc_shared::Stream>);
+                ipc_tests::threads::at_every_width(super::$name::<ipc_shared::StreamFormat>);
             }
 
             #[test]
             fn as_a_file() {
-                ipc_tests::threads::at_every_width(super::$name::<ipc_shared::File>);
+                ipc_tests::threads::at_every_width(super::$name::<ipc_shared::FileFormat>);
             }
         }
     )+};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, DictionaryArray, Int32Array, RecordBatch, StringArray};
 use arrow_schema::{Field, Schema};
-use ipc_shared::{Compression, DictionaryHandling, SharedWriter, Stream};
+use ipc_shared::{Compression, DictionaryHandling, SharedWriter, StreamFormat};
 use ipc_tests::gate::{Gated, gate};
 use ipc_tests::random::Random;
 use ipc_tests::shared::{Output, Words, batch, marks, schema, unstaged_with};
@@ -82,12 +82,12 @@ fn dictionaries_are_compared_while_the_lock_is_held() {
     at_every_width(|threads| {
         let threads = threads.min(4); // each compares a large dictionary, in a build without optimisation
         let (sink, gate) = gate();
-        let writer = Stream::to(sink).window(threads).build().unwrap();
+        let writer = StreamFormat::to(sink).window(threads).build().unwrap();
         let first = large(0);
         writer.write(&first).unwrap();
         fill_while_the_lock_is_held(&writer, &gate, threads, &first, large);
         let stats = writer.close().unwrap().stats;
         assert_eq!(stats.dictionary_batches, 1, "all were found equal, by value");
-        assert_eq!(Stream::whole(&gate.taken()).len(), 1 + threads);
+        assert_eq!(StreamFormat::whole(&gate.taken()).len(), 1 + threads);
     });
 }

@@ -149,7 +149,7 @@ fn a_file_refuses_a_second_dictionary() {
             let [winner] = written[..] else { panic!("one dictionary wins: {written:?}") };
             let stats = writer.close().unwrap().stats;
             assert_eq!((stats.record_batches, stats.dictionary_batches), (3, 1));
-            let found = ipc_shared::File::whole(&writer.into_inner().unwrap());
+            let found = ipc_shared::FileFormat::whole(&writer.into_inner().unwrap());
             assert_eq!(sorted_marks(Words::Own, &found[..2]), [(winner, 0), (winner, 0)]);
             assert_eq!(found[2], batch(Words::Own, (winner, 0)).slice(0, 1));
         }

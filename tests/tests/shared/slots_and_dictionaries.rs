@@ -7,7 +7,7 @@
 use std::sync::Mutex;
 
 use arrow_array::RecordBatch;
-use ipc_shared::{Compression, DictionaryHandling, Error, File, SharedWriter, Stream};
+use ipc_shared::{Compression, DictionaryHandling, Error, FileFormat, SharedWriter, StreamFormat};
 use ipc_tests::shared::{Output, Words, batch, encoded, marks, schema, unstaged, unstaged_with};
 use ipc_tests::threads::{at_every_width, together};
 
@@ -34,12 +34,12 @@ fn a_stream_replaces_dictionaries_in_the_order_of_the_places() {
     at_every_width(|threads| {
         for handling in [DictionaryHandling::Resend, DictionaryHandling::Delta] {
             let options = unstaged_with(Compression::None, handling);
-            let writer = Stream::to(Vec::new()).options(options).window(threads).build().unwrap();
+            let writer = StreamFormat::to(Vec::new()).options(options).window(threads).build().unwrap();
             let results = fill_backwards(&writer, threads, |place| batch(Words::Own, (0, place)));
             assert!(results.iter().all(Result::is_ok), "{results:?}");
             let stats = writer.close().unwrap().stats;
             assert_eq!((stats.dictionary_batches, stats.replacements), (threads as u64, threads as u64 - 1));
-            let found = marks(Words::Own, &Stream::whole(&writer.into_inner().unwrap()));
+            let found = marks(Words::Own, &StreamFormat::whole(&writer.into_inner().unwrap()));
             assert_eq!(found, (0..threads).map(|place| (0, place)).collect::<Vec<_>>());
         }
     });
@@ -65,19 +65,19 @@ fn growing_dictionaries<F: Output>(threads: usize) {
 
 #[test]
 fn a_file_with_deltas_takes_growing_dictionaries() {
-    at_every_width(growing_dictionaries::<File>);
+    at_every_width(growing_dictionaries::<FileFormat>);
 }
 
 #[test]
 fn a_stream_with_deltas_takes_growing_dictionaries() {
-    at_every_width(growing_dictionaries::<Stream>);
+    at_every_width(growing_dictionaries::<StreamFormat>);
 }
 
 #[test]
 fn a_file_refuses_a_second_dictionary_when_the_place_is_filled() {
     at_every_width(|threads| {
         for round in 0..10 {
-            let mut builder = File::to(Vec::new()).options(unstaged()).window(threads);
+            let mut builder = FileFormat::to(Vec::new()).options(unstaged()).window(threads);
             // Where no place has to settle the schema, one still has to settle the dictionary.
             if round % 2 == 0 {
                 builder = builder.schema(schema(Words::Own));
@@ -93,7 +93,7 @@ fn a_file_refuses_a_second_dictionary_when_the_place_is_filled() {
                 assert_eq!(path, "word");
             }
             assert_eq!(writer.close().unwrap().stats.record_batches, 1);
-            let found = marks(Words::Own, &File::whole(&writer.into_inner().unwrap()));
+            let found = marks(Words::Own, &FileFormat::whole(&writer.into_inner().unwrap()));
             assert_eq!(found, [(0, accepted[0])], "what was accepted is written");
         }
     });

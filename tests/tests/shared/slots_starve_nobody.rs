@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ipc_shared::{Durable, Error, SharedWriter, Stream};
+use ipc_shared::{Durable, Error, SharedWriter, StreamFormat};
 use ipc_tests::gate::gate;
 use ipc_tests::shared::{Output, Words, batch, marks, schema, unstaged};
 use ipc_tests::threads::{let_others_park, together, within};
@@ -105,7 +105,7 @@ impl Durable for Stepped {
     }
 }
 
-fn write_until_closed<W: Write + Send>(writer: &SharedWriter<W, Stream>, thread: usize) {
+fn write_until_closed<W: Write + Send>(writer: &SharedWriter<W, StreamFormat>, thread: usize) {
     for number in 0.. {
         let written = match writer.reserve() {
             Ok(slot) => slot.write(&batch(Words::Plain, (thread, number))).map_err(Error::from),
@@ -120,9 +120,9 @@ fn write_until_closed<W: Write + Send>(writer: &SharedWriter<W, Stream>, thread:
 }
 
 /// Steps the sink from the moment in which `settle` waits, until it has returned; returns how many messages that took.
-fn steps_until(settle: impl Fn(&SharedWriter<Stepped, Stream>) + Send + Sync) -> usize {
+fn steps_until(settle: impl Fn(&SharedWriter<Stepped, StreamFormat>) + Send + Sync) -> usize {
     let sink = Stepped::default();
-    let writer = Stream::to(sink.clone()).options(unstaged()).window(PLACES).build().unwrap();
+    let writer = StreamFormat::to(sink.clone()).options(unstaged()).window(PLACES).build().unwrap();
     let is_done = AtomicBool::new(false);
     thread::scope(|scope| {
         for thread in 0..LOOPING {
@@ -216,7 +216,7 @@ impl Durable for Slow {
 fn against_a_slow_sink(pause: Duration) -> (usize, usize, usize) {
     let taken = Arc::new(AtomicUsize::new(0));
     let sink = Slow { pause, taken: Arc::clone(&taken) };
-    let writer = Stream::to(sink).options(unstaged()).window(PLACES).build().unwrap();
+    let writer = StreamFormat::to(sink).options(unstaged()).window(PLACES).build().unwrap();
     let most = AtomicUsize::new(0);
     let count = |call: &dyn Fn()| {
         let before = taken.load(SeqCst);
@@ -295,7 +295,7 @@ fn places_are_given_in_turn() {
     const RESERVATIONS: u64 = 100_000;
     let taken = Arc::new(AtomicUsize::new(0));
     let sink = Slow { pause: Duration::ZERO, taken };
-    let writer = Stream::to(sink).window(PLACES).schema(schema(Words::Plain)).build().unwrap();
+    let writer = StreamFormat::to(sink).window(PLACES).schema(schema(Words::Plain)).build().unwrap();
     let given = AtomicU64::new(0);
     let shares = within(Duration::from_secs(120), move || {
         together(THREADS, |_| {

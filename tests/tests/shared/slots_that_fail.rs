@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use ipc_shared::{CoreError, Error, Failed, SharedWriter, Slot, Stream, Truncate};
+use ipc_shared::{CoreError, Error, Failed, SharedWriter, Slot, StreamFormat, Truncate};
 use ipc_tests::gate::{Act, Gated, gate};
 use ipc_tests::shared::{Mark, Output, Words, batch, marks, schema, unstaged};
 use ipc_tests::threads::together;
@@ -212,7 +212,7 @@ fn eight_threads_at_a_full_disk_free_its_room_once_and_lose_nothing() {
     const ROOM: usize = 5_000;
     let (taken, room) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(ROOM)));
     let sink = Disk { taken: Arc::clone(&taken), room: Arc::clone(&room) };
-    let writer = SharedWriter::<_, Stream>::stream(sink).options(unstaged()).window(THREADS).build().unwrap();
+    let writer = SharedWriter::<_, StreamFormat>::stream(sink).options(unstaged()).window(THREADS).build().unwrap();
     let freed = Mutex::new(0_usize);
     let next = Mutex::new(0);
     let is_full = |error: &Error| match error {
@@ -258,11 +258,11 @@ fn eight_threads_at_a_full_disk_free_its_room_once_and_lose_nothing() {
         free(&writer, &room, &freed, seen);
     }
     let taken = taken.lock().unwrap().clone();
-    assert_eq!(marks(Words::Plain, &Stream::whole(&taken)), numbered(THREADS * EACH), "in order, and complete");
+    assert_eq!(marks(Words::Plain, &StreamFormat::whole(&taken)), numbered(THREADS * EACH), "in order, and complete");
     let freed = *freed.lock().unwrap();
     assert!(freed > 10 && freed <= taken.len() / (ROOM / 2), "{freed} times for {} bytes", taken.len());
 
-    fn free(writer: &SharedWriter<Disk, Stream>, room: &AtomicUsize, freed: &Mutex<usize>, seen: usize) {
+    fn free(writer: &SharedWriter<Disk, StreamFormat>, room: &AtomicUsize, freed: &Mutex<usize>, seen: usize) {
         let mut freed = freed.lock().unwrap();
         if *freed == seen {
             room.fetch_add(ROOM, SeqCst);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ipc_shared::{DictionaryHandling, Error, File, Options};
+use ipc_shared::{DictionaryHandling, Error, FileFormat, Options};
 use ipc_tests::gate::{Act, KIND, gate};
 use ipc_tests::shared::{Output, Words, batch, marks, schema};
 use ipc_tests::threads::together;
@@ -68,28 +68,28 @@ fn a_sync_is_refused_where_dictionaries_come_at_the_close() {
         "a sync confirms what can be recovered, and with dictionaries at close that is nothing before the close";
 
     let (sink, gate) = gate();
-    let mut encoder = File::encoder(sink).with_options(options()).start(schema(Words::Own)).unwrap();
+    let mut encoder = FileFormat::encoder(sink).with_options(options()).start(schema(Words::Own)).unwrap();
     encoder.write(&batch(Words::Own, (0, 0))).unwrap();
     let refused = encoder.sync().unwrap_err();
     assert!(matches!(&refused, ipc_core::Error::InvalidOptions(why) if why == refusal), "{refused:?}");
     assert_eq!((gate.len(), gate.syncs()), (0, 0), "before anything is written");
     encoder.write(&batch(Words::Own, (0, 1))).unwrap();
     encoder.close().unwrap();
-    assert_eq!(marks(Words::Own, &File::whole(&gate.taken())), [(0, 0), (0, 1)]);
+    assert_eq!(marks(Words::Own, &FileFormat::whole(&gate.taken())), [(0, 0), (0, 1)]);
 
     let (sink, gate) = self::gate();
-    let writer = File::to(sink).options(options()).build().unwrap();
+    let writer = FileFormat::to(sink).options(options()).build().unwrap();
     writer.write(&batch(Words::Own, (0, 0))).unwrap();
     let refused = writer.sync().unwrap_err();
     assert!(matches!(&refused, Error::Core(ipc_core::Error::InvalidOptions(why)) if why == refusal), "{refused:?}");
     assert_eq!((gate.len(), gate.syncs()), (0, 0), "before anything is written");
     writer.write(&batch(Words::Own, (0, 1))).unwrap();
     writer.close().unwrap();
-    assert_eq!(marks(Words::Own, &File::whole(&gate.taken())), [(0, 0), (0, 1)]);
+    assert_eq!(marks(Words::Own, &FileFormat::whole(&gate.taken())), [(0, 0), (0, 1)]);
 
     // A schema without dictionaries has nothing to wait for.
     let (sink, gate) = self::gate();
-    let writer = File::to(sink).options(options()).build().unwrap();
+    let writer = FileFormat::to(sink).options(options()).build().unwrap();
     writer.write(&batch(Words::Plain, (0, 0))).unwrap();
     assert_eq!(writer.sync().unwrap(), gate.len() as u64);
 }

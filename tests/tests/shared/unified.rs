@@ -12,7 +12,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::MessageHeader;
 use arrow_schema::{Field, Schema};
-use ipc_shared::{Compression, DictionaryHandling, Error, File, Options, SharedWriter, Stream};
+use ipc_shared::{Compression, DictionaryHandling, Error, FileFormat, Options, SharedWriter, StreamFormat};
 use ipc_tests::dictionaries::{dictionary, words};
 use ipc_tests::framing::Framing;
 use ipc_tests::gate::{Act, gate};
@@ -233,7 +233,7 @@ fn what_a_batch_leaves_out_that_is_refused_is_counted_with_the_next() {
         let fields = vec![field("size").with_dict_is_ordered(true), field("word")];
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
     };
-    let writer = File::to(Vec::new()).options(unify()).build().unwrap();
+    let writer = FileFormat::to(Vec::new()).options(unify()).build().unwrap();
     writer.write(&of("small", words(&["used"]))).unwrap();
     let refused = writer.write(&of("large", values.clone()));
     assert!(matches!(refused, Err(Error::Core(ipc_core::Error::DictionaryReplacement { .. }))), "{refused:?}");
@@ -245,7 +245,7 @@ fn what_a_batch_leaves_out_that_is_refused_is_counted_with_the_next() {
 fn at_close_each_field_has_one_dictionary_behind_all_batches() {
     at_every_width(|threads| {
         let options = Options::builder().dictionaries(DictionaryHandling::Unify).dictionaries_at_close(true);
-        let writer = File::to(Vec::new()).options(options.build().unwrap()).build().unwrap();
+        let writer = FileFormat::to(Vec::new()).options(options.build().unwrap()).build().unwrap();
         together(threads, |thread| {
             (0..6).for_each(|number| _ = writer.write(&batch(Words::Own, (thread, number))).unwrap());
             writer.reserve().unwrap().write(&batch(Words::Own, (thread, 6))).unwrap();
@@ -253,9 +253,9 @@ fn at_close_each_field_has_one_dictionary_behind_all_batches() {
         let stats = writer.close().unwrap().stats;
         assert_eq!((stats.dictionary_batches, stats.deltas), (1, 0));
         let bytes = writer.into_inner().unwrap();
-        let found = File::whole(&bytes);
+        let found = FileFormat::whole(&bytes);
         assert_eq!(sorted_marks(Words::Own, &found), all_marks(threads, 7));
-        let framing = File::framing(&bytes);
+        let framing = FileFormat::framing(&bytes);
         assert_eq!(framing.messages.last().unwrap().kind, MessageHeader::DictionaryBatch);
         assert_eq!(values_sent(&framing), words_used(&found));
         assert!(read::stream(&bytes[8..]).is_err(), "such a file is no stream");
@@ -268,7 +268,7 @@ fn a_close_that_the_sink_refused_can_be_repeated_with_its_dictionaries() {
     for failing in 0..4 {
         let (sink, gate) = gate();
         let options = options.clone().staging(false).build().unwrap();
-        let writer: SharedWriter<_, File> = File::to(sink).options(options).build().unwrap();
+        let writer: SharedWriter<_, FileFormat> = FileFormat::to(sink).options(options).build().unwrap();
         gate.plan((0..4).map(|call| if call == failing { Act::Fail } else { Act::Take }));
         let written = writer.write(&batch(Words::Own, (0, 0))).is_ok();
         assert_eq!(written, failing != 0);
@@ -278,16 +278,16 @@ fn a_close_that_the_sink_refused_can_be_repeated_with_its_dictionaries() {
         while let Err(error) = writer.close() {
             assert!(matches!(error, Error::Core(ipc_core::Error::Io(_))), "{error:?}");
         }
-        let found = File::whole(&gate.taken());
+        let found = FileFormat::whole(&gate.taken());
         assert_eq!(marks(Words::Own, &found), [(0, 0)]);
-        assert_eq!(File::framing(&gate.taken()).dictionary_batches().len(), 1);
+        assert_eq!(FileFormat::framing(&gate.taken()).dictionary_batches().len(), 1);
     }
 }
 
 #[test]
 fn a_stream_cannot_have_its_dictionaries_at_close() {
     let options = Options::builder().dictionaries(DictionaryHandling::Unify).dictionaries_at_close(true);
-    let writer = Stream::to(Vec::new()).options(options.build().unwrap()).build().unwrap();
+    let writer = StreamFormat::to(Vec::new()).options(options.build().unwrap()).build().unwrap();
     let refused = writer.write(&batch(Words::Own, (0, 0)));
     assert!(matches!(refused, Err(Error::Core(ipc_core::Error::InvalidOptions(_)))), "{refused:?}");
 }

@@ -91,7 +91,7 @@ mod tests {
     use crate::dictionary::unified::UnifiedDictionaries;
     use crate::dictionary::{Sending, Updates};
     use crate::encode::BatchEncoder;
-    use crate::format::Stream;
+    use crate::format::StreamFormat;
     use crate::options::DictionaryHandling::{self, Delta, Resend, Unify};
     use crate::options::Options;
     use crate::output::ledger::Ledger;
@@ -114,7 +114,7 @@ mod tests {
         let options = Options::builder().dictionaries(handling).build().unwrap();
         let batches = [&["a"][..], &["a", "b"]].map(|values| batch(columns, values));
         let schema = Arc::new(StreamSchema::try_new(batches[0].schema(), &options).unwrap());
-        let mut ledger = Ledger::new::<Stream>(Arc::clone(&schema), &options).unwrap();
+        let mut ledger = Ledger::new::<StreamFormat>(Arc::clone(&schema), &options).unwrap();
         let mut unified = UnifiedDictionaries::new(Arc::clone(&schema));
         let mut encoder = BatchEncoder::new(&options);
         let mut encode = |batch, ledger: &Ledger| {
@@ -125,7 +125,7 @@ mod tests {
                 }
             };
             let (snapshot, sent) = (unified.snapshot(), ledger.dictionaries());
-            let updates = encoder.encode_unified_dictionaries::<Stream>(
+            let updates = encoder.encode_unified_dictionaries::<StreamFormat>(
                 batch,
                 message.uses(),
                 snapshot,
@@ -145,7 +145,7 @@ mod tests {
         let (other, others) = encode(&batches[1], &ledger);
         ledger.append(&mut sink, others, &other).unwrap();
         LOOKS.set(0);
-        assert!(updates.hold_for::<Stream>(&compared, ledger.dictionaries()));
+        assert!(updates.hold_for::<StreamFormat>(&compared, ledger.dictionaries()));
         let held = LOOKS.take();
         ledger.append(&mut sink, updates, &message).unwrap();
         [encoded, held, LOOKS.take()]

@@ -17,7 +17,7 @@ use crate::encode::BatchEncoder;
 use crate::encoder::output::{Output, Parts};
 use crate::encoder::state::{Closed, Started, State, Unstarted};
 use crate::error::{Error, Failed, Result};
-use crate::format::{File, Format, Stream};
+use crate::format::{FileFormat, Format, StreamFormat};
 use crate::message::Message;
 use crate::message::segment::Slice;
 use crate::options::Options;
@@ -26,7 +26,7 @@ use crate::output::receipt::{Receipt, Stats};
 use crate::output::storage::{Durable, Truncate};
 use crate::schema::StreamSchema;
 
-/// Writes record batches to a sink as an Arrow IPC [`Stream`] or [`File`].
+/// Writes record batches to a sink as an Arrow IPC [`StreamFormat`] or [`FileFormat`].
 ///
 /// # States
 ///
@@ -77,14 +77,14 @@ pub struct Encoder<W, F, S: State = Started> {
     format: PhantomData<F>,
 }
 
-impl<W: Write> Encoder<W, Stream, Unstarted> {
+impl<W: Write> Encoder<W, StreamFormat, Unstarted> {
     /// An encoder of a stream.
     pub fn stream(sink: W) -> Self {
         Self::new(sink)
     }
 }
 
-impl<W: Write> Encoder<W, File, Unstarted> {
+impl<W: Write> Encoder<W, FileFormat, Unstarted> {
     /// An encoder of a file. The sink need not seek, and need not be buffered.
     pub fn file(sink: W) -> Self {
         Self::new(sink)
@@ -346,7 +346,7 @@ impl<W: Durable, F: Format> Encoder<W, F, Started> {
     }
 }
 
-impl<W: Write> Encoder<W, File, Started> {
+impl<W: Write> Encoder<W, FileFormat, Started> {
     /// Puts a key-value pair into the footer, in place of one with the same key.
     ///
     /// # Errors

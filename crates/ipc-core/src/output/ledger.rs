@@ -489,7 +489,7 @@ mod tests {
     use super::*;
     use crate::dictionary::unified::UnifiedDictionaries;
     use crate::encode::BatchEncoder;
-    use crate::format::{FOOTER_MAGIC, File, Stream};
+    use crate::format::{FOOTER_MAGIC, FileFormat, StreamFormat};
     use crate::limits;
     use crate::options::DictionaryHandling;
 
@@ -498,7 +498,7 @@ mod tests {
         let batch = record_batch!(("a", Int32, [1, 2, 3])).expect("one column");
         let options = Options::builder().staging(true).build().unwrap();
         let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
-        let mut ledger = Ledger::new::<File>(schema, &options).unwrap();
+        let mut ledger = Ledger::new::<FileFormat>(schema, &options).unwrap();
         let mut encoder = BatchEncoder::new(&options);
         let message = encoder.encode(&batch).unwrap();
         let mut sink = Vec::new();
@@ -516,7 +516,7 @@ mod tests {
         let batch = record_batch!(("a", Int32, [1, 2, 3])).expect("one column");
         let options = Options::default();
         let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
-        let mut ledger = Ledger::new::<File>(Arc::clone(&schema), &options).unwrap();
+        let mut ledger = Ledger::new::<FileFormat>(Arc::clone(&schema), &options).unwrap();
         let mut encoder = BatchEncoder::new(&options);
         let message = encoder.encode(&batch).unwrap();
         let mut sink = Vec::new();
@@ -542,7 +542,7 @@ mod tests {
         let options =
             Options::builder().dictionaries(DictionaryHandling::Unify).dictionaries_at_close(true).build().unwrap();
         let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
-        let mut ledger = Ledger::new::<File>(Arc::clone(&schema), &options).unwrap();
+        let mut ledger = Ledger::new::<FileFormat>(Arc::clone(&schema), &options).unwrap();
         let (mut encoder, mut unified) = (BatchEncoder::new(&options), UnifiedDictionaries::new(schema));
         let new = encoder.encode_unified(&batch, &Metadata::new(), unified.snapshot()).unwrap().unwrap_err();
         encoder.learn(unified.grow(new).unwrap());
@@ -569,12 +569,12 @@ mod tests {
         let two = RecordBatch::try_from_iter([("word", Arc::clone(&words)), ("other", words)]).unwrap();
         let options = Options::default();
         let schema = |batch: &RecordBatch| Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
-        let mut ledger = Ledger::new::<Stream>(schema(&one), &options).unwrap();
+        let mut ledger = Ledger::new::<StreamFormat>(schema(&one), &options).unwrap();
         let mut encoder = BatchEncoder::new(&options);
         let message = encoder.encode(&one).unwrap();
         let mut updates = |ledger: &Ledger, batch: &RecordBatch| {
             let sent = ledger.dictionaries();
-            encoder.encode_dictionaries::<Stream>(&schema(batch), batch, sent, Sending::Changes).unwrap()
+            encoder.encode_dictionaries::<StreamFormat>(&schema(batch), batch, sent, Sending::Changes).unwrap()
         };
         let mut sink = Vec::new();
 
