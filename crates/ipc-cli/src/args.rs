@@ -29,7 +29,7 @@ pub(crate) enum Command {
     /// Write the record batches of all inputs to one file or stream, from many threads
     #[command(after_help = MERGE_EXAMPLES)]
     Merge(MergeArguments),
-    /// List the messages of a file or a stream, without reading their bodies
+    /// List the messages of a file or a stream, and check that `merge` would take all of them
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArguments),
     /// Keep what is whole of a file or a stream that was cut off or never closed
@@ -113,6 +113,10 @@ pub(crate) struct MergeArguments {
 pub(crate) struct InspectArguments {
     /// A file or a stream; `-` is the standard input
     pub(crate) path: PathBuf,
+
+    /// Do not read bodies: whether the input is complete is not known then
+    #[arg(long)]
+    pub(crate) metadata_only: bool,
 
     /// Print a JSON object instead of a table
     #[arg(long)]

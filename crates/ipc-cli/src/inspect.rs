@@ -1,8 +1,9 @@
 //! `inspect`: every message of a file or a stream, and what they come to.
 //!
-//! Only metadata is read; bodies are passed over. Whatever the input holds, this ends, takes no more memory than there is
-//! input, and shows what stands before the damage. A file whose footer is gone is read from the front. An input is called
-//! complete only if a merge would take all of it, as far as metadata can tell.
+//! Whatever the input holds, this ends, and shows what stands before the damage. A file whose footer is gone is read from the
+//! front. An input is called complete only if a merge would take all of it: bodies are [decoded](crate::bodies), those of a
+//! stream while it is listed, those of a file afterwards, since its messages are listed in another order than they are
+//! read. Where bodies are not to be read, nothing is called complete.
 
 use std::io::{self, BufWriter, Write};
 
@@ -12,6 +13,7 @@ use ipc_recover::{Damage, Ending, Input, Kind, Part, Trailing};
 use serde_json::json;
 
 use crate::args::InspectArguments;
+use crate::bodies::Bodies;
 use crate::decode;
 use crate::error::{Error, Result};
 use crate::input::refused;
@@ -27,10 +29,21 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<()> {
         source = into_seekable(source).map_err(|error| Error::input(&name, error))?;
     }
     let (input, broken) = Input::open_broken(source).map_err(|damage| refused(&name, &damage))?;
+    let input = input.in_stored_order();
+    let input = if arguments.metadata_only { input } else { input.with_a_look_at_bodies() };
     let out = BufWriter::new(io::stdout().lock());
-    let mut listing = Listing { out, json: arguments.json, totals: Totals::default(), streams: Vec::new(), broken };
+    let mut listing = Listing {
+        out,
+        json: arguments.json,
+        reads_bodies: !arguments.metadata_only,
+        bodies: None,
+        totals: Totals::default(),
+        streams: Vec::new(),
+        broken,
+        undecodable: None,
+    };
     listing
-        .print(&name, input.in_stored_order().with_a_look_at_bodies())
+        .print(&name, input)
         .and_then(|()| listing.out.flush())
         .map_err(|error| Error::write("standard output", &error))?;
     listing.broken.map_or(Ok(()), |damage| Err(Error::input(&name, damage)))
@@ -40,10 +53,15 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<()> {
 struct Listing<W> {
     out: W,
     json: bool,
+    reads_bodies: bool,
+    /// Those of the stream that is being listed, unless nothing more is to be found out about them.
+    bodies: Option<Bodies>,
     totals: Totals,
     streams: Vec<Stream>,
     /// Why a merge would not take all of it, as far as that has been found.
     broken: Option<Damage>,
+    /// The first body that cannot be decoded, which keeps nothing from being listed.
+    undecodable: Option<Damage>,
 }
 
 /// A stream that has been listed, or a file.
@@ -80,9 +98,18 @@ impl<W: Write> Listing<W> {
                     if let Err(fault) = decode::schema(input.schema()) {
                         self.broken.get_or_insert_with(|| Damage::new(input.schema_offset(), fault));
                     }
+                    if input.kind() == Kind::Stream {
+                        self.begin_bodies(&input);
+                    }
                     head.map_or(Ok(()), |head| self.message(&head))?;
                 }
-                Ok(Some(Part::Message(head))) => self.message(&head)?,
+                Ok(Some(Part::Message(head))) => {
+                    self.message(&head)?;
+                    if let Err(damage) = self.body(&mut input, &head) {
+                        self.broken = Some(damage);
+                        break;
+                    }
+                }
                 Ok(Some(Part::End { ending, at })) => self.ended(&ending, at),
                 Ok(Some(_)) => {}
                 Ok(None) => break,
@@ -92,11 +119,53 @@ impl<W: Write> Listing<W> {
                 }
             }
         }
-        let trailing = input.trailing();
-        if let Some(trailing) = trailing.filter(|trailing| !trailing.is_zero) {
+        let (kind, trailing) = (input.kind(), input.trailing().cloned());
+        if let Some(trailing) = trailing.as_ref().filter(|trailing| !trailing.is_zero) {
             self.broken.get_or_insert(trailing.damage());
         }
-        self.finish(input.kind(), trailing)
+        if self.undecodable.is_some() {
+            self.broken = self.undecodable.take();
+        }
+        if kind == Kind::File && self.broken.is_none() && self.reads_bodies {
+            self.broken = self.bodies_of_file(input).err();
+        }
+        self.finish(kind, trailing.as_ref())
+    }
+
+    /// The bodies of a stream that begins are read, if all before it was in order.
+    fn begin_bodies(&mut self, input: &Input<'_>) {
+        self.bodies = None;
+        if self.reads_bodies && self.broken.is_none() && self.undecodable.is_none() {
+            match Bodies::begin(input) {
+                Ok(bodies) => self.bodies = Some(bodies),
+                Err(damage) => self.broken = Some(damage),
+            }
+        }
+    }
+
+    /// Reads the body of a message that has been listed. The values in it may be damaged without keeping what is behind from
+    /// being listed.
+    fn body(&mut self, input: &mut Input<'_>, head: &Head) -> Result<(), Damage> {
+        let Some(bodies) = &mut self.bodies else { return Ok(()) };
+        let body = input.read_body(head)?;
+        if let Err(damage) = bodies.take(input, head, body) {
+            self.undecodable = Some(damage);
+            self.bodies = None;
+        }
+        Ok(())
+    }
+
+    /// Reads the bodies of a file that has been listed, in the order in which they are read.
+    fn bodies_of_file(&self, input: Input<'_>) -> Result<(), Damage> {
+        let mut input = input.reopen()?;
+        let mut bodies = Bodies::begin(&input)?;
+        while let Some(part) = input.next()? {
+            if let Part::Message(head) = part {
+                let body = input.read_body(&head)?;
+                bodies.take(&mut input, &head, body)?;
+            }
+        }
+        Ok(())
     }
 
     fn ended(&mut self, ending: &Ending, at: u64) {
@@ -176,7 +245,8 @@ impl<W: Write> Listing<W> {
             });
             let streams: Vec<_> = self.streams.iter().map(Stream::json).collect();
             let tail = json!({
-                "complete": stopped.is_none(),
+                "complete": if stopped.is_none() && !self.reads_bodies { None } else { Some(stopped.is_none()) },
+                "bodies_read": self.reads_bodies,
                 "stopped": stopped,
                 "streams": streams,
                 "trailing": trailing,
@@ -215,7 +285,11 @@ impl<W: Write> Listing<W> {
             counted(totals.messages, "message", "messages"),
             HumanBytes(totals.metadata_bytes),
             HumanBytes(totals.body_bytes),
-            if stopped.is_none() { "complete" } else { "NOT complete" },
+            match stopped {
+                Some(_) => "NOT complete",
+                None if self.reads_bodies => "complete",
+                None => "no fault in the metadata, bodies not read",
+            },
         )
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! `merge` is the shortest way to use [`ipc_shared::SharedWriter`] on real data: one thread reads messages and reserves a
 //! place in the output for each batch; any number of threads decode, encode and compress; the writer puts everything in
-//! order. `inspect` lists the messages of a file or a stream without reading their bodies. `recover` is a thin layer around
-//! [`ipc_recover`].
+//! order. `inspect` lists the messages of a file or a stream, and says whether a merge would take all of it. `recover` is a
+//! thin layer around [`ipc_recover`].
 //!
 //! # Parts
 //!
@@ -13,6 +13,7 @@
 //! - [`input`] is a file or a stream as a sequence of encoded batches, each with the [`dictionaries`] as of its place.
 //! - [`decode`] makes a record batch of an encoded one, and lets no damaged input panic; [`blame`] names the column that is
 //!   refused.
+//! - [`bodies`] decodes all of an input for nothing but the verdict.
 //! - [`survey`] looks at all inputs before anything is written; [`advice`] says which switch helps where their dictionaries
 //!   are in the way.
 //! - [`pipeline`] runs one reading thread and many workers, with bounded memory, until the first error.
@@ -32,6 +33,7 @@
 mod advice;
 mod args;
 mod blame;
+mod bodies;
 mod decode;
 mod dictionaries;
 mod error;

@@ -186,6 +186,17 @@ impl<'s> Input<'s> {
         self
     }
 
+    /// Opens the same source again, which must be able to seek, to read it from its start.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn reopen(self) -> Result<Self, Damage> {
+        let mut source = self.source;
+        source.seek(0).map_err(Damage::unreadable(0))?;
+        Self::open(source)
+    }
+
     /// The same, but with a look at bodies that are not read: checksums are verified, and where the source can seek, the
     /// first bytes of bodies and of compressed buffers are looked at. Who reads a body has all but its checksum checked.
     #[must_use]

@@ -1,4 +1,5 @@
-//! `inspect` shows every message and what it is, reads no bodies, and stops where the input stops making sense.
+//! `inspect` shows every message and what it is, calls complete what a merge takes, and stops where the input stops making
+//! sense.
 
 use std::fs;
 use std::process::Stdio;
@@ -7,7 +8,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::support::{
-    batch, data, dictionary_batch, file, folder, inspect, merge_well, names, program, put, stream, text,
+    batch, data, dictionary_batch, file, folder, inspect, merge, merge_well, names, program, put, run, stream, text,
 };
 
 fn kinds(said: &Value) -> Vec<&str> {
@@ -76,8 +77,87 @@ fn a_stream_without_its_marker_is_not_complete() {
     assert!(!complete && said["complete"] == false && kinds(&said).len() == 2);
 }
 
+/// Whatever byte of it is another: a letter, a key, an offset, a compressed buffer, or a length.
 #[test]
-fn bodies_are_not_read() {
+fn an_input_is_complete_only_if_a_merge_takes_all_of_it() {
+    let folder = folder();
+    let batches = [dictionary_batch(&["Lima", "Oslo"], &[0, 1, 1]), dictionary_batch(&["Lima", "Pune"], &[1, 1, 0])];
+    let source = put(&folder, "source.arrows", &stream(&batches));
+    let mut refused = 0;
+    for (name, further) in [
+        ("a.arrows", &[][..]),
+        ("b.arrows", &["--compression", "lz4", "--compress-dictionaries"]),
+        ("c.arrow", &["--compression", "zstd", "--compress-dictionaries"]),
+        ("d.arrow", &["--dictionaries-at-close"]),
+        ("e.arrow", &["--checksums"]),
+    ] {
+        let path = folder.path().join(name);
+        merge_well(&[&source], &path, further);
+        let (whole, output) = (fs::read(&path).unwrap(), folder.path().join("out.arrows"));
+        let (said, complete) = inspect(&path);
+        assert!(complete && said["complete"] == true && said["bodies_read"] == true, "{name}: {said}");
+        for message in said["messages"].as_array().unwrap() {
+            let figure = |key: &str| usize::try_from(message[key].as_u64().unwrap()).unwrap();
+            let body = figure("offset") + figure("metadata_length");
+            for at in (body..body + figure("body_length")).step_by(5) {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 0xff;
+                fs::write(&path, &bytes).unwrap();
+                let takes = merge(&[&path], &output, &["--quiet"]);
+                let shown = run(["inspect", path.to_str().unwrap()]);
+                assert_eq!(shown.status.code(), takes.status.code(), "{name}, byte {at}: {}", text(&takes.stderr));
+                assert_eq!(text(&shown.stdout).contains("NOT complete"), !takes.status.success(), "{name}, byte {at}");
+                assert_eq!(text(&shown.stderr), text(&takes.stderr), "{name}, byte {at}");
+                refused += usize::from(!takes.status.success());
+            }
+        }
+    }
+    assert!(refused > 50, "only {refused} were refused");
+}
+
+#[test]
+fn messages_behind_a_damaged_body_are_listed() {
+    let folder = folder();
+    let whole = stream(&[batch(1, 5), batch(2, 5), batch(3, 5)]);
+    let input = put(&folder, "a.arrows", &whole);
+    let (said, _) = inspect(&input);
+    let second = &said["messages"][2];
+    let figure = |key: &str| usize::try_from(second[key].as_u64().unwrap()).unwrap();
+    let mut bytes = whole;
+    // The last letter of a name is no text.
+    let body = figure("offset") + figure("metadata_length");
+    let letter = (body..body + figure("body_length")).rev().find(|at| bytes[*at] == b'4').unwrap();
+    bytes[letter] = 0xff;
+    let (said, complete) = inspect(&put(&folder, "a.arrows", &bytes));
+    assert!(!complete && said["complete"] == false, "{said}");
+    assert_eq!((&said["stopped"]["offset"], kinds(&said).len()), (&second["offset"], 4), "{said}");
+}
+
+#[test]
+fn with_metadata_only_nothing_is_called_complete() {
+    let folder = folder();
+    let whole = stream(&[batch(1, 5)]);
+    let mut damaged = whole.clone();
+    let letter = damaged.windows(3).rposition(|window| window == b"1/4").unwrap();
+    damaged[letter] = 0xff;
+    for bytes in [whole.clone(), damaged] {
+        let input = put(&folder, "a.arrows", &bytes);
+        let shown = run(["inspect", "--metadata-only", input.to_str().unwrap()]);
+        let told = text(&shown.stdout);
+        assert!(shown.status.success() && told.contains("bodies not read") && !told.contains("complete"), "{told}");
+        let shown = run(["inspect", "--metadata-only", "--json", input.to_str().unwrap()]);
+        let said: Value = serde_json::from_slice(&shown.stdout).unwrap();
+        assert!(said["complete"].is_null() && said["bodies_read"] == false, "{said}");
+    }
+    // What the metadata tells is told.
+    let input = put(&folder, "a.arrows", &whole[..whole.len() - 8]);
+    let shown = run(["inspect", "--metadata-only", "--json", input.to_str().unwrap()]);
+    let said: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert!(!shown.status.success() && said["complete"] == false, "{said}");
+}
+
+#[test]
+fn with_metadata_only_bodies_are_not_read() {
     let folder = folder();
     let path = folder.path().join("sparse.arrows");
     let whole = stream(&[batch(1, 5)]);
@@ -98,7 +178,8 @@ fn bodies_are_not_read() {
         return crate::support::skipped("the file system has no files of 1 TiB");
     }
     let begin = Instant::now();
-    let (said, _) = inspect(&path);
+    let shown = run(["inspect", "--metadata-only", "--json", path.to_str().unwrap()]);
+    let said: Value = serde_json::from_slice(&shown.stdout).unwrap();
     assert_eq!(said["messages"][1]["body_length"], 1_u64 << 40);
     assert!(begin.elapsed().as_secs() < 5);
 }
