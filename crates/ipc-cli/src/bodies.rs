@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use arrow_buffer::Buffer;
-use ipc_core::{Encoder, Stream};
+use ipc_core::{Encoder, StreamFormat};
 use ipc_recover::scan::Head;
 use ipc_recover::{Damage, Fault, Input as Account};
 
@@ -20,7 +20,7 @@ pub(crate) struct Bodies {
     dictionaries: Dictionaries,
     /// What the record batches are given for them; `None` if they have changed since.
     values: Option<Arc<Values>>,
-    encoder: Encoder<io::Sink, Stream>,
+    encoder: Encoder<io::Sink, StreamFormat>,
 }
 
 impl Bodies {
