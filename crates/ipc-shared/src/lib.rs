@@ -28,18 +28,13 @@
 //! The contract stands at [`SharedWriter`]. The lock, and with it the only unsafe code, is in [`lock`]; it and the writer
 //! are model-checked with loom.
 
-mod basis;
 mod builder;
-mod counters;
 mod error;
 pub mod lock;
-mod pool;
 mod producer;
 mod shared;
 mod slot;
 mod sync;
-mod thread_encoder;
-mod window;
 mod writer;
 
 pub use builder::Builder;

@@ -10,7 +10,7 @@ use ipc_core::{Format, Receipt};
 
 use crate::error::Result;
 use crate::shared::Shared;
-use crate::thread_encoder::ThreadEncoder;
+use crate::shared::thread_encoder::ThreadEncoder;
 
 /// A handle for one thread that writes often. It owns the memory in which its batches are encoded, so it shares nothing
 /// with other threads before it takes the lock, and allocates nothing once it is warm, unless it has to sleep. Where

@@ -9,12 +9,12 @@ use arrow_buffer::Buffer;
 use arrow_schema::Metadata;
 use ipc_core::{Failed, Format, Message};
 
-use crate::basis::Basis;
 use crate::error::{Error, Result};
+use crate::shared::context::Basis;
+use crate::shared::reorder::GivenUp;
+use crate::shared::thread_encoder::ThreadEncoder;
 use crate::shared::{Plan, Shared, Turn};
 use crate::sync::panicking;
-use crate::thread_encoder::ThreadEncoder;
-use crate::window::GivenUp;
 
 /// A place in the output, to be filled whenever its batch is ready.
 ///

@@ -19,7 +19,7 @@
 //! The window knows nothing of batches or sinks; `D` is what waits, and `A` is why it was aborted.
 
 mod drain;
-mod places;
+mod state;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 pub(crate) use self::drain::Drain;
 use self::drain::Duty;
-use self::places::{Places, Signal};
+use self::state::{Places, Signal};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// A bounded queue of places.

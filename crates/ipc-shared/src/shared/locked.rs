@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use ipc_core::Ledger;
 
-use crate::basis::Basis;
 use crate::lock::Guard;
+use crate::shared::context::Basis;
+use crate::shared::reorder::Window;
 use crate::slot::Deposit;
-use crate::window::Window;
 
 /// What only the holder of the lock may touch.
 pub(super) struct Desk<W> {

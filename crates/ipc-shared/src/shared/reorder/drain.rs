@@ -1,7 +1,7 @@
 //! The drainer: the one thread that appends what is ready at the front.
 
 use super::Window;
-use super::places::Place;
+use super::state::Place;
 
 /// The right to append what is ready at the front; one thread at a time has it.
 #[derive(Debug)]

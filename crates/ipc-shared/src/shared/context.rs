@@ -16,8 +16,8 @@ use arrow_schema::Metadata;
 use ipc_core::{Added, Dictionaries, Format, Message, NewValues, Sending, Slice};
 use ipc_core::{StreamSchema, UnifiedDictionaries, UnifiedSnapshot, Updates};
 
+use crate::shared::thread_encoder::ThreadEncoder;
 use crate::sync::{Mutex, Published};
-use crate::thread_encoder::ThreadEncoder;
 
 /// What batches are encoded for.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use ipc_core::{BatchEncoder, UnifiedSnapshot};
 
-use crate::basis::{Basis, Unified};
 use crate::shared::View;
+use crate::shared::context::{Basis, Unified};
 use crate::sync::{Published, Seen};
 
 /// A batch encoder with the snapshots that its owner has seen last.

@@ -12,12 +12,12 @@ use arrow_array::RecordBatch;
 use arrow_schema::Metadata;
 use ipc_core::{Format, Ledger, Message, Options, Receipt, Sending, Slice, StreamSchema, Updates};
 
-use super::desk::{Desk, Output};
+use super::locked::{Desk, Output};
 use super::{Shared, View};
-use crate::basis::Basis;
 use crate::error::Result;
+use crate::shared::context::Basis;
+use crate::shared::thread_encoder::ThreadEncoder;
 use crate::sync::{note_plan, note_replan};
-use crate::thread_encoder::ThreadEncoder;
 
 /// What was decided for a batch outside the lock, and what it was decided on.
 pub(crate) struct Plan {

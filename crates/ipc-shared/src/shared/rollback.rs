@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use ipc_core::{Durable, Format, Truncate};
 
-use super::desk::{Desk, Held, Output};
+use super::locked::{Desk, Held, Output};
 use super::{Shared, View};
 use crate::error::Result;
 use crate::lock::Refused;

@@ -1,10 +1,15 @@
 //! What all handles on a writer share: the lock, the window of reserved places, what is published, and the writer's end.
 //!
-//! What a batch goes through, outside the lock and inside, is in [`plan`].
+//! What a batch goes through, outside the lock and inside, is in [`prepare`].
 
-mod desk;
-mod plan;
-mod storage;
+pub(crate) mod context;
+mod locked;
+pub(crate) mod pool;
+mod prepare;
+pub(crate) mod reorder;
+mod rollback;
+mod stats;
+pub(crate) mod thread_encoder;
 
 use std::io::Write;
 use std::marker::PhantomData;
@@ -15,20 +20,20 @@ use arrow_schema::{Metadata, SchemaRef};
 use crossbeam_utils::CachePadded;
 use ipc_core::{BatchEncoder, Dictionaries, Format, Ledger, Options, Receipt, Sending, Stats, Updates};
 
-use crate::basis::Basis;
-use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::lock::{Lock, Refused};
-use crate::pool::Pool;
+use crate::shared::context::Basis;
+use crate::shared::pool::Pool;
+use crate::shared::reorder::{Aborted, Gaps, GivenUp, Reserved, Window};
+use crate::shared::stats::Counters;
+use crate::shared::thread_encoder::ThreadEncoder;
 use crate::slot::Deposit;
 use crate::sync::{AtomicU8, Published, Relaxed, Settled, contain};
-use crate::thread_encoder::ThreadEncoder;
-use crate::window::{self, Aborted, Gaps, GivenUp, Reserved, Window};
 use crate::writer::Summary;
 
-pub(crate) use self::desk::Fault;
-use self::desk::{Desk, Held, Kept, Output};
-pub(crate) use self::plan::{Plan, open};
+pub(crate) use self::locked::Fault;
+use self::locked::{Desk, Held, Kept, Output};
+pub(crate) use self::prepare::{Plan, open};
 
 /// What all handles on a writer share.
 pub(crate) struct Shared<W, F> {
@@ -80,10 +85,10 @@ pub(crate) enum LostPlaces {
 }
 
 /// The right to append the batches that wait.
-pub(crate) type Drain<'w> = window::Drain<'w, Deposit, Fault>;
+pub(crate) type Drain<'w> = reorder::Drain<'w, Deposit, Fault>;
 
 /// Whether it is the turn of a place.
-pub(crate) type Turn<'w> = window::Turn<'w, Deposit, Fault>;
+pub(crate) type Turn<'w> = reorder::Turn<'w, Deposit, Fault>;
 
 impl<W, F> Shared<W, F> {
     pub(crate) fn new(
@@ -421,11 +426,11 @@ impl From<Aborted<Fault>> for Error {
     }
 }
 
-impl From<window::Refused<Fault>> for Error {
-    fn from(refused: window::Refused<Fault>) -> Self {
+impl From<reorder::Refused<Fault>> for Error {
+    fn from(refused: reorder::Refused<Fault>) -> Self {
         match refused {
-            window::Refused::Closed => Self::Closed,
-            window::Refused::Aborted(aborted) => aborted.into(),
+            reorder::Refused::Closed => Self::Closed,
+            reorder::Refused::Aborted(aborted) => aborted.into(),
         }
     }
 }
