@@ -8,7 +8,7 @@
 
 use arrow_array::{RecordBatch, record_batch};
 use arrow_ipc::MessageHeader;
-use arrow_schema::Metadata;
+use ipc_core::Metadata;
 use ipc_core::format::{ABORTED_KEY, CHECKSUM_KEY, CHECKSUMS, CHECKSUMS_KEY};
 use ipc_core::{
     Alignment, BatchEncoder, Compression, DictionaryHandling, Error, Ledger, MetadataVersion, Options, OptionsBuilder,

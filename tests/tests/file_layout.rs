@@ -199,7 +199,7 @@ fn a_batch_carries_metadata() {
     let Batches { schema, batches, .. } = batches();
     let mut encoder = Encoder::stream(Vec::new()).start(schema).unwrap();
     encoder.write(&batches[0]).unwrap();
-    encoder.write_with_metadata(&batches[0], &Metadata::from([("a", "1"), ("é", "")])).unwrap();
+    encoder.write_with_metadata(&batches[0], &ipc_core::Metadata::from([("a", "1"), ("é", "")])).unwrap();
     encoder.write(&batches[0]).unwrap();
     let stream = encoder.close().unwrap().into_inner();
     let framing = messages(&stream, 0);

@@ -167,7 +167,7 @@ fn where_new_values_have_been_added_is_not_looked_up_again() {
     let batches = [of(0, values.clone()), of(1, make_array(values.to_data()))];
     let schema = Arc::new(StreamSchema::try_new(batches[0].schema(), &options).unwrap());
     let (mut dictionaries, mut encoder) = (UnifiedDictionaries::new(schema), BatchEncoder::new(&options));
-    let none = Metadata::new();
+    let none = ipc_core::Metadata::new();
     for (batch, uses) in batches.iter().zip([1, 2]) {
         let lacking = encoder.encode_unified(batch, &none, dictionaries.snapshot()).unwrap().unwrap_err();
         encoder.learn(dictionaries.grow(lacking).unwrap());

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use arrow_array::types::{ArrowDictionaryKeyType, Int8Type, Int16Type};
 use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, StructArray};
 use arrow_buffer::Buffer;
-use arrow_schema::{DataType, Metadata, Schema};
+use arrow_schema::{DataType, Schema};
 use ipc_core::DictionaryHandling::{Delta, Resend, Unify};
 use ipc_core::{
     Alignment, BatchEncoder, Dictionaries, DictionaryHandling, Encoder, Error, FileFormat, Format, Ledger, Message,
-    MetadataVersion, Options, OptionsBuilder, Sending, Slice, StreamFormat, StreamSchema, UnifiedDictionaries, Updates,
-    Validation,
+    Metadata, MetadataVersion, Options, OptionsBuilder, Sending, Slice, StreamFormat, StreamSchema,
+    UnifiedDictionaries, Updates, Validation,
 };
 use ipc_tests::by_hand::{field, schema};
 use ipc_tests::read;

@@ -16,13 +16,13 @@ use arrow_array::{
     Int32Array, PrimitiveArray, RecordBatch, RunArray, StringArray, StringViewArray, StructArray,
 };
 use arrow_buffer::ArrowNativeType;
-use arrow_schema::{DataType, Field, Metadata, Schema};
+use arrow_schema::{DataType, Field, Schema};
 use ipc_core::DictionaryHandling::Unify;
-use ipc_core::UnifiedDictionaries;
 use ipc_core::{
     BatchEncoder, Encoder, Error, Format, Ledger, Options, OptionsBuilder, Remedy, Sending, Stats, StreamFormat,
     StreamSchema,
 };
+use ipc_core::{Metadata, UnifiedDictionaries};
 use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
 use ipc_tests::dictionaries::{batch, dictionary, nested, sent, words};
 use ipc_tests::sink::{Fault, Faulty};

@@ -19,9 +19,9 @@ use arrow_buffer::Buffer;
 use arrow_ipc::KeyValue;
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
-use arrow_schema::{Field, Metadata, Schema, SchemaRef};
+use arrow_schema::{Field, Schema, SchemaRef};
 use flatbuffers::{ForwardsUOffset, Vector};
-use ipc_core::format::RESERVED_KEYS;
+use ipc_core::{Metadata, format::RESERVED_KEYS};
 use ipc_recover::scan::Head;
 use ipc_recover::{Checksums, Damage, Fault, claimed_length};
 

@@ -10,8 +10,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use arrow_schema::Metadata;
-use ipc_core::MetadataDifference;
+use ipc_core::{Metadata, MetadataDifference};
 use ipc_recover::Kind;
 use serde_json::{Value, json};
 

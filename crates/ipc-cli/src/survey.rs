@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_schema::{Fields, Metadata, SchemaRef};
-use ipc_core::{FileFormat, Ledger, Options, StreamSchema};
+use arrow_schema::{Fields, SchemaRef};
+use ipc_core::{FileFormat, Ledger, Metadata, Options, StreamSchema};
 use ipc_recover::Kind;
 
 use crate::args::Job;

@@ -56,11 +56,29 @@ mod encode;
 mod encoder;
 mod error;
 pub mod format;
+mod key_values;
 mod limits;
 mod message;
 mod options;
 mod output;
 mod schema;
+
+/// The arrow crates whose types occur in this interface, in the versions that it was built with.
+///
+/// ```
+/// use ipc_core::arrow_array::RecordBatch;
+/// use ipc_core::arrow_schema::Schema;
+/// use ipc_core::{Encoder, Result};
+///
+/// fn nothing_of(schema: Schema) -> Result<Vec<u8>> {
+///     let batch = RecordBatch::new_empty(schema.into());
+///     let mut encoder = Encoder::stream(Vec::new()).start(batch.schema())?;
+///     encoder.write(&batch)?;
+///     Ok(encoder.close()?.into_inner())
+/// }
+/// # nothing_of(Schema::empty()).unwrap();
+/// ```
+pub use {arrow_array, arrow_buffer, arrow_schema};
 
 pub use arrays::compare::Comparison;
 pub use dictionary::change::{Change, Remedy};
@@ -71,6 +89,7 @@ pub use encoder::Encoder;
 pub use encoder::state::{Closed, Started, State, Unstarted};
 pub use error::{Error, Failed, Result};
 pub use format::{FileFormat, Format, StreamFormat};
+pub use key_values::Metadata;
 pub use message::Message;
 pub use message::segment::Slice;
 pub use options::{Alignment, Compression, DictionaryHandling, MetadataVersion, Options, OptionsBuilder, Validation};

@@ -4,9 +4,10 @@
 //! in them have to fit 2 GiB each. The builders of flatbuffers panic beyond that, so lengths are estimated first: never
 //! too small, and too large by what matters only for metadata that nobody could use.
 
-use arrow_schema::{DataType, Field, Metadata, Schema};
+use arrow_schema::{DataType, Field, Schema};
 
 use crate::error::{Error, Result};
+use crate::key_values::Metadata;
 
 /// No less than what a table takes beside the strings and lists in it.
 const TABLE: u64 = 512;
@@ -26,8 +27,8 @@ pub(crate) fn check_output(length: u64) -> Result<()> {
 }
 
 /// No less than the bytes of key-value pairs.
-pub(crate) fn key_values(metadata: &Metadata) -> u64 {
-    metadata.iter().map(|(key, value)| key_value(key, value)).sum()
+pub(crate) fn key_values<'m>(pairs: impl IntoIterator<Item = (&'m String, &'m String)>) -> u64 {
+    pairs.into_iter().map(|(key, value)| key_value(key, value)).sum()
 }
 
 /// No less than the bytes of a key-value pair.
@@ -77,7 +78,7 @@ mod tests {
 
     use arrow_ipc::convert::metadata_to_fb;
     use arrow_ipc::{Buffer, FieldNode, MessageBuilder, MessageHeader, RecordBatchBuilder};
-    use arrow_schema::{TimeUnit, UnionFields, UnionMode};
+    use arrow_schema::{Metadata, TimeUnit, UnionFields, UnionMode};
     use flatbuffers::FlatBufferBuilder;
 
     use super::*;
@@ -193,7 +194,8 @@ mod tests {
             builder.add_custom_metadata(metadata);
             let root = builder.finish();
             fbb.finish(root, None);
-            assert_fair(batch(4 * count as u64 * 16, &pairs), fbb.finished_data().len(), "a batch");
+            let own = pairs.into_iter().collect();
+            assert_fair(batch(4 * count as u64 * 16, &own), fbb.finished_data().len(), "a batch");
         }
     }
 

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use arrow_schema::{Metadata, SchemaRef};
-use ipc_core::{Failed, FileFormat, Format, Ledger, Options, StreamSchema};
+use arrow_schema::SchemaRef;
+use ipc_core::{Failed, FileFormat, Format, Ledger, Metadata, Options, StreamSchema};
 
 use crate::shared::{Shared, open};
 use crate::sync::cores;

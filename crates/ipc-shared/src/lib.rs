@@ -41,8 +41,9 @@ pub use builder::Builder;
 pub use error::{Error, Result, StillShared};
 pub use ipc_core::Error as CoreError;
 pub use ipc_core::{
-    Alignment, Compression, DictionaryHandling, Durable, Failed, FileFormat, FileTail, ForeignEnd, Format,
-    MetadataVersion, Options, OptionsBuilder, Receipt, Stats, StreamFormat, StreamSchema, Truncate,
+    Alignment, Compression, DictionaryHandling, Durable, Failed, FileFormat, FileTail, ForeignEnd, Format, Metadata,
+    MetadataVersion, Options, OptionsBuilder, Receipt, Remedy, Stats, StreamFormat, StreamSchema, Truncate, Validation,
+    arrow_array, arrow_buffer, arrow_schema, format,
 };
 pub use producer::Producer;
 pub use slot::Slot;

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchWriter};
-use arrow_schema::{ArrowError, Metadata};
-use ipc_core::{Format, Receipt};
+use arrow_schema::ArrowError;
+use ipc_core::{Format, Metadata, Receipt};
 
 use crate::error::Result;
 use crate::shared::Shared;

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
-use arrow_schema::Metadata;
-use ipc_core::{Failed, Format, Message};
+use ipc_core::{Failed, Format, Message, Metadata};
 
 use crate::error::{Error, Result};
 use crate::shared::context::Basis;

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{Metadata, SchemaRef};
-use ipc_core::{Durable, FileFormat, Format, Receipt, Stats, StreamFormat, Truncate};
+use arrow_schema::SchemaRef;
+use ipc_core::{Durable, FileFormat, Format, Metadata, Receipt, Stats, StreamFormat, Truncate};
 
 use crate::builder::Builder;
 use crate::error::{Result, StillShared};

@@ -144,7 +144,7 @@ fn a_schema_of_more_than_2_gib_is_refused_before_it_is_built() {
 
 #[test]
 fn metadata_of_a_batch_of_more_than_2_gib_is_refused_before_it_is_built() {
-    let (batch, metadata) = (small(), too_long());
+    let (batch, metadata) = (small(), too_long().into_iter().collect::<ipc_core::Metadata>());
     let mut encoder = Encoder::stream(Vec::new()).start(batch.schema()).unwrap();
     let before = encoder.get_ref().len();
     assert_too_large("message metadata", encoder.write_with_metadata(&batch, &metadata));

@@ -46,7 +46,7 @@ fn stream(Batches { schema, batches, .. }: &Batches, options: &Options) -> Vec<u
     let mut encoder = Encoder::stream(Vec::new()).with_options(options.clone()).start(schema.clone()).unwrap();
     for (i, batch) in batches.iter().enumerate() {
         let pairs = (0..i).map(|pair| (format!("key {pair}"), "v".repeat(i)));
-        encoder.write_with_metadata(batch, &Metadata::from_iter(pairs)).unwrap();
+        encoder.write_with_metadata(batch, &ipc_core::Metadata::from_iter(pairs)).unwrap();
     }
     encoder.close().unwrap().into_inner()
 }

@@ -5,7 +5,8 @@
 //! `into_inner` takes the sink away under another handle.
 
 use arrow_array::{RecordBatch, RecordBatchWriter};
-use arrow_schema::{ArrowError, Metadata};
+use arrow_schema::ArrowError;
+use ipc_core::Metadata;
 use ipc_shared::{Error, Producer, SharedWriter};
 use ipc_tests::framing;
 use ipc_tests::shared::{Output, Words, batch, marks, schema, sorted_marks};

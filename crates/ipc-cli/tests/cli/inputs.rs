@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::{DictionaryHandling, IpcWriteOptions, StreamWriter};
-use arrow_schema::{DataType, Field, Metadata, Schema};
-use ipc_core::{Encoder, MetadataVersion, Options};
+use arrow_schema::{DataType, Field, Schema};
+use ipc_core::{Encoder, Metadata, MetadataVersion, Options};
 
 use crate::support::{
     Pair, batch, dictionary_batch, file, folder, inspect, judge, merge, merge_badly, merge_well, names, program, put,

@@ -86,12 +86,12 @@ mod tests {
 
     use arrow_array::types::Int32Type;
     use arrow_array::{ArrayRef, DictionaryArray, RecordBatch};
-    use arrow_schema::Metadata;
 
     use crate::dictionary::unified::UnifiedDictionaries;
     use crate::dictionary::{Sending, Updates};
     use crate::encode::BatchEncoder;
     use crate::format::StreamFormat;
+    use crate::key_values::Metadata;
     use crate::options::DictionaryHandling::{self, Delta, Resend, Unify};
     use crate::options::Options;
     use crate::output::ledger::Ledger;

@@ -15,7 +15,6 @@ use std::ops::Range;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
-use arrow_schema::Metadata;
 
 use crate::arrays::validate::{self, Checks};
 use crate::arrays::visible::Visible;
@@ -27,6 +26,7 @@ use crate::encode::keys::{KeyMaps, Unifying};
 use crate::encode::walk::walk;
 use crate::error::{Error, Result};
 use crate::format::{Format, RESERVED_KEYS};
+use crate::key_values::Metadata;
 use crate::message::checksum::Checksum;
 use crate::message::metadata::{Kind, Numbers, Rest, Template};
 use crate::message::segment::{Slice, recycle};

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchWriter};
-use arrow_schema::{ArrowError, Metadata, SchemaRef};
+use arrow_schema::{ArrowError, SchemaRef};
 
 use crate::dictionary::unified::UnifiedDictionaries;
 use crate::dictionary::{Sending, Updates};
@@ -18,6 +18,7 @@ use crate::encoder::output::{Output, Parts};
 use crate::encoder::state::{Closed, Started, State, Unstarted};
 use crate::error::{Error, Failed, Result};
 use crate::format::{FileFormat, Format, StreamFormat};
+use crate::key_values::Metadata;
 use crate::message::Message;
 use crate::message::segment::Slice;
 use crate::options::Options;

@@ -14,9 +14,10 @@
 //! - A batch without buffers can be read without a body. Where the schema has none, the mark is the prefix of a message
 //!   whose metadata never comes.
 
-use arrow_schema::{DataType, Metadata, Schema, UnionMode};
+use arrow_schema::{DataType, Schema, UnionMode};
 
 use crate::format::{ABORTED_KEY, bare_abort_mark};
+use crate::key_values::Metadata;
 use crate::message::metadata::{Draft, Kind, Numbers, Rest, Template};
 use crate::options::{MetadataVersion, Options};
 use crate::schema::children;

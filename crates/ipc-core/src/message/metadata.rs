@@ -16,10 +16,10 @@ use std::slice;
 
 use arrow_buffer::ToByteSlice;
 use arrow_ipc::{CompressionType, MessageHeader};
-use arrow_schema::Metadata;
 
 use crate::error::Result;
 use crate::format::CHECKSUM_KEY;
+use crate::key_values::Metadata;
 use crate::limits;
 use crate::message::checksum::Checksum;
 use crate::message::{PREFIX, frame};

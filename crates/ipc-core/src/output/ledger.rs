@@ -482,16 +482,15 @@ fn blocks(start: u64, updates: &Updates) -> Vec<Block> {
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::types::Int32Type;
-    use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, record_batch};
-    use arrow_schema::Metadata;
-
     use super::*;
     use crate::dictionary::unified::UnifiedDictionaries;
     use crate::encode::BatchEncoder;
     use crate::format::{FOOTER_MAGIC, FileFormat, StreamFormat};
+    use crate::key_values::Metadata;
     use crate::limits;
     use crate::options::DictionaryHandling;
+    use arrow_array::types::Int32Type;
+    use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, record_batch};
 
     #[test]
     fn what_is_staged_has_not_reached_the_sink() {

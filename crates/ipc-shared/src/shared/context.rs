@@ -12,8 +12,7 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::Metadata;
-use ipc_core::{Added, Dictionaries, Format, Message, NewValues, Sending, Slice};
+use ipc_core::{Added, Dictionaries, Format, Message, Metadata, NewValues, Sending, Slice};
 use ipc_core::{StreamSchema, UnifiedDictionaries, UnifiedSnapshot, Updates};
 
 use crate::shared::thread_encoder::ThreadEncoder;

@@ -16,9 +16,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{Metadata, SchemaRef};
+use arrow_schema::SchemaRef;
 use crossbeam_utils::CachePadded;
-use ipc_core::{BatchEncoder, Dictionaries, Format, Ledger, Options, Receipt, Sending, Stats, Updates};
+use ipc_core::{BatchEncoder, Dictionaries, Format, Ledger, Metadata, Options, Receipt, Sending, Stats, Updates};
 
 use crate::error::{Error, Result};
 use crate::lock::{Lock, Refused};

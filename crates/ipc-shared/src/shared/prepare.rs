@@ -9,8 +9,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::Metadata;
-use ipc_core::{Format, Ledger, Message, Options, Receipt, Sending, Slice, StreamSchema, Updates};
+use ipc_core::{Format, Ledger, Message, Metadata, Options, Receipt, Sending, Slice, StreamSchema, Updates};
 
 use super::locked::{Desk, Output};
 use super::{Shared, View};
