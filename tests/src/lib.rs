@@ -27,6 +27,7 @@ pub mod allocations;
 pub mod arrays;
 pub mod batches;
 pub mod by_hand;
+pub mod byte_faults;
 pub mod cases;
 pub mod crash;
 pub mod dictionaries;

@@ -14,7 +14,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use crate::dictionary::unified::UnifiedDictionaries;
 use crate::dictionary::{Sending, Updates};
 use crate::encode::BatchEncoder;
-use crate::encoder::output::{Output, Parts};
+use crate::encoder::output::{Opening, Output, Parts};
 use crate::encoder::state::{Closed, Started, State, Unstarted};
 use crate::error::{Error, Failed, Result};
 use crate::format::{FileFormat, Format, StreamFormat};
@@ -65,7 +65,8 @@ use crate::schema::StreamSchema;
 /// - A *file* has no footer then, and looks truncated. Nothing more is written.
 /// - A *stream* that ends between two messages looks whole to most readers, only shorter. So an encoder that is dropped
 ///   after it was started leaves an [abort mark](crate::format::ABORTED_KEY) behind the last whole message, at which
-///   readers fail; [`abort`](Self::abort) does so with a reason. What is staged is dropped.
+///   readers fail; [`abort`](Self::abort) does so with a reason. What is staged is dropped. So does one whose
+///   [start](Encoder::start_with) failed after the header was written.
 ///
 /// The mark is at most one message, without a flush; nobody hears of a sink that fails, or panics, meanwhile. There is none
 /// where the output is torn, or its header has not reached the sink, or its end has been written; none after
@@ -94,7 +95,8 @@ impl<W: Write> Encoder<W, FileFormat, Unstarted> {
 
 impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     fn new(sink: W) -> Self {
-        Self { sink, options: Options::default(), state: Unstarted { begun: None }, format: PhantomData }
+        let sink = Opening::Untouched(sink);
+        Self { sink, options: Options::default(), state: Unstarted, format: PhantomData }
     }
 
     /// Writes as `options` ask, instead of as the defaults do.
@@ -134,14 +136,15 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
         }
     }
 
-    /// The sink, untouched.
+    /// The sink. Nothing is written: it is as it was, or as a start that failed has left it.
     pub fn into_inner(self) -> W {
-        self.sink
+        self.sink.into_parts().0
     }
 
     fn open(self, schema: SchemaRef) -> Result<Encoder<W, F, Started>, Failed<Self>> {
-        let Self { sink, options, state, format } = self;
-        let opened = match state.begun {
+        let Self { sink, options, format, .. } = self;
+        let (sink, begun) = sink.into_parts();
+        let opened = match begun {
             None => StreamSchema::try_new(schema, &options)
                 .and_then(|schema| Ledger::new::<F>(Arc::new(schema), &options))
                 .map_err(|error| (error, None)),
@@ -158,7 +161,9 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
                 let state = Started { batches: BatchEncoder::new(ledger.options()), unified };
                 Ok(Encoder { sink: Output::new(sink, ledger), options, state, format })
             }
-            Err((error, begun)) => Err(Failed::new(error, Self { sink, options, state: Unstarted { begun }, format })),
+            Err((error, begun)) => {
+                Err(Failed::new(error, Self { sink: Opening::new(sink, begun), options, state: Unstarted, format }))
+            }
         }
     }
 }
@@ -287,8 +292,7 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     fn back(self) -> Encoder<W, F, Unstarted> {
         let Self { sink, options, format, .. } = self;
         let Parts { sink, ledger } = sink.into_parts();
-        let begun = if is_untouched(&ledger) { None } else { Some(ledger) };
-        Encoder { sink, options, state: Unstarted { begun }, format }
+        Encoder { sink: Opening::new(sink, Some(ledger)), options, state: Unstarted, format }
     }
 }
 
@@ -300,11 +304,13 @@ impl<W: Truncate, F: Format> Encoder<W, F, Unstarted> {
     ///
     /// [`Error::Rollback`], after which it may be repeated.
     pub fn rollback(&mut self) -> Result<()> {
-        if let Some(begun) = &mut self.state.begun {
-            begun.rollback(&mut self.sink)?;
-            self.state.begun.take_if(|begun| is_untouched(begun));
+        match &mut self.sink {
+            Opening::Untouched(_) => Ok(()),
+            Opening::Begun(output) => {
+                let Parts { sink, ledger } = output.parts_mut();
+                ledger.rollback(sink)
+            }
         }
-        Ok(())
     }
 }
 
@@ -373,11 +379,6 @@ impl<W, F> Encoder<W, F, Closed> {
     pub fn stats(&self) -> Stats {
         self.state.stats
     }
-}
-
-/// Whether the sink holds no byte of the output, so that a header may still be another one.
-fn is_untouched(ledger: &Ledger) -> bool {
-    ledger.confirmed_bytes() == 0 && ledger.check().is_ok()
 }
 
 /// Encodes a batch with its own keys, and the dictionaries that it needs sent.

@@ -1,11 +1,11 @@
-//! A sink with an open output: the part of a started encoder that must not be dropped unseen.
+//! A sink with an open output: the part of an encoder that must not be dropped unseen.
 
 use std::fmt;
 use std::io::Write;
 
 use crate::output::ledger::Ledger;
 
-/// The sink and the ledger of an output that has a header and no end.
+/// The sink and the ledger of an output that has a header, or is about to get it, and no end.
 ///
 /// Dropped, it leaves the abort mark where the output is a stream. Whoever moves on takes the [parts](Self::into_parts)
 /// out, and nothing is written.
@@ -14,6 +14,42 @@ pub struct Output<W> {
     parts: Option<Parts<W>>,
     /// [`Ledger::give_up`] for this sink, since a type's `Drop` may not ask for more than the type does.
     give_up: fn(&mut Ledger, &mut W),
+}
+
+/// The sink of an encoder that is not started.
+pub enum Opening<W> {
+    /// It holds no byte of the output.
+    Untouched(W),
+    /// A start that failed has left the header in it, whole or torn: another one must not follow, and where it is whole,
+    /// readers take it for a stream without batches.
+    Begun(Output<W>),
+}
+
+impl<W: Write> Opening<W> {
+    pub(crate) fn new(sink: W, ledger: Option<Ledger>) -> Self {
+        match ledger.filter(|ledger| !is_untouched(ledger)) {
+            None => Self::Untouched(sink),
+            Some(ledger) => Self::Begun(Output::new(sink, ledger)),
+        }
+    }
+}
+
+impl<W> Opening<W> {
+    /// The sink, and what has been begun in it.
+    pub(crate) fn into_parts(self) -> (W, Option<Ledger>) {
+        match self {
+            Self::Untouched(sink) => (sink, None),
+            Self::Begun(output) => {
+                let Parts { sink, ledger } = output.into_parts();
+                (sink, if is_untouched(&ledger) { None } else { Some(ledger) })
+            }
+        }
+    }
+}
+
+/// Whether the sink holds no byte of the output, so that a header may still be another one.
+fn is_untouched(ledger: &Ledger) -> bool {
+    ledger.confirmed_bytes() == 0 && ledger.check().is_ok()
 }
 
 /// What an output consists of.

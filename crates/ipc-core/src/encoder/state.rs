@@ -4,8 +4,7 @@ use arrow_schema::SchemaRef;
 
 use crate::dictionary::unified::UnifiedDictionaries;
 use crate::encode::BatchEncoder;
-use crate::encoder::output::Output;
-use crate::output::ledger::Ledger;
+use crate::encoder::output::{Opening, Output};
 use crate::output::receipt::Stats;
 
 /// A state of an [`Encoder`](crate::Encoder). Sealed: [`Unstarted`], [`Started`] and [`Closed`] are all there are.
@@ -17,10 +16,8 @@ pub trait State: sealed::Sealed {
 
 /// No schema yet, so nothing to write.
 #[derive(Debug)]
-pub struct Unstarted {
-    /// What a start that failed has left: bytes of a header are in the sink, so another header must not follow.
-    pub(crate) begun: Option<Ledger>,
-}
+#[non_exhaustive]
+pub struct Unstarted;
 
 /// The header is settled; record batches may follow.
 #[derive(Debug)]
@@ -37,11 +34,12 @@ pub struct Closed {
     pub(crate) schema: SchemaRef,
 }
 
+/// A start that failed may have left a header.
 impl State for Unstarted {
-    type Sink<W> = W;
+    type Sink<W> = Opening<W>;
 }
 
-/// The only state with a header and no end: here a sink is not dropped unseen.
+/// The state with a header and no end: here a sink is not dropped unseen.
 impl State for Started {
     type Sink<W> = Output<W>;
 }

@@ -8,6 +8,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
+mod anywhere;
+
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice, Write};
