@@ -1,5 +1,6 @@
 //! Encoders give back memory that was for batches far larger than those that come now: those of the pool, which also drops
-//! the ones that nobody needs any more, and that of a producer. At the close, the pool gives everything back.
+//! the ones that nobody needs any more, and that of a producer. At the close, and where the output is given up, the pool
+//! gives everything back, also if the sink panics meanwhile.
 //!
 //! Fails where an encoder keeps the memory of its largest batch for ever, or the pool keeps as many encoders as calls were
 //! ever made at once.
@@ -8,7 +9,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
-use std::io;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
@@ -65,4 +68,31 @@ fn memory_for_large_batches_is_given_back() {
     assert!(grown("after a large batch before the close") >= 4);
     writer.close().unwrap();
     assert!(grown("after the close") <= 2, "the close gives everything back");
+
+    for panics in [false, true] {
+        let is_due = AtomicBool::new(false);
+        let options = Options::builder().compression(Compression::Lz4).build().unwrap();
+        let writer = SharedWriter::stream(Panicking(&is_due)).options(options).build().unwrap();
+        writer.write(&large).unwrap();
+        assert!(grown("after a large batch before an abort") >= 4);
+        is_due.store(panics, Relaxed);
+        assert_eq!(catch_unwind(AssertUnwindSafe(|| writer.abort("no room").unwrap())).is_err(), panics);
+        assert!(grown("after the abort") <= 2, "an abort gives everything back, also if the sink panics: {panics}");
+    }
+}
+
+/// Panics once that is due.
+struct Panicking<'p>(&'p AtomicBool);
+
+impl Write for Panicking<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.load(Relaxed) {
+            resume_unwind(Box::new("the sink panics, as it was asked to"));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

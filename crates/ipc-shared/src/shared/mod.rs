@@ -289,10 +289,11 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         let (mut guard, ()) = self.use_desk(guard, check)?;
         // Before the sink is called, which may panic: whoever finds the lock ended asks the window why.
         let waiting = self.window.abandon(Fault::Aborted { reason: reason.into() });
+        let pool = self.encoders.shut_when_dropped();
         let Desk { sink, output } = &mut *guard;
         let aborted = output.as_mut().map_or(Ok(()), |output| output.ledger.abort(sink, reason));
         guard.close();
-        self.encoders.shut();
+        drop(pool);
         // What waits holds whole batches, so it goes outside the lock.
         drop(waiting);
         Ok(aborted?)

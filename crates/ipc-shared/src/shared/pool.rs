@@ -53,6 +53,17 @@ impl Pool {
         }
     }
 
+    /// [Shuts](Self::shut) the pool when what it returns is dropped, also by a panic.
+    pub(crate) fn shut_when_dropped(&self) -> impl Drop {
+        struct Shutting<'p>(&'p Pool);
+        impl Drop for Shutting<'_> {
+            fn drop(&mut self) {
+                self.0.shut();
+            }
+        }
+        Shutting(self)
+    }
+
     /// Drops all of them, and those that will be given back.
     pub(crate) fn shut(&self) {
         let mut idle = self.idle.lock();

@@ -114,7 +114,9 @@ impl<D, A> Drop for Taken<'_, '_, D, A> {
     fn drop(&mut self) {
         // Before the drain is dropped, which lets others drain.
         if let Some(content) = self.content.take() {
-            self.drain.window.places.lock().put_back(content);
+            let unkept = self.drain.window.places.lock().put_back(content);
+            // Outside the mutex: what drops a batch's memory may call the writer.
+            drop(unkept);
         }
     }
 }

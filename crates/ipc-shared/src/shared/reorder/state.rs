@@ -212,12 +212,18 @@ impl<D, A> Places<D, A> {
         self.queue.iter().filter(|place| matches!(place, Place::Ready(_) | Place::Taken)).count() as u64
     }
 
-    /// Puts back what the drainer has taken and not appended.
-    pub(super) fn put_back(&mut self, content: D) {
-        // After a panic behind the append, there is nothing to be tried again.
-        if let Some(front @ Place::Taken) = self.queue.front_mut() {
-            *front = if self.stage == Stage::Abandoned { Place::GivenUp } else { Place::Ready(content) };
+    /// Puts back what the drainer has taken and not appended. Returns it where nothing is kept.
+    pub(super) fn put_back(&mut self, content: D) -> Option<D> {
+        match (self.queue.front_mut(), self.stage) {
+            (Some(front @ Place::Taken), Stage::Abandoned) => *front = Place::GivenUp,
+            (Some(front @ Place::Taken), _) => {
+                *front = Place::Ready(content);
+                return None;
+            }
+            // After a panic behind the append, there is nothing to be tried again.
+            _ => {}
         }
+        Some(content)
     }
 
     pub(super) fn fill(&mut self, place: u64, content: D) {

@@ -1,5 +1,6 @@
 //! The window by itself, with real threads. Every schedule of what threads do with it is in the models.
 
+use std::sync::Weak;
 use std::thread;
 
 use super::*;
@@ -200,4 +201,30 @@ fn places_are_given_first_come_first_served() {
     assert!(given.len() >= 100_000);
     let overtaken = given.windows(2).filter(|pair| pair[0].1 > pair[1].1).count();
     assert_eq!(overtaken, 0, "nobody who came later has an earlier place");
+}
+
+/// What drops a batch's memory may be its user's code, and may call the writer.
+#[test]
+fn what_nobody_keeps_is_dropped_outside_the_mutex() {
+    struct Calling(Weak<Window<Calling, &'static str>>);
+    impl Drop for Calling {
+        fn drop(&mut self) {
+            let window = self.0.upgrade().expect("the test has it");
+            assert!(window.places.is_free(), "who calls the window here waits for itself");
+        }
+    }
+
+    let window = Arc::new(Window::new(3));
+    let content = || Calling(Arc::downgrade(&window));
+    let [a, b, c] = [(); 3].map(|()| match window.reserve().wait() {
+        Ok(Reserved::Place(place)) => place,
+        _ => panic!("the window has room"),
+    });
+    assert!(window.leave(b, content()).unwrap().is_none());
+    let mut drain = window.leave(a, content()).unwrap().expect("a is at the front");
+    let taken = drain.next().expect("a is ready");
+    drop(window.abandon("on purpose"));
+    drop(taken);
+    drop(drain);
+    assert!(window.leave(c, content()).is_err());
 }
