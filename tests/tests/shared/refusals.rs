@@ -7,15 +7,21 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, new_empty_array};
-use arrow_schema::{DataType, Field, Schema};
-use ipc_shared::{Error, Options};
+use arrow_schema::{DataType, Field, Metadata, Schema};
+use ipc_core::format::{ABORTED_KEY, CHECKSUM_KEY, RESERVED_KEYS};
+use ipc_shared::{DictionaryHandling, Error, Options};
 use ipc_tests::gate::gate;
 use ipc_tests::shared::{Output, Words, batch, marks, sorted_marks, unstaged};
 use ipc_tests::threads::together;
 
 use crate::in_both_formats;
 
-in_both_formats!(first_batches_of_two_schemas_race, a_given_schema_refuses_others, too_deep_a_schema_is_not_settled);
+in_both_formats!(
+    first_batches_of_two_schemas_race,
+    a_given_schema_refuses_others,
+    too_deep_a_schema_is_not_settled,
+    reserved_keys_of_metadata_are_refused_by_all_ways_in,
+);
 
 fn single(field: &str, column: ArrayRef) -> RecordBatch {
     let schema = Schema::new(vec![Field::new(field, column.data_type().clone(), false)]);
@@ -154,4 +160,52 @@ fn a_file_refuses_a_second_dictionary() {
             assert_eq!(found[2], batch(Words::Own, (winner, 0)).slice(0, 1));
         }
     });
+}
+
+/// A batch with a key of the writer's own would be taken for an abort mark, or its body for damaged.
+fn reserved_keys_of_metadata_are_refused_by_all_ways_in<F: Output>(threads: usize) {
+    const KEYS: [&str; 2] = [ABORTED_KEY, CHECKSUM_KEY];
+    assert!(RESERVED_KEYS.iter().all(|key| KEYS.contains(key)), "a key that is not tried here");
+    for (words, dictionaries) in
+        [(Words::Plain, DictionaryHandling::Delta), (Words::Growing, DictionaryHandling::Unify)]
+    {
+        let (sink, gate) = gate();
+        let options = Options::builder().staging(false).dictionaries(dictionaries).build().unwrap();
+        let writer = F::to(sink).options(options).window(KEYS.len() * threads + 1).build().unwrap();
+        writer.write(&batch(words, (99, 0))).unwrap();
+        let taken = gate.taken();
+        let front = writer.reserve().unwrap();
+        let slots = together(threads, |thread| {
+            let batch = batch(words, (thread, 0));
+            let mut slots = Vec::new();
+            for key in KEYS {
+                let metadata = Metadata::from([("mine", "kept"), (key, "forged")]);
+                let slot = writer.reserve().unwrap();
+                let (of_slot, slot) = slot.write_with_metadata(&batch, &metadata).unwrap_err().into_parts();
+                let refused = [
+                    writer.write_with_metadata(&batch, &metadata).map(drop).unwrap_err(),
+                    writer.producer().write_with_metadata(&batch, &metadata).map(drop).unwrap_err(),
+                    of_slot,
+                ];
+                for error in refused {
+                    let Error::Core(ipc_core::Error::ReservedKey { key: found }) = error else { panic!("{error:?}") };
+                    assert_eq!(found, key);
+                }
+                slots.push(slot);
+            }
+            slots
+        });
+        // Also where it is the slot's turn.
+        let front = KEYS.into_iter().fold(front, |front, key| {
+            let metadata = Metadata::from([(key, "")]);
+            let (error, front) = front.write_with_metadata(&batch(words, (98, 0)), &metadata).unwrap_err().into_parts();
+            assert!(matches!(error, Error::Core(ipc_core::Error::ReservedKey { .. })), "{error:?}");
+            front
+        });
+        assert_eq!(gate.taken(), taken, "not a byte of any");
+        front.write(&batch(words, (98, 0))).unwrap();
+        drop(slots);
+        writer.close().unwrap();
+        assert_eq!(marks(words, &F::whole(&gate.taken())), [(99, 0), (98, 0)]);
+    }
 }
