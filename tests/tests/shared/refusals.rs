@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, new_empty_array};
-use arrow_schema::{DataType, Field, Metadata, Schema};
+use arrow_schema::{DataType, Field, Schema};
 use ipc_core::format::{ABORTED_KEY, CHECKSUM_KEY, RESERVED_KEYS};
-use ipc_shared::{DictionaryHandling, Error, Options};
+use ipc_shared::{DictionaryHandling, Error, Metadata, Options};
 use ipc_tests::gate::gate;
 use ipc_tests::shared::{Output, Words, batch, marks, sorted_marks, unstaged};
 use ipc_tests::threads::together;
