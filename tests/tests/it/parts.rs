@@ -1,0 +1,326 @@
+//! An output that is put together from the public parts of `ipc-core`, with parts that do not fit: each is refused before
+//! a byte is written, and the output goes on.
+//!
+//! Fails where what was encoded for something else gets into an output: readers would refuse it, or read other values.
+
+use std::sync::Arc;
+
+use arrow_array::types::{ArrowDictionaryKeyType, Int8Type, Int16Type};
+use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, StructArray};
+use arrow_buffer::Buffer;
+use arrow_schema::{DataType, Schema};
+use ipc_core::DictionaryHandling::{Delta, Resend, Unify};
+use ipc_core::{
+    Alignment, BatchEncoder, Dictionaries, DictionaryHandling, Encoder, Error, FileFormat, Format, Ledger, Message,
+    Metadata, MetadataVersion, Options, OptionsBuilder, Sending, Slice, StreamFormat, StreamSchema,
+    UnifiedDictionaries, Updates, Validation,
+};
+use ipc_tests::by_hand::{field, schema};
+use ipc_tests::read;
+use ipc_tests::value::assert_same_batches;
+
+/// All that writes one output, at once, so that the sink shows what was written.
+struct Parts {
+    schema: Arc<StreamSchema>,
+    encoder: BatchEncoder,
+    ledger: Ledger,
+    sink: Vec<u8>,
+}
+
+impl Parts {
+    fn of<F: Format>(batch: &RecordBatch, options: &Options) -> Self {
+        let schema = Arc::new(StreamSchema::try_new(batch.schema(), options).unwrap());
+        let mut ledger = Ledger::new::<F>(Arc::clone(&schema), options).unwrap();
+        let mut sink = Vec::new();
+        ledger.write_staged(&mut sink).unwrap();
+        Self { schema, encoder: BatchEncoder::new(options), ledger, sink }
+    }
+
+    /// What the batch needs before it, if readers have what this output has sent.
+    fn updates<F: Format>(&mut self, batch: &RecordBatch) -> Updates {
+        let sent = self.ledger.dictionaries();
+        self.encoder.encode_dictionaries::<F>(&self.schema, batch, sent, Sending::Changes).unwrap()
+    }
+
+    /// Appends, or says why not after checking that nothing has changed.
+    fn append<B: AsRef<[u8]>>(&mut self, updates: Updates, message: &Message<B>) -> Option<Error> {
+        let (length, stats) = (self.sink.len(), self.ledger.stats());
+        let refusal = self.ledger.append(&mut self.sink, updates, message).err()?;
+        assert_eq!((self.sink.len(), self.ledger.stats()), (length, stats), "a refusal leaves no trace");
+        Some(refusal)
+    }
+
+    /// Completes the output, which has just these batches.
+    fn assert_complete(mut self, batches: &[RecordBatch]) {
+        self.ledger.end(&mut self.sink).unwrap();
+        let read = if self.sink.starts_with(b"ARROW1") { read::file(&self.sink) } else { read::stream(&self.sink) };
+        assert_same_batches(batches, &read.unwrap().batches);
+    }
+}
+
+fn builder(handling: DictionaryHandling) -> OptionsBuilder {
+    Options::builder().dictionaries(handling).staging(false)
+}
+
+fn options(handling: DictionaryHandling) -> Options {
+    builder(handling).build().unwrap()
+}
+
+fn one<K: ArrowDictionaryKeyType>(words: &[&str]) -> RecordBatch {
+    let array: DictionaryArray<K> = words.iter().copied().collect();
+    RecordBatch::try_from_iter([("word", Arc::new(array) as ArrayRef)]).unwrap()
+}
+
+fn words(words: &[&str]) -> RecordBatch {
+    one::<Int8Type>(words)
+}
+
+/// A message whose keys are those of unified dictionaries, which have all values of the batch.
+fn unified<'a>(
+    encoder: &mut BatchEncoder,
+    dictionaries: &mut UnifiedDictionaries,
+    batch: &'a RecordBatch,
+) -> Message<Slice<'a>> {
+    loop {
+        match encoder.encode_unified(batch, &Metadata::new(), dictionaries.snapshot()).unwrap() {
+            Ok(message) => return message,
+            Err(new) => encoder.learn(dictionaries.grow(new).unwrap()),
+        }
+    }
+}
+
+#[track_caller]
+fn assert_invalid_options(refusal: Option<&Error>) {
+    assert!(matches!(refusal, Some(Error::InvalidOptions(_))), "{refusal:?}");
+}
+
+#[track_caller]
+fn assert_path(refusal: Option<Error>, expected: &str) {
+    match refusal {
+        Some(Error::InvalidArray { path, .. } | Error::DictionaryReplacement { path, .. }) => {
+            assert_eq!(path, expected);
+        }
+        refusal => panic!("{refusal:?}"),
+    }
+}
+
+#[test]
+fn messages_of_other_options_are_refused() {
+    let batch = words(&["a", "b"]);
+    let mut parts = Parts::of::<FileFormat>(&batch, &options(Resend));
+    let others = [
+        builder(Resend).alignment(Alignment::A8),
+        builder(Resend).metadata_version(MetadataVersion::V4),
+        builder(Resend).metadata_version(MetadataVersion::V4Legacy),
+    ];
+    let own = parts.encoder.encode(&batch).unwrap();
+    for other in others {
+        let mut other = BatchEncoder::new(&other.build().unwrap());
+        let updates = parts.updates::<FileFormat>(&batch);
+        assert_invalid_options(parts.append(updates, &other.encode(&batch).unwrap()).as_ref());
+        let nothing = Dictionaries::default();
+        let foreign =
+            other.encode_dictionaries::<FileFormat>(&parts.schema, &batch, &nothing, Sending::Changes).unwrap();
+        assert_invalid_options(parts.append(foreign, &own).as_ref());
+    }
+    let updates = parts.updates::<FileFormat>(&batch);
+    assert_invalid_options(parts.append(updates, &Message::<Buffer>::default()).as_ref());
+    let updates = parts.updates::<FileFormat>(&batch);
+    assert!(parts.append(updates, &own).is_none());
+    parts.assert_complete(&[batch]);
+}
+
+#[test]
+fn a_schema_of_another_version_is_refused() {
+    let batch = words(&["a"]);
+    let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options(Resend)).unwrap());
+    let other = builder(Resend).metadata_version(MetadataVersion::V4).build().unwrap();
+    assert_invalid_options(Ledger::new::<StreamFormat>(schema, &other).err().as_ref());
+}
+
+/// What services want that take the schema and the batches apart.
+#[test]
+fn the_schema_message_alone_and_batch_messages_make_a_stream() {
+    let batch = RecordBatch::try_from_iter([("a", Arc::new(Int32Array::from(vec![1, 2, 3])) as ArrayRef)]).unwrap();
+    for (version, alignment) in [
+        (MetadataVersion::V5, Alignment::A64),
+        (MetadataVersion::V5, Alignment::A8),
+        (MetadataVersion::V4, Alignment::A64),
+        (MetadataVersion::V4Legacy, Alignment::A16),
+    ] {
+        let options = Options::builder().metadata_version(version).alignment(alignment).build().unwrap();
+        let schema = StreamSchema::try_new(batch.schema(), &options).unwrap();
+        let message = schema.message(&options).unwrap();
+        assert_eq!(read::stream(&message).unwrap().schema, batch.schema());
+        let started = Encoder::stream(Vec::new()).with_options(options.clone()).start(batch.schema()).unwrap();
+        assert_eq!(&message, started.get_ref(), "as a stream starts");
+
+        let encoded = BatchEncoder::new(&options).encode(&batch).unwrap().into_owned().into_buffers();
+        let whole: Vec<u8> = encoded.iter().fold(message, |all, buffer| [all, buffer.to_vec()].concat());
+        assert_same_batches(std::slice::from_ref(&batch), &read::stream(&whole).unwrap().batches);
+    }
+    let schema = StreamSchema::try_new(batch.schema(), &Options::default()).unwrap();
+    let other = Options::builder().metadata_version(MetadataVersion::V4).build().unwrap();
+    assert_invalid_options(schema.message(&other).err().as_ref());
+}
+
+#[test]
+fn keys_of_a_unified_dictionary_are_refused_without_its_values() {
+    let batch = words(&["a", "b"]);
+    let mut parts = Parts::of::<StreamFormat>(&batch, &options(Unify));
+    let mut dictionaries = UnifiedDictionaries::new(Arc::clone(&parts.schema));
+    let message = unified(&mut parts.encoder, &mut dictionaries, &batch);
+    let none = parts.updates::<StreamFormat>(&batch);
+    assert!(none.is_empty(), "these are only of what is not unified");
+    assert_path(parts.append(none, &message), "word");
+    // Nor may keys of the batch's own dictionary get among them.
+    let own = parts.encoder.encode(&batch).unwrap();
+    let none = parts.updates::<StreamFormat>(&batch);
+    assert_path(parts.append(none, &own), "columns");
+    let updates = parts.encoder.encode_unified_dictionaries::<StreamFormat>(
+        &batch,
+        message.uses(),
+        dictionaries.snapshot(),
+        parts.ledger.dictionaries(),
+        Sending::Changes,
+    );
+    assert!(parts.append(updates.unwrap(), &message).is_none());
+    parts.assert_complete(&[batch]);
+}
+
+#[test]
+fn a_file_does_not_end_without_the_dictionaries_that_it_has_at_close() {
+    let batch = words(&["a", "b"]);
+    let mut parts = Parts::of::<FileFormat>(&batch, &builder(Unify).dictionaries_at_close(true).build().unwrap());
+    let mut dictionaries = UnifiedDictionaries::new(Arc::clone(&parts.schema));
+    let message = unified(&mut parts.encoder, &mut dictionaries, &batch);
+    let none = parts.updates::<FileFormat>(&batch);
+    assert!(parts.append(none, &message).is_none());
+    let length = parts.sink.len();
+    assert_path(parts.ledger.end(&mut parts.sink).err(), "word");
+    assert_eq!(parts.sink.len(), length);
+    let (uses, sent) = (parts.ledger.uses(), parts.ledger.dictionaries());
+    let closing = parts.encoder.encode_closing_dictionaries(dictionaries.snapshot(), uses, sent).unwrap();
+    parts.ledger.append_dictionaries(&mut parts.sink, closing).unwrap();
+    parts.assert_complete(&[batch]);
+}
+
+#[test]
+fn a_file_takes_no_replacement_whatever_was_planned() {
+    let batches = [words(&["a", "b"]), words(&["x", "y"])];
+    let mut parts = Parts::of::<FileFormat>(&batches[0], &options(Resend));
+    let planned = batches.each_ref().map(|batch| parts.updates::<FileFormat>(batch));
+    let mut encoder = BatchEncoder::new(&options(Resend));
+    let messages = batches.each_ref().map(|batch| encoder.encode(batch).unwrap());
+    let [first, second] = planned;
+    assert!(parts.append(first, &messages[0]).is_none());
+    assert_path(parts.append(second, &messages[1]), "word");
+    // In a stream such a plan would do, but not here.
+    let replacing = parts.updates::<StreamFormat>(&batches[1]);
+    assert_path(parts.append(replacing, &messages[1]), "word");
+    parts.assert_complete(&batches[..1]);
+}
+
+#[test]
+fn a_delta_extends_what_it_was_made_for() {
+    let (first, more) = (words(&["a", "b"]), words(&["a", "b", "c"]));
+    let equal = words(&["a", "b"]);
+    let mut one = Parts::of::<StreamFormat>(&first, &options(Delta));
+    let mut other = Parts::of::<StreamFormat>(&first, &options(Delta));
+    let mut encoder = BatchEncoder::new(&options(Delta));
+    let messages = [&first, &more].map(|batch| encoder.encode(batch).unwrap());
+    let updates = one.updates::<StreamFormat>(&first);
+    assert!(one.append(updates, &messages[0]).is_none());
+    // One of nothing, and one of other values.
+    let delta = one.updates::<StreamFormat>(&more);
+    assert_path(other.append(delta, &messages[1]), "word");
+    let updates = other.updates::<StreamFormat>(&equal);
+    assert!(other.append(updates, &messages[0]).is_none());
+    let delta = one.updates::<StreamFormat>(&more);
+    assert_path(other.append(delta, &messages[1]), "word");
+    let delta = one.updates::<StreamFormat>(&more);
+    assert!(one.append(delta, &messages[1]).is_none());
+    one.assert_complete(&[first.clone(), more]);
+    other.assert_complete(&[first]);
+}
+
+#[test]
+fn what_was_decided_on_something_else_does_not_hold() {
+    let batches = [words(&["a", "b"]), words(&["x", "y"])];
+    let mut parts = Parts::of::<StreamFormat>(&batches[0], &options(Resend));
+    let before = parts.ledger.dictionaries().clone();
+    let (stale, first) = (parts.updates::<StreamFormat>(&batches[1]), parts.updates::<StreamFormat>(&batches[0]));
+    let message = parts.encoder.encode(&batches[0]).unwrap();
+    assert!(parts.append(first, &message).is_none());
+    let after = parts.ledger.dictionaries();
+    assert!(stale.hold_for::<StreamFormat>(&before, &before));
+    assert!(!stale.hold_for::<StreamFormat>(&before, after) && !stale.hold_for::<StreamFormat>(after, after));
+}
+
+#[test]
+fn batches_of_another_schema_are_refused() {
+    let batch = words(&["a", "b"]);
+    let narrow = RecordBatch::try_from_iter([("n", Arc::new(Int32Array::from(vec![1])) as ArrayRef)]).unwrap();
+    let wide =
+        RecordBatch::try_from_iter([("n", narrow.column(0).clone()), ("word", narrow.column(0).clone())]).unwrap();
+    let both = RecordBatch::try_from_iter([("n", narrow.column(0).clone()), ("word", batch.column(0).slice(0, 1))]);
+    let mut parts = Parts::of::<StreamFormat>(&both.unwrap(), &options(Resend));
+    let none = Dictionaries::default();
+    let refused = parts.encoder.encode_dictionaries::<StreamFormat>(&parts.schema, &narrow, &none, Sending::Changes);
+    assert!(matches!(refused, Err(Error::SchemaMismatch { .. })), "{refused:?}");
+    let nothing = parts.encoder.encode_dictionaries::<StreamFormat>(&parts.schema, &wide, &none, Sending::Changes);
+    assert!(nothing.unwrap().is_empty(), "there are no dictionaries in it");
+    // Keys of another type than those that are written.
+    let mut unifying = Parts::of::<StreamFormat>(&batch, &options(Unify));
+    let dictionaries = UnifiedDictionaries::new(Arc::clone(&unifying.schema));
+    let other = one::<Int16Type>(&["b", "a"]);
+    let refused = unifying.encoder.encode_unified(&other, &Metadata::new(), dictionaries.snapshot());
+    assert_path(refused.err(), "word");
+    // And values of another type.
+    let numbers = DictionaryArray::<Int8Type>::new(vec![0].into(), Arc::clone(narrow.column(0)));
+    let other = RecordBatch::try_from_iter([("word", Arc::new(numbers) as ArrayRef)]).unwrap();
+    let refused = unifying.encoder.encode_unified(&other, &Metadata::new(), dictionaries.snapshot());
+    assert!(matches!(&refused, Err(Error::SchemaMismatch { path, .. }) if path == "word"), "{refused:?}");
+}
+
+#[test]
+fn any_number_of_rows_may_be_counted() {
+    let rows = usize::try_from(i64::MAX).unwrap();
+    let nothing = Arc::new(Schema::empty());
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let batch = RecordBatch::try_new_with_options(Arc::clone(&nothing), Vec::new(), &options).unwrap();
+    let mut encoder = Encoder::stream(Vec::new()).start(nothing).unwrap();
+    (0..3).for_each(|_| _ = encoder.write(&batch).unwrap());
+    assert_eq!((encoder.stats().record_batches, encoder.stats().rows), (3, u64::MAX));
+}
+
+/// `levels` structs, one inside the other, around a number.
+fn nested(levels: usize) -> ArrayRef {
+    let number: ArrayRef = Arc::new(Int32Array::from(vec![7]));
+    (0..levels).fold(number, |child, _| {
+        let fields = vec![field("f", child.data_type().clone())].into();
+        Arc::new(StructArray::new(fields, vec![child], None))
+    })
+}
+
+#[test]
+fn types_may_nest_as_deep_as_the_stack_is_sure_to_bear() {
+    let refused = Options::builder().max_nesting(129).build();
+    assert!(matches!(refused, Err(Error::InvalidOptions(_))), "{refused:?}");
+    let deepest = Options::builder().max_nesting(128).validation(Validation::Full).clear_nulls(true).build().unwrap();
+    let batch = RecordBatch::try_from_iter([("x", nested(127))]).unwrap();
+    let mut encoder = Encoder::stream(Vec::new()).with_options(deepest.clone()).start(batch.schema()).unwrap();
+    encoder.write(&batch).unwrap();
+    let deeper = RecordBatch::try_from_iter([("x", nested(128))]).unwrap();
+    let refused = Encoder::stream(Vec::new()).with_options(deepest).start(deeper.schema()).unwrap_err();
+    assert!(matches!(refused.error(), Error::NestingTooDeep { limit: 128, .. }), "{refused:?}");
+}
+
+#[test]
+fn a_schema_is_not_followed_deeper_than_types_may_nest() {
+    // Arrow itself drops it level by level, so not too deep.
+    let deep = (0..3000).fold(DataType::Int32, |child, _| DataType::Struct(vec![field("f", child)].into()));
+    let options = builder(Unify).widen_dictionary_keys(true).build().unwrap();
+    let refused = StreamSchema::try_new(schema(vec![field("x", deep)]), &options);
+    assert!(matches!(refused, Err(Error::NestingTooDeep { .. })), "{refused:?}");
+}
