@@ -108,7 +108,8 @@ fn cuts_nothing(report: &Report) -> bool {
 fn in_words(name: &str, report: &Report) -> String {
     let condition = match report.condition {
         Condition::Complete if report.streams > 1 => "complete streams, one behind the other, which are made one",
-        Condition::Complete => "already complete, nothing to recover",
+        Condition::Complete if report.cuts.is_empty() => "already complete, nothing to recover",
+        Condition::Complete => "complete, and zeros follow",
         Condition::Torn if cuts_nothing(report) => "whole, but not ended as it should be",
         Condition::Torn => "torn at its tail",
         Condition::Damaged => "damaged before its tail",

@@ -88,8 +88,8 @@ pub enum Fault {
         words: Option<String>,
     },
 
-    /// Nothing but zeros follows after the end, as where a file system made room.
-    #[error("nothing but zeros stands behind the end-of-stream marker")]
+    /// Nothing but zeros follows after the end of the last stream or of the file, as where a file system made room.
+    #[error("only zeros follow the end")]
     ZerosBehindTheEnd,
 
     /// Bytes follow behind the magic at the end of a file.

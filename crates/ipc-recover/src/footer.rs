@@ -21,20 +21,24 @@ use crate::source::Source;
 pub struct Footer {
     /// Where it starts in the file.
     offset: u64,
+    /// Where the magic behind it ends, which is the end of the file but for zeros.
+    end: u64,
     /// The verified flatbuffer.
     bytes: Buffer,
 }
 
 impl Footer {
-    /// Reads the footer of a source that can seek and starts with the magic.
+    /// Reads the footer of a source that can seek and starts with the magic. Zeros may follow the file, as where a file
+    /// system made room that was never written to.
     ///
     /// # Errors
     ///
     /// [`Fault::NoFooter`] if there is none, and what is wrong with it.
     pub fn read(source: &mut Source<'_>) -> Result<Self, Damage> {
         let total = source.length().unwrap_or(0);
+        let end = before_zeros(source, total)?;
         let missing = || Damage::new(total, Fault::NoFooter);
-        let tail_at = total.checked_sub(TAIL).filter(|at| *at >= LEADING_MAGIC).ok_or_else(missing)?;
+        let tail_at = end.checked_sub(TAIL).filter(|at| *at >= LEADING_MAGIC).ok_or_else(missing)?;
         let mut tail = [0; 10];
         let read = source.seek(tail_at).and_then(|()| source.read_up_to(&mut tail));
         if read.map_err(Damage::unreadable(tail_at))? < tail.len() {
@@ -46,10 +50,10 @@ impl Footer {
         let length = length as u64;
         let at = tail_at.checked_sub(length).filter(|at| *at >= LEADING_MAGIC).ok_or_else(missing)?;
         let bytes = source.seek(at).and_then(|()| source.read_whole(length)).map_err(Damage::unreadable(at))?;
-        Self::parse(bytes.ok_or_else(missing)?, at)
+        Self::parse(bytes.ok_or_else(missing)?, at, end)
     }
 
-    fn parse(bytes: Buffer, offset: u64) -> Result<Self, Damage> {
+    fn parse(bytes: Buffer, offset: u64, end: u64) -> Result<Self, Damage> {
         let footer = root_as_footer_with_opts(&limits(bytes.len()), &bytes)
             .map_err(|error| Damage::new(offset, Fault::of_flatbuffer(&error, Fault::InvalidFooter)))?;
         footer.schema().ok_or_else(|| Damage::new(offset, Fault::FooterWithoutSchema))?;
@@ -57,13 +61,18 @@ impl Footer {
         if !blocks.map(place).all(|place| place.is_some_and(|place| place.end() <= offset)) {
             return Err(Damage::new(offset, Fault::PlaceBeyondFile));
         }
-        Ok(Self { offset, bytes })
+        Ok(Self { offset, end, bytes })
     }
 
     /// Where it starts in the file.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Where the file ends: only zeros follow.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
     }
 
     /// Where the dictionary batches stand, all of them before the footer.
@@ -109,6 +118,23 @@ impl Place {
     }
 }
 
+/// Where the bytes end that are not followed by zeros alone.
+fn before_zeros(source: &mut Source<'_>, total: u64) -> Result<u64, Damage> {
+    let mut block = vec![0; BLOCK_OF_ZEROS];
+    let mut end = total;
+    while end > 0 {
+        let from = end.saturating_sub(if end == total { TAIL } else { BLOCK_OF_ZEROS as u64 });
+        let wanted = usize::try_from(end - from).map_or(block.len(), |wanted| wanted.min(block.len()));
+        let read = source.seek(from).and_then(|()| source.read_up_to(&mut block[..wanted]));
+        let length = read.map_err(Damage::unreadable(from))?;
+        if let Some(last) = block[..length].iter().rposition(|byte| *byte != 0) {
+            return Ok(from + last as u64 + 1);
+        }
+        end = from;
+    }
+    Ok(0)
+}
+
 /// The damage of bytes behind the magic that ends a file, if there is one among the last bytes of the source.
 fn behind_the_magic(source: &mut Source<'_>, total: u64) -> Result<Option<Damage>, Damage> {
     let from = total.saturating_sub(LOOKED_BACK).max(LEADING_MAGIC);
@@ -144,6 +170,9 @@ fn place(block: &Block) -> Option<Place> {
 
 /// The footer's length and the closing magic.
 const TAIL: u64 = 10;
+
+/// How many bytes are read at once where zeros are passed over.
+const BLOCK_OF_ZEROS: usize = 64 * 1024;
 
 /// How far back from the end of a file its closing magic is looked for.
 const LOOKED_BACK: u64 = 64 * 1024;

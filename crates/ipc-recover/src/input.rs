@@ -258,7 +258,7 @@ impl<'s> Input<'s> {
         self.streams
     }
 
-    /// What stands behind the end of the last stream, and is none, once that end has been read.
+    /// What stands behind the end of the file, or of the last stream and is none, once that end has been read.
     #[must_use]
     pub fn trailing(&self) -> Option<&Trailing> {
         self.trailing.as_ref()
@@ -288,6 +288,8 @@ impl<'s> Input<'s> {
                 self.pass(last)?;
                 let Some(place) = list.next() else {
                     let at = self.footer().map_or(0, Footer::offset);
+                    let total = self.source.length().unwrap_or(0);
+                    self.trailing = self.footer().and_then(|footer| Trailing::of_file(footer, total));
                     return Ok(Some(Part::End { ending: Ending::Marker(Framing::Marked), at }));
                 };
                 let head = place.head(&mut self.source)?;

@@ -134,8 +134,9 @@ impl Plan {
         let mut target = Target { output: BufWriter::with_capacity(BUFFERED, output), position: 0 };
         let mut kept = Tally::default();
         let mut empty_dictionaries = 0;
-        if self.survey.is_as_it_should_be() && *kind == self.output {
-            target.copy(input, 0, input.length().unwrap_or(0))?;
+        let sound = self.survey.sound_length(input.length().unwrap_or(0)).filter(|_| *kind == self.output);
+        if let Some(length) = sound {
+            target.copy(input, 0, length)?;
             kept.add_schema(self.survey.schema_length);
         } else {
             let (schema_length, empty) = self.write_messages(input, &mut target)?;

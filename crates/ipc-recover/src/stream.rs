@@ -10,6 +10,7 @@ use arrow_ipc::convert::try_fb_to_schema;
 use ipc_core::{Options, StreamSchema};
 
 use crate::error::{Damage, Fault};
+use crate::footer::Footer;
 use crate::scan::{self, Head, MessageKind, Next, words};
 use crate::schema::Schema;
 use crate::source::Source;
@@ -29,6 +30,12 @@ pub struct Trailing {
 }
 
 impl Trailing {
+    /// The zeros behind a file.
+    pub(crate) fn of_file(footer: &Footer, total: u64) -> Option<Self> {
+        let (offset, length) = (footer.end(), total.saturating_sub(footer.end()));
+        (length > 0).then_some(Self { offset, length: Some(length), is_zero: true, words: None })
+    }
+
     /// What is wrong with them.
     #[must_use]
     pub fn damage(&self) -> Damage {

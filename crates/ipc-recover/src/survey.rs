@@ -17,7 +17,7 @@ use crate::contents::{Bases, Listed, is_in_order, stored};
 use crate::error::{Damage, Error, Fault, Part};
 use crate::footer::Footer;
 use crate::input::{of_footer, schema_at_front};
-use crate::report::Condition;
+use crate::report::{Condition, Cut};
 use crate::scan::{self, Abort, Framing, Head, Kind, MessageKind, Next, Place, recognize, seek_first_message};
 use crate::schema::{Item, PADDED_AT_MOST, Schema};
 use crate::search;
@@ -44,7 +44,17 @@ impl Survey {
         match kind {
             Kind::Stream => Self::from_front(source, kind, None, salvages),
             Kind::File => match Footer::read(source) {
-                Ok(footer) => Self::by_footer(source, footer, salvages),
+                Ok(footer) => {
+                    let (end, total) = (footer.end(), source.length().unwrap_or(0));
+                    source.end_at(end);
+                    let survey = Self::by_footer(source, footer, salvages);
+                    source.end_at(total);
+                    let mut survey = survey?;
+                    if end < total {
+                        survey.collected.cuts.between_streams(end, total - end, Fault::ZerosBehindTheEnd);
+                    }
+                    Ok(survey)
+                }
                 Err(damage) => Self::from_front(source, kind, Some(damage.of_input()?), salvages),
             },
         }
@@ -225,9 +235,17 @@ impl Survey {
         Self { kind, schema, schema_length, condition, streams, collected }
     }
 
-    /// Whether the input is what its recovery would make of it.
-    pub(crate) fn is_as_it_should_be(&self) -> bool {
-        self.condition == Condition::Complete && self.streams == 1 && self.collected.cuts.is_empty()
+    /// How much of an input of `total` bytes is what its recovery would make of it: all of it, or all in front of the zeros
+    /// behind its end. `None` if something else is to be made.
+    pub(crate) fn sound_length(&self, total: u64) -> Option<u64> {
+        if self.condition != Condition::Complete || self.streams != 1 {
+            return None;
+        }
+        match &self.collected.cuts.list[..] {
+            [] => Some(total),
+            [Cut { offset, fault: Fault::ZerosBehindTheEnd, .. }] => Some(*offset),
+            _ => None,
+        }
     }
 }
 

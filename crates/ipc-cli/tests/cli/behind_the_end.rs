@@ -11,7 +11,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema};
 use serde_json::Value;
 
-use crate::support::{batch, case, folder, merge, merge_badly, program, put, read, stream, text};
+use crate::support::{batch, case, file, folder, inspect, merge, merge_badly, program, put, read, run, stream, text};
 
 /// Merges an input by its path, or from the standard input.
 fn merged(input: &Path, piped: bool, output: &Path, further: &[&str]) -> Output {
@@ -70,17 +70,54 @@ fn bytes_that_are_no_stream_are_left_out_as_told_or_refused() {
 #[test]
 fn zeros_are_told_and_no_reason_to_refuse() {
     let folder = folder();
-    let bytes = [&stream(&[batch(1, 5)])[..], &[0; 4096]].concat();
-    let input = put(&folder, "in.arrows", &bytes);
     let output = folder.path().join("out.arrow");
-    for piped in [false, true] {
-        let done = merged(&input, piped, &output, &[]);
-        assert!(done.status.success() && text(&done.stderr).contains("left out"), "{}", text(&done.stderr));
-        let done = merged(&input, piped, &output, &["--quiet", "--json"]);
-        assert!(done.status.success() && done.stderr.is_empty(), "{}", text(&done.stderr));
-        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
-        assert_eq!(said["warnings"].as_array().unwrap().len(), 1, "{said}");
+    for (name, whole) in [("in.arrows", stream(&[batch(1, 5)])), ("in.arrow", file(&[batch(1, 5)]))] {
+        for zeros in [1, 3, 8, 10, 4096, 200_001] {
+            let input = put(&folder, name, &[&whole[..], &vec![0; zeros]].concat());
+            for piped in [false, true] {
+                let done = merged(&input, piped, &output, &[]);
+                let told = text(&done.stderr);
+                assert!(
+                    done.status.success() && told.contains(&format!("only zeros follow the end; {zeros} ")),
+                    "{told}"
+                );
+                assert_eq!(rows(&output), 5);
+                let done = merged(&input, piped, &output, &["--quiet", "--json"]);
+                assert!(done.status.success() && done.stderr.is_empty(), "{}", text(&done.stderr));
+                let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+                assert_eq!(said["warnings"].as_array().unwrap().len(), 1, "{said}");
+            }
+            let (said, complete) = inspect(&input);
+            let trailing = &said["trailing"];
+            assert!(complete && trailing["is_zero"] == true && trailing["length"] == zeros, "{said}");
+            assert_eq!(trailing["offset"], whole.len(), "{said}");
+            let recovered = folder.path().join("recovered");
+            let done = run(["recover", input.to_str().unwrap(), "--output", recovered.to_str().unwrap()]);
+            let told = text(&done.stderr);
+            assert!(done.status.success() && told.contains("complete, and zeros follow"), "{told}");
+            assert_eq!(
+                std::fs::read(&recovered).unwrap(),
+                whole,
+                "{name}: the zeros are cut, and nothing else is changed"
+            );
+        }
     }
+}
+
+/// They say nothing of a footer that is missing.
+#[test]
+fn zeros_behind_a_file_without_a_footer_do_not_complete_it() {
+    let folder = folder();
+    let whole = file(&[batch(1, 5)]);
+    let input = put(&folder, "in.arrow", &[&whole[..whole.len() - 11], &[0; 5_000]].concat());
+    let output = folder.path().join("out.arrow");
+    let told = merge_badly(folder.path(), &[&input], &output, &[]);
+    assert!(told.contains("has no footer at its end"), "{told}");
+    let (said, complete) = inspect(&input);
+    assert!(!complete && said["complete"] == false, "{said}");
+    let done = run(["recover", input.to_str().unwrap(), "--output", output.to_str().unwrap()]);
+    assert!(done.status.success() && text(&done.stderr).contains("torn at its tail"), "{}", text(&done.stderr));
+    assert_eq!(rows(&output), 5);
 }
 
 #[test]
