@@ -52,8 +52,3 @@ pub use writer::{SharedWriter, Summary};
 /// What models may set and ask.
 #[cfg(any(loom, shuttle))]
 pub use sync::model;
-
-/// The examples of the README, which must compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;

@@ -11,6 +11,7 @@ mod checksums;
 mod complete_or_absent;
 mod confirmed;
 mod consecutive;
+mod documents;
 mod errors;
 mod extension_types;
 mod given_up;
