@@ -1,5 +1,4 @@
-//! Cargo commands: printed as a person would type them, then run, from the root of the workspace
-//! where nothing else is said.
+//! Cargo commands, which are printed as a person would type them and then run.
 
 use std::env;
 use std::ffi::OsStr;
@@ -8,7 +7,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::{Error, Result};
-use crate::workspace::Workspace;
 
 /// A cargo command that has not run yet.
 ///
@@ -18,19 +16,14 @@ pub(crate) struct Cargo {
 }
 
 impl Cargo {
-    /// `cargo ARGUMENTS`, with the arguments separated by white space.
-    pub(crate) fn new(workspace: &Workspace, arguments: &str) -> Self {
-        Self::within(workspace.root(), arguments)
-    }
-
-    /// As [`new`](Self::new), but run in `directory`.
+    /// `cargo ARGUMENTS`, run in `directory`. White space separates the arguments.
     pub(crate) fn within(directory: &Path, arguments: &str) -> Self {
         let mut cargo = Self::anywhere(arguments);
         cargo.command.current_dir(directory);
         cargo
     }
 
-    /// As [`new`](Self::new), but run where this process runs: for finding the workspace.
+    /// `cargo ARGUMENTS`, run in the current directory. White space separates the arguments.
     pub(crate) fn anywhere(arguments: &str) -> Self {
         // Cargo tells its children which cargo it is; the one that runs this chore runs its steps.
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| PROGRAM.into()));

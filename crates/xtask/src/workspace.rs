@@ -43,6 +43,11 @@ impl Workspace {
         Self::parse(&Cargo::anywhere("metadata --format-version 1 --no-deps").capture()?)
     }
 
+    /// `cargo ARGUMENTS`, run in the root of the workspace. White space separates the arguments.
+    pub(crate) fn cargo(&self, arguments: &str) -> Cargo {
+        Cargo::within(&self.root, arguments)
+    }
+
     /// The directory of the workspace's manifest.
     pub(crate) fn root(&self) -> &Path {
         &self.root

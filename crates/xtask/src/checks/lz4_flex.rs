@@ -4,13 +4,12 @@
 //! build: one dependency that forgets `default-features = false`, even of the tests alone, slows all users of the
 //! crate, peers in benchmarks among them.
 
-use crate::cargo::Cargo;
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 
 /// Asks cargo for the features of `lz4_flex` in a build of the whole workspace.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    let tree = Cargo::new(workspace, "tree --workspace --edges normal,build,dev --prefix none --format {p}|{f}");
+    let tree = workspace.cargo("tree --workspace --edges normal,build,dev --prefix none --format {p}|{f}");
     judge(&tree.capture()?).map_err(Error::Check)?;
     println!("{CRATE} is built without `{FORBIDDEN}`");
     Ok(())

@@ -11,7 +11,6 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::cargo::Cargo;
 use crate::error::{Error, Result};
 use crate::workspace::{Workspace, json, list, text};
 
@@ -23,9 +22,8 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     }
     let stated = stated(&read(&workspace.root().join("Cargo.toml"))?)?;
 
-    let version = Cargo::new(workspace, "--version --verbose").capture()?;
-    let metadata =
-        Cargo::new(workspace, "metadata --format-version 1 --filter-platform").arg(host(&version)?).capture()?;
+    let version = workspace.cargo("--version --verbose").capture()?;
+    let metadata = workspace.cargo("metadata --format-version 1 --filter-platform").arg(host(&version)?).capture()?;
     dependencies(&json(&metadata)?, stated)?;
     println!("{stated} is stated once, and no dependency needs a newer Rust");
     Ok(())

@@ -5,7 +5,6 @@
 
 use std::path::{self, PathBuf};
 
-use crate::cargo::Cargo;
 use crate::checks::lz4_flex;
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
@@ -39,7 +38,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         None => workspace.target().join("bench"),
     };
     let flags = [("--quick", arguments.quick), ("--smoke", arguments.smoke)];
-    Cargo::new(workspace, RUN)
+    workspace
+        .cargo(RUN)
         .args(["run", "--output"])
         .arg(output)
         .args(flags.into_iter().filter_map(|(flag, is_set)| is_set.then_some(flag)))
@@ -50,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 
 /// Builds the bench for release: the program itself, and the one beside it that counts.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
-    Cargo::new(workspace, "build --release --package ipc-bench --bins").run()
+    workspace.cargo("build --release --package ipc-bench --bins").run()
 }
 
 /// Runs what [`build`] has built.

@@ -4,7 +4,6 @@
 //! `crates/ipc-bench/counts.json`. Instructions are counted where valgrind is installed, and compared where the
 //! compiler is the baseline's; else they are skipped, which is said.
 
-use crate::cargo::Cargo;
 use crate::chores::bench;
 use crate::error::Result;
 use crate::workspace::Workspace;
@@ -21,5 +20,5 @@ pub(crate) struct Arguments {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     bench::build(workspace)?;
     let renew = arguments.renew.then_some("--renew");
-    Cargo::new(workspace, bench::RUN).arg("counts").args(renew).run()
+    workspace.cargo(bench::RUN).arg("counts").args(renew).run()
 }

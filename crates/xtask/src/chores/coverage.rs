@@ -44,10 +44,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     };
     // What others reach of the libraries counts too; what the models reach is measured by other means.
     let packages = ["ipc-core", "ipc-shared", "ipc-tests"].iter().flat_map(|package| ["--package", package]);
-    with_programs(Cargo::new(workspace, "llvm-cov test --no-report --no-fail-fast").args(packages)).run()?;
-    let report = with_programs(Cargo::new(workspace, "llvm-cov report --json --summary-only")).capture()?;
+    with_programs(workspace.cargo("llvm-cov test --no-report --no-fail-fast").args(packages)).run()?;
+    let report = with_programs(workspace.cargo("llvm-cov report --json --summary-only")).capture()?;
     if arguments.html {
-        with_programs(Cargo::new(workspace, "llvm-cov report --html --output-dir").arg(workspace.target())).run()?;
+        with_programs(workspace.cargo("llvm-cov report --html --output-dir").arg(workspace.target())).run()?;
     }
     let files = files(&json(&report)?)?;
     let mut lacking = Vec::new();

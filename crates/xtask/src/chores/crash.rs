@@ -3,7 +3,6 @@
 //! The same scenarios as those of the test `crash`, which takes some hundred states of each; and, once more, the states of
 //! names that an output has.
 
-use crate::cargo::Cargo;
 use crate::error::Result;
 use crate::workspace::Workspace;
 
@@ -17,8 +16,8 @@ pub(crate) struct Arguments {
 
 /// Runs it.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    Cargo::new(workspace, COMMAND).arg("--").arg(arguments.states.to_string()).run()?;
-    Cargo::new(workspace, NAMES).run()
+    workspace.cargo(COMMAND).arg("--").arg(arguments.states.to_string()).run()?;
+    workspace.cargo(NAMES).run()
 }
 
 /// What builds and runs it, up to the states. Not optimised, so that an overflow panics.

@@ -3,7 +3,6 @@
 //! Advisories are not looked at: they come from elsewhere and change by the day, so that a change could fail for what it
 //! has not touched. `cargo deny check advisories` asks for them.
 
-use crate::cargo::Cargo;
 use crate::error::Result;
 use crate::tools::Tool;
 use crate::workspace::Workspace;
@@ -11,5 +10,5 @@ use crate::workspace::Workspace;
 /// Asks cargo-deny.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Tool::DENY.require()?;
-    Cargo::new(workspace, "deny --workspace --all-features check bans licenses sources").run()
+    workspace.cargo("deny --workspace --all-features check bans licenses sources").run()
 }

@@ -7,7 +7,6 @@
 use std::fs;
 use std::path::Path;
 
-use crate::cargo::Cargo;
 use crate::error::{Error, Result};
 use crate::steps::Report;
 use crate::tools::Tool;
@@ -46,7 +45,8 @@ fn fuzz(workspace: &Workspace, target: &str, seconds: u64) -> Result<()> {
         fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.clone(), source })?;
     }
     let seeds = workspace.root().join("fuzz").join("corpus").join(target);
-    Cargo::new(workspace, "fuzz run --fuzz-dir fuzz --target-dir")
+    workspace
+        .cargo("fuzz run --fuzz-dir fuzz --target-dir")
         .arg(workspace.target().join("fuzz"))
         .env("RUSTC_BOOTSTRAP", "1")
         // Optimising across crates takes minutes and finds nothing.

@@ -64,7 +64,7 @@ pub(crate) fn cfg_loom_into(target: &Path, command: Cargo) -> Cargo {
 impl Arguments {
     /// The command that runs the models, up to the options of the test harness.
     fn command(&self, workspace: &Workspace) -> Cargo {
-        let test = Cargo::new(workspace, "test --package loom-tests --profile loom --tests --no-fail-fast");
+        let test = workspace.cargo("test --package loom-tests --profile loom --tests --no-fail-fast");
         cfg_loom(workspace, test).arg("--").args(&self.model)
     }
 

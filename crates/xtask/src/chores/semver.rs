@@ -5,7 +5,6 @@
 
 use std::process::{Command, Stdio};
 
-use crate::cargo::Cargo;
 use crate::error::{Error, Result};
 use crate::tools::Tool;
 use crate::workspace::Workspace;
@@ -33,7 +32,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     };
     println!("compared with {baseline}");
     let packages = LIBRARIES.iter().flat_map(|library| ["--package", library]);
-    Cargo::new(workspace, "semver-checks").args(packages).args(["--baseline-rev", &baseline]).run()
+    workspace.cargo("semver-checks").args(packages).args(["--baseline-rev", &baseline]).run()
 }
 
 fn last_tag(workspace: &Workspace) -> Option<String> {

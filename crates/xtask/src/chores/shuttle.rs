@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 
 /// Tries the shared writer under random schedules.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let test = Cargo::new(workspace, "test --package loom-tests --profile loom --test schedules");
+    let test = workspace.cargo("test --package loom-tests --profile loom --test schedules");
     cfg_shuttle(workspace, test).args(["--", "--nocapture"]).run()
 }
 

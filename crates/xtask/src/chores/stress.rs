@@ -2,7 +2,6 @@
 //!
 //! The same rounds as those of the test `shared_stress`, which goes on for a few seconds.
 
-use crate::cargo::Cargo;
 use crate::error::Result;
 use crate::workspace::Workspace;
 
@@ -16,7 +15,7 @@ pub(crate) struct Arguments {
 
 /// Runs it.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    Cargo::new(workspace, COMMAND).arg("--").arg(arguments.seconds.to_string()).run()
+    workspace.cargo(COMMAND).arg("--").arg(arguments.seconds.to_string()).run()
 }
 
 /// What builds and runs it, up to the seconds.

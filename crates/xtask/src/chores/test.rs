@@ -6,8 +6,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-use crate::cargo::Cargo;
-use crate::checks::{lz4_flex, msrv};
+use crate::checks::{imports, lz4_flex, msrv};
 use crate::chores::{counts, loom, shuttle};
 use crate::error::{Error, Result};
 use crate::steps::Report;
@@ -32,6 +31,8 @@ enum Step {
     Msrv,
     /// No user of `lz4_flex` is slowed by its feature `safe-encode`.
     Lz4Flex,
+    /// Imports between the files of a crate: none in a circle.
+    Imports,
     /// Formatting.
     Fmt,
     /// Lints, warnings denied, with and without `--cfg loom` or `--cfg shuttle`.
@@ -65,9 +66,10 @@ impl Step {
         match self {
             Self::Msrv => msrv::check(workspace),
             Self::Lz4Flex => lz4_flex::check(workspace),
-            Self::Fmt => Cargo::new(workspace, "fmt --all --check").run(),
+            Self::Imports => imports::check(workspace),
+            Self::Fmt => workspace.cargo("fmt --all --check").run(),
             Self::Clippy => clippy(workspace),
-            Self::Tests => Cargo::new(workspace, "test --workspace --no-fail-fast").run(),
+            Self::Tests => workspace.cargo("test --workspace --no-fail-fast").run(),
             Self::Codecs => codecs(workspace),
             Self::Loom => loom::run(workspace, &loom::Arguments::default()),
             Self::Shuttle => shuttle::run(workspace),
@@ -86,20 +88,20 @@ impl fmt::Display for Step {
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {
-    Cargo::new(workspace, "clippy --workspace --all-targets --keep-going -- -D warnings").run()?;
-    let models = Cargo::new(workspace, "clippy --package loom-tests --profile loom --all-targets --keep-going");
+    workspace.cargo("clippy --workspace --all-targets --keep-going -- -D warnings").run()?;
+    let models = workspace.cargo("clippy --package loom-tests --profile loom --all-targets --keep-going");
     loom::cfg_loom(workspace, models).args(["--", "-D", "warnings"]).run()?;
-    let schedules = Cargo::new(workspace, "clippy --package loom-tests --profile loom --all-targets --keep-going");
+    let schedules = workspace.cargo("clippy --package loom-tests --profile loom --all-targets --keep-going");
     shuttle::cfg_shuttle(workspace, schedules).args(["--", "-D", "warnings"]).run()
 }
 
 fn codecs(workspace: &Workspace) -> Result<()> {
     for features in ["", " --features lz4", " --features zstd"] {
         let selection = format!("--package ipc-core --no-default-features{features}");
-        Cargo::new(workspace, &format!("clippy {selection} --all-targets -- -D warnings")).run()?;
-        Cargo::new(workspace, &format!("test {selection} --lib")).run()?;
+        workspace.cargo(&format!("clippy {selection} --all-targets -- -D warnings")).run()?;
+        workspace.cargo(&format!("test {selection} --lib")).run()?;
         let shared = format!("clippy --package ipc-shared --no-default-features{features} --lib -- -D warnings");
-        Cargo::new(workspace, &shared).run()?;
+        workspace.cargo(&shared).run()?;
     }
     Ok(())
 }
@@ -107,7 +109,8 @@ fn codecs(workspace: &Workspace) -> Result<()> {
 fn docs(workspace: &Workspace) -> Result<()> {
     // Private items make more links right, so looking at both finds more that are wrong.
     for items in ["", " --document-private-items"] {
-        Cargo::new(workspace, &format!("doc --workspace --no-deps --keep-going{items}"))
+        workspace
+            .cargo(&format!("doc --workspace --no-deps --keep-going{items}"))
             .env("RUSTDOCFLAGS", "-D warnings")
             .run()?;
     }
@@ -119,7 +122,7 @@ fn examples(workspace: &Workspace) -> Result<()> {
     for member in workspace.members() {
         for example in &member.examples {
             found = true;
-            let mut command = Cargo::new(workspace, "run --release");
+            let mut command = workspace.cargo("run --release");
             // Run as the README says: a package is named only where it has to be.
             if !member.default {
                 command = command.args(["--package", &member.name]);

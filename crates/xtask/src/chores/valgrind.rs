@@ -7,7 +7,6 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::cargo::Cargo;
 use crate::error::{Error, Result};
 use crate::program;
 use crate::tools::Tool;
@@ -27,7 +26,7 @@ pub(crate) struct Arguments {
 /// Runs the tests, after the one that must not pass.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     Tool::VALGRIND.require()?;
-    let tests = program::built(Cargo::new(workspace, BUILD), PROGRAM)?;
+    let tests = program::built(workspace.cargo(BUILD), PROGRAM)?;
 
     println!("\nA byte that was never written, handed out on purpose:");
     match under_valgrind(&tests, arguments, &["--ignored", "--exact", CONTROL], Stdio::null)? {
