@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use arrow_schema::{DataType, Field, Metadata, UnionFields, UnionMode};
-use ipc_core::{Alignment, Compression, DictionaryHandling, MetadataVersion, Options, OptionsBuilder, Validation};
+use ipc_core::{
+    Alignment, Compression, DictionaryHandling, MetadataVersion, Options, OptionsBuilder, RawBuffers, Unify, Validation,
+};
 use ipc_tests::arrays::{Maker, Sharing, is_nullable};
 use ipc_tests::batches::{Batches, Plan, flat_types};
 
@@ -30,8 +32,7 @@ pub fn any_options(u: &mut Unstructured<'_>) -> Result<OptionsBuilder> {
     Ok(switches(u)?
         .compression(compression)
         .metadata_version(version)
-        .min_space_saving(saving)
-        .raw_buffers(bool::arbitrary(u)?)
+        .raw_buffers(raw_buffers(bool::arbitrary(u)?, saving))
         .max_nesting(usize::from(u8::arbitrary(u)?)))
 }
 
@@ -56,14 +57,17 @@ pub fn options(u: &mut Unstructured<'_>) -> Result<Options> {
     let raw = bool::arbitrary(u)?;
     let saving = if raw { f64::from(u8::arbitrary(u)?) / 255.0 } else { 0.0 };
     let options = switches(u)?.compression(compression).metadata_version(version);
-    Ok(options.raw_buffers(raw).min_space_saving(saving).build().unwrap())
+    Ok(options.raw_buffers(raw_buffers(raw, saving)).build().unwrap())
+}
+
+fn raw_buffers(some: bool, saving: f64) -> RawBuffers {
+    if some { RawBuffers::SavingLessThan(saving) } else { RawBuffers::Never }
 }
 
 /// What goes together with everything.
 fn switches(u: &mut Unstructured<'_>) -> Result<OptionsBuilder> {
     let alignment = *u.choose(&[Alignment::A64, Alignment::A32, Alignment::A16, Alignment::A8])?;
-    let dictionaries =
-        *u.choose(&[DictionaryHandling::Resend, DictionaryHandling::Delta, DictionaryHandling::Unify])?;
+    let dictionaries = *u.choose(&[DictionaryHandling::Resend, DictionaryHandling::Delta, Unify::new().into()])?;
     let validation = *u.choose(&[Validation::Layout, Validation::Full])?;
     Ok(Options::builder()
         .alignment(alignment)

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use arbitrary::Unstructured;
 use arrow_schema::Metadata;
-use ipc_core::{DictionaryHandling, Error};
+use ipc_core::{Error, Unify};
 use ipc_tests::arrays::Sharing;
 use ipc_tests::batches::{Batches, Plan, every_kind};
 use ipc_tests::value::assert_same_batches;
@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
         }
         Err(Error::NestingTooDeep { limit, .. }) => assert!(limit < 4),
         // In a file, a dictionary with others inside cannot be unified.
-        Err(Error::Unsupported { .. }) => assert_eq!(options.dictionaries(), DictionaryHandling::Unify),
+        Err(Error::Unsupported { .. }) => assert_eq!(options.dictionaries(), Unify::new().into()),
         Err(Error::InvalidArray { expected, .. }) => assert_eq!(expected, "offsets in order within each type"),
         Err(error) => panic!("{error:?}"),
     }

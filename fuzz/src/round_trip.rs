@@ -1,7 +1,7 @@
 //! Batches come back as they were, from a stream and from a file, whoever wrote them.
 
 use arbitrary::{Arbitrary, Unstructured};
-use ipc_core::{DictionaryHandling, Error, Format, Options, Validation};
+use ipc_core::{Error, Format, Options, Unify, Validation};
 use ipc_shared::{Builder, FileFormat, SharedWriter, StreamFormat};
 use ipc_tests::batches::Batches;
 use ipc_tests::value::assert_same_batches;
@@ -44,7 +44,7 @@ fn accepted(written: Result<Vec<u8>, Error>, options: &Options) -> Option<Vec<u8
         Err(Error::DictionaryReplacement { .. }) => None,
         // Keys may be too narrow for all values together, and a file cannot have a dictionary with others inside unified.
         Err(Error::DictionaryOverflow { .. } | Error::Unsupported { .. })
-            if options.dictionaries() == DictionaryHandling::Unify =>
+            if options.dictionaries() == Unify::new().into() =>
         {
             None
         }

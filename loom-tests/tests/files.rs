@@ -2,7 +2,7 @@
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, reason = "the code of tests")]
 
-use ipc_core::{DictionaryHandling, Options};
+use ipc_core::{DictionaryHandling, Options, Unify};
 use ipc_shared::{CoreError, Error, FileFormat, SharedWriter, model};
 use loom::thread;
 use loom_tests::{Act, Failing, Shared, dictionary_batch, explore, values, words, words_batch};
@@ -15,7 +15,7 @@ fn sorted_words(sink: &Shared) -> Vec<String> {
 }
 
 fn at_close() -> Options {
-    Options::builder().dictionaries(DictionaryHandling::Unify).dictionaries_at_close(true).build().unwrap()
+    Options::builder().dictionaries(Unify::new().at_close(true)).build().unwrap()
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use arrow_array::RecordBatch;
-use ipc_core::{DictionaryHandling, Options};
+use ipc_core::{Options, Unify};
 use ipc_shared::{SharedWriter, StreamFormat, model};
 use loom::thread;
 use loom_tests::{Coverage, Shared, Tearing, dictionary_batch, explore, sent_values, values, words, words_batch};
@@ -18,7 +18,7 @@ fn writer(sink: &Shared) -> Writer {
 }
 
 fn writer_to<W: Write + Send>(sink: W) -> SharedWriter<W, StreamFormat> {
-    let options = Options::builder().dictionaries(DictionaryHandling::Unify).build().unwrap();
+    let options = Options::builder().dictionaries(Unify::new()).build().unwrap();
     SharedWriter::stream(sink).options(options).schema(words_batch(&[]).schema()).build().unwrap()
 }
 

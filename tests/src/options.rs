@@ -1,6 +1,6 @@
 //! Strategies for the options of an encoder.
 
-use ipc_core::{Alignment, Compression, DictionaryHandling, MetadataVersion, Options, OptionsBuilder};
+use ipc_core::{Alignment, Compression, DictionaryHandling, MetadataVersion, Options, OptionsBuilder, RawBuffers};
 use proptest::prelude::{Just, Strategy, any};
 use proptest::prop_oneof;
 
@@ -36,11 +36,10 @@ pub fn arb_options_with(finish: impl Fn(OptionsBuilder) -> OptionsBuilder) -> im
                 .staging(staging)
                 .metadata_version(version)
                 .compact_views(compact)
-                .raw_buffers(raw)
+                .raw_buffers(if raw { RawBuffers::SavingLessThan(saving) } else { RawBuffers::Never })
                 .clear_nulls(clear)
                 .checksums(sums)
-                .compress_dictionaries(old)
-                .min_space_saving(if raw { saving } else { 0.0 });
+                .compress_dictionaries(old);
             finish(builder).build().expect("these go together")
         },
     )

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, RecordBatch};
-use ipc_shared::{DictionaryHandling, Options, Producer, SharedWriter, StreamFormat};
+use ipc_shared::{DictionaryHandling, Options, Producer, SharedWriter, StreamFormat, Unify};
 
 const THREADS: usize = 4_000;
 const ROUNDS: usize = 21;
@@ -39,7 +39,7 @@ fn best_round(producer: &mut Producer<io::Sink, StreamFormat>, words: &mut std::
 
 #[test]
 fn a_publish_costs_the_same_after_4000_threads() {
-    let mut kinds = [DictionaryHandling::Resend, DictionaryHandling::Unify].map(|dictionaries| {
+    let mut kinds = [DictionaryHandling::Resend, Unify::new().into()].map(|dictionaries| {
         let options = Options::builder().dictionaries(dictionaries).build().unwrap();
         let writer = SharedWriter::stream(io::sink()).options(options).build().unwrap();
         let (mut producer, mut words) = (writer.producer(), 0..);

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, DictionaryArray, Int32Array, RecordBatch, StringArray};
 use arrow_schema::{Field, Schema};
-use ipc_shared::{Compression, DictionaryHandling, Error, FileFormat, Options, SharedWriter, StreamFormat};
+use ipc_shared::{Compression, DictionaryHandling, Error, FileFormat, Options, SharedWriter, StreamFormat, Unify};
 use ipc_tests::shared::{Output, unstaged_with};
 use ipc_tests::threads::{at_every_width, together};
 
@@ -224,12 +224,8 @@ fn a_staged_file_allocates_nothing_large_under_the_lock() {
 fn dictionaries_at_close_are_encoded_outside_the_lock() {
     at_every_width(|threads| {
         for compression in COMPRESSIONS {
-            let options = Options::builder()
-                .compression(compression)
-                .dictionaries(DictionaryHandling::Unify)
-                .dictionaries_at_close(true)
-                .build()
-                .unwrap();
+            let options =
+                Options::builder().compression(compression).dictionaries(Unify::new().at_close(true)).build().unwrap();
             let writer = FileFormat::to(Slow { allocates: 0 }).options(options).build().unwrap();
             let batches: Vec<_> = (0..threads).map(|thread| batch(thread, thread)).collect();
             let (_, large) = under_the_lock(&writer, threads, |thread| {

@@ -15,7 +15,7 @@ use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow_ipc::writer::StreamWriter;
 use ipc_core::Encoder;
-use ipc_shared::{Compression, DictionaryHandling, Options, SharedWriter};
+use ipc_shared::{Compression, DictionaryHandling, Options, SharedWriter, Unify};
 
 use crate::batches::Shape;
 use crate::figure::{Line, Metric};
@@ -38,7 +38,7 @@ pub fn run(bench: &mut Bench) {
 
     let steady = line(format!("{name}, file"), "one dictionary", 0.8);
     let folder = bench.folder().to_owned();
-    let unified = || in_turn(&own, DictionaryHandling::Unify, &folder);
+    let unified = || in_turn(&own, Unify::new().into(), &folder);
     bench.compare(steady, unified(), in_turn(&one, DictionaryHandling::Resend, &folder));
 
     let steady = line("trips.arrow, 3 of 14 columns dictionaries by 4 producers, file".into(), "one dictionary", 0.8);
@@ -47,13 +47,13 @@ pub fn run(bench: &mut Bench) {
     {
         let one = &one[..PRODUCERS];
         let own: Vec<_> = (0..).zip(one).map(|(producer, batch)| reordered(batch, producer)).collect();
-        let unified = in_turn(&own, DictionaryHandling::Unify, &folder);
+        let unified = in_turn(&own, Unify::new().into(), &folder);
         bench.compare(steady, unified, in_turn(one, DictionaryHandling::Resend, &folder));
     }
 
     let steady = line(format!("{name}, file, stream, 2 threads"), "one dictionary", 0.8);
     let shared = |batches, handling| on_threads(batches, Rewinding::new(&folder), dictionaries(handling), 2);
-    bench.compare(steady, shared(&own, DictionaryHandling::Unify), shared(&one, DictionaryHandling::Resend));
+    bench.compare(steady, shared(&own, Unify::new().into()), shared(&one, DictionaryHandling::Resend));
 
     for count in MANY {
         let thousands = count / 1000;
@@ -89,7 +89,7 @@ fn dictionaries(handling: DictionaryHandling) -> Options {
 }
 
 fn compressed(compression: Compression) -> Options {
-    let options = Options::builder().dictionaries(DictionaryHandling::Unify).compression(compression);
+    let options = Options::builder().dictionaries(Unify::new()).compression(compression);
     options.build().expect("these go together")
 }
 
@@ -143,7 +143,7 @@ fn in_turn(batches: &[RecordBatch], handling: DictionaryHandling, folder: &Path)
 }
 
 fn stream_in_turn(batches: &[RecordBatch], folder: &Path) -> impl FnMut(usize) {
-    let encoder = Encoder::stream(Rewinding::new(folder)).with_options(dictionaries(DictionaryHandling::Unify));
+    let encoder = Encoder::stream(Rewinding::new(folder)).with_options(dictionaries(Unify::new().into()));
     let mut encoder = encoder.start(batches[0].schema()).expect("the disk has room");
     let mut turns = batches.iter().cycle();
     move |times| turns.by_ref().take(times).for_each(|batch| _ = encoder.write(batch).expect("the disk has room"))
@@ -199,7 +199,7 @@ impl Growth {
 
     /// Writes all batches to an output that has the words of `before`. Returns the seconds for one of them.
     fn after(&self, before: &RecordBatch) -> f64 {
-        let encoder = Encoder::stream(Counting::default()).with_options(dictionaries(DictionaryHandling::Unify));
+        let encoder = Encoder::stream(Counting::default()).with_options(dictionaries(Unify::new().into()));
         let mut encoder = encoder.start(before.schema()).expect("counting never fails");
         encoder.write(before).expect("counting never fails");
         let start = Instant::now();

@@ -48,6 +48,6 @@ fn takes_all(job: &Job) -> Result<bool> {
             return Ok(false);
         }
     }
-    let is_unified = job.options.dictionaries() == DictionaryHandling::Unify && !job.widens_keys();
+    let is_unified = matches!(job.options.dictionaries(), DictionaryHandling::Unify(_)) && !job.widens_keys();
     Ok(!is_unified || known.is_none_or(|(known, fields)| known.fits_keys(&fields)))
 }

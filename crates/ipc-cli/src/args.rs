@@ -10,7 +10,7 @@ use std::thread;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use ipc_core::{Alignment, Compression, DictionaryHandling, Options};
+use ipc_core::{Alignment, Compression, DictionaryHandling, Options, Unify};
 use ipc_recover::Kind;
 
 use crate::input::{Rules, Told};
@@ -219,13 +219,23 @@ impl MergeArguments {
         if self.dictionaries_at_close && format == Kind::Stream {
             return Err(usage(ErrorKind::ArgumentConflict, "only a file can have its dictionaries at close"));
         }
+        let unify = Unify::new().at_close(self.dictionaries_at_close).widen_keys(self.widen_dictionary_keys);
         let (dictionaries, unifying) = match self.dictionaries {
+            Some(DictionariesArgument::Resend | DictionariesArgument::Delta) if unify.is_at_close() => {
+                return Err(usage(ErrorKind::ArgumentConflict, "dictionaries at close have to be unified"));
+            }
+            Some(DictionariesArgument::Resend | DictionariesArgument::Delta) if unify.widens_keys() => {
+                return Err(usage(
+                    ErrorKind::ArgumentConflict,
+                    "only the keys of unified dictionaries can be made wider",
+                ));
+            }
             Some(DictionariesArgument::Resend) => (DictionaryHandling::Resend, None),
             Some(DictionariesArgument::Delta) => (DictionaryHandling::Delta, None),
-            Some(DictionariesArgument::Unify) => (DictionaryHandling::Unify, None),
-            None if self.dictionaries_at_close || self.widen_dictionary_keys => (DictionaryHandling::Unify, None),
+            Some(DictionariesArgument::Unify) => (unify.into(), None),
+            None if unify != Unify::new() => (unify.into(), None),
             None if format == Kind::Stream => (DictionaryHandling::Resend, None),
-            None => (DictionaryHandling::Resend, Some(DictionaryHandling::Unify)),
+            None => (DictionaryHandling::Resend, Some(unify.into())),
         };
         let cores = || thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Job {
@@ -254,9 +264,7 @@ impl MergeArguments {
             .compress_dictionaries(self.compress_dictionaries)
             .checksums(self.checksums)
             .alignment(self.alignment)
-            .dictionaries(dictionaries)
-            .dictionaries_at_close(self.dictionaries_at_close)
-            .widen_dictionary_keys(self.widen_dictionary_keys);
+            .dictionaries(dictionaries);
         options.build().map_err(|error| usage(ErrorKind::InvalidValue, error))
     }
 
@@ -430,15 +438,16 @@ mod tests {
 
     #[test]
     fn dictionaries_are_unified_if_asked_for_or_if_need_be() {
-        use DictionaryHandling::{Delta, Resend, Unify};
+        use DictionaryHandling::{Delta, Resend};
+        let unify = Unify::new();
         for (arguments, expected, if_need_be) in [
             (&["--output", "x.arrow"][..], Resend, true),
             (&["--output", "x.arrows"], Resend, false),
             (&["--output", "x.arrow", "--dictionaries", "resend"], Resend, false),
             (&["--output", "x.arrow", "--dictionaries", "delta"], Delta, false),
-            (&["--output", "x.arrows", "--dictionaries", "unify"], Unify, false),
-            (&["--output", "x.arrow", "--dictionaries-at-close"], Unify, false),
-            (&["--output", "x.arrows", "--widen-dictionary-keys"], Unify, false),
+            (&["--output", "x.arrows", "--dictionaries", "unify"], unify.into(), false),
+            (&["--output", "x.arrow", "--dictionaries-at-close"], unify.at_close(true).into(), false),
+            (&["--output", "x.arrows", "--widen-dictionary-keys"], unify.widen_keys(true).into(), false),
         ] {
             let job = job(&[&["in"], arguments].concat()).unwrap();
             assert_eq!((job.options.dictionaries(), job.unifying.is_some()), (expected, if_need_be), "{arguments:?}");

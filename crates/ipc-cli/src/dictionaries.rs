@@ -207,7 +207,7 @@ fn visit_type(data_type: &DataType, path: &str, found: &mut Vec<DictionaryField>
 mod tests {
     use arrow_array::{Array, StringArray};
     use arrow_schema::Schema;
-    use ipc_core::{DictionaryHandling, Options};
+    use ipc_core::{DictionaryHandling, Options, Unify};
 
     use super::*;
 
@@ -233,7 +233,7 @@ mod tests {
     const REPLACE: (Kind, DictionaryHandling) = (Kind::Stream, DictionaryHandling::Resend);
     const GROW: (Kind, DictionaryHandling) = (Kind::File, DictionaryHandling::Delta);
     const KEEP: (Kind, DictionaryHandling) = (Kind::File, DictionaryHandling::Resend);
-    const UNIFY: (Kind, DictionaryHandling) = (Kind::File, DictionaryHandling::Unify);
+    const UNIFY: (Kind, DictionaryHandling) = (Kind::File, DictionaryHandling::Unify(Unify::new()));
 
     #[test]
     fn equal_dictionaries_become_the_same_array() {

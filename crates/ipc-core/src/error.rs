@@ -9,8 +9,6 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::dictionary::change::Remedy;
-
 /// The result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -208,6 +206,29 @@ pub enum Error {
         /// The reason that was given; may be empty.
         reason: Arc<str>,
     },
+}
+
+/// What would let a field's dictionaries differ as they do, with every other dictionary of the schema as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// [`Unify`](crate::Unify).
+    Unify,
+    /// The same with [`at_close`](crate::Unify::at_close): the schema has a dictionary inside another one's values, which
+    /// cannot grow by deltas.
+    UnifyAtClose,
+    /// A stream, where a dictionary may be sent again: no file can hold these dictionaries.
+    Stream,
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unify => "`Unify` writes one dictionary for all batches",
+            Self::UnifyAtClose => "`Unify` with `at_close` writes one dictionary for all batches",
+            Self::Stream => "only a stream can send this dictionary again",
+        })
+    }
 }
 
 /// A reason as it follows a sentence, if there is one.

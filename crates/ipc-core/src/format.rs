@@ -10,9 +10,10 @@
 
 use arrow_ipc::{Message, MessageHeader};
 
+use crate::error::{Error, Result};
 use crate::message::abort_mark;
 pub use crate::message::checksum::Checksum;
-use crate::options::{MetadataVersion, Options};
+use crate::options::Options;
 use crate::schema::StreamSchema;
 
 /// A format that an encoder writes: [`StreamFormat`] or [`FileFormat`]. Sealed.
@@ -43,6 +44,77 @@ impl Format for StreamFormat {
 impl Format for FileFormat {
     const MAGIC: &'static [u8] = b"ARROW1\0\0";
     const HAS_FOOTER: bool = true;
+}
+
+/// The boundary, in bytes, to which messages and the buffers inside their bodies are padded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Alignment {
+    /// 8 bytes: the least that the format allows.
+    A8 = 8,
+    /// 16 bytes.
+    A16 = 16,
+    /// 32 bytes.
+    A32 = 32,
+    /// 64 bytes: what the format recommends, and the default.
+    #[default]
+    A64 = 64,
+}
+
+impl Alignment {
+    /// The boundary in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self as usize
+    }
+
+    /// How many bytes are missing from `length` to the next boundary.
+    pub(crate) const fn padding(self, length: usize) -> usize {
+        length.wrapping_neg() & (self.bytes() - 1)
+    }
+}
+
+impl TryFrom<usize> for Alignment {
+    type Error = Error;
+
+    fn try_from(bytes: usize) -> Result<Self> {
+        match bytes {
+            8 => Ok(Self::A8),
+            16 => Ok(Self::A16),
+            32 => Ok(Self::A32),
+            64 => Ok(Self::A64),
+            other => Err(Error::InvalidOptions(format!("alignment must be 8, 16, 32 or 64 bytes, not {other}"))),
+        }
+    }
+}
+
+/// The version of the metadata, and how a message is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MetadataVersion {
+    /// Version 5, with a continuation marker before each message; since Arrow 1.0.
+    #[default]
+    V5,
+    /// Version 4, with a continuation marker; Arrow 0.15 to 0.17.
+    V4,
+    /// Version 4 without a continuation marker; before Arrow 0.15.
+    V4Legacy,
+}
+
+impl MetadataVersion {
+    pub(crate) const fn is_legacy_framing(self) -> bool {
+        matches!(self, Self::V4Legacy)
+    }
+
+    /// Whether a union carries a validity buffer; version 5 dropped it.
+    pub(crate) const fn unions_have_validity(self) -> bool {
+        !matches!(self, Self::V5)
+    }
+
+    pub(crate) const fn to_flatbuffer(self) -> arrow_ipc::MetadataVersion {
+        match self {
+            Self::V5 => arrow_ipc::MetadataVersion::V5,
+            Self::V4 | Self::V4Legacy => arrow_ipc::MetadataVersion::V4,
+        }
+    }
 }
 
 /// The last bytes of a file. Padded with zeros, they are its first bytes, too.
@@ -114,4 +186,24 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for super::StreamFormat {}
     impl Sealed for super::FileFormat {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_fills_up_to_the_boundary() {
+        for (length, expected) in [(0, 0), (1, 63), (63, 1), (64, 0), (65, 63)] {
+            assert_eq!(Alignment::A64.padding(length), expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn an_alignment_is_made_of_its_bytes() {
+        for alignment in [Alignment::A8, Alignment::A16, Alignment::A32, Alignment::A64] {
+            assert_eq!(Alignment::try_from(alignment.bytes()).unwrap(), alignment);
+        }
+        assert!(matches!(Alignment::try_from(24), Err(Error::InvalidOptions(_))));
+    }
 }

@@ -31,7 +31,7 @@
 //! # Guarantees
 //!
 //! - Nothing is recorded before it is written: a batch that failed leaves no trace, not even a dictionary thought sent. Only
-//!   in [unified](DictionaryHandling::Unify) dictionaries do its values keep their places, to be sent when they are needed.
+//!   in [unified](Unify) dictionaries do its values keep their places, to be sent when they are needed.
 //! - A sink that fails between messages may be tried again. One that fails inside a message is the end, and neither
 //!   marker nor footer ever follows torn bytes, unless the sink can [take them back](Encoder::rollback).
 //! - A stream that is dropped or [aborted](Encoder::abort) ends in a mark at which readers fail, and does not pass for a whole,
@@ -81,18 +81,20 @@ mod schema;
 pub use {arrow_array, arrow_buffer, arrow_schema};
 
 pub use arrays::compare::Comparison;
-pub use dictionary::change::{Change, Remedy};
+pub use dictionary::change::Change;
 pub use dictionary::unified::{Added, NewValues, UnifiedDictionaries, UnifiedSnapshot};
 pub use dictionary::{Dictionaries, Sending, Updates};
 pub use encode::BatchEncoder;
 pub use encoder::Encoder;
 pub use encoder::state::{Closed, Started, State, Unstarted};
-pub use error::{Error, Failed, Result};
-pub use format::{FileFormat, Format, StreamFormat};
+pub use error::{Error, Failed, Remedy, Result};
+pub use format::{Alignment, FileFormat, Format, MetadataVersion, StreamFormat};
 pub use key_values::Metadata;
 pub use message::Message;
 pub use message::segment::Slice;
-pub use options::{Alignment, Compression, DictionaryHandling, MetadataVersion, Options, OptionsBuilder, Validation};
+pub use options::compression::{Compression, RawBuffers};
+pub use options::dictionaries::{DictionaryHandling, Unify};
+pub use options::{Options, OptionsBuilder, Validation};
 pub use output::ledger::Ledger;
 pub use output::receipt::{Receipt, Stats};
 pub use output::storage::{Durable, FileTail, ForeignEnd, Truncate};

@@ -42,8 +42,8 @@ pub use error::{Error, Result, StillShared};
 pub use ipc_core::Error as CoreError;
 pub use ipc_core::{
     Alignment, Compression, DictionaryHandling, Durable, Failed, FileFormat, FileTail, ForeignEnd, Format, Metadata,
-    MetadataVersion, Options, OptionsBuilder, Receipt, Remedy, Stats, StreamFormat, StreamSchema, Truncate, Validation,
-    arrow_array, arrow_buffer, arrow_schema, format,
+    MetadataVersion, Options, OptionsBuilder, RawBuffers, Receipt, Remedy, Stats, StreamFormat, StreamSchema, Truncate,
+    Unify, Validation, arrow_array, arrow_buffer, arrow_schema, format,
 };
 pub use producer::Producer;
 pub use slot::Slot;

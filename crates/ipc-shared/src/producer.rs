@@ -14,7 +14,7 @@ use crate::shared::thread_encoder::ThreadEncoder;
 
 /// A handle for one thread that writes often. It owns the memory in which its batches are encoded, so it shares nothing
 /// with other threads before it takes the lock, and allocates nothing once it is warm, unless it has to sleep. Where
-/// dictionaries are [unified](crate::DictionaryHandling::Unify), it also keeps the last ones that it was given. Memory for
+/// dictionaries are [unified](crate::Unify), it also keeps the last ones that it was given. Memory for
 /// batches far larger than the last 64 is given back, and all of it with the handle.
 pub struct Producer<W, F> {
     shared: Arc<Shared<W, F>>,

@@ -32,7 +32,7 @@ use crate::sync::panicking;
 /// panic, its batch counts as lost, and [`close`](crate::SharedWriter::close) fails.
 ///
 /// Dictionaries are sent when the turn of their batch comes, in a stream and wherever they are
-/// [unified](crate::DictionaryHandling::Unify). A file allows no replacement, so there the other dictionaries of a batch
+/// [unified](crate::Unify). A file allows no replacement, so there the other dictionaries of a batch
 /// that has to wait are sent ahead, when the batch is written to its slot, and what does not fit those already sent is
 /// refused then: which of two threads brings its dictionary first can make a difference.
 ///

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
-use ipc_core::{Compression, DictionaryHandling, Durable, MetadataVersion, Options, OptionsBuilder};
+use ipc_core::{Compression, DictionaryHandling, Durable, MetadataVersion, Options, OptionsBuilder, Unify};
 use ipc_recover::Kind;
 use ipc_shared::{Error, FileFormat, StreamFormat};
 
@@ -66,16 +66,12 @@ pub const SCENARIOS: [Scenario; 16] = [
     Scenario {
         words: Words::Own,
         is_shared: true,
-        ..scenario("stream, unified, shared writer", Kind::Stream, |options| {
-            options.dictionaries(DictionaryHandling::Unify)
-        })
+        ..scenario("stream, unified, shared writer", Kind::Stream, |options| options.dictionaries(Unify::new()))
     },
     Scenario {
         words: Words::Own,
         is_shared: true,
-        ..scenario("file, unified, shared writer", Kind::File, |options| {
-            options.dictionaries(DictionaryHandling::Unify)
-        })
+        ..scenario("file, unified, shared writer", Kind::File, |options| options.dictionaries(Unify::new()))
     },
     Scenario { tears: &[3, 6], ..scenario("stream, torn and rolled back", Kind::Stream, |options| options) },
     Scenario { is_appended: true, ..scenario("stream, behind a torn one", Kind::Stream, |options| options) },

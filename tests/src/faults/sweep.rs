@@ -4,7 +4,7 @@ use crate::outside::aloud;
 use crate::shared::{Mark, Output, Words, batch};
 use crate::sink::{Fault, Faulty};
 use crate::threads::{PATIENCE, within};
-use ipc_core::{Compression, DictionaryHandling, Options};
+use ipc_core::{Compression, DictionaryHandling, Options, Unify};
 
 use super::verdict::{self, Sample};
 use super::writers::{Call, Handle, Poison, Trouble, Writers};
@@ -87,43 +87,37 @@ pub struct Case {
 }
 
 fn cases<F: Output>() -> impl Iterator<Item = Case> {
-    let [resend, delta, unify] = [DictionaryHandling::Resend, DictionaryHandling::Delta, DictionaryHandling::Unify];
+    let [resend, delta] = [DictionaryHandling::Resend, DictionaryHandling::Delta];
+    let [unify, at_close] = [false, true].map(|at_close| Unify::new().at_close(at_close).into());
     let [none, lz4] = [Compression::None, Compression::Lz4];
     let [growing, nested] = [Words::Growing, Words::Nested];
     let anywhere = [
-        (false, none, delta, false, growing),
-        (true, none, unify, false, growing),
-        (false, lz4, unify, false, growing),
-        (true, lz4, delta, false, growing),
+        (false, none, delta, growing),
+        (true, none, unify, growing),
+        (false, lz4, unify, growing),
+        (true, lz4, delta, growing),
     ];
     let in_this_format = if F::HAS_FOOTER {
         [
-            (false, lz4, unify, true, growing),
-            (true, none, unify, true, growing),
-            (false, none, unify, true, nested),
-            (true, lz4, unify, true, nested),
+            (false, lz4, at_close, growing),
+            (true, none, at_close, growing),
+            (false, none, at_close, nested),
+            (true, lz4, at_close, nested),
         ]
     } else {
         [
-            (false, none, resend, false, growing),
-            (false, none, resend, false, nested),
-            (false, lz4, delta, false, nested),
-            (true, none, unify, false, nested),
+            (false, none, resend, growing),
+            (false, none, resend, nested),
+            (false, lz4, delta, nested),
+            (true, none, unify, nested),
         ]
     };
-    anywhere.into_iter().chain(in_this_format).flat_map(
-        |(is_staged, compression, dictionaries, has_dictionaries_at_close, words)| {
-            let options = Options::builder().staging(is_staged).compression(compression).dictionaries(dictionaries);
-            let options = options.dictionaries_at_close(has_dictionaries_at_close).build().unwrap();
-            Fault::ALL.map(|fault| Case {
-                fault,
-                is_staged,
-                has_dictionaries_at_close,
-                words,
-                options: options.clone(),
-            })
-        },
-    )
+    anywhere.into_iter().chain(in_this_format).flat_map(move |(is_staged, compression, dictionaries, words)| {
+        let options =
+            Options::builder().staging(is_staged).compression(compression).dictionaries(dictionaries).build().unwrap();
+        let has_dictionaries_at_close = dictionaries == at_close;
+        Fault::ALL.map(|fault| Case { fault, is_staged, has_dictionaries_at_close, words, options: options.clone() })
+    })
 }
 
 /// One run under the watchdog, held against the bytes. Returns whether the fault came.

@@ -10,7 +10,7 @@ use ipc_core::Metadata;
 use ipc_core::format::{ABORTED_KEY, CHECKSUM_KEY, CHECKSUMS, CHECKSUMS_KEY};
 use ipc_core::{
     Alignment, BatchEncoder, Compression, DictionaryHandling, Error, Ledger, MetadataVersion, Options, OptionsBuilder,
-    StreamSchema,
+    StreamSchema, Unify,
 };
 use ipc_shared::{FileFormat, StreamFormat};
 use ipc_tests::dictionaries::{batch, nested, words};
@@ -141,12 +141,12 @@ fn runs() -> Vec<(Vec<RecordBatch>, Options)> {
     let mut runs = vec![
         (growing(), handling(DictionaryHandling::Resend)),
         (growing(), handling(DictionaryHandling::Delta)),
-        (growing(), handling(DictionaryHandling::Unify)),
-        (growing(), handling(DictionaryHandling::Unify).dictionaries_at_close(true)),
+        (growing(), handling(Unify::new().into())),
+        (growing(), handling(Unify::new().at_close(true).into())),
         (inside(), handling(DictionaryHandling::Resend)),
-        (inside(), handling(DictionaryHandling::Unify)),
-        (inside(), handling(DictionaryHandling::Unify).dictionaries_at_close(true)),
-        (growing(), handling(DictionaryHandling::Unify).compression(Compression::Lz4).compress_dictionaries(true)),
+        (inside(), handling(Unify::new().into())),
+        (inside(), handling(Unify::new().at_close(true).into())),
+        (growing(), handling(Unify::new().into()).compression(Compression::Lz4).compress_dictionaries(true)),
         (plain(), checksums().metadata_version(MetadataVersion::V4)),
         (plain(), checksums().metadata_version(MetadataVersion::V4Legacy)),
         (plain(), checksums().staging(true)),

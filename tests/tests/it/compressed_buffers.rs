@@ -11,8 +11,8 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt8Array};
 use arrow_buffer::{BooleanBuffer, Buffer};
 use arrow_ipc::root_as_message;
-use ipc_core::DictionaryHandling::{Resend, Unify};
-use ipc_core::{Compression, Options, OptionsBuilder};
+use ipc_core::DictionaryHandling::Resend;
+use ipc_core::{Compression, Options, OptionsBuilder, RawBuffers, Unify};
 use ipc_tests::dictionaries::{dictionary, words};
 use ipc_tests::framing::messages;
 use ipc_tests::outside::python;
@@ -69,7 +69,7 @@ fn a_buffer_that_does_not_shrink_is_stored_as_it_is_unless_readers_do_not_know_t
     for (codec, length) in CODECS.into_iter().flat_map(|codec| [1, 9, 15, 16, 127, 128, 1000].map(|n| (codec, n))) {
         for batch in batches(length, length) {
             assert_eq!(stored(&batch, options(codec)), (-1, length), "{codec:?}");
-            let (raw, bytes) = stored(&batch, options(codec).raw_buffers(false));
+            let (raw, bytes) = stored(&batch, options(codec).raw_buffers(RawBuffers::Never));
             assert_eq!(raw, i64::try_from(length).unwrap());
             assert!(bytes > length, "{codec:?}: {bytes} of {length} bytes");
         }
@@ -81,7 +81,7 @@ fn a_buffer_that_shrinks_too_little_is_stored_as_it_is() {
     for codec in CODECS {
         for batch in batches(1000, 600) {
             for (share, is_enough) in [(0.0, true), (0.3, true), (0.5, false), (1.0, false)] {
-                let (raw, bytes) = stored(&batch, options(codec).min_space_saving(share));
+                let (raw, bytes) = stored(&batch, options(codec).raw_buffers(RawBuffers::SavingLessThan(share)));
                 assert_eq!((raw == 1000, bytes < 1000), (is_enough, is_enough), "{codec:?}, {share}");
             }
         }
@@ -114,7 +114,9 @@ fn dictionaries_are_raw_unless_they_are_to_be_compressed() {
 fn nanoarrow_reads_number_dictionaries_of_compressed_outputs() {
     let Some(python) = python("nanoarrow, pyarrow") else { return };
     // Compressed, the three stay as they are behind a length of -1; the hundred shrink.
-    let cases = CODECS.into_iter().flat_map(|codec| [(codec, 3, Resend), (codec, 100, Resend), (codec, 100, Unify)]);
+    let cases = CODECS
+        .into_iter()
+        .flat_map(|codec| [(codec, 3, Resend), (codec, 100, Resend), (codec, 100, Unify::new().into())]);
     for (codec, count, handling) in cases {
         let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values((1..=count).map(|n| 10 * n)));
         let keys: Vec<i32> = (0..i32::try_from(count).unwrap()).cycle().take(300).collect();

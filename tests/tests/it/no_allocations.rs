@@ -15,8 +15,8 @@ use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_schema::{DataType, Field, Metadata, Schema};
 use ipc_core::{
-    BatchEncoder, Comparison, Compression, DictionaryHandling, Encoder, Format, Options, StreamSchema,
-    UnifiedDictionaries, Unstarted,
+    BatchEncoder, Comparison, Compression, Encoder, Format, Options, StreamSchema, UnifiedDictionaries, Unify,
+    Unstarted,
 };
 use ipc_tests::allocations;
 use ipc_tests::arrays::{Sharing, has_dictionary};
@@ -142,8 +142,7 @@ fn with_one_buffer_copied(data: &ArrayData) -> Vec<ArrayData> {
 fn unified_dictionaries_cost_nothing_while_they_do_not_grow() {
     let batches = batches();
     for compression in COMPRESSIONS {
-        let options =
-            Options::builder().compression(compression).dictionaries(DictionaryHandling::Unify).build().unwrap();
+        let options = Options::builder().compression(compression).dictionaries(Unify::new()).build().unwrap();
         let encoder = Encoder::stream(Counting::default()).with_options(options);
         let (allocations, _) = allocations_after_warm_up(encoder, &batches, 5);
         assert_eq!(allocations, 0, "{compression:?}");
@@ -158,7 +157,7 @@ fn where_new_values_have_been_added_is_not_looked_up_again() {
         let column = DictionaryArray::<Int32Type>::new(Int32Array::from(vec![key]), values);
         RecordBatch::try_from_iter([("word", Arc::new(column) as ArrayRef)]).unwrap()
     };
-    let options = Options::builder().dictionaries(DictionaryHandling::Unify).build().unwrap();
+    let options = Options::builder().dictionaries(Unify::new()).build().unwrap();
     let batches = [of(0, values.clone()), of(1, make_array(values.to_data()))];
     let schema = Arc::new(StreamSchema::try_new(batches[0].schema(), &options).unwrap());
     let (mut dictionaries, mut encoder) = (UnifiedDictionaries::new(schema), BatchEncoder::new(&options));
@@ -183,7 +182,7 @@ fn bytes_of_200_batches(words: usize, is_new: bool) -> u64 {
         RecordBatch::try_from_iter([("word", Arc::new(column) as ArrayRef)]).unwrap()
     };
     let first = of(0, words);
-    let options = Options::builder().dictionaries(DictionaryHandling::Unify).build().unwrap();
+    let options = Options::builder().dictionaries(Unify::new()).build().unwrap();
     let mut encoder = Encoder::stream(Counting::default()).with_options(options).start(first.schema()).unwrap();
     encoder.write(&first).unwrap();
     let batches = (0..200).map(|round| of(if is_new { words + round * 100 } else { round * 100 % words }, 100));

@@ -9,11 +9,11 @@ use arrow_array::types::{ArrowDictionaryKeyType, Int8Type, Int16Type};
 use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, StructArray};
 use arrow_buffer::Buffer;
 use arrow_schema::{DataType, Schema};
-use ipc_core::DictionaryHandling::{Delta, Resend, Unify};
+use ipc_core::DictionaryHandling::{Delta, Resend};
 use ipc_core::{
     Alignment, BatchEncoder, Dictionaries, DictionaryHandling, Encoder, Error, FileFormat, Format, Ledger, Message,
     Metadata, MetadataVersion, Options, OptionsBuilder, Sending, Slice, StreamFormat, StreamSchema,
-    UnifiedDictionaries, Updates, Validation,
+    UnifiedDictionaries, Unify, Updates, Validation,
 };
 use ipc_tests::by_hand::{field, schema};
 use ipc_tests::read;
@@ -58,11 +58,11 @@ impl Parts {
     }
 }
 
-fn builder(handling: DictionaryHandling) -> OptionsBuilder {
+fn builder(handling: impl Into<DictionaryHandling>) -> OptionsBuilder {
     Options::builder().dictionaries(handling).staging(false)
 }
 
-fn options(handling: DictionaryHandling) -> Options {
+fn options(handling: impl Into<DictionaryHandling>) -> Options {
     builder(handling).build().unwrap()
 }
 
@@ -167,7 +167,7 @@ fn the_schema_message_alone_and_batch_messages_make_a_stream() {
 #[test]
 fn keys_of_a_unified_dictionary_are_refused_without_its_values() {
     let batch = words(&["a", "b"]);
-    let mut parts = Parts::of::<StreamFormat>(&batch, &options(Unify));
+    let mut parts = Parts::of::<StreamFormat>(&batch, &options(Unify::new()));
     let mut dictionaries = UnifiedDictionaries::new(Arc::clone(&parts.schema));
     let message = unified(&mut parts.encoder, &mut dictionaries, &batch);
     let none = parts.updates::<StreamFormat>(&batch);
@@ -191,7 +191,7 @@ fn keys_of_a_unified_dictionary_are_refused_without_its_values() {
 #[test]
 fn a_file_does_not_end_without_the_dictionaries_that_it_has_at_close() {
     let batch = words(&["a", "b"]);
-    let mut parts = Parts::of::<FileFormat>(&batch, &builder(Unify).dictionaries_at_close(true).build().unwrap());
+    let mut parts = Parts::of::<FileFormat>(&batch, &builder(Unify::new().at_close(true)).build().unwrap());
     let mut dictionaries = UnifiedDictionaries::new(Arc::clone(&parts.schema));
     let message = unified(&mut parts.encoder, &mut dictionaries, &batch);
     let none = parts.updates::<FileFormat>(&batch);
@@ -271,7 +271,7 @@ fn batches_of_another_schema_are_refused() {
     let nothing = parts.encoder.encode_dictionaries::<StreamFormat>(&parts.schema, &wide, &none, Sending::Changes);
     assert!(nothing.unwrap().is_empty(), "there are no dictionaries in it");
     // Keys of another type than those that are written.
-    let mut unifying = Parts::of::<StreamFormat>(&batch, &options(Unify));
+    let mut unifying = Parts::of::<StreamFormat>(&batch, &options(Unify::new()));
     let dictionaries = UnifiedDictionaries::new(Arc::clone(&unifying.schema));
     let other = one::<Int16Type>(&["b", "a"]);
     let refused = unifying.encoder.encode_unified(&other, &Metadata::new(), dictionaries.snapshot());
@@ -320,7 +320,7 @@ fn types_may_nest_as_deep_as_the_stack_is_sure_to_bear() {
 fn a_schema_is_not_followed_deeper_than_types_may_nest() {
     // Arrow itself drops it level by level, so not too deep.
     let deep = (0..3000).fold(DataType::Int32, |child, _| DataType::Struct(vec![field("f", child)].into()));
-    let options = builder(Unify).widen_dictionary_keys(true).build().unwrap();
+    let options = builder(Unify::new().widen_keys(true)).build().unwrap();
     let refused = StreamSchema::try_new(schema(vec![field("x", deep)]), &options);
     assert!(matches!(refused, Err(Error::NestingTooDeep { .. })), "{refused:?}");
 }

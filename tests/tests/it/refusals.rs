@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, Int32Array, ListArray, RecordBatch, StringArray, new_empty_array};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Fields, SchemaRef, UnionFields, UnionMode};
-use ipc_core::{Alignment, Compression, Encoder, Error, MetadataVersion, Options};
+use ipc_core::{Alignment, Compression, Encoder, Error, MetadataVersion, Options, RawBuffers};
 use ipc_tests::by_hand::{field, schema, unchecked};
 use ipc_tests::read;
 use ipc_tests::value::assert_same_batches;
@@ -151,9 +151,8 @@ fn options_that_contradict_each_other_are_refused() {
         Options::builder().compression(Compression::Zstd(23)),
         Options::builder().compression(Compression::Lz4).metadata_version(MetadataVersion::V4),
         Options::builder().compression(Compression::Zstd(1)).metadata_version(MetadataVersion::V4Legacy),
-        Options::builder().min_space_saving(-0.1),
-        Options::builder().min_space_saving(1.1),
-        Options::builder().min_space_saving(0.5).raw_buffers(false),
+        Options::builder().raw_buffers(RawBuffers::SavingLessThan(-0.1)),
+        Options::builder().raw_buffers(RawBuffers::SavingLessThan(1.1)),
         Options::builder().max_nesting(0),
     ];
     for builder in refused {

@@ -15,10 +15,9 @@ use arrow_array::{
 };
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::{DataType, Field, Schema};
-use ipc_core::DictionaryHandling::Unify;
 use ipc_core::{
     BatchEncoder, Encoder, Error, Format, Ledger, Options, OptionsBuilder, Remedy, Sending, Stats, StreamFormat,
-    StreamSchema,
+    StreamSchema, Unify,
 };
 use ipc_core::{Metadata, UnifiedDictionaries};
 use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
@@ -28,7 +27,11 @@ use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, read};
 
 fn unify() -> OptionsBuilder {
-    Options::builder().dictionaries(Unify)
+    unify_with(Unify::new())
+}
+
+fn unify_with(unify: Unify) -> OptionsBuilder {
+    Options::builder().dictionaries(unify)
 }
 
 fn of(columns: &[(&str, ArrayRef)]) -> RecordBatch {
@@ -330,7 +333,7 @@ fn runs(rows: std::ops::Range<i32>) -> RecordBatch {
 fn more_than_one_array_holds_is_refused_before_any_of_the_batch_is_added() {
     let (first, beyond, last) = (runs(0..20_000), runs(10_000..32_768), runs(19_999..32_767));
     let written = [first.clone(), last.clone()];
-    let (deltas, at_close) = (unify().build().unwrap(), unify().dictionaries_at_close(true).build().unwrap());
+    let (deltas, at_close) = (unify().build().unwrap(), unify_with(Unify::new().at_close(true)).build().unwrap());
     let stream = Encoder::stream(Vec::new()).with_options(deltas.clone()).start(first.schema()).unwrap();
     assert_same_batches(&written, &read::stream(&all_but_one(stream, [&first, &beyond, &last])).unwrap().batches);
     for options in [deltas, at_close] {
@@ -360,7 +363,7 @@ fn wider_keys_have_room() {
         let keys = Int8Array::from_iter_values((0..100).cycle().take(MANY));
         of(&[("word", Arc::new(DictionaryArray::<Int8Type>::new(keys, Arc::new(values))))])
     };
-    let options = unify().widen_dictionary_keys(true).build().unwrap();
+    let options = unify_with(Unify::new().widen_keys(true)).build().unwrap();
     let many = short(0);
     let others = (1..4).map(|n| short(n * 50).slice(0, 100));
     let batches: Vec<RecordBatch> = [many.clone(), many.slice(MANY - 99, 99)].into_iter().chain(others).collect();
@@ -450,7 +453,7 @@ fn dictionaries_inside_and_around_an_ordered_one_are_not_unified_and_not_widened
     for inner_ordered in [false, true] {
         let (one, other) = (nested(words(&["a", "b"]), inner_ordered), nested(words(&["c", "d"]), inner_ordered));
         let batches = [one.clone(), one.clone(), other.clone()];
-        for options in [unify(), unify().widen_dictionary_keys(true)] {
+        for options in [unify(), unify_with(Unify::new().widen_keys(true))] {
             let options = options.build().unwrap();
             let bytes = encode::stream(&one.schema(), &batches, &options).unwrap();
             let read = read::stream(&bytes).unwrap();
@@ -512,7 +515,7 @@ fn an_outer_dictionary_is_sent_again_when_it_grows_and_an_inner_one_extended() {
 
     let refused = encode::file(&batches[0].schema(), &batches, &options).unwrap_err();
     assert!(matches!(&refused, Error::Unsupported { path, .. } if path == "outer"), "{refused}");
-    let options = unify().dictionaries_at_close(true).build().unwrap();
+    let options = unify_with(Unify::new().at_close(true)).build().unwrap();
     let file = encode::file(&batches[0].schema(), &batches, &options).unwrap();
     assert_same_batches(&batches, &read::file(&file).unwrap().batches);
     assert_eq!(sent(&file, 8), [Batch, Batch, Batch, Whole(0, 3), Whole(1, 3)]);
@@ -558,7 +561,7 @@ fn a_key_that_means_nothing_is_refused_with_its_column() {
 
 #[test]
 fn a_close_without_batches_has_no_dictionaries() {
-    let options = unify().dictionaries_at_close(true).build().unwrap();
+    let options = unify_with(Unify::new().at_close(true)).build().unwrap();
     let encoder = Encoder::file(Vec::new()).with_options(options).start(batch(&words(&["a"])).schema()).unwrap();
     let file = encoder.close().unwrap().into_inner();
     assert_eq!(sent(&file, 8), []);

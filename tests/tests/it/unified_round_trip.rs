@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Metadata};
-use ipc_core::DictionaryHandling::Unify;
+use ipc_core::Unify;
 use ipc_core::{Error, Options, OptionsBuilder};
 use ipc_shared::{FileFormat, StreamFormat};
 use ipc_tests::arrays::Sharing::{self, Changing, Equal, Growing, Shared};
@@ -47,15 +47,15 @@ fn unless_unsupported(written: Result<Vec<u8>, Error>) -> Option<Vec<u8>> {
 }
 
 fn unify(builder: OptionsBuilder) -> OptionsBuilder {
-    builder.dictionaries(Unify)
+    builder.dictionaries(Unify::new())
 }
 
 fn at_close(builder: OptionsBuilder) -> OptionsBuilder {
-    unify(builder).dictionaries_at_close(true)
+    builder.dictionaries(Unify::new().at_close(true))
 }
 
 fn widened(builder: OptionsBuilder) -> OptionsBuilder {
-    unify(builder).widen_dictionary_keys(true)
+    builder.dictionaries(Unify::new().widen_keys(true))
 }
 
 /// The batches, cell by cell and in any order, since threads wrote them in any.

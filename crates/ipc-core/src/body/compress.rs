@@ -10,7 +10,7 @@ use std::fmt;
 
 use crate::error::Result;
 use crate::message::segment::Arena;
-use crate::options::Compression;
+use crate::options::compression::Compression;
 
 /// A codec with its context.
 pub(crate) enum Codec {

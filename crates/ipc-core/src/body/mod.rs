@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::message::metadata::{Draft, Room};
 use crate::message::segment::{Arena, Segment, Slice};
 use crate::options::Options;
+use crate::options::compression::RawBuffers;
 
 /// Length prefix of a compressed buffer, or -1 where the buffer is stored raw.
 const LENGTH_PREFIX: usize = 8;
@@ -239,11 +240,11 @@ impl<'s, 'a> Body<'s, 'a> {
         let Some(codec) = self.codec.as_deref_mut() else {
             return Ok(false);
         };
-        if self.options.raw_buffers && codec.is_hopeless(bytes.len()) {
+        if self.options.raw_buffers != RawBuffers::Never && codec.is_hopeless(bytes.len()) {
             return Ok(false);
         }
         let frame = codec.compress(bytes, self.arena, LENGTH_PREFIX)?;
-        if self.options.raw_buffers && !saves_enough(frame, bytes.len(), self.options.min_space_saving) {
+        if !saves_enough(frame, bytes.len(), self.options.raw_buffers) {
             return Ok(false);
         }
         let prefix = signed("buffer length", bytes.len())?.to_le_bytes();
@@ -292,10 +293,14 @@ impl<'s, 'a> Body<'s, 'a> {
     }
 }
 
-/// Whether a frame is enough shorter than the bytes it holds.
+/// Whether a frame is so much shorter than the bytes it holds that it is stored instead of them.
 #[expect(clippy::cast_precision_loss, reason = "a share need not be exact beyond 2^52 bytes")]
-fn saves_enough(frame: usize, raw: usize, min_space_saving: f64) -> bool {
-    frame < raw && (min_space_saving <= 0.0 || frame as f64 <= raw as f64 * (1.0 - min_space_saving))
+fn saves_enough(frame: usize, raw: usize, raw_buffers: RawBuffers) -> bool {
+    match raw_buffers {
+        RawBuffers::Never => true,
+        RawBuffers::Incompressible => frame < raw,
+        RawBuffers::SavingLessThan(share) => frame < raw && frame as f64 <= raw as f64 * (1.0 - share),
+    }
 }
 
 /// A length as the format's signed 64-bit field.
@@ -324,13 +329,15 @@ pub(crate) fn too_large(what: &'static str, length: u64) -> Box<Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::saves_enough;
+    use super::{RawBuffers, saves_enough};
 
     #[test]
     fn a_frame_must_be_shorter_and_save_its_share() {
-        assert!(saves_enough(99, 100, 0.0));
-        assert!(!saves_enough(100, 100, 0.0));
-        assert!(saves_enough(90, 100, 0.1));
-        assert!(!saves_enough(91, 100, 0.1));
+        assert!(saves_enough(99, 100, RawBuffers::Incompressible));
+        assert!(!saves_enough(100, 100, RawBuffers::Incompressible));
+        assert!(saves_enough(90, 100, RawBuffers::SavingLessThan(0.1)));
+        assert!(!saves_enough(91, 100, RawBuffers::SavingLessThan(0.1)));
+        assert!(!saves_enough(100, 100, RawBuffers::SavingLessThan(0.0)));
+        assert!(saves_enough(101, 100, RawBuffers::Never));
     }
 }

@@ -2,11 +2,10 @@
 //!
 //! One place decides it for the encoder, which acts on it, and for those who look at their inputs before they write.
 
-use std::fmt;
-
 use crate::arrays::compare::Comparison;
+use crate::error::Remedy;
 use crate::format::Format;
-use crate::options::DictionaryHandling;
+use crate::options::dictionaries::DictionaryHandling;
 use crate::schema::StreamSchema;
 
 /// What becomes of a dictionary that a batch brings for a field whose readers have one already.
@@ -23,31 +22,6 @@ pub enum Change {
     Replaced,
     /// The batch is refused.
     Refused(Remedy),
-}
-
-/// What would let a field's dictionaries differ as they do, with every other dictionary of the schema as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Remedy {
-    /// [`DictionaryHandling::Unify`].
-    Unify,
-    /// The same with [`dictionaries_at_close`](crate::OptionsBuilder::dictionaries_at_close): the schema has a dictionary
-    /// inside another one's values, which cannot grow by deltas.
-    UnifyAtClose,
-    /// A stream, where a dictionary may be sent again: no file can hold these dictionaries.
-    Stream,
-}
-
-impl fmt::Display for Remedy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unify => "`DictionaryHandling::Unify` writes one dictionary for all batches",
-            Self::UnifyAtClose => {
-                "`DictionaryHandling::Unify` with `dictionaries_at_close` writes one dictionary for all batches"
-            }
-            Self::Stream => "only a stream can send this dictionary again",
-        })
-    }
 }
 
 impl StreamSchema {

@@ -92,8 +92,9 @@ mod tests {
     use crate::encode::BatchEncoder;
     use crate::format::StreamFormat;
     use crate::key_values::Metadata;
-    use crate::options::DictionaryHandling::{self, Delta, Resend, Unify};
     use crate::options::Options;
+    use crate::options::dictionaries::DictionaryHandling::{self, Delta, Resend};
+    use crate::options::dictionaries::Unify;
     use crate::output::ledger::Ledger;
     use crate::schema::StreamSchema;
 
@@ -154,7 +155,7 @@ mod tests {
     /// Also under the lock of a shared writer.
     #[test]
     fn no_update_is_searched_for() {
-        for handling in [Resend, Delta, Unify] {
+        for handling in [Resend, Delta, Unify::new().into()] {
             for columns in [50, 500] {
                 let [encoded, held, appended] = looks(columns, handling);
                 assert!(encoded <= columns, "{handling:?}: {encoded} looks to encode {columns}");

@@ -243,7 +243,7 @@ impl BatchEncoder {
         sending: Sending,
     ) -> Result<Updates> {
         let mut updates = self.encode_dictionaries::<F>(dictionaries.schema(), batch, sent, sending)?;
-        if !self.options.dictionaries_at_close {
+        if !self.options.dictionaries_at_close() {
             self.encode_due(dictionaries, uses, sent, &mut updates)?;
         }
         Ok(updates.in_order())

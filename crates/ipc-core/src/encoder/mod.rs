@@ -345,7 +345,7 @@ impl<W: Durable, F: Format> Encoder<W, F, Started> {
     /// [`Error::Io`] where the sink failed before the sync: it may be repeated. [`Error::Poisoned`] where the output was torn,
     /// or where the sync failed. The second is final, since what is on the device is unknown then: no other sync is
     /// tried, and [`rollback`](Self::rollback) is refused. [`Error::InvalidOptions`], before anything is written, where
-    /// [dictionaries come at the close](crate::OptionsBuilder::dictionaries_at_close): without them nothing that is on the
+    /// [dictionaries come at the close](crate::Unify::at_close): without them nothing that is on the
     /// device could be recovered.
     pub fn sync(&mut self) -> Result<u64> {
         let Parts { sink, ledger } = self.sink.parts_mut();

@@ -16,10 +16,10 @@
 
 use arrow_schema::{DataType, Schema, UnionMode};
 
-use crate::format::{ABORTED_KEY, bare_abort_mark};
+use crate::format::{ABORTED_KEY, MetadataVersion, bare_abort_mark};
 use crate::key_values::Metadata;
 use crate::message::metadata::{Draft, Kind, Numbers, Rest, Template};
-use crate::options::{MetadataVersion, Options};
+use crate::options::Options;
 use crate::schema::children;
 
 /// How many bytes of a reason the mark has, at most.

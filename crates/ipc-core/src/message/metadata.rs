@@ -18,12 +18,12 @@ use arrow_buffer::ToByteSlice;
 use arrow_ipc::{CompressionType, MessageHeader};
 
 use crate::error::Result;
-use crate::format::CHECKSUM_KEY;
+use crate::format::{Alignment, CHECKSUM_KEY, MetadataVersion};
 use crate::key_values::Metadata;
 use crate::limits;
 use crate::message::checksum::Checksum;
 use crate::message::{PREFIX, frame};
-use crate::options::{Alignment, MetadataVersion, Options};
+use crate::options::Options;
 
 /// A pair of 64-bit numbers, as the format's structs `FieldNode` and `Buffer` are. The format's are signed; lengths that
 /// would not fit are refused before they come here.

@@ -16,9 +16,9 @@ use std::{fmt, iter};
 use arrow_buffer::Buffer;
 
 use crate::error::{Error, Result};
-use crate::format::{CONTINUATION, prefix_length};
+use crate::format::{Alignment, CONTINUATION, MetadataVersion, prefix_length};
 use crate::message::segment::{Arena, Segment, Slice};
-use crate::options::{Alignment, MetadataVersion, Options};
+use crate::options::Options;
 
 /// An encapsulated message, ready to be written: a record batch, a dictionary batch or a schema.
 ///

@@ -36,7 +36,7 @@ impl Footer {
         Self {
             schema_length: limits::schema(schema.schema()),
             // Each is one message then.
-            closing: if options.dictionaries_at_close { schema.dictionary_count() } else { 0 },
+            closing: if options.dictionaries_at_close() { schema.dictionary_count() } else { 0 },
             dictionaries: Vec::new(),
             record_batches: Vec::new(),
             metadata: Metadata::new(),

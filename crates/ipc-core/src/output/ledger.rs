@@ -53,7 +53,7 @@ impl Ledger {
     /// `F` is a stream, and dictionaries are to be written at close, or where the schema was made for another version of the
     /// metadata, or with other checksums.
     pub fn new<F: Format>(schema: Arc<StreamSchema>, options: &Options) -> Result<Self> {
-        match (F::HAS_FOOTER, options.dictionaries_at_close) {
+        match (F::HAS_FOOTER, options.dictionaries_at_close()) {
             (true, false) => schema.check_extensible()?,
             (false, true) => {
                 return Err(Error::InvalidOptions("only a file can have its dictionaries at close".into()));
@@ -167,7 +167,7 @@ impl Ledger {
     /// nothing could be confirmed.
     pub fn sync(&mut self, sink: &mut impl Durable) -> Result<u64> {
         self.check()?;
-        if self.options.dictionaries_at_close && self.schema.has_unified_dictionaries() {
+        if self.options.dictionaries_at_close() && self.schema.has_unified_dictionaries() {
             return Err(Error::InvalidOptions(
                 "a sync confirms what can be recovered, and with dictionaries at close that is nothing before the close"
                     .into(),
@@ -345,7 +345,7 @@ impl Ledger {
                 (format!("keys of {count} unified dictionaries"), format!("of {}", made.uses.len()));
             return Err(Error::invalid(expected, found).within("columns").into());
         }
-        if self.options.dictionaries_at_close {
+        if self.options.dictionaries_at_close() {
             return Ok(());
         }
         let mut updates = updates.by_id();
@@ -488,7 +488,7 @@ mod tests {
     use crate::format::{FOOTER_MAGIC, FileFormat, StreamFormat};
     use crate::key_values::Metadata;
     use crate::limits;
-    use crate::options::DictionaryHandling;
+    use crate::options::dictionaries::Unify;
     use arrow_array::types::Int32Type;
     use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, record_batch};
 
@@ -538,8 +538,7 @@ mod tests {
     fn a_footer_keeps_room_for_the_dictionaries_that_come_at_close() {
         let words: DictionaryArray<Int32Type> = ["a"].into_iter().collect();
         let batch = RecordBatch::try_from_iter([("word", Arc::new(words) as ArrayRef)]).unwrap();
-        let options =
-            Options::builder().dictionaries(DictionaryHandling::Unify).dictionaries_at_close(true).build().unwrap();
+        let options = Options::builder().dictionaries(Unify::new().at_close(true)).build().unwrap();
         let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
         let mut ledger = Ledger::new::<FileFormat>(Arc::clone(&schema), &options).unwrap();
         let (mut encoder, mut unified) = (BatchEncoder::new(&options), UnifiedDictionaries::new(schema));

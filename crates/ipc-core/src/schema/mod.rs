@@ -15,10 +15,11 @@ use arrow_schema::{DataType, Field, FieldRef, Metadata, Schema, SchemaRef};
 use flatbuffers::FlatBufferBuilder;
 
 use crate::error::{Error, Result};
-use crate::format::{CHECKSUMS, CHECKSUMS_KEY};
+use crate::format::{CHECKSUMS, CHECKSUMS_KEY, MetadataVersion};
 use crate::limits;
 use crate::message::{PREFIX, frame};
-use crate::options::{DictionaryHandling, MetadataVersion, Options};
+use crate::options::Options;
+use crate::options::dictionaries::{DictionaryHandling, Unify};
 use crate::schema::difference::{MetadataDifference, Sameness};
 use crate::schema::widen::{may_unify, widened};
 
@@ -108,7 +109,7 @@ impl StreamSchema {
     /// fields, keys or run ends of another type than the format's, or a size below 0.
     pub fn try_new(schema: SchemaRef, options: &Options) -> Result<Self> {
         let given = schema;
-        let schema = if options.widen_keys {
+        let schema = if options.unify().is_some_and(Unify::widens_keys) {
             // Before it is walked without looking how deep it is.
             Survey::of(&given, options)?;
             Arc::new(widened(&given))
@@ -186,7 +187,7 @@ impl StreamSchema {
     /// (`ARROW:extension:name`, `ARROW:extension:metadata`, which may be absent where it is empty) have to be equal, and
     /// a dictionary has to be ordered where the stream's is. [Other metadata](Self::metadata_differences) may differ; that
     /// of the stream's schema is what readers see. Dictionary keys may be shorter where they are
-    /// [widened](crate::OptionsBuilder::widen_dictionary_keys).
+    /// [widened](crate::Unify::widen_keys).
     ///
     /// # Errors
     ///
@@ -332,7 +333,7 @@ impl<'o> Survey<'o> {
                 if !may_unify {
                     nested.iter_mut().for_each(|inner| (inner.may_unify, inner.is_unified) = (false, false));
                 }
-                let is_unified = may_unify && self.options.dictionaries == DictionaryHandling::Unify;
+                let is_unified = may_unify && self.options.unify().is_some();
                 let (nested, inner) = (nested.len(), outermost(nested, first));
                 let (key, values) = ((**key).clone(), (**values).clone());
                 self.dictionaries.push(DictionaryField { path, nested, inner, key, values, may_unify, is_unified });

@@ -277,7 +277,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 mod tests {
     use arrow_array::types::Int32Type;
     use arrow_array::{ArrayRef, DictionaryArray};
-    use ipc_core::DictionaryHandling;
+    use ipc_core::{DictionaryHandling, Unify};
 
     use super::*;
     use crate::sync::SETTLED;
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn dictionaries_are_published_at_a_cost_that_no_other_thread_adds_to() {
-        for dictionaries in [DictionaryHandling::Resend, DictionaryHandling::Unify] {
+        for dictionaries in [DictionaryHandling::Resend, Unify::new().into()] {
             SETTLED.set(0);
             let options = Options::builder().dictionaries(dictionaries).build().unwrap();
             let writer = SharedWriter::stream(Vec::new()).options(options).build().unwrap();

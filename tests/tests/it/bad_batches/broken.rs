@@ -12,7 +12,7 @@ use arrow_array::{
 };
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, RunEndBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, FieldRef, Fields, UnionFields};
-use ipc_core::DictionaryHandling::Unify;
+use ipc_core::Unify;
 use ipc_core::{Error, Options, Validation};
 
 use super::wraps::{WRAPS, batch, in_dictionary};
@@ -129,7 +129,8 @@ fn a_dictionary_that_contradicts_itself_is_refused_before_it_is_unified() {
         let wrapped = |array: &ArrayRef| batch(in_dictionary(Arc::clone(array)), true);
         let (good, bad) = (wrapped(&case.good), wrapped(&case.bad));
         for (validation, looks) in [(Validation::Layout, Indices), (Validation::Full, Content)] {
-            let options = Options::builder().validation(validation).dictionaries(Unify).staging(false).build().unwrap();
+            let options =
+                Options::builder().validation(validation).dictionaries(Unify::new()).staging(false).build().unwrap();
             let Case { what, depth, .. } = &case;
             match refusal(&good, 0, &bad, &options) {
                 // What is copied and compared is looked at more closely than what is sent as it is.

@@ -10,7 +10,8 @@ use arrow_array::{
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field, Metadata};
-use ipc_core::DictionaryHandling::{Resend, Unify};
+use ipc_core::DictionaryHandling::Resend;
+use ipc_core::Unify;
 use ipc_core::{Error, Options, Validation};
 use ipc_tests::arrays::Sharing::{Changing, Equal, Shared};
 use ipc_tests::batches::arb_batches;
@@ -74,7 +75,7 @@ fn what_a_hidden_value_of_a_unified_dictionary_holds_need_not_make_sense() {
         for values in columns {
             let dictionary = DictionaryArray::<Int8Type>::new(Int8Array::from(vec![0, 1]), values);
             let batch = RecordBatch::try_from_iter([("x", Arc::new(dictionary) as ArrayRef)]).unwrap();
-            let options = Options::builder().dictionaries(Unify).build().unwrap();
+            let options = Options::builder().dictionaries(Unify::new()).build().unwrap();
             let stream = encode::stream(&batch.schema(), std::slice::from_ref(&batch), &options).unwrap();
             let read = read::stream(&stream).unwrap().batches;
             assert_same_batches(&[batch], &read);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, DictionaryArray, Float32Array, Int32Array, RecordBatch, types::Int8Type};
 use arrow_schema::{DataType, Field, Metadata, Schema, UnionFields, UnionMode};
-use ipc_core::{DictionaryHandling, Encoder, Error, Options, Validation};
+use ipc_core::{DictionaryHandling, Encoder, Error, Options, Unify, Validation};
 use ipc_tests::by_hand::{field, schema, unchecked};
 use ipc_tests::read;
 
@@ -156,7 +156,7 @@ fn columns_of_another_type_than_their_batch_says_are_refused() {
     // As the first that is sent: once another was, a file would refuse it for that.
     let good = RecordBatch::try_from_iter_with_nullable([("a", words, true)]).unwrap();
     let bad = unchecked(good.schema(), vec![dictionary(DataType::Int8, DataType::Binary)], 2);
-    for handling in [DictionaryHandling::Resend, DictionaryHandling::Unify] {
+    for handling in [DictionaryHandling::Resend, Unify::new().into()] {
         let options = Options::builder().dictionaries(handling).staging(false).build().unwrap();
         let refusal = refusal(&good, 0, &bad, &options);
         assert!(matches!(&refusal, Some(Error::InvalidArray { path, .. }) if path == "a"), "{handling:?}: {refusal:?}");

@@ -10,7 +10,7 @@ use arrow_array::{
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
-use ipc_core::DictionaryHandling::Unify;
+use ipc_core::Unify;
 use ipc_core::{Error, Options, Validation};
 use ipc_tests::by_hand::{field, schema};
 
@@ -100,7 +100,7 @@ fn more_rows_than_the_format_can_count_are_refused_by_their_column() {
 
 #[test]
 fn more_values_than_anyone_can_unify_are_refused() {
-    let unify = Options::builder().dictionaries(Unify).staging(false).build().unwrap();
+    let unify = Options::builder().dictionaries(Unify::new()).staging(false).build().unwrap();
     for rows in [1 << 45, ROWS] {
         for values in [nulls, list, list_view] {
             assert_refused(in_dictionary(values(1)), in_dictionary(values(rows)), true, &unify);

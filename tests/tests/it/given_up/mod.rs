@@ -19,8 +19,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use ipc_core::{
-    Compression, DictionaryHandling, Encoder, Error, FileTail, MetadataVersion, Options, Started, StreamFormat,
-    Truncate,
+    Compression, Encoder, Error, FileTail, MetadataVersion, Options, Started, StreamFormat, Truncate, Unify,
 };
 use ipc_tests::arrays::Sharing;
 use ipc_tests::batches::{Batches, Plan, arb_batches, every_kind};
@@ -78,7 +77,7 @@ fn samples() -> Vec<Sample> {
         ("LZ4", plain.clone().compression(Compression::Lz4)),
         ("Zstandard", plain.clone().compression(Compression::Zstd(1))),
         ("8", plain.clone().alignment(ipc_core::Alignment::A8)),
-        ("unified", plain.clone().dictionaries(DictionaryHandling::Unify)),
+        ("unified", plain.clone().dictionaries(Unify::new())),
     ];
     for (what, options) in others {
         let options = options.build().unwrap();

@@ -7,7 +7,7 @@ use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, ListArray, RecordBatch, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::Field;
-use ipc_core::{DictionaryHandling, Options};
+use ipc_core::{Options, Unify};
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, read};
 
@@ -29,10 +29,10 @@ fn around(array: &ArrayRef, is_nullable: bool, nulls: &NullBuffer) -> [ArrayRef;
 fn outputs(column: ArrayRef) -> [Vec<u8>; 2] {
     let batch = RecordBatch::try_from_iter_with_nullable([("c", column, true)]).unwrap();
     let batches = [batch];
-    let options = || Options::builder().dictionaries(DictionaryHandling::Unify).clear_nulls(true);
+    let options = || Options::builder().dictionaries(Unify::new()).clear_nulls(true);
     let stream = encode::stream(&batches[0].schema(), &batches, &options().build().unwrap()).unwrap();
     assert_same_batches(&batches, &read::stream(&stream).unwrap().batches);
-    let options = options().dictionaries_at_close(true).build().unwrap();
+    let options = options().dictionaries(Unify::new().at_close(true)).build().unwrap();
     let file = encode::file(&batches[0].schema(), &batches, &options).unwrap();
     assert_same_batches(&batches, &read::file(&file).unwrap().batches);
     [stream, file]
@@ -66,7 +66,7 @@ fn a_key_below_a_null_is_cleared_also_where_it_would_be_right() {
         RecordBatch::try_from_iter_with_nullable([("c", column, true)]).unwrap()
     };
     let batches = [batch(None), batch(Some(vec![false, true, true, false].into()))];
-    let options = Options::builder().dictionaries(DictionaryHandling::Unify).clear_nulls(true).build().unwrap();
+    let options = Options::builder().dictionaries(Unify::new()).clear_nulls(true).build().unwrap();
     let stream = encode::stream(&batches[0].schema(), &batches, &options).unwrap();
     let written = read::stream(&stream).unwrap().batches;
     assert_same_batches(&batches, &written);

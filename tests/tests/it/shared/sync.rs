@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ipc_shared::{DictionaryHandling, Error, FileFormat, Options};
+use ipc_shared::{Error, FileFormat, Options, Unify};
 use ipc_tests::gate::{Act, KIND, gate};
 use ipc_tests::shared::{Output, Words, batch, marks, schema};
 use ipc_tests::threads::together;
@@ -62,8 +62,7 @@ fn a_failed_sync_is_the_end<F: Output>(threads: usize) {
 
 #[test]
 fn a_sync_is_refused_where_dictionaries_come_at_the_close() {
-    let options =
-        || Options::builder().dictionaries(DictionaryHandling::Unify).dictionaries_at_close(true).build().unwrap();
+    let options = || Options::builder().dictionaries(Unify::new().at_close(true)).build().unwrap();
     let refusal =
         "a sync confirms what can be recovered, and with dictionaries at close that is nothing before the close";
 

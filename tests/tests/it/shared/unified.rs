@@ -12,7 +12,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::MessageHeader;
 use arrow_schema::{Field, Schema};
-use ipc_shared::{Compression, DictionaryHandling, Error, FileFormat, Options, SharedWriter, StreamFormat};
+use ipc_shared::{Compression, Error, FileFormat, Options, SharedWriter, StreamFormat, Unify};
 use ipc_tests::dictionaries::{dictionary, words};
 use ipc_tests::framing::Framing;
 use ipc_tests::gate::{Act, gate};
@@ -33,7 +33,7 @@ in_both_formats!(
 );
 
 fn unify() -> Options {
-    unstaged_with(Compression::None, DictionaryHandling::Unify)
+    unstaged_with(Compression::None, Unify::new().into())
 }
 
 /// How many values all dictionary batches have together.
@@ -244,7 +244,7 @@ fn what_a_batch_leaves_out_that_is_refused_is_counted_with_the_next() {
 #[test]
 fn at_close_each_field_has_one_dictionary_behind_all_batches() {
     at_every_width(|threads| {
-        let options = Options::builder().dictionaries(DictionaryHandling::Unify).dictionaries_at_close(true);
+        let options = Options::builder().dictionaries(Unify::new().at_close(true));
         let writer = FileFormat::to(Vec::new()).options(options.build().unwrap()).build().unwrap();
         together(threads, |thread| {
             (0..6).for_each(|number| _ = writer.write(&batch(Words::Own, (thread, number))).unwrap());
@@ -264,7 +264,7 @@ fn at_close_each_field_has_one_dictionary_behind_all_batches() {
 
 #[test]
 fn a_close_that_the_sink_refused_can_be_repeated_with_its_dictionaries() {
-    let options = Options::builder().dictionaries(DictionaryHandling::Unify).dictionaries_at_close(true);
+    let options = Options::builder().dictionaries(Unify::new().at_close(true));
     for failing in 0..4 {
         let (sink, gate) = gate();
         let options = options.clone().staging(false).build().unwrap();
@@ -286,7 +286,7 @@ fn a_close_that_the_sink_refused_can_be_repeated_with_its_dictionaries() {
 
 #[test]
 fn a_stream_cannot_have_its_dictionaries_at_close() {
-    let options = Options::builder().dictionaries(DictionaryHandling::Unify).dictionaries_at_close(true);
+    let options = Options::builder().dictionaries(Unify::new().at_close(true));
     let writer = StreamFormat::to(Vec::new()).options(options.build().unwrap()).build().unwrap();
     let refused = writer.write(&batch(Words::Own, (0, 0)));
     assert!(matches!(refused, Err(Error::Core(ipc_core::Error::InvalidOptions(_)))), "{refused:?}");
