@@ -6,9 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use ipc_core::format::abort_mark;
-use ipc_core::{
-    Closed, DictionaryHandling, Encoder, Error, FileFormat, Options, Started, StreamFormat, StreamSchema, Unstarted,
-};
+use ipc_core::{Closed, Encoder, Error, FileFormat, Options, Started, StreamFormat, StreamSchema, Unify, Unstarted};
 use ipc_tests::byte_faults::{Fault, Log, Sink, sink};
 use ipc_tests::outside::aloud;
 use ipc_tests::shared::{Output, Words, batch, schema};
@@ -91,7 +89,7 @@ struct Tally {
 }
 
 fn options(stages: bool, marks: bool) -> Options {
-    let options = Options::builder().dictionaries(DictionaryHandling::Unify).staging(stages).abort_mark(marks);
+    let options = Options::builder().dictionaries(Unify::new()).staging(stages).abort_mark(marks);
     options.build().unwrap()
 }
 

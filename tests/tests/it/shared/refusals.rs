@@ -167,7 +167,7 @@ fn reserved_keys_of_metadata_are_refused_by_all_ways_in<F: Output>(threads: usiz
     const KEYS: [&str; 2] = [ABORTED_KEY, CHECKSUM_KEY];
     assert!(RESERVED_KEYS.iter().all(|key| KEYS.contains(key)), "a key that is not tried here");
     for (words, dictionaries) in
-        [(Words::Plain, DictionaryHandling::Delta), (Words::Growing, DictionaryHandling::Unify)]
+        [(Words::Plain, DictionaryHandling::Delta), (Words::Growing, ipc_core::Unify::new().into())]
     {
         let (sink, gate) = gate();
         let options = Options::builder().staging(false).dictionaries(dictionaries).build().unwrap();
