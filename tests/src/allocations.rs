@@ -30,6 +30,12 @@ pub fn count<R>(work: impl FnOnce() -> R) -> (R, u64, u64) {
     (result, ALLOCATIONS.get() - allocations, BYTES.get() - bytes)
 }
 
+/// How many allocations this thread has made. Nothing counts unless [`Counting`] is the global allocator.
+#[must_use]
+pub fn so_far() -> u64 {
+    ALLOCATIONS.get()
+}
+
 /// How many bytes more than before this thread holds at once while `work` runs, at most. What one thread takes and
 /// another gives back is counted wrongly. Nothing counts unless [`Counting`] is the global allocator.
 pub fn peak<R>(work: impl FnOnce() -> R) -> (R, u64) {

@@ -61,6 +61,7 @@ mod limits;
 mod message;
 mod options;
 mod output;
+pub mod parts;
 mod schema;
 
 /// The arrow crates whose types occur in this interface, in the versions that it was built with.
@@ -82,8 +83,8 @@ pub use {arrow_array, arrow_buffer, arrow_schema};
 
 pub use arrays::compare::Comparison;
 pub use dictionary::change::Change;
-pub use dictionary::unified::{Added, NewValues, UnifiedDictionaries, UnifiedSnapshot};
-pub use dictionary::{Dictionaries, Sending, Updates};
+pub use dictionary::unified::{AddedValues as Added, NewValues, UnifiedDictionaries, UnifiedSnapshot};
+pub use dictionary::{DictionaryBatches as Updates, Sending, SentDictionaries as Dictionaries};
 pub use encode::BatchEncoder;
 pub use encoder::Encoder;
 pub use encoder::state::{Closed, Started, State, Unstarted};

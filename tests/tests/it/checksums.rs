@@ -8,10 +8,8 @@ use arrow_array::{RecordBatch, record_batch};
 use arrow_ipc::MessageHeader;
 use ipc_core::Metadata;
 use ipc_core::format::{ABORTED_KEY, CHECKSUM_KEY, CHECKSUMS, CHECKSUMS_KEY};
-use ipc_core::{
-    Alignment, BatchEncoder, Compression, DictionaryHandling, Error, Ledger, MetadataVersion, Options, OptionsBuilder,
-    StreamSchema, Unify,
-};
+use ipc_core::parts::{BatchEncoder, Ledger, StreamSchema};
+use ipc_core::{Alignment, Compression, DictionaryHandling, Error, MetadataVersion, Options, OptionsBuilder, Unify};
 use ipc_shared::{FileFormat, StreamFormat};
 use ipc_tests::dictionaries::{batch, nested, words};
 use ipc_tests::encode;
@@ -116,17 +114,8 @@ fn parts_with_and_without_checksums_do_not_go_together() {
         let mut ledger = Ledger::new::<StreamFormat>(schema(), one).unwrap();
         let mut encoder = BatchEncoder::new(other);
         let message = encoder.encode(batch).unwrap();
-        let sent = ledger.dictionaries().clone();
-        let updates = BatchEncoder::new(one)
-            .encode_dictionaries::<StreamFormat>(
-                &StreamSchema::try_new(batch.schema(), one).unwrap(),
-                batch,
-                &sent,
-                ipc_core::Sending::Changes,
-            )
-            .unwrap();
         let mut sink = Vec::new();
-        let refused = ledger.append(&mut sink, updates, &message).unwrap_err();
+        let refused = ledger.append(&mut sink, &mut message.into()).unwrap_err();
         assert!(matches!(&refused, Error::InvalidOptions(why) if why.contains("checksums")), "{refused:?}");
         assert!(sink.is_empty());
     }

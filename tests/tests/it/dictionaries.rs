@@ -14,9 +14,8 @@ use arrow_buffer::OffsetBuffer;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema};
 use ipc_core::DictionaryHandling::{self, Delta, Resend};
-use ipc_core::{
-    BatchEncoder, Encoder, Error, FileFormat, Format, Ledger, Options, Sending, StreamFormat, StreamSchema,
-};
+use ipc_core::parts::{BatchEncoder, Ledger, Sending, StreamSchema, UnifiedDictionaries};
+use ipc_core::{Encoder, Error, FileFormat, Format, Options, StreamFormat};
 use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
 use ipc_tests::dictionaries::{batch, dictionary, nested, sent, words};
 use ipc_tests::framing::footer;
@@ -338,20 +337,21 @@ fn holds<F: Format>(
     let options = options(handling);
     let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
     let mut ledger = Ledger::new::<F>(Arc::clone(&schema), &options).unwrap();
-    let mut encoder = BatchEncoder::new(&options);
-    let mut updates = |batch: &RecordBatch, ledger: &Ledger, sending| {
-        encoder.encode_dictionaries::<F>(&schema, batch, ledger.dictionaries(), sending).unwrap()
+    let (mut encoder, mut unified) = (BatchEncoder::new(&options), UnifiedDictionaries::new(schema));
+    let mut group = |batch, ledger: &Ledger, sending| {
+        let group = encoder.encode_group::<F>(batch, &ipc_core::Metadata::new(), &mut unified, ledger.sent(), sending);
+        group.unwrap().into_owned()
     };
     for batch in before {
-        let due = updates(batch, &ledger, Sending::Changes);
-        ledger.append_dictionaries(&mut Vec::new(), due).unwrap();
+        let mut group = group(batch, &ledger, Sending::Changes);
+        ledger.append_ahead(&mut Vec::new(), &mut group).unwrap();
     }
-    let (compared, decided) = (ledger.dictionaries().clone(), updates(batch, &ledger, sending));
+    let (compared, decided) = (ledger.sent().clone(), group(batch, &ledger, sending));
     for batch in meanwhile {
-        let due = updates(batch, &ledger, Sending::Changes);
-        ledger.append_dictionaries(&mut Vec::new(), due).unwrap();
+        let mut group = group(batch, &ledger, Sending::Changes);
+        ledger.append_ahead(&mut Vec::new(), &mut group).unwrap();
     }
-    decided.hold_for::<F>(&compared, ledger.dictionaries())
+    ledger.accepts(&decided, &compared)
 }
 
 #[test]

@@ -14,10 +14,11 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, Str
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_schema::{DataType, Field, Metadata, Schema};
-use ipc_core::{
-    BatchEncoder, Comparison, Compression, Encoder, Format, Options, StreamSchema, UnifiedDictionaries, Unify,
-    Unstarted,
+use ipc_core::parts::{
+    AddedValues, BatchEncoder, NewValues, Sending, SentDictionaries, StreamSchema, UnifiedDictionaries,
+    UnifiedSnapshot, UnifiedStore,
 };
+use ipc_core::{Comparison, Compression, Encoder, Error, FileFormat, Format, Options, Unify, Unstarted};
 use ipc_tests::allocations;
 use ipc_tests::arrays::{Sharing, has_dictionary};
 use ipc_tests::batches::{Batches, Plan, every_kind};
@@ -157,18 +158,40 @@ fn where_new_values_have_been_added_is_not_looked_up_again() {
         let column = DictionaryArray::<Int32Type>::new(Int32Array::from(vec![key]), values);
         RecordBatch::try_from_iter([("word", Arc::new(column) as ArrayRef)]).unwrap()
     };
-    let options = Options::builder().dictionaries(Unify::new()).build().unwrap();
+    // No dictionary is encoded before the close.
+    let options = Options::builder().dictionaries(Unify::new().at_close(true)).build().unwrap();
     let batches = [of(0, values.clone()), of(1, make_array(values.to_data()))];
     let schema = Arc::new(StreamSchema::try_new(batches[0].schema(), &options).unwrap());
-    let (mut dictionaries, mut encoder) = (UnifiedDictionaries::new(schema), BatchEncoder::new(&options));
-    let none = ipc_core::Metadata::new();
-    for (batch, uses) in batches.iter().zip([1, 2]) {
-        let lacking = encoder.encode_unified(batch, &none, dictionaries.snapshot()).unwrap().unwrap_err();
-        encoder.learn(dictionaries.grow(lacking).unwrap());
-        let encode = || encoder.encode_unified(batch, &none, dictionaries.snapshot()).unwrap().unwrap();
-        let (message, allocations, _) = allocations::count(encode);
-        assert_eq!((message.uses(), allocations), ([uses].as_slice(), 0));
-        encoder.recycle(message);
+    let mut store = CountingStore { dictionaries: UnifiedDictionaries::new(schema), grown: None };
+    let mut encoder = BatchEncoder::new(&options);
+    for batch in &batches {
+        let (none, none_sent) = (ipc_core::Metadata::new(), SentDictionaries::default());
+        let group = encoder.encode_group::<FileFormat>(batch, &none, &mut store, &none_sent, Sending::Changes);
+        let grown = store.grown.take().expect("each batch brings a value");
+        assert_eq!(allocations::so_far() - grown, 0);
+        encoder.recycle(group.unwrap());
+    }
+}
+
+/// Notes how many allocations there were when it had grown.
+struct CountingStore {
+    dictionaries: UnifiedDictionaries,
+    grown: Option<u64>,
+}
+
+impl UnifiedStore for CountingStore {
+    fn schema(&self) -> &StreamSchema {
+        UnifiedStore::schema(&self.dictionaries)
+    }
+
+    fn snapshot(&mut self) -> &UnifiedSnapshot {
+        UnifiedStore::snapshot(&mut self.dictionaries)
+    }
+
+    fn grow(&mut self, new: NewValues) -> Result<AddedValues, Error> {
+        let added = self.dictionaries.grow(new);
+        self.grown = Some(allocations::so_far());
+        added
     }
 }
 

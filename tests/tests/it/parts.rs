@@ -10,10 +10,12 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, Rec
 use arrow_buffer::Buffer;
 use arrow_schema::{DataType, Schema};
 use ipc_core::DictionaryHandling::{Delta, Resend};
+use ipc_core::parts::{
+    BatchEncoder, Group, Ledger, Message, Sending, SentDictionaries, Slice, StreamSchema, UnifiedDictionaries,
+};
 use ipc_core::{
-    Alignment, BatchEncoder, Dictionaries, DictionaryHandling, Encoder, Error, FileFormat, Format, Ledger, Message,
-    Metadata, MetadataVersion, Options, OptionsBuilder, Sending, Slice, StreamFormat, StreamSchema,
-    UnifiedDictionaries, Unify, Updates, Validation,
+    Alignment, DictionaryHandling, Encoder, Error, FileFormat, Format, Metadata, MetadataVersion, Options,
+    OptionsBuilder, StreamFormat, Unify, Validation,
 };
 use ipc_tests::by_hand::{field, schema};
 use ipc_tests::read;
@@ -21,8 +23,8 @@ use ipc_tests::value::assert_same_batches;
 
 /// All that writes one output, at once, so that the sink shows what was written.
 struct Parts {
-    schema: Arc<StreamSchema>,
     encoder: BatchEncoder,
+    unified: UnifiedDictionaries,
     ledger: Ledger,
     sink: Vec<u8>,
 }
@@ -33,20 +35,29 @@ impl Parts {
         let mut ledger = Ledger::new::<F>(Arc::clone(&schema), options).unwrap();
         let mut sink = Vec::new();
         ledger.write_staged(&mut sink).unwrap();
-        Self { schema, encoder: BatchEncoder::new(options), ledger, sink }
+        Self { encoder: BatchEncoder::new(options), unified: UnifiedDictionaries::new(schema), ledger, sink }
     }
 
-    /// What the batch needs before it, if readers have what this output has sent.
-    fn updates<F: Format>(&mut self, batch: &RecordBatch) -> Updates {
-        let sent = self.ledger.dictionaries();
-        self.encoder.encode_dictionaries::<F>(&self.schema, batch, sent, Sending::Changes).unwrap()
+    /// The batch, with what it needs before it if readers have what this output has sent.
+    fn group<'a, F: Format>(&mut self, batch: &'a RecordBatch) -> Group<Slice<'a>> {
+        let sent = self.ledger.sent().clone();
+        self.try_group::<F>(batch, &sent).unwrap()
+    }
+
+    fn try_group<'a, F: Format>(
+        &mut self,
+        batch: &'a RecordBatch,
+        sent: &SentDictionaries,
+    ) -> Result<Group<Slice<'a>>, Error> {
+        self.encoder.encode_group::<F>(batch, &Metadata::new(), &mut self.unified, sent, Sending::Changes)
     }
 
     /// Appends, or says why not after checking that nothing has changed.
-    fn append<B: AsRef<[u8]>>(&mut self, updates: Updates, message: &Message<B>) -> Option<Error> {
-        let (length, stats) = (self.sink.len(), self.ledger.stats());
-        let refusal = self.ledger.append(&mut self.sink, updates, message).err()?;
+    fn append<B: AsRef<[u8]>>(&mut self, group: &mut Group<B>) -> Option<Error> {
+        let (length, stats, batches) = (self.sink.len(), self.ledger.stats(), group.dictionaries().len());
+        let refusal = self.ledger.append(&mut self.sink, group).err()?;
         assert_eq!((self.sink.len(), self.ledger.stats()), (length, stats), "a refusal leaves no trace");
+        assert_eq!(group.dictionaries().len(), batches, "the group stays as it was");
         Some(refusal)
     }
 
@@ -75,20 +86,6 @@ fn words(words: &[&str]) -> RecordBatch {
     one::<Int8Type>(words)
 }
 
-/// A message whose keys are those of unified dictionaries, which have all values of the batch.
-fn unified<'a>(
-    encoder: &mut BatchEncoder,
-    dictionaries: &mut UnifiedDictionaries,
-    batch: &'a RecordBatch,
-) -> Message<Slice<'a>> {
-    loop {
-        match encoder.encode_unified(batch, &Metadata::new(), dictionaries.snapshot()).unwrap() {
-            Ok(message) => return message,
-            Err(new) => encoder.learn(dictionaries.grow(new).unwrap()),
-        }
-    }
-}
-
 #[track_caller]
 fn assert_invalid_options(refusal: Option<&Error>) {
     assert!(matches!(refusal, Some(Error::InvalidOptions(_))), "{refusal:?}");
@@ -113,20 +110,16 @@ fn messages_of_other_options_are_refused() {
         builder(Resend).metadata_version(MetadataVersion::V4),
         builder(Resend).metadata_version(MetadataVersion::V4Legacy),
     ];
-    let own = parts.encoder.encode(&batch).unwrap();
     for other in others {
-        let mut other = BatchEncoder::new(&other.build().unwrap());
-        let updates = parts.updates::<FileFormat>(&batch);
-        assert_invalid_options(parts.append(updates, &other.encode(&batch).unwrap()).as_ref());
-        let nothing = Dictionaries::default();
-        let foreign =
-            other.encode_dictionaries::<FileFormat>(&parts.schema, &batch, &nothing, Sending::Changes).unwrap();
-        assert_invalid_options(parts.append(foreign, &own).as_ref());
+        let mut other = Parts::of::<FileFormat>(&batch, &other.build().unwrap());
+        assert_invalid_options(parts.append(&mut other.group::<FileFormat>(&batch)).as_ref());
+        let mut foreign = other.group::<FileFormat>(&batch);
+        let refused = parts.ledger.append_ahead(&mut parts.sink, &mut foreign);
+        assert_invalid_options(refused.err().as_ref());
     }
-    let updates = parts.updates::<FileFormat>(&batch);
-    assert_invalid_options(parts.append(updates, &Message::<Buffer>::default()).as_ref());
-    let updates = parts.updates::<FileFormat>(&batch);
-    assert!(parts.append(updates, &own).is_none());
+    assert_invalid_options(parts.append(&mut Group::from(Message::<Buffer>::default())).as_ref());
+    let mut own = parts.group::<FileFormat>(&batch);
+    assert!(parts.append(&mut own).is_none());
     parts.assert_complete(&[batch]);
 }
 
@@ -167,24 +160,19 @@ fn the_schema_message_alone_and_batch_messages_make_a_stream() {
 #[test]
 fn keys_of_a_unified_dictionary_are_refused_without_its_values() {
     let batch = words(&["a", "b"]);
-    let mut parts = Parts::of::<StreamFormat>(&batch, &options(Unify::new()));
-    let mut dictionaries = UnifiedDictionaries::new(Arc::clone(&parts.schema));
-    let message = unified(&mut parts.encoder, &mut dictionaries, &batch);
-    let none = parts.updates::<StreamFormat>(&batch);
-    assert!(none.is_empty(), "these are only of what is not unified");
-    assert_path(parts.append(none, &message), "word");
+    let [mut parts, mut other] = [(); 2].map(|()| Parts::of::<StreamFormat>(&batch, &options(Unify::new())));
+    let mut group = parts.group::<StreamFormat>(&batch);
+    other.ledger.append_ahead(&mut other.sink, &mut group).unwrap();
+    assert!(group.dictionaries().is_empty(), "they are in another output");
+    assert_path(parts.append(&mut group), "word");
     // Nor may keys of the batch's own dictionary get among them.
     let own = parts.encoder.encode(&batch).unwrap();
-    let none = parts.updates::<StreamFormat>(&batch);
-    assert_path(parts.append(none, &own), "columns");
-    let updates = parts.encoder.encode_unified_dictionaries::<StreamFormat>(
-        &batch,
-        message.uses(),
-        dictionaries.snapshot(),
-        parts.ledger.dictionaries(),
-        Sending::Changes,
-    );
-    assert!(parts.append(updates.unwrap(), &message).is_none());
+    assert_path(parts.append(&mut own.into()), "columns");
+    let Parts { encoder, unified, ledger, .. } = &mut parts;
+    encoder
+        .reencode_dictionaries::<StreamFormat, _>(&mut group, &batch, unified, ledger.sent(), Sending::Changes)
+        .unwrap();
+    assert!(parts.append(&mut group).is_none());
     parts.assert_complete(&[batch]);
 }
 
@@ -192,16 +180,15 @@ fn keys_of_a_unified_dictionary_are_refused_without_its_values() {
 fn a_file_does_not_end_without_the_dictionaries_that_it_has_at_close() {
     let batch = words(&["a", "b"]);
     let mut parts = Parts::of::<FileFormat>(&batch, &builder(Unify::new().at_close(true)).build().unwrap());
-    let mut dictionaries = UnifiedDictionaries::new(Arc::clone(&parts.schema));
-    let message = unified(&mut parts.encoder, &mut dictionaries, &batch);
-    let none = parts.updates::<FileFormat>(&batch);
-    assert!(parts.append(none, &message).is_none());
+    let mut group = parts.group::<FileFormat>(&batch);
+    assert!(group.dictionaries().is_empty());
+    assert!(parts.append(&mut group).is_none());
     let length = parts.sink.len();
     assert_path(parts.ledger.end(&mut parts.sink).err(), "word");
     assert_eq!(parts.sink.len(), length);
-    let (uses, sent) = (parts.ledger.uses(), parts.ledger.dictionaries());
-    let closing = parts.encoder.encode_closing_dictionaries(dictionaries.snapshot(), uses, sent).unwrap();
-    parts.ledger.append_dictionaries(&mut parts.sink, closing).unwrap();
+    let Parts { encoder, unified, ledger, sink } = &mut parts;
+    let closing = encoder.encode_closing(unified, ledger.required(), ledger.sent()).unwrap();
+    ledger.end_with(sink, closing).unwrap();
     parts.assert_complete(&[batch]);
 }
 
@@ -209,15 +196,12 @@ fn a_file_does_not_end_without_the_dictionaries_that_it_has_at_close() {
 fn a_file_takes_no_replacement_whatever_was_planned() {
     let batches = [words(&["a", "b"]), words(&["x", "y"])];
     let mut parts = Parts::of::<FileFormat>(&batches[0], &options(Resend));
-    let planned = batches.each_ref().map(|batch| parts.updates::<FileFormat>(batch));
-    let mut encoder = BatchEncoder::new(&options(Resend));
-    let messages = batches.each_ref().map(|batch| encoder.encode(batch).unwrap());
-    let [first, second] = planned;
-    assert!(parts.append(first, &messages[0]).is_none());
-    assert_path(parts.append(second, &messages[1]), "word");
+    let [mut first, mut second] = batches.each_ref().map(|batch| parts.group::<FileFormat>(batch));
+    assert!(parts.append(&mut first).is_none());
+    assert_path(parts.append(&mut second), "word");
     // In a stream such a plan would do, but not here.
-    let replacing = parts.updates::<StreamFormat>(&batches[1]);
-    assert_path(parts.append(replacing, &messages[1]), "word");
+    let mut replacing = parts.group::<StreamFormat>(&batches[1]);
+    assert_path(parts.append(&mut replacing), "word");
     parts.assert_complete(&batches[..1]);
 }
 
@@ -225,21 +209,17 @@ fn a_file_takes_no_replacement_whatever_was_planned() {
 fn a_delta_extends_what_it_was_made_for() {
     let (first, more) = (words(&["a", "b"]), words(&["a", "b", "c"]));
     let equal = words(&["a", "b"]);
-    let mut one = Parts::of::<StreamFormat>(&first, &options(Delta));
-    let mut other = Parts::of::<StreamFormat>(&first, &options(Delta));
-    let mut encoder = BatchEncoder::new(&options(Delta));
-    let messages = [&first, &more].map(|batch| encoder.encode(batch).unwrap());
-    let updates = one.updates::<StreamFormat>(&first);
-    assert!(one.append(updates, &messages[0]).is_none());
+    let [mut one, mut other] = [(); 2].map(|()| Parts::of::<StreamFormat>(&first, &options(Delta)));
+    let mut whole = one.group::<StreamFormat>(&first);
+    assert!(one.append(&mut whole).is_none());
     // One of nothing, and one of other values.
-    let delta = one.updates::<StreamFormat>(&more);
-    assert_path(other.append(delta, &messages[1]), "word");
-    let updates = other.updates::<StreamFormat>(&equal);
-    assert!(other.append(updates, &messages[0]).is_none());
-    let delta = one.updates::<StreamFormat>(&more);
-    assert_path(other.append(delta, &messages[1]), "word");
-    let delta = one.updates::<StreamFormat>(&more);
-    assert!(one.append(delta, &messages[1]).is_none());
+    let mut delta = one.group::<StreamFormat>(&more);
+    assert_path(other.append(&mut delta), "word");
+    let mut whole = other.group::<StreamFormat>(&equal);
+    assert!(other.append(&mut whole).is_none());
+    assert_path(other.append(&mut delta), "word");
+    // What was refused elsewhere is still whole.
+    assert!(one.append(&mut delta).is_none());
     one.assert_complete(&[first.clone(), more]);
     other.assert_complete(&[first]);
 }
@@ -248,13 +228,38 @@ fn a_delta_extends_what_it_was_made_for() {
 fn what_was_decided_on_something_else_does_not_hold() {
     let batches = [words(&["a", "b"]), words(&["x", "y"])];
     let mut parts = Parts::of::<StreamFormat>(&batches[0], &options(Resend));
-    let before = parts.ledger.dictionaries().clone();
-    let (stale, first) = (parts.updates::<StreamFormat>(&batches[1]), parts.updates::<StreamFormat>(&batches[0]));
-    let message = parts.encoder.encode(&batches[0]).unwrap();
-    assert!(parts.append(first, &message).is_none());
-    let after = parts.ledger.dictionaries();
-    assert!(stale.hold_for::<StreamFormat>(&before, &before));
-    assert!(!stale.hold_for::<StreamFormat>(&before, after) && !stale.hold_for::<StreamFormat>(after, after));
+    let before = parts.ledger.sent().clone();
+    let [mut first, mut stale] = batches.each_ref().map(|batch| parts.group::<StreamFormat>(batch));
+    assert!(parts.ledger.accepts(&stale, &before));
+    assert!(parts.append(&mut first).is_none());
+    let after = parts.ledger.sent().clone();
+    assert!(!parts.ledger.accepts(&stale, &before) && !parts.ledger.accepts(&stale, &after));
+    // Only its dictionaries are encoded anew.
+    let Parts { encoder, unified, .. } = &mut parts;
+    encoder
+        .reencode_dictionaries::<StreamFormat, _>(&mut stale, &batches[1], unified, &after, Sending::Changes)
+        .unwrap();
+    assert!(parts.ledger.accepts(&stale, &after));
+    assert!(parts.append(&mut stale).is_none());
+    parts.assert_complete(&batches);
+}
+
+#[test]
+fn a_group_that_sends_everything_holds_for_any_stream() {
+    let batches = [words(&["a", "b"]), words(&["x", "y"])];
+    let mut parts = Parts::of::<StreamFormat>(&batches[0], &options(Resend));
+    let before = parts.ledger.sent().clone();
+    let mut first = parts.group::<StreamFormat>(&batches[0]);
+    let Parts { encoder, unified, .. } = &mut parts;
+    let metadata = Metadata::new();
+    let second =
+        encoder.encode_group::<StreamFormat>(&batches[1], &metadata, unified, &before, Sending::Everything).unwrap();
+    assert!(parts.append(&mut first).is_none());
+    assert!(parts.ledger.accepts(&second, &before));
+    let mut owned = second.into_owned();
+    assert!(parts.append(&mut owned).is_none());
+    parts.encoder.recycle_owned(owned);
+    parts.assert_complete(&batches);
 }
 
 #[test]
@@ -265,21 +270,19 @@ fn batches_of_another_schema_are_refused() {
         RecordBatch::try_from_iter([("n", narrow.column(0).clone()), ("word", narrow.column(0).clone())]).unwrap();
     let both = RecordBatch::try_from_iter([("n", narrow.column(0).clone()), ("word", batch.column(0).slice(0, 1))]);
     let mut parts = Parts::of::<StreamFormat>(&both.unwrap(), &options(Resend));
-    let none = Dictionaries::default();
-    let refused = parts.encoder.encode_dictionaries::<StreamFormat>(&parts.schema, &narrow, &none, Sending::Changes);
+    let none = SentDictionaries::default();
+    let refused = parts.try_group::<StreamFormat>(&narrow, &none);
     assert!(matches!(refused, Err(Error::SchemaMismatch { .. })), "{refused:?}");
-    let nothing = parts.encoder.encode_dictionaries::<StreamFormat>(&parts.schema, &wide, &none, Sending::Changes);
-    assert!(nothing.unwrap().is_empty(), "there are no dictionaries in it");
+    let nothing = parts.try_group::<StreamFormat>(&wide, &none);
+    assert!(nothing.unwrap().dictionaries().is_empty(), "there are no dictionaries in it");
     // Keys of another type than those that are written.
     let mut unifying = Parts::of::<StreamFormat>(&batch, &options(Unify::new()));
-    let dictionaries = UnifiedDictionaries::new(Arc::clone(&unifying.schema));
     let other = one::<Int16Type>(&["b", "a"]);
-    let refused = unifying.encoder.encode_unified(&other, &Metadata::new(), dictionaries.snapshot());
-    assert_path(refused.err(), "word");
+    assert_path(unifying.try_group::<StreamFormat>(&other, &none).err(), "word");
     // And values of another type.
     let numbers = DictionaryArray::<Int8Type>::new(vec![0].into(), Arc::clone(narrow.column(0)));
     let other = RecordBatch::try_from_iter([("word", Arc::new(numbers) as ArrayRef)]).unwrap();
-    let refused = unifying.encoder.encode_unified(&other, &Metadata::new(), dictionaries.snapshot());
+    let refused = unifying.try_group::<StreamFormat>(&other, &none);
     assert!(matches!(&refused, Err(Error::SchemaMismatch { path, .. }) if path == "word"), "{refused:?}");
 }
 

@@ -15,16 +15,26 @@ use arrow_array::{
 };
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::{DataType, Field, Schema};
-use ipc_core::{
-    BatchEncoder, Encoder, Error, Format, Ledger, Options, OptionsBuilder, Remedy, Sending, Stats, StreamFormat,
-    StreamSchema, Unify,
+use ipc_core::parts::{
+    AddedValues, BatchEncoder, Group, Ledger, NewValues, Sending, SentDictionaries, Slice, StreamSchema,
+    UnifiedDictionaries, UnifiedSnapshot, UnifiedStore,
 };
-use ipc_core::{Metadata, UnifiedDictionaries};
+use ipc_core::{Encoder, Error, Format, Metadata, Options, OptionsBuilder, Remedy, Stats, StreamFormat, Unify};
 use ipc_tests::dictionaries::Sent::{self, Batch, Extended, Whole};
 use ipc_tests::dictionaries::{batch, dictionary, nested, sent, words};
 use ipc_tests::sink::{Fault, Faulty};
 use ipc_tests::value::assert_same_batches;
 use ipc_tests::{encode, read};
+
+/// The batch, with what it needs before it where readers have what was `sent` of a stream.
+fn group<'a>(
+    encoder: &mut BatchEncoder,
+    batch: &'a RecordBatch,
+    dictionaries: &mut impl UnifiedStore,
+    sent: &SentDictionaries,
+) -> Group<Slice<'a>> {
+    encoder.encode_group::<StreamFormat>(batch, &Metadata::new(), dictionaries, sent, Sending::Changes).unwrap()
+}
 
 fn unify() -> OptionsBuilder {
     unify_with(Unify::new())
@@ -204,27 +214,18 @@ fn numbers_are_told_apart_by_their_bits() {
 /// Another producer's batch has brought values, and is overtaken by one that needs none.
 #[test]
 fn the_first_message_of_a_dictionary_has_all_that_is_known() {
-    let (options, none) = (unify().build().unwrap(), Metadata::new());
+    let options = unify().build().unwrap();
     let nulls = of(&[("word", Arc::new(DictionaryArray::<Int32Type>::new_null_with(2)))]);
     let schema = Arc::new(StreamSchema::try_new(nulls.schema(), &options).unwrap());
     let mut dictionaries = UnifiedDictionaries::new(Arc::clone(&schema));
-    let mut encoder = BatchEncoder::new(&options);
-    let lacking = encoder.encode_unified(&own(&["a", "b"]), &none, dictionaries.snapshot()).unwrap().unwrap_err();
-    dictionaries.grow(lacking).unwrap();
-
     let mut ledger = Ledger::new::<StreamFormat>(schema, &options).unwrap();
-    let message = encoder.encode_unified(&nulls, &none, dictionaries.snapshot()).unwrap().unwrap();
-    assert_eq!(message.uses(), [0]);
-    let (snapshot, sent_before) = (dictionaries.snapshot(), ledger.dictionaries());
-    let updates = BatchEncoder::new(&options).encode_unified_dictionaries::<StreamFormat>(
-        &nulls,
-        message.uses(),
-        snapshot,
-        sent_before,
-        Sending::Changes,
-    );
+    let overtaken = own(&["a", "b"]);
+    let _ = group(&mut BatchEncoder::new(&options), &overtaken, &mut dictionaries, ledger.sent());
+
+    let mut group = group(&mut BatchEncoder::new(&options), &nulls, &mut dictionaries, ledger.sent());
     let mut sink = Vec::new();
-    ledger.append(&mut sink, updates.unwrap(), &message).unwrap();
+    ledger.append(&mut sink, &mut group).unwrap();
+    assert_eq!(ledger.required(), [0]);
     ledger.end(&mut sink).unwrap();
     assert_eq!(sent(&sink, 0), [Whole(0, 2), Batch]);
 }
@@ -245,13 +246,12 @@ fn keys_that_are_right_already_are_borrowed() {
     for options in [unify().build().unwrap(), unify().clear_nulls(true).build().unwrap()] {
         let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
         let (mut dictionaries, mut encoder) = (UnifiedDictionaries::new(schema), BatchEncoder::new(&options));
-        let lacking = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap_err();
-        encoder.learn(dictionaries.grow(lacking).unwrap());
-        let before = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap();
+        let none_sent = SentDictionaries::default();
+        let before = group(&mut encoder, &batch, &mut dictionaries, &none_sent);
         encoder.recycle(before);
-        let message = encoder.encode_unified(&batch, &Metadata::new(), dictionaries.snapshot()).unwrap().unwrap();
+        let group = group(&mut encoder, &batch, &mut dictionaries, &none_sent);
         let keys = batch.column(0).as_dictionary::<Int32Type>().keys().values().inner().as_ptr();
-        assert!(message.slices().any(|slice| slice.as_ptr() == keys), "the body has the array's own bytes");
+        assert!(group.message().slices().any(|slice| slice.as_ptr() == keys), "the body has the array's own bytes");
     }
 }
 
@@ -284,11 +284,27 @@ fn keys_stay_right_however_many_have_been_rewritten() {
 #[test]
 #[should_panic(expected = "dictionaries grow by what is lacking in a snapshot of theirs")]
 fn dictionaries_do_not_grow_by_what_others_lack() {
+    /// Shows some dictionaries, and grows others.
+    struct Mixed([UnifiedDictionaries; 2]);
+
+    impl UnifiedStore for Mixed {
+        fn schema(&self) -> &StreamSchema {
+            UnifiedStore::schema(&self.0[0])
+        }
+
+        fn snapshot(&mut self) -> &UnifiedSnapshot {
+            UnifiedStore::snapshot(&mut self.0[0])
+        }
+
+        fn grow(&mut self, new: NewValues) -> Result<AddedValues, Error> {
+            self.0[1].grow(new)
+        }
+    }
+
     let (batch, options) = (own(&["a"]), unify().build().unwrap());
     let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
-    let [these, mut others] = [(); 2].map(|()| UnifiedDictionaries::new(schema.clone()));
-    let encoded = BatchEncoder::new(&options).encode_unified(&batch, &Metadata::new(), these.snapshot());
-    let _ = others.grow(encoded.unwrap().unwrap_err());
+    let mut mixed = Mixed([(); 2].map(|()| UnifiedDictionaries::new(schema.clone())));
+    let _ = group(&mut BatchEncoder::new(&options), &batch, &mut mixed, &SentDictionaries::default());
 }
 
 #[test]
@@ -571,7 +587,7 @@ fn a_close_without_batches_has_no_dictionaries() {
 /// What readers have of a unified dictionary only grows, so what others send is a part of what was to be sent, or more.
 #[test]
 fn values_that_others_have_sent_meanwhile_are_left_out_and_those_that_lack_are_decided_anew() {
-    let (options, none) = (unify().build().unwrap(), Metadata::new());
+    let options = unify().build().unwrap();
     let column = |count: i32| dictionary(&[0, 1, 2].map(|key| count.min(key + 1) - 1), words(&["x", "y", "z"]));
     let both = |a, b| of(&[("a", column(a)), ("b", column(b))]);
     let (a, ab, abc, other) = (both(1, 1), both(2, 1), both(3, 1), both(1, 2));
@@ -590,31 +606,18 @@ fn values_that_others_have_sent_meanwhile_are_left_out_and_those_that_lack_are_d
         let mut ledger = Ledger::new::<StreamFormat>(Arc::clone(&schema), &options).unwrap();
         let (mut encoder, mut sink) = (BatchEncoder::new(&options), Vec::new());
         for batch in [&abc, &other] {
-            let lacking = encoder.encode_unified(batch, &none, dictionaries.snapshot()).unwrap().unwrap_err();
-            dictionaries.grow(lacking).unwrap();
+            let _ = group(&mut encoder, batch, &mut dictionaries, ledger.sent());
         }
-        let mut prepared = |batch, ledger: &Ledger| {
-            let message = encoder.encode_unified(batch, &none, dictionaries.snapshot()).unwrap().unwrap();
-            let (uses, sent) = (message.uses(), ledger.dictionaries());
-            let updates = encoder.encode_unified_dictionaries::<StreamFormat>(
-                batch,
-                uses,
-                dictionaries.snapshot(),
-                sent,
-                Sending::Changes,
-            );
-            (message.into_owned(), updates.unwrap())
-        };
-        let (message, updates) = prepared(&a, &ledger);
-        ledger.append(&mut sink, updates, &message).unwrap();
-        let (compared, (message, updates)) = (ledger.dictionaries().clone(), prepared(batch, &ledger));
+        let mut prepared =
+            |batch, ledger: &Ledger| group(&mut encoder, batch, &mut dictionaries, ledger.sent()).into_owned();
+        ledger.append(&mut sink, &mut prepared(&a, &ledger)).unwrap();
+        let (compared, mut group) = (ledger.sent().clone(), prepared(batch, &ledger));
         if let Some(others) = others {
-            let (message, updates) = prepared(others, &ledger);
-            ledger.append(&mut sink, updates, &message).unwrap();
+            ledger.append(&mut sink, &mut prepared(others, &ledger)).unwrap();
         }
-        assert_eq!(updates.hold_for::<StreamFormat>(&compared, ledger.dictionaries()), right);
+        assert_eq!(ledger.accepts(&group, &compared), right);
         if right {
-            ledger.append(&mut sink, updates, &message).unwrap();
+            ledger.append(&mut sink, &mut group).unwrap();
             ledger.end(&mut sink).unwrap();
             assert_eq!(sent(&sink, 0)[3..], expected);
         }

@@ -3,17 +3,17 @@
 //! There may be tens of thousands, and whether they are still right is asked under a lock: so they are walked and never
 //! searched. Whoever looks at one gets it from here, where the unit tests count that.
 
-use crate::dictionary::Update;
+use crate::dictionary::DictionaryBatch;
 
-/// Updates of dictionaries, at most one for each, in the order of their ids.
+/// DictionaryBatches of dictionaries, at most one for each, in the order of their ids.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
-    list: Vec<Update>,
+    list: Vec<DictionaryBatch>,
 }
 
 impl Listed {
     /// Adds an update of a dictionary that has none yet.
-    pub(crate) fn push(&mut self, update: Update) {
+    pub(crate) fn push(&mut self, update: DictionaryBatch) {
         self.list.push(update);
     }
 
@@ -28,7 +28,7 @@ impl Listed {
         self.list.len()
     }
 
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Update> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &DictionaryBatch> {
         self.list.iter().inspect(|_| look())
     }
 
@@ -37,23 +37,23 @@ impl Listed {
         ById { rest: &self.list }
     }
 
-    pub(crate) fn retain(&mut self, is_kept: impl FnMut(&Update) -> bool) {
+    pub(crate) fn retain(&mut self, is_kept: impl FnMut(&DictionaryBatch) -> bool) {
         self.list.retain(is_kept);
     }
 
-    pub(crate) fn into_vec(self) -> Vec<Update> {
+    pub(crate) fn into_vec(self) -> Vec<DictionaryBatch> {
         self.list
     }
 }
 
 /// A walk over updates beside one over all dictionaries.
 pub(crate) struct ById<'u> {
-    rest: &'u [Update],
+    rest: &'u [DictionaryBatch],
 }
 
 impl<'u> ById<'u> {
     /// The update of the dictionary `id`, if there is one; ids must not decrease from call to call.
-    pub(crate) fn of(&mut self, id: usize) -> Option<&'u Update> {
+    pub(crate) fn of(&mut self, id: usize) -> Option<&'u DictionaryBatch> {
         while let [first, rest @ ..] = self.rest {
             look();
             if first.id >= id {
@@ -87,8 +87,8 @@ mod tests {
     use arrow_array::types::Int32Type;
     use arrow_array::{ArrayRef, DictionaryArray, RecordBatch};
 
+    use crate::dictionary::Sending;
     use crate::dictionary::unified::UnifiedDictionaries;
-    use crate::dictionary::{Sending, Updates};
     use crate::encode::BatchEncoder;
     use crate::format::StreamFormat;
     use crate::key_values::Metadata;
@@ -119,36 +119,22 @@ mod tests {
         let mut unified = UnifiedDictionaries::new(Arc::clone(&schema));
         let mut encoder = BatchEncoder::new(&options);
         let mut encode = |batch, ledger: &Ledger| {
-            let message = loop {
-                match encoder.encode_unified(batch, &Metadata::new(), unified.snapshot()).unwrap() {
-                    Ok(message) => break message.into_owned(),
-                    Err(new) => encoder.learn(unified.grow(new).unwrap()),
-                }
-            };
-            let (snapshot, sent) = (unified.snapshot(), ledger.dictionaries());
-            let updates = encoder.encode_unified_dictionaries::<StreamFormat>(
-                batch,
-                message.uses(),
-                snapshot,
-                sent,
-                Sending::Everything,
-            );
-            (message, updates.unwrap())
+            let (metadata, sent) = (Metadata::new(), ledger.sent());
+            let group = encoder.encode_group::<StreamFormat>(batch, &metadata, &mut unified, sent, Sending::Everything);
+            group.unwrap().into_owned()
         };
         let mut sink = Vec::new();
-        let (message, updates): (_, Updates) = encode(&batches[0], &ledger);
-        ledger.append(&mut sink, updates, &message).unwrap();
+        ledger.append(&mut sink, &mut encode(&batches[0], &ledger)).unwrap();
 
         LOOKS.set(0);
-        let (message, updates) = encode(&batches[1], &ledger);
+        let mut group = encode(&batches[1], &ledger);
         let encoded = LOOKS.take();
-        let compared = ledger.dictionaries().clone();
-        let (other, others) = encode(&batches[1], &ledger);
-        ledger.append(&mut sink, others, &other).unwrap();
+        let compared = ledger.sent().clone();
+        ledger.append(&mut sink, &mut encode(&batches[1], &ledger)).unwrap();
         LOOKS.set(0);
-        assert!(updates.hold_for::<StreamFormat>(&compared, ledger.dictionaries()));
+        assert!(ledger.accepts(&group, &compared));
         let held = LOOKS.take();
-        ledger.append(&mut sink, updates, &message).unwrap();
+        ledger.append(&mut sink, &mut group).unwrap();
         [encoded, held, LOOKS.take()]
     }
 

@@ -1,8 +1,8 @@
 //! Which dictionaries a batch needs sent before it, given what has been sent.
 //!
-//! [`Dictionaries`] is what readers have by now; [`Updates`] is what one batch adds to it. The decision
+//! [`SentDictionaries`] is what readers have by now; [`DictionaryBatches`] is what one batch adds to it. The decision
 //! [compares](mod@crate::arrays::compare) the two, and it can be made long before the updates are written, on another thread:
-//! [`Updates::hold_for`] then says, by pointers alone, whether what was decided is still right.
+//! [`DictionaryBatches::hold_for`] then says, by pointers alone, whether what was decided is still right.
 //!
 //! Of a [unified](crate::UnifiedDictionaries) dictionary readers have the first so many values, and a batch needs so many:
 //! there are but two numbers to compare, and readers never come to have fewer.
@@ -36,7 +36,7 @@ use crate::schema::StreamSchema;
 
 /// The dictionaries that a stream's readers have, by dictionary id. Cheap to clone: values are shared.
 #[derive(Debug, Clone, Default)]
-pub struct Dictionaries {
+pub struct SentDictionaries {
     version: u64,
     sent: Vec<Option<Sent>>,
 }
@@ -68,7 +68,7 @@ impl Sent {
     }
 }
 
-impl Dictionaries {
+impl SentDictionaries {
     pub(crate) fn new(count: usize) -> Self {
         Self { version: 0, sent: vec![None; count] }
     }
@@ -109,7 +109,7 @@ impl Dictionaries {
     }
 
     /// Whether readers have what `update` would give them, without being sent it.
-    fn has(&self, update: &Update) -> bool {
+    fn has(&self, update: &DictionaryBatch) -> bool {
         match &update.sent {
             Sent::Unified(count) => self.unified(update.id).is_some_and(|have| have >= *count),
             Sent::Array(_) => false,
@@ -117,7 +117,7 @@ impl Dictionaries {
     }
 
     /// Records that an update has been written, of a dictionary that the schema has. Returns whether it replaced a dictionary.
-    pub(crate) fn commit(&mut self, update: Update) -> bool {
+    pub(crate) fn commit(&mut self, update: DictionaryBatch) -> bool {
         self.version += 1;
         self.sent[update.id].replace(update.sent).is_some() && update.extends.is_none()
     }
@@ -133,23 +133,28 @@ pub enum Sending {
     Everything,
 }
 
-/// The dictionary batches that one record batch needs before it.
+/// The dictionary batches that one record batch needs before it, or that a file needs before its end.
 #[derive(Debug)]
 #[must_use = "a batch must not be written before its dictionaries"]
-pub struct Updates {
+pub struct DictionaryBatches {
     /// The version of the dictionaries that were compared.
     version: u64,
     sending: Sending,
     list: Listed,
 }
 
-impl Updates {
-    pub(crate) fn new(sent: &Dictionaries, sending: Sending) -> Self {
+impl DictionaryBatches {
+    pub(crate) fn new(sent: &SentDictionaries, sending: Sending) -> Self {
         Self { version: sent.version, sending, list: Listed::default() }
     }
 
+    /// No dictionary batches, decided against an output to which none were sent.
+    pub(crate) fn none() -> Self {
+        Self { version: 0, sending: Sending::Changes, list: Listed::default() }
+    }
+
     /// Adds an update of a dictionary that has none yet.
-    pub(crate) fn push(&mut self, update: Update) {
+    pub(crate) fn push(&mut self, update: DictionaryBatch) {
         self.list.push(update);
     }
 
@@ -165,10 +170,27 @@ impl Updates {
         self.list.len() == 0
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// Whether what was decided against `compared` is right for `current` too. Compares no values. If it was decided against
     /// something else, it is not.
     #[must_use]
-    pub fn hold_for<F: Format>(&self, compared: &Dictionaries, current: &Dictionaries) -> bool {
+    pub fn hold_for<F: Format>(&self, compared: &SentDictionaries, current: &SentDictionaries) -> bool {
+        self.still_hold(compared, current, !F::HAS_FOOTER)
+    }
+
+    /// Whether what was decided against `compared` is right for `current` too, where dictionaries may be replaced or not.
+    /// Compares no values. If it was decided against something else, it is not.
+    pub(crate) fn still_hold(
+        &self,
+        compared: &SentDictionaries,
+        current: &SentDictionaries,
+        may_replace: bool,
+    ) -> bool {
         if self.version == current.version || self.version != compared.version {
             return self.version == current.version;
         }
@@ -181,21 +203,20 @@ impl Updates {
                     None => current.unified(id).is_some(),
                     Some(update) if current.has(update) => true,
                     // What is sent in full, and may replace whatever was sent, is right whatever others sent.
-                    Some(Update { sent: Sent::Array(_), extends: None, .. }) => {
-                        self.sending == Sending::Everything && !F::HAS_FOOTER
+                    Some(DictionaryBatch { sent: Sent::Array(_), extends: None, .. }) => {
+                        self.sending == Sending::Everything && may_replace
                     }
                     Some(_) => false,
                 }
         })
     }
 
-    /// Those that readers still do not have.
+    /// Drops those whose values readers have been sent since.
     #[inline]
-    pub(crate) fn due(mut self, sent: &Dictionaries) -> Self {
+    pub(crate) fn drop_sent(&mut self, sent: &SentDictionaries) {
         if self.version != sent.version && self.list.len() > 0 {
             self.list.retain(|update| !sent.has(update));
         }
-        self
     }
 
     /// Refuses what an output of `schema`, whose readers have what was `sent`, cannot be sent: dictionaries that it does not
@@ -203,7 +224,7 @@ impl Updates {
     pub(crate) fn check(
         &self,
         schema: &StreamSchema,
-        sent: &Dictionaries,
+        sent: &SentDictionaries,
         may_replace: bool,
     ) -> Result<(), Box<Error>> {
         self.list.iter().try_for_each(|update| {
@@ -240,21 +261,18 @@ impl Updates {
         self.list.iter().map(|update| &update.message)
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.list.len()
-    }
-
     pub(crate) fn length(&self) -> u64 {
         self.messages().map(Message::length).sum()
     }
 
-    pub(crate) fn into_list(self) -> Vec<Update> {
-        self.list.into_vec()
+    /// Takes all of them out.
+    pub(crate) fn take(&mut self) -> Vec<DictionaryBatch> {
+        std::mem::take(&mut self.list).into_vec()
     }
 
     /// Whether one of the dictionaries from `first` on is sent in full although readers have one already. There are none
     /// behind the one that is decided on.
-    fn replaces_any(&self, first: usize, sent: &Dictionaries) -> bool {
+    fn replaces_any(&self, first: usize, sent: &SentDictionaries) -> bool {
         let mut updates = self.list.iter().rev().take_while(|update| update.id >= first);
         updates.any(|update| update.extends.is_none() && sent.get(update.id).is_some())
     }
@@ -262,7 +280,7 @@ impl Updates {
 
 /// One dictionary batch, and what readers have once they read it.
 #[derive(Debug)]
-pub(crate) struct Update {
+pub(crate) struct DictionaryBatch {
     pub(crate) id: usize,
     /// What readers must have, for a delta.
     pub(crate) extends: Option<Sent>,
@@ -334,8 +352,8 @@ pub(crate) fn decide<F: Format>(
     schema: &StreamSchema,
     id: usize,
     values: &ArrayRef,
-    sent: &Dictionaries,
-    updates: &Updates,
+    sent: &SentDictionaries,
+    updates: &DictionaryBatches,
     sending: Sending,
 ) -> Result<Option<Due>, Box<Error>> {
     let all = Due { rows: 0..values.len(), extends: None };

@@ -18,7 +18,7 @@ use arrow_buffer::{ArrowNativeType, NullBuffer};
 use crate::arrays::visible::Visible;
 use crate::body::Body;
 use crate::dictionary::unified::canonical::blank;
-use crate::dictionary::unified::{Added, New, NewValues, UnifiedSnapshot};
+use crate::dictionary::unified::{AddedValues, New, NewValues, UnifiedSnapshot};
 use crate::encode::clear;
 use crate::encode::key_map::{KeyMap, Lookup, window};
 use crate::encode::walk::{own_keys, validity};
@@ -53,7 +53,7 @@ impl KeyMaps {
     }
 
     /// Notes where values are that have been added.
-    pub(crate) fn learn(&mut self, added: Added) {
+    pub(crate) fn learn(&mut self, added: AddedValues) {
         if !self.hasher.as_ref().is_some_and(|hasher| Arc::ptr_eq(hasher, &added.hasher)) {
             return;
         }

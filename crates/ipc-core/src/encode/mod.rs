@@ -5,6 +5,7 @@
 //! what was sent as an argument.
 
 pub(crate) mod clear;
+pub(crate) mod group;
 pub(crate) mod key_map;
 pub(crate) mod key_pairs;
 pub(crate) mod keys;
@@ -20,8 +21,9 @@ use crate::arrays::validate::{self, Checks};
 use crate::arrays::visible::Visible;
 use crate::body::compress::Codec;
 use crate::body::{Body, signed, too_large};
-use crate::dictionary::unified::{Added, NewValues, UnifiedSnapshot};
-use crate::dictionary::{self, Dictionaries, Due, Sending, Sent, Update, Updates};
+use crate::dictionary::unified::{AddedValues, NewValues, UnifiedSnapshot, UnifiedStore};
+use crate::dictionary::{self, DictionaryBatch, DictionaryBatches, Due, Sending, Sent, SentDictionaries};
+use crate::encode::group::Group;
 use crate::encode::keys::{KeyMaps, Unifying};
 use crate::encode::walk::walk;
 use crate::error::{Error, Result};
@@ -117,6 +119,129 @@ impl BatchEncoder {
         }
     }
 
+    /// Encodes a record batch, with the dictionary batches that must precede it where readers have what was `sent`.
+    ///
+    /// Where the schema of `unified` has unified dictionaries, the batch's keys are rewritten to them, and they grow by the
+    /// values that are new.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, types::Int32Type};
+    /// use ipc_core::parts::{BatchEncoder, Ledger, Sending, StreamSchema, UnifiedDictionaries};
+    /// use ipc_core::{Metadata, Options, StreamFormat};
+    ///
+    /// let words: DictionaryArray<Int32Type> = ["Lima", "Oslo", "Lima"].into_iter().collect();
+    /// let batch = RecordBatch::try_from_iter([("city", Arc::new(words) as ArrayRef)]).unwrap();
+    ///
+    /// let options = Options::default();
+    /// let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options)?);
+    /// let mut unified = UnifiedDictionaries::new(Arc::clone(&schema));
+    /// let mut ledger = Ledger::new::<StreamFormat>(schema, &options)?;
+    /// let (mut encoder, mut sink) = (BatchEncoder::new(&options), Vec::new());
+    ///
+    /// let mut group =
+    ///     encoder.encode_group::<StreamFormat>(&batch, &Metadata::new(), &mut unified, ledger.sent(), Sending::Changes)?;
+    /// assert_eq!(group.dictionaries().len(), 1);
+    /// ledger.append(&mut sink, &mut group)?;
+    /// encoder.recycle(group);
+    /// ledger.end(&mut sink)?;
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DictionaryReplacement`] where `F` allows no replacement but the batch needs one; what
+    /// [`UnifiedStore::grow`] returns; else as [`encode`](Self::encode), also for keys outside a dictionary. Values that a
+    /// unified dictionary has grown by stay in it.
+    #[inline]
+    pub fn encode_group<'a, F: Format>(
+        &mut self,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+        unified: &mut impl UnifiedStore,
+        sent: &SentDictionaries,
+        sending: Sending,
+    ) -> Result<Group<Slice<'a>>> {
+        let mut message = self.blank();
+        match self.encode_group_into::<F>(&mut message, batch, metadata, unified, sent, sending) {
+            Ok(dictionaries) => Ok(Group { message, dictionaries }),
+            Err(error) => {
+                self.recycle(message);
+                Err(error)
+            }
+        }
+    }
+
+    /// Encodes a group's record batch over `message`, and returns its dictionary batches.
+    #[inline]
+    fn encode_group_into<'a, F: Format>(
+        &mut self,
+        message: &mut Message<Slice<'a>>,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+        unified: &mut impl UnifiedStore,
+        sent: &SentDictionaries,
+        sending: Sending,
+    ) -> Result<DictionaryBatches> {
+        if !unified.schema().has_unified_dictionaries() {
+            // The dictionaries first: where they are refused, encoding the batch would have been in vain.
+            let dictionaries = self.encode_dictionaries::<F>(unified.schema(), batch, sent, sending)?;
+            self.encode_into(message, batch, metadata)?;
+            return Ok(dictionaries);
+        }
+        while let Some(missing) = self.encode_unified_into(message, batch, metadata, unified.snapshot())? {
+            self.maps.learn(unified.grow(missing)?);
+        }
+        self.encode_unified_dictionaries::<F>(batch, message.uses(), unified.snapshot(), sent, sending)
+    }
+
+    /// Replaces the dictionary batches of a group by those that must precede it where readers have what was `sent` by now.
+    /// Its record batch message stays as it is.
+    ///
+    /// `batch` is the one that the group was encoded from, and `unified` the store.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode_group`](Self::encode_group); and [`Error::InvalidArray`] where the store lacks values that the message
+    /// requires. The group has no dictionary batches then, and must be encoded anew.
+    pub fn reencode_dictionaries<F: Format, B>(
+        &mut self,
+        group: &mut Group<B>,
+        batch: &RecordBatch,
+        unified: &mut impl UnifiedStore,
+        sent: &SentDictionaries,
+        sending: Sending,
+    ) -> Result<()> {
+        // Their memory goes before that of the new ones comes.
+        group.dictionaries = DictionaryBatches::none();
+        group.dictionaries = if unified.schema().has_unified_dictionaries() {
+            self.encode_unified_dictionaries::<F>(batch, group.message.uses(), unified.snapshot(), sent, sending)?
+        } else {
+            self.encode_dictionaries::<F>(unified.schema(), batch, sent, sending)?
+        };
+        Ok(())
+    }
+
+    /// Encodes the dictionary batches that an output needs before its end, whose batches require so many values of each
+    /// unified dictionary, as [`Ledger::required`](crate::parts::Ledger::required) says, and whose readers have what was
+    /// `sent`. There are none where nothing is unified.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_closing(
+        &mut self,
+        unified: &mut impl UnifiedStore,
+        required: &[usize],
+        sent: &SentDictionaries,
+    ) -> Result<DictionaryBatches> {
+        if unified.schema().has_unified_dictionaries() {
+            self.encode_closing_dictionaries(unified.snapshot(), required, sent)
+        } else {
+            Ok(DictionaryBatches::new(sent, Sending::Changes))
+        }
+    }
+
     /// A message to encode into: what it holds is of no account, but its memory is used again.
     #[inline]
     pub(crate) fn blank<'a>(&mut self) -> Message<Slice<'a>> {
@@ -169,7 +294,7 @@ impl BatchEncoder {
 
     /// Takes note of where values are that a batch of this encoder brought and that have been added, so that they need not
     /// be looked up once more.
-    pub fn learn(&mut self, added: Added) {
+    pub fn learn(&mut self, added: AddedValues) {
         self.maps.learn(added);
     }
 
@@ -201,10 +326,10 @@ impl BatchEncoder {
         &mut self,
         schema: &StreamSchema,
         batch: &RecordBatch,
-        sent: &Dictionaries,
+        sent: &SentDictionaries,
         sending: Sending,
-    ) -> Result<Updates> {
-        let mut updates = Updates::new(sent, sending);
+    ) -> Result<DictionaryBatches> {
+        let mut updates = DictionaryBatches::new(sent, sending);
         if schema.has_only_unified_dictionaries() {
             return Ok(updates);
         }
@@ -239,9 +364,9 @@ impl BatchEncoder {
         batch: &RecordBatch,
         uses: &[usize],
         dictionaries: &UnifiedSnapshot,
-        sent: &Dictionaries,
+        sent: &SentDictionaries,
         sending: Sending,
-    ) -> Result<Updates> {
+    ) -> Result<DictionaryBatches> {
         let mut updates = self.encode_dictionaries::<F>(dictionaries.schema(), batch, sent, sending)?;
         if !self.options.dictionaries_at_close() {
             self.encode_due(dictionaries, uses, sent, &mut updates)?;
@@ -259,9 +384,9 @@ impl BatchEncoder {
         &mut self,
         dictionaries: &UnifiedSnapshot,
         uses: &[usize],
-        sent: &Dictionaries,
-    ) -> Result<Updates> {
-        let mut updates = Updates::new(sent, Sending::Changes);
+        sent: &SentDictionaries,
+    ) -> Result<DictionaryBatches> {
+        let mut updates = DictionaryBatches::new(sent, Sending::Changes);
         self.encode_due(dictionaries, uses, sent, &mut updates)?;
         Ok(updates)
     }
@@ -271,8 +396,8 @@ impl BatchEncoder {
         &mut self,
         dictionaries: &UnifiedSnapshot,
         uses: &[usize],
-        sent: &Dictionaries,
-        updates: &mut Updates,
+        sent: &SentDictionaries,
+        updates: &mut DictionaryBatches,
     ) -> Result<()> {
         if uses.is_empty() {
             return Ok(());
@@ -292,8 +417,8 @@ impl BatchEncoder {
         dictionaries: &UnifiedSnapshot,
         id: usize,
         count: usize,
-        sent: &Dictionaries,
-        updates: &mut Updates,
+        sent: &SentDictionaries,
+        updates: &mut DictionaryBatches,
     ) -> Result<()> {
         let have = sent.unified(id);
         if have.is_some_and(|have| have >= count) {
@@ -323,9 +448,14 @@ impl BatchEncoder {
         Ok(())
     }
 
-    /// Takes a message's memory back for the next one.
+    /// Takes back the memory of a message, or of a group's, for the next one.
+    ///
+    /// What was not written goes back this way, too: the values of unified dictionaries that
+    /// [no key used](crate::Stats::unused_values) are then counted with the next batch.
     #[inline]
-    pub fn recycle(&mut self, mut message: Message<Slice<'_>>) {
+    pub fn recycle<'a>(&mut self, message: impl Into<Message<Slice<'a>>>) {
+        let mut message = message.into();
+        self.maps.put_unused(message.made.unused_values);
         if let Some(enough) = self.lately.enough_after(message.made.raw_body_length) {
             self.give_back(&mut message.made, enough);
         }
@@ -346,15 +476,15 @@ impl BatchEncoder {
         }
     }
 
-    /// As [`recycle`](Self::recycle), for a message that was not written: values that
-    /// [no key used](crate::Stats::unused_values) are counted with the next one.
+    /// As [`recycle`](Self::recycle).
     pub fn recycle_unwritten(&mut self, message: Message<Slice<'_>>) {
-        self.maps.put_unused(message.made.unused_values);
         self.recycle(message);
     }
 
     /// Takes back what an owned message can give back: all but the segments that shared a batch's memory.
-    pub fn recycle_owned(&mut self, message: Message<Buffer>) {
+    pub fn recycle_owned(&mut self, message: impl Into<Message<Buffer>>) {
+        let message = message.into();
+        self.maps.put_unused(message.made.unused_values);
         let segments = self.spare.take().map(|spare| spare.segments).unwrap_or_default();
         self.spare = Some(Message { made: message.made, segments });
     }
@@ -366,7 +496,7 @@ impl BatchEncoder {
         due: Due,
         sent: Sent,
         keeps_nulls: bool,
-    ) -> Result<Update> {
+    ) -> Result<DictionaryBatch> {
         let Due { rows, extends } = due;
         let dictionary = Some((signed("dictionary id", id)?, extends.is_some()));
         let mut message = self.blank();
@@ -375,7 +505,7 @@ impl BatchEncoder {
             body.keeps_nulls = keeps_nulls;
             values_of(body, values.as_ref(), rows)
         })?;
-        Ok(Update { id, extends, sent, message: message.into_owned() })
+        Ok(DictionaryBatch { id, extends, sent, message: message.into_owned() })
     }
 
     /// Makes `message` one whose body is what `write` writes.

@@ -11,16 +11,14 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, RecordBatchWriter};
 use arrow_schema::{ArrowError, SchemaRef};
 
+use crate::dictionary::Sending;
 use crate::dictionary::unified::UnifiedDictionaries;
-use crate::dictionary::{Sending, Updates};
 use crate::encode::BatchEncoder;
 use crate::encoder::output::{Opening, Output, Parts};
 use crate::encoder::state::{Closed, Started, State, Unstarted};
 use crate::error::{Error, Failed, Result};
 use crate::format::{FileFormat, Format, StreamFormat};
 use crate::key_values::Metadata;
-use crate::message::Message;
-use crate::message::segment::Slice;
 use crate::options::Options;
 use crate::output::ledger::Ledger;
 use crate::output::receipt::{Receipt, Stats};
@@ -156,8 +154,7 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
         match opened {
             Ok(ledger) => {
                 // What a start that failed has left in the ledger are no dictionaries.
-                let schema = ledger.schema();
-                let unified = schema.has_unified_dictionaries().then(|| UnifiedDictionaries::new(Arc::clone(schema)));
+                let unified = UnifiedDictionaries::new(Arc::clone(ledger.schema()));
                 let state = Started { batches: BatchEncoder::new(ledger.options()), unified };
                 Ok(Encoder { sink: Output::new(sink, ledger), options, state, format })
             }
@@ -193,20 +190,9 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
         let Parts { sink, ledger } = self.sink.parts_mut();
         ledger.check()?;
         ledger.schema().check(batch.schema_ref())?;
-        let mut message = batches.blank();
-        let written = if ledger.schema().dictionary_count() == 0 {
-            batches.encode_into(&mut message, batch, metadata).and_then(|()| ledger.append_alone(sink, &message))
-        } else {
-            match unified {
-                None => encode::<F>(batches, &mut message, batch, metadata, ledger),
-                Some(unified) => encode_unified::<F>(batches, &mut message, batch, metadata, ledger, unified),
-            }
-            .and_then(|updates| ledger.append(sink, updates, &message))
-        };
-        match written {
-            Ok(_) => batches.recycle(message),
-            Err(_) => batches.recycle_unwritten(message),
-        }
+        let mut group = batches.encode_group::<F>(batch, metadata, unified, ledger.sent(), Sending::Changes)?;
+        let written = ledger.append(sink, &mut group);
+        batches.recycle(group);
         written
     }
 
@@ -229,12 +215,8 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     pub fn close(mut self) -> Result<Encoder<W, F, Closed>, Failed<Self>> {
         let Started { batches, unified } = &mut self.state;
         let Parts { sink, ledger } = self.sink.parts_mut();
-        let ended = match unified {
-            None => ledger.end(sink),
-            Some(unified) => batches
-                .encode_closing_dictionaries(unified.snapshot(), ledger.uses(), ledger.dictionaries())
-                .and_then(|closing| ledger.end_with(sink, closing)),
-        };
+        let closing = batches.encode_closing(unified, ledger.required(), ledger.sent());
+        let ended = closing.and_then(|closing| ledger.end_with(sink, closing));
         if let Err(error) = ended {
             return Err(Failed::new(error, self));
         }
@@ -379,41 +361,6 @@ impl<W, F> Encoder<W, F, Closed> {
     pub fn stats(&self) -> Stats {
         self.state.stats
     }
-}
-
-/// Encodes a batch with its own keys, and the dictionaries that it needs sent.
-fn encode<'a, F: Format>(
-    batches: &mut BatchEncoder,
-    message: &mut Message<Slice<'a>>,
-    batch: &'a RecordBatch,
-    metadata: &Metadata,
-    ledger: &Ledger,
-) -> Result<Updates> {
-    let sent = ledger.dictionaries();
-    let updates = batches.encode_dictionaries::<F>(ledger.schema(), batch, sent, Sending::Changes)?;
-    batches.encode_into(message, batch, metadata)?;
-    Ok(updates)
-}
-
-/// Encodes a batch with its keys rewritten, and what it needs sent of the dictionaries, which grow where they have to.
-fn encode_unified<'a, F: Format>(
-    batches: &mut BatchEncoder,
-    message: &mut Message<Slice<'a>>,
-    batch: &'a RecordBatch,
-    metadata: &Metadata,
-    ledger: &Ledger,
-    unified: &mut UnifiedDictionaries,
-) -> Result<Updates> {
-    while let Some(lacking) = batches.encode_unified_into(message, batch, metadata, unified.snapshot())? {
-        batches.learn(unified.grow(lacking)?);
-    }
-    batches.encode_unified_dictionaries::<F>(
-        batch,
-        message.uses(),
-        unified.snapshot(),
-        ledger.dictionaries(),
-        Sending::Changes,
-    )
 }
 
 /// Lets code that is generic over arrow's writers use an encoder; errors become [`ArrowError`]s.

@@ -23,8 +23,7 @@ pub struct Unstarted;
 #[derive(Debug)]
 pub struct Started {
     pub(crate) batches: BatchEncoder,
-    /// There where a field has a unified dictionary.
-    pub(crate) unified: Option<UnifiedDictionaries>,
+    pub(crate) unified: UnifiedDictionaries,
 }
 
 /// The end has been written; nothing may follow.

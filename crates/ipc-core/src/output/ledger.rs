@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use arrow_ipc::Block;
 
-use crate::dictionary::{Dictionaries, Sending, Updates};
+use crate::dictionary::{DictionaryBatches, Sending, SentDictionaries};
+use crate::encode::group::Group;
 use crate::error::{Error, Result};
 use crate::format::{Format, abort_mark, end_of_stream};
 use crate::limits;
@@ -34,7 +35,7 @@ pub struct Ledger {
     options: Options,
     outlet: Outlet,
     stages: bool,
-    dictionaries: Dictionaries,
+    dictionaries: SentDictionaries,
     /// How many values of each unified dictionary, by dictionary id, the batches need.
     uses: Vec<usize>,
     stats: Stats,
@@ -66,7 +67,7 @@ impl Ledger {
         outlet.stage([F::MAGIC, message.as_slice()].into_iter(), 0);
         Ok(Self {
             stages,
-            dictionaries: Dictionaries::new(schema.dictionary_count()),
+            dictionaries: SentDictionaries::new(schema.dictionary_count()),
             uses: Vec::new(),
             stats: Stats { messages: 1, written_bytes: outlet.position(), ..Stats::default() },
             footer: F::HAS_FOOTER.then(|| Footer::new(&schema, options)),
@@ -76,7 +77,23 @@ impl Ledger {
         })
     }
 
-    /// Appends a record batch, and before it the dictionaries it needs, as one group.
+    /// Whether the dictionary batches of a group, which was encoded for readers that have what was `compared`, are right
+    /// for what readers have by now. If not, they must be
+    /// [encoded again](crate::parts::BatchEncoder::reencode_dictionaries): appended nevertheless, the batch would be refused,
+    /// or, in a stream, be read with the values of another dictionary.
+    ///
+    /// Compares pointers and lengths, one for each dictionary of the schema, and no values.
+    #[must_use]
+    pub fn accepts<B>(&self, group: &Group<B>, compared: &SentDictionaries) -> bool {
+        group.dictionaries.still_hold(compared, &self.dictionaries, self.footer.is_none())
+    }
+
+    /// Appends a group: the dictionary batches, then the record batch, in one call of the sink or in the stage. The ledger
+    /// must [accept](Self::accepts) it.
+    ///
+    /// The dictionary batches are taken out of the group. Its message remains, for
+    /// [recycling](crate::parts::BatchEncoder::recycle). After an error the group may be appended again, if the ledger then
+    /// accepts it.
     ///
     /// # Errors
     ///
@@ -87,53 +104,56 @@ impl Ledger {
     /// of a unified dictionary than they have, [`Error::InvalidOptions`] for another alignment or version, or other checksums. After all these
     /// nothing has changed. From [`Error::Poisoned`] there is no way but [`rollback`](Self::rollback), and from
     /// [`Error::Closed`] none.
-    pub fn append<B: AsRef<[u8]>>(
+    pub fn append<B: AsRef<[u8]>>(&mut self, sink: &mut impl Write, group: &mut Group<B>) -> Result<Receipt> {
+        let Group { message, dictionaries } = group;
+        self.append_parts(sink, dictionaries, message)
+    }
+
+    /// As [`append`](Self::append), for a record batch and its dictionary batches.
+    #[doc(hidden)]
+    pub fn append_parts<B: AsRef<[u8]>>(
         &mut self,
         sink: &mut impl Write,
-        updates: Updates,
-        batch: &Message<B>,
+        dictionaries: &mut DictionaryBatches,
+        message: &mut Message<B>,
     ) -> Result<Receipt> {
-        let updates = updates.due(&self.dictionaries);
-        self.check_message(&batch.made, &updates)?;
-        if updates.is_empty() {
-            return self.append_alone(sink, batch);
+        dictionaries.drop_sent(&self.dictionaries);
+        self.check_message(&message.made, dictionaries)?;
+        if dictionaries.is_empty() {
+            if let Some(footer) = &self.footer {
+                footer.check_room(1, 0)?;
+            }
+            let start = self.accept(sink, message.slices(), message.length(), 1)?;
+            return Ok(self.commit_batch(start, message));
         }
-        self.check_updates(&updates, 1)?;
-        let length = updates.length() + batch.length();
-        let pieces = updates.messages().flat_map(Message::slices).chain(batch.slices());
+        self.check_dictionaries(dictionaries, 1)?;
+        let length = dictionaries.length() + message.length();
+        let pieces = dictionaries.messages().flat_map(Message::slices).chain(message.slices());
         let start = self.accept(sink, pieces, length, 1)?;
-        let offset = self.commit_dictionaries(start, updates);
-        Ok(self.commit_batch(offset, batch))
+        let offset = self.commit_dictionaries(start, dictionaries);
+        Ok(self.commit_batch(offset, message))
     }
 
-    /// As [`append`](Self::append), for a record batch that needs no dictionaries sent.
-    pub(crate) fn append_alone<B: AsRef<[u8]>>(
-        &mut self,
-        sink: &mut impl Write,
-        batch: &Message<B>,
-    ) -> Result<Receipt> {
-        if let Some(footer) = &self.footer {
-            footer.check_room(1, 0)?;
-        }
-        let start = self.accept(sink, batch.slices(), batch.length(), 1)?;
-        Ok(self.commit_batch(start, batch))
-    }
-
-    /// Appends dictionaries ahead of the batches that need them. Those that a file has at its end go out
-    /// [with it](Self::end_with).
+    /// Appends the dictionary batches of a group ahead of its record batch, which can be appended later. They are taken
+    /// out of the group. Those that a file has at its end go out [with it](Self::end_with).
     ///
     /// # Errors
     ///
     /// As [`append`](Self::append).
-    pub fn append_dictionaries(&mut self, sink: &mut impl Write, updates: Updates) -> Result<()> {
-        let updates = updates.due(&self.dictionaries);
-        if updates.is_empty() {
+    pub fn append_ahead<B>(&mut self, sink: &mut impl Write, group: &mut Group<B>) -> Result<()> {
+        self.append_dictionaries(sink, &mut group.dictionaries)
+    }
+
+    #[doc(hidden)]
+    pub fn append_dictionaries(&mut self, sink: &mut impl Write, dictionaries: &mut DictionaryBatches) -> Result<()> {
+        dictionaries.drop_sent(&self.dictionaries);
+        if dictionaries.is_empty() {
             return Ok(());
         }
-        self.check_updates(&updates, 0)?;
-        let pieces = updates.messages().flat_map(Message::slices);
-        let start = self.accept(sink, pieces, updates.length(), 0)?;
-        self.commit_dictionaries(start, updates);
+        self.check_dictionaries(dictionaries, 0)?;
+        let pieces = dictionaries.messages().flat_map(Message::slices);
+        let start = self.accept(sink, pieces, dictionaries.length(), 0)?;
+        self.commit_dictionaries(start, dictionaries);
         Ok(())
     }
 
@@ -197,7 +217,7 @@ impl Ledger {
     ///
     /// As [`append`](Self::append).
     pub fn end(&mut self, sink: &mut impl Write) -> Result<()> {
-        let nothing = Updates::new(&self.dictionaries, Sending::Changes);
+        let nothing = DictionaryBatches::new(&self.dictionaries, Sending::Changes);
         self.end_with(sink, nothing)
     }
 
@@ -209,9 +229,9 @@ impl Ledger {
     /// # Errors
     ///
     /// As [`append`](Self::append).
-    pub fn end_with(&mut self, sink: &mut impl Write, closing: Updates) -> Result<()> {
+    pub fn end_with(&mut self, sink: &mut impl Write, mut closing: DictionaryBatches) -> Result<()> {
         if !self.outlet.has_ended() {
-            self.write_end(sink, closing)?;
+            self.write_end(sink, &mut closing)?;
         }
         Ok(sink.flush()?)
     }
@@ -259,10 +279,23 @@ impl Ledger {
         self.outlet.staged_batches()
     }
 
-    /// What readers have by now.
+    /// The dictionaries that readers have by now.
     #[must_use]
-    pub fn dictionaries(&self) -> &Dictionaries {
+    pub fn sent(&self) -> &SentDictionaries {
         &self.dictionaries
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub fn dictionaries(&self) -> &SentDictionaries {
+        &self.dictionaries
+    }
+
+    /// How many values of each unified dictionary, by dictionary id, the appended batches require; empty where they require
+    /// none.
+    #[must_use]
+    pub fn required(&self) -> &[usize] {
+        &self.uses
     }
 
     /// How many values of each unified dictionary, by dictionary id, the batches need; empty where they need none.
@@ -290,13 +323,13 @@ impl Ledger {
     }
 
     /// Writes what is staged, the dictionaries that come last, the marker and the footer, and records it.
-    fn write_end(&mut self, sink: &mut impl Write, closing: Updates) -> Result<()> {
-        let closing = closing.due(&self.dictionaries);
-        self.check_updates(&closing, 0)?;
+    fn write_end(&mut self, sink: &mut impl Write, closing: &mut DictionaryBatches) -> Result<()> {
+        closing.drop_sent(&self.dictionaries);
+        self.check_dictionaries(closing, 0)?;
         let mut behind = closing.by_id();
         self.check_uses(&self.uses, |id| behind.unified_behind(id, self.dictionaries.unified(id)))?;
         let start = self.outlet.position();
-        let blocks = blocks(start, &closing);
+        let blocks = blocks(start, closing);
         let footer = self.footer.as_ref().map(|footer| footer.finish(&self.schema, &self.options, &blocks));
         let footer = footer.transpose()?;
         let pieces = [end_of_stream(self.options.metadata_version)].into_iter();
@@ -334,7 +367,7 @@ impl Ledger {
     }
 
     /// Refuses a message that readers could not read here, or would read wrong, once they have the `updates`.
-    fn check_message(&self, made: &Made, updates: &Updates) -> Result<()> {
+    fn check_message(&self, made: &Made, updates: &DictionaryBatches) -> Result<()> {
         self.check_layout(made)?;
         if made.uses.is_empty() && !self.schema.has_unified_dictionaries() {
             return Ok(());
@@ -379,11 +412,11 @@ impl Ledger {
 
     /// Refuses dictionaries that cannot be sent, or not be recorded once they are, with `batches` record batches behind
     /// them.
-    fn check_updates(&self, updates: &Updates, batches: usize) -> Result<()> {
-        updates.check(&self.schema, &self.dictionaries, self.footer.is_none())?;
-        updates.messages().try_for_each(|message| self.check_layout(&message.made))?;
+    fn check_dictionaries(&self, dictionaries: &DictionaryBatches, batches: usize) -> Result<()> {
+        dictionaries.check(&self.schema, &self.dictionaries, self.footer.is_none())?;
+        dictionaries.messages().try_for_each(|message| self.check_layout(&message.made))?;
         match &self.footer {
-            Some(footer) => footer.check_room(batches, updates.count()),
+            Some(footer) => footer.check_room(batches, dictionaries.len()),
             None => Ok(()),
         }
     }
@@ -409,9 +442,9 @@ impl Ledger {
     }
 
     /// Records dictionaries that have been accepted, and returns where they end.
-    fn commit_dictionaries(&mut self, start: u64, updates: Updates) -> u64 {
+    fn commit_dictionaries(&mut self, start: u64, dictionaries: &mut DictionaryBatches) -> u64 {
         let mut offset = start;
-        for update in updates.into_list() {
+        for update in dictionaries.take() {
             if let Some(footer) = &mut self.footer {
                 footer.dictionaries.push(block(offset, &update.message));
             }
@@ -426,13 +459,13 @@ impl Ledger {
 
     /// Records a record batch that has been accepted.
     #[inline(always)]
-    fn commit_batch<B>(&mut self, offset: u64, batch: &Message<B>) -> Receipt {
+    fn commit_batch<B>(&mut self, offset: u64, batch: &mut Message<B>) -> Receipt {
         if let Some(footer) = &mut self.footer {
             footer.record_batches.push(block(offset, batch));
         }
         self.count(batch);
         if !batch.made.uses.is_empty() {
-            self.note_uses(&batch.made);
+            self.note_uses(&mut batch.made);
         }
         let receipt = Receipt {
             sequence: self.stats.record_batches,
@@ -448,12 +481,12 @@ impl Ledger {
     }
 
     /// Records what a batch needs of unified dictionaries.
-    fn note_uses(&mut self, Made { uses, unused_values, .. }: &Made) {
-        self.stats.unused_values += unused_values;
+    fn note_uses(&mut self, Made { uses, unused_values, .. }: &mut Made) {
+        self.stats.unused_values += mem::take(unused_values);
         if self.uses.len() < uses.len() {
             self.uses.resize(uses.len(), 0);
         }
-        for (all, count) in self.uses.iter_mut().zip(uses) {
+        for (all, count) in self.uses.iter_mut().zip(&*uses) {
             *all = (*all).max(*count);
         }
     }
@@ -470,7 +503,7 @@ const DROPPED: &str = "the writer was dropped before it was closed";
 const DROPPED_IN_A_PANIC: &str = "the writer was dropped by a panic";
 
 /// Where the footer says that dictionaries stand which are written from `start` on.
-fn blocks(start: u64, updates: &Updates) -> Vec<Block> {
+fn blocks(start: u64, updates: &DictionaryBatches) -> Vec<Block> {
     let mut offset = start;
     let mut next = |message| {
         let block = block(offset, message);
@@ -499,11 +532,10 @@ mod tests {
         let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
         let mut ledger = Ledger::new::<FileFormat>(schema, &options).unwrap();
         let mut encoder = BatchEncoder::new(&options);
-        let message = encoder.encode(&batch).unwrap();
+        let mut group = encoder.encode(&batch).unwrap().into();
         let mut sink = Vec::new();
         for appended in 1..=2 {
-            let updates = Updates::new(ledger.dictionaries(), Sending::Changes);
-            ledger.append(&mut sink, updates, &message).unwrap();
+            ledger.append(&mut sink, &mut group).unwrap();
             assert_eq!((ledger.confirmed_bytes(), ledger.staged_batches()), (0, appended));
         }
         ledger.write_staged(&mut sink).unwrap();
@@ -517,16 +549,15 @@ mod tests {
         let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
         let mut ledger = Ledger::new::<FileFormat>(Arc::clone(&schema), &options).unwrap();
         let mut encoder = BatchEncoder::new(&options);
-        let message = encoder.encode(&batch).unwrap();
+        let mut group = encoder.encode(&batch).unwrap().into();
         let mut sink = Vec::new();
-        let updates = |ledger: &Ledger| Updates::new(ledger.dictionaries(), Sending::Changes);
 
         leave_room_for_two(&mut ledger);
         for _ in 0..2 {
-            ledger.append(&mut sink, updates(&ledger), &message).unwrap();
+            ledger.append(&mut sink, &mut group).unwrap();
         }
         let stats = ledger.stats();
-        let error = ledger.append(&mut sink, updates(&ledger), &message).unwrap_err();
+        let error = ledger.append(&mut sink, &mut group).unwrap_err();
         assert!(matches!(error, Error::TooLarge { what: "footer", .. }), "{error:?}");
         assert_eq!(ledger.stats(), stats);
         ledger.end(&mut sink).unwrap();
@@ -542,20 +573,17 @@ mod tests {
         let schema = Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
         let mut ledger = Ledger::new::<FileFormat>(Arc::clone(&schema), &options).unwrap();
         let (mut encoder, mut unified) = (BatchEncoder::new(&options), UnifiedDictionaries::new(schema));
-        let new = encoder.encode_unified(&batch, &Metadata::new(), unified.snapshot()).unwrap().unwrap_err();
-        encoder.learn(unified.grow(new).unwrap());
-        let message = encoder.encode_unified(&batch, &Metadata::new(), unified.snapshot()).unwrap().unwrap();
-        let mut sink = Vec::new();
+        let metadata = Metadata::new();
+        let group =
+            encoder.encode_group::<FileFormat>(&batch, &metadata, &mut unified, ledger.sent(), Sending::Changes);
+        let (mut group, mut sink) = (group.unwrap(), Vec::new());
 
         leave_room_for_two(&mut ledger);
-        let updates = Updates::new(ledger.dictionaries(), Sending::Changes);
-        ledger.append(&mut sink, updates, &message).unwrap();
-        let updates = Updates::new(ledger.dictionaries(), Sending::Changes);
-        let error = ledger.append(&mut sink, updates, &message).unwrap_err();
+        ledger.append(&mut sink, &mut group).unwrap();
+        let error = ledger.append(&mut sink, &mut group).unwrap_err();
         assert!(matches!(error, Error::TooLarge { what: "footer", .. }), "{error:?}");
-        let closing =
-            encoder.encode_closing_dictionaries(unified.snapshot(), ledger.uses(), ledger.dictionaries()).unwrap();
-        assert_eq!(closing.count(), 1);
+        let closing = encoder.encode_closing(&mut unified, ledger.required(), ledger.sent()).unwrap();
+        assert_eq!(closing.len(), 1);
         ledger.end_with(&mut sink, closing).unwrap();
         assert!(sink.ends_with(FOOTER_MAGIC), "the file can be closed");
     }
@@ -569,23 +597,22 @@ mod tests {
         let schema = |batch: &RecordBatch| Arc::new(StreamSchema::try_new(batch.schema(), &options).unwrap());
         let mut ledger = Ledger::new::<StreamFormat>(schema(&one), &options).unwrap();
         let mut encoder = BatchEncoder::new(&options);
-        let message = encoder.encode(&one).unwrap();
-        let mut updates = |ledger: &Ledger, batch: &RecordBatch| {
-            let sent = ledger.dictionaries();
-            encoder.encode_dictionaries::<StreamFormat>(&schema(batch), batch, sent, Sending::Changes).unwrap()
+        let mut group = |batch, ledger: &Ledger| {
+            let (metadata, mut unified) = (Metadata::new(), UnifiedDictionaries::new(schema(batch)));
+            let sent = ledger.sent();
+            let group = encoder.encode_group::<StreamFormat>(batch, &metadata, &mut unified, sent, Sending::Changes);
+            group.unwrap().into_owned()
         };
         let mut sink = Vec::new();
 
-        let foreign = updates(&ledger, &two);
-        let refused = ledger.append(&mut sink, foreign, &message).map(|_| ());
-        let foreign = updates(&ledger, &two);
-        for refused in [refused, ledger.append_dictionaries(&mut sink, foreign)] {
+        let mut foreign = group(&two, &ledger);
+        let refused = ledger.append(&mut sink, &mut foreign).map(|_| ());
+        for refused in [refused, ledger.append_ahead(&mut sink, &mut foreign)] {
             let text = refused.unwrap_err().to_string();
             assert_eq!(text, "schema mismatch at column `columns`: expected 1 dictionaries, found dictionary 1");
         }
         assert_eq!((sink.len(), ledger.stats().messages), (0, 1), "only the header, and that is staged");
-        let own = updates(&ledger, &one);
-        ledger.append(&mut sink, own, &message).unwrap();
+        ledger.append(&mut sink, &mut group(&one, &ledger)).unwrap();
         assert_eq!(ledger.stats().messages, 3);
     }
 

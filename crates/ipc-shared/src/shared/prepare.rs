@@ -144,7 +144,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         mut plan: Plan,
     ) -> Result<Receipt> {
         loop {
-            let appended = self.append(encoder, batch, &message, plan, || ());
+            let appended = self.append(encoder, batch, &mut message, plan, || ());
             match appended {
                 Err(_) => encoder.recycle_unwritten(message),
                 Ok(_) => encoder.recycle(message),
@@ -162,7 +162,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         &self,
         encoder: &mut ThreadEncoder,
         batch: &RecordBatch,
-        message: &Message<B>,
+        message: &mut Message<B>,
         mut plan: Plan,
         appended: impl Fn(),
     ) -> Result<Option<Receipt>> {
@@ -199,8 +199,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 return Ok((message, plan));
             }
             let basis = Arc::clone(plan.basis());
-            let sent = self.under_plan(plan, |sink, ledger, updates| match F::HAS_FOOTER {
-                true => ledger.append_dictionaries(sink, updates),
+            let sent = self.under_plan(plan, |sink, ledger, mut updates| match F::HAS_FOOTER {
+                true => ledger.append_dictionaries(sink, &mut updates),
                 false => Ok(()),
             });
             match sent.and_then(|_| self.plan(encoder, &basis, batch, message.uses(), Sending::Changes)) {
@@ -221,10 +221,12 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     fn try_append<B: AsRef<[u8]>>(
         &self,
         plan: Plan,
-        message: &Message<B>,
+        message: &mut Message<B>,
         appended: impl Fn(),
     ) -> Result<Planned<Receipt>> {
-        self.under_plan(plan, |sink, ledger, updates| ledger.append(sink, updates, message).inspect(|_| appended()))
+        self.under_plan(plan, |sink, ledger, mut updates| {
+            ledger.append_parts(sink, &mut updates, message).inspect(|_| appended())
+        })
     }
 
     /// Takes the lock and does `work`, if the plan is still right; publishes what that changed.

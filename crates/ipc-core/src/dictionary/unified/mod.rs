@@ -11,7 +11,7 @@
 //! - Growing is all or nothing, and looks up again, in what has been added since, before it adds: what is missing in one
 //!   snapshot need not be missing in the next.
 //!
-//! What readers have been sent is no matter here; see [`Dictionaries`](crate::Dictionaries).
+//! What readers have been sent is no matter here; see [`SentDictionaries`](crate::SentDictionaries).
 
 pub(crate) mod canonical;
 mod capacity;
@@ -70,7 +70,7 @@ pub(crate) struct New {
 
 /// Where values are that have been added to the unified dictionaries.
 #[derive(Debug)]
-pub struct Added {
+pub struct AddedValues {
     /// Tells to which dictionaries.
     pub(crate) hasher: Arc<RandomState>,
     pub(crate) list: Vec<(New, Vec<Place>)>,
@@ -80,7 +80,8 @@ impl UnifiedDictionaries {
     /// Empty dictionaries for the fields of `schema`, of which those are unified that its options say.
     #[must_use]
     pub fn new(schema: Arc<StreamSchema>) -> Self {
-        let dictionaries = (0..schema.dictionary_count()).map(|_| Arc::default()).collect();
+        let count = if schema.has_unified_dictionaries() { schema.dictionary_count() } else { 0 };
+        let dictionaries = (0..count).map(|_| Arc::default()).collect();
         Self { newest: UnifiedSnapshot { schema, hasher: Arc::new(RandomState::new()), dictionaries } }
     }
 
@@ -102,7 +103,7 @@ impl UnifiedDictionaries {
     /// # Panics
     ///
     /// Where `new` is lacking in other dictionaries than these: it came of a batch that was encoded for a snapshot of others.
-    pub fn grow(&mut self, new: NewValues) -> Result<Added> {
+    pub fn grow(&mut self, new: NewValues) -> Result<AddedValues> {
         assert!(self.newest.is_related(&new.hasher), "dictionaries grow by what is lacking in a snapshot of theirs");
         let mut grown = self.newest.clone();
         let mut list = Vec::with_capacity(new.list.len());
@@ -111,7 +112,44 @@ impl UnifiedDictionaries {
             list.push((new, places));
         }
         self.newest = grown;
-        Ok(Added { hasher: Arc::clone(&self.newest.hasher), list })
+        Ok(AddedValues { hasher: Arc::clone(&self.newest.hasher), list })
+    }
+}
+
+/// The unified dictionaries of an output, wherever they are kept.
+///
+/// A batch encoder reads them through [`snapshot`](Self::snapshot), and has them [grow](Self::grow) by the values that a
+/// batch brings. For one thread, [`UnifiedDictionaries`] is the store. To share them between threads, implement this trait
+/// for a handle that reads a published [`UnifiedSnapshot`], and that grows one `UnifiedDictionaries` behind a lock:
+/// `ipc-shared` does so.
+///
+/// Where the [schema](Self::schema) has no unified dictionary, only `schema` is called.
+pub trait UnifiedStore {
+    /// The schema that batches are encoded for. It says which dictionaries are unified.
+    fn schema(&self) -> &StreamSchema;
+
+    /// Returns the dictionaries as of now, or as of a moment ago. They have all that this store has grown by.
+    fn snapshot(&mut self) -> &UnifiedSnapshot;
+
+    /// Adds values that a snapshot lacks, by [`UnifiedDictionaries::grow`].
+    ///
+    /// # Errors
+    ///
+    /// As [`UnifiedDictionaries::grow`].
+    fn grow(&mut self, new: NewValues) -> Result<AddedValues>;
+}
+
+impl UnifiedStore for UnifiedDictionaries {
+    fn schema(&self) -> &StreamSchema {
+        &self.newest.schema
+    }
+
+    fn snapshot(&mut self) -> &UnifiedSnapshot {
+        &self.newest
+    }
+
+    fn grow(&mut self, new: NewValues) -> Result<AddedValues> {
+        Self::grow(self, new)
     }
 }
 
