@@ -14,47 +14,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a step was refused or failed.
 ///
-/// # What a batch is refused for
+/// A refused batch leaves no byte in the output, and the writer goes on. The user's guide (`docs/guide/src/errors.md`)
+/// says what to do about each error, and lists the faults of a batch with the error that each gets. Faults that can be
+/// found without looking at every row are always found; the others need [`Validation::Full`](crate::Validation::Full).
 ///
-/// Whatever is refused, nothing of it has been written, and the writer goes on. Faults are looked for *always*, or by
-/// [`Validation::Full`](crate::Validation::Full); what is looked for always takes no time that grows with the rows, or is
-/// part of a pass over them that writing needs anyway. Dictionaries are sent seldom and compared often, so their values are
-/// looked at more closely. None of this panics, and none is followed out of its buffers, whatever an array holds; but for a
-/// union that lacks one of its children altogether: `arrow-array` panics when it is asked for that, and has no way to ask
-/// whether it is there.
-///
-/// | fault | error | looked for |
-/// |---|---|---|
-/// | another name, type or nullability than the stream's, a column missing or too many, at any level | [`SchemaMismatch`](Self::SchemaMismatch) | always |
-/// | another extension type, by name or metadata, or an ordered dictionary for one that is not | [`SchemaMismatch`](Self::SchemaMismatch) | always |
-/// | other metadata than the stream's besides, of the schema or a field | none: readers see the stream's | |
-/// | types that nest too deep, or that the format does not know | [`NestingTooDeep`](Self::NestingTooDeep), [`Unsupported`](Self::Unsupported) | when the schema becomes known |
-/// | a dictionary that differs from the one in the file | [`DictionaryReplacement`](Self::DictionaryReplacement) | always |
-/// | more values in a unified dictionary than its keys tell apart, or than one array holds | [`DictionaryOverflow`](Self::DictionaryOverflow), [`DictionaryTooLarge`](Self::DictionaryTooLarge) | always |
-/// | columns missing or too many for the batch's own schema, or of fewer rows | [`InvalidArray`](Self::InvalidArray) | always |
-/// | columns, or children, of another type than the batch's own schema says | [`InvalidArray`](Self::InvalidArray) | always; another time zone, precision or scale: full |
-/// | a null where the field denies it, at any level, unless a parent's null hides it | [`InvalidArray`](Self::InvalidArray) | always |
-/// | the same, by a key or a run of a null value | [`InvalidArray`](Self::InvalidArray) | full |
-/// | validity of another length, more nulls than rows | [`InvalidArray`](Self::InvalidArray) | always |
-/// | another null count than the validity has | [`InvalidArray`](Self::InvalidArray) | full |
-/// | a buffer or a child too short for the rows that use it | [`InvalidArray`](Self::InvalidArray) | always |
-/// | more rows than 268 million that take no memory, being nulls, nothing or one run, where somebody has to go through them | [`InvalidArray`](Self::InvalidArray) | always |
-/// | offsets of strings, lists, maps: the first or the last below 0, in the wrong order or beyond what is there | [`InvalidArray`](Self::InvalidArray) | always |
-/// | the same in between | [`InvalidArray`](Self::InvalidArray) | full; in dictionaries always |
-/// | list views below 0 or beyond their child | [`InvalidArray`](Self::InvalidArray) | always |
-/// | offsets of dense unions below 0 or beyond their child | [`InvalidArray`](Self::InvalidArray) | always |
-/// | the same not in order within a type | [`InvalidArray`](Self::InvalidArray) | full |
-/// | type ids that a union does not have | [`InvalidArray`](Self::InvalidArray) | full; in dictionaries always |
-/// | keys beyond the dictionary | [`InvalidArray`](Self::InvalidArray) | full; in dictionaries always |
-/// | run ends that do not reach the last row | [`InvalidArray`](Self::InvalidArray) | always |
-/// | run ends that do not rise from 1 | [`InvalidArray`](Self::InvalidArray) | full; in dictionaries always |
-/// | views beyond their buffers | [`InvalidArray`](Self::InvalidArray) | full, or where views are compacted; in dictionaries always |
-/// | views with another prefix, text that is not UTF-8 | [`InvalidArray`](Self::InvalidArray) | full |
-/// | metadata, a schema or a footer of more than 2 GiB | [`TooLarge`](Self::TooLarge) | always; a footer's key-value pairs when they are set |
-/// | a body of more than 2 GiB, text beyond 32-bit offsets | none: bodies have 64-bit lengths, and such text is an array of the large types | |
-///
-/// Nobody looks at what values mean: the digits of a decimal, the time of a day, the order of a map that says it is
-/// sorted.
+/// Neither setting panics or reads outside an array's buffers, whatever the array contains. The one exception is a union
+/// that lacks a child array altogether: `arrow-array` itself panics when it is asked for the child.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -36,6 +36,7 @@ impl<W: Write + Send, F: Format> Builder<W, F> {
     }
 
     /// Writes as `options` ask, instead of as the defaults do.
+    #[doc(alias = "try_new_with_options")]
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
         self
@@ -59,6 +60,8 @@ impl<W: Write + Send, F: Format> Builder<W, F> {
     ///
     /// Where a given schema cannot be written, or the footer has no room for the metadata; the sink comes back. Without a
     /// schema, never: the first batch is refused then.
+    #[doc(alias = "try_new")]
+    #[doc(alias = "try_new_buffered")]
     pub fn build(self) -> Result<SharedWriter<W, F>, Failed<W>> {
         let Self { mut sink, options, schema, window, footer_metadata, .. } = self;
         let start = |schema| start::<F>(schema, &options, &footer_metadata, &mut sink);
@@ -72,6 +75,7 @@ impl<W: Write + Send, F: Format> Builder<W, F> {
 
 impl<W: Write + Send> Builder<W, FileFormat> {
     /// Puts a key-value pair into the footer.
+    #[doc(alias = "write_metadata")]
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.footer_metadata.insert(key, value);
         self

@@ -81,6 +81,7 @@ impl<W: Write + Send> SharedWriter<W, StreamFormat> {
     /// The sink should block. One that does not, such as a non-blocking socket or pipe, and says
     /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) after a part of a message, has torn the output; since it takes nothing
     /// back, that poisons the writer for good. Let such a sink write into memory, or wait in its `write`.
+    #[doc(alias = "StreamWriter")]
     pub fn stream(sink: W) -> Builder<W, StreamFormat> {
         Builder::new(sink)
     }
@@ -88,6 +89,7 @@ impl<W: Write + Send> SharedWriter<W, StreamFormat> {
 
 impl<W: Write + Send> SharedWriter<W, FileFormat> {
     /// A writer of a file. The sink need not seek, and need not be buffered.
+    #[doc(alias = "FileWriter")]
     pub fn file(sink: W) -> Builder<W, FileFormat> {
         Builder::new(sink)
     }
@@ -177,6 +179,7 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     /// [`Error::NoSchema`](crate::Error::NoSchema) where nothing told the schema; [`Error::Gaps`](crate::Error::Gaps) where
     /// slots were lost in panics; [`Error::Closed`](crate::Error::Closed) where another call closed the writer; else
     /// as [`flush`](Self::flush).
+    #[doc(alias = "finish")]
     pub fn close(&self) -> Result<Summary> {
         self.shared.close(LostPlaces::Refuse)
     }

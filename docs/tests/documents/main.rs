@@ -85,6 +85,61 @@ fn cargo_add_lines_name_every_crate_of_the_examples_that_follow() {
     }
 }
 
+/// Who searches our documentation for a name of arrow-rs finds what takes its place.
+#[test]
+fn names_of_arrow_rs_in_the_migration_table_are_doc_aliases() {
+    let (page, mut names) = (read("docs/guide/src/migrating.md"), 0);
+    let aliases = aliases();
+    for row in
+        page.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'))
+    {
+        let cells: Vec<&str> = row.split('|').collect();
+        for name in called(cells[1]) {
+            names += 1;
+            let is_ours = cells[2..].iter().any(|cell| called(cell).contains(&name));
+            assert!(is_ours || aliases.iter().any(|alias| *alias == name), "no doc alias `{name}`: {row}");
+        }
+    }
+    assert!(names >= 15, "{names}");
+}
+
+/// What is called, or named alone, in the code of a table's cell.
+fn called(cell: &str) -> Vec<&str> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let mut names = Vec::new();
+    for code in cell.split('`').skip(1).step_by(2) {
+        let mut rest = code;
+        while let Some(start) = rest.find(is_name) {
+            let length = rest[start..].find(|c| !is_name(c)).unwrap_or(rest.len() - start);
+            let (name, after) = rest[start..].split_at(length);
+            if (after.starts_with(['(', ':']) || name == code) && name != "Some" {
+                names.push(name);
+            }
+            rest = after;
+        }
+    }
+    names
+}
+
+/// The aliases in the libraries' sources.
+fn aliases() -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("crates/ipc-core/src"), root().join("crates/ipc-shared/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = fs::read_to_string(&path).unwrap();
+            let lines = source.lines().filter_map(|line| line.trim().strip_prefix("#[doc(alias = \""));
+            found.extend(lines.filter_map(|line| line.split_once('"')).map(|(alias, _)| alias.to_owned()));
+        }
+    }
+    found
+}
+
 /// The crates that the `cargo add` lines of a section name, with underscores.
 fn added_crates(section: &str) -> Vec<String> {
     let lines = section.split(['\n', '&']).filter_map(|line| line.trim().strip_prefix("cargo add "));

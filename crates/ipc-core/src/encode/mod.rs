@@ -53,6 +53,8 @@ use crate::schema::StreamSchema;
 /// encoder.recycle(message);
 /// # Ok::<(), ipc_core::Error>(())
 /// ```
+#[doc(alias = "IpcDataGenerator")]
+#[doc(alias = "StreamEncoder")]
 pub struct BatchEncoder {
     options: Options,
     codec: Option<Codec>,
@@ -91,8 +93,8 @@ impl BatchEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArray`] where an array contradicts itself or has nulls that its field denies, as the table of
-    /// [`Error`] says; [`Error::TooLarge`] where a length does not fit the format; [`Error::Compression`] where a codec
+    /// [`Error::InvalidArray`] where an array contradicts itself or has nulls that its field denies, as the
+    /// guide (`docs/guide/src/errors.md`) lists; [`Error::TooLarge`] where a length does not fit the format; [`Error::Compression`] where a codec
     /// fails.
     pub fn encode<'a>(&mut self, batch: &'a RecordBatch) -> Result<Message<Slice<'a>>> {
         self.encode_with_metadata(batch, &Metadata::new())

@@ -79,6 +79,7 @@ pub struct Encoder<W, F, S: State = Started> {
 
 impl<W: Write> Encoder<W, StreamFormat, Unstarted> {
     /// An encoder of a stream.
+    #[doc(alias = "StreamWriter")]
     pub fn stream(sink: W) -> Self {
         Self::new(sink)
     }
@@ -86,6 +87,7 @@ impl<W: Write> Encoder<W, StreamFormat, Unstarted> {
 
 impl<W: Write> Encoder<W, FileFormat, Unstarted> {
     /// An encoder of a file. The sink need not seek, and need not be buffered.
+    #[doc(alias = "FileWriter")]
     pub fn file(sink: W) -> Self {
         Self::new(sink)
     }
@@ -98,6 +100,7 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     }
 
     /// Writes as `options` ask, instead of as the defaults do.
+    #[doc(alias = "try_new_with_options")]
     #[must_use]
     pub fn with_options(self, options: Options) -> Self {
         Self { options, ..self }
@@ -110,6 +113,8 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     /// [`Error::NestingTooDeep`] or [`Error::Unsupported`] where the schema cannot be written, [`Error::Io`] where the
     /// sink fails. The encoder comes back. It may be started again, after a [rollback](Self::rollback) if the error is
     /// [`Error::Poisoned`]; with the same schema, if the header was already written.
+    #[doc(alias = "try_new")]
+    #[doc(alias = "try_new_buffered")]
     pub fn start(self, schema: impl Into<SchemaRef>) -> Result<Encoder<W, F, Started>, Failed<Self>> {
         let mut started = self.open(schema.into())?;
         let Parts { sink, ledger } = started.sink.parts_mut();
@@ -212,6 +217,7 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     ///
     /// [`Error::Io`] or [`Error::Poisoned`]. The encoder comes back: after [`Error::Io`], `close` may be repeated, and
     /// writes nothing twice; [`abandon`](Self::abandon) gives up.
+    #[doc(alias = "finish")]
     pub fn close(mut self) -> Result<Encoder<W, F, Closed>, Failed<Self>> {
         let Started { batches, unified } = &mut self.state;
         let Parts { sink, ledger } = self.sink.parts_mut();

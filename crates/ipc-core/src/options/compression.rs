@@ -4,6 +4,7 @@
 /// [on request](crate::OptionsBuilder::compress_dictionaries).
 ///
 /// See `BodyCompression` in the [format's `Message.fbs`](https://github.com/apache/arrow/blob/main/format/Message.fbs).
+#[doc(alias = "CompressionType")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Compression {

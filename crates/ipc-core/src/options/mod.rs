@@ -15,7 +15,8 @@ use crate::options::dictionaries::{DictionaryHandling, Unify};
 ///
 /// What `arrow-rs` builds by its safe constructors is valid. What came through a foreign interface, or out of an unsafe
 /// constructor, may contradict itself. Neither choice panics on such an array or lets it be followed out of its buffers;
-/// they differ in what may get into the output. The table of [`Error`] says which choice refuses what.
+/// they differ in what may get into the output. The user's
+/// guide (`docs/guide/src/errors.md`) lists which choice refuses what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Validation {
@@ -34,6 +35,7 @@ pub enum Validation {
 ///
 /// The defaults are what every reader reads: metadata V5, buffers aligned to 64 bytes, no compression, dictionaries sent
 /// again when they change.
+#[doc(alias = "IpcWriteOptions")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     pub(crate) compression: Compression,
@@ -188,6 +190,8 @@ pub struct OptionsBuilder {
 
 impl OptionsBuilder {
     /// Compresses bodies; [`Compression::None`] by default.
+    #[doc(alias = "try_with_compression")]
+    #[doc(alias = "try_with_compression_level")]
     pub fn compression(mut self, compression: Compression) -> Self {
         self.options.compression = compression;
         self
@@ -213,12 +217,14 @@ impl OptionsBuilder {
     }
 
     /// Sets the metadata version and framing; [`MetadataVersion::V5`] by default.
+    #[doc(alias = "write_legacy_ipc_format")]
     pub fn metadata_version(mut self, version: MetadataVersion) -> Self {
         self.options.metadata_version = version;
         self
     }
 
     /// Chooses how changed dictionaries are sent; [`DictionaryHandling::Resend`] by default. Takes a [`Unify`], too.
+    #[doc(alias = "with_dictionary_handling")]
     pub fn dictionaries(mut self, handling: impl Into<DictionaryHandling>) -> Self {
         self.options.dictionaries = handling.into();
         self
