@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "the code of tests")]
 
 use arrow_array::Int32Array;
-use ipc_core::format::abort_mark;
 use ipc_core::{Options, StreamSchema};
 use ipc_shared::{Error, SharedWriter, StreamFormat, model};
 use loom::thread;
@@ -23,7 +22,7 @@ fn numbers_before_the_mark(sink: &Shared, reason: &str) -> Vec<i32> {
     let options = Options::default();
     let schema = StreamSchema::try_new(batch(0).schema(), &options).unwrap();
     let bytes = sink.bytes();
-    let mark = abort_mark(&schema, &options, reason);
+    let mark = schema.abort_mark(&options, reason);
     let whole = bytes.strip_suffix(mark.as_slice()).expect("the mark is the last");
     let reader = arrow_ipc::reader::StreamReader::try_new(whole, None).unwrap();
     let numbers = reader.map(|batch| {

@@ -24,13 +24,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A batch does not have the schema of the stream. Nothing was written; other batches still can be.
-    #[error("schema mismatch at column `{path}`: expected {expected}, found {found}")]
+    #[error("schema mismatch{}", difference(path, expected, found))]
     SchemaMismatch {
         /// The first column that differs, as a path from the top-level field.
         path: String,
-        /// What the stream's schema says.
+        /// What the stream's schema has there; `nothing` if the column is not in it.
         expected: String,
-        /// What the batch has.
+        /// What the batch has there; `nothing` if the column is missing.
         found: String,
     },
 
@@ -193,6 +193,18 @@ impl fmt::Display for Remedy {
             Self::UnifyAtClose => "`Unify` with `at_close` writes one dictionary for all batches",
             Self::Stream => "only a stream can send this dictionary again",
         })
+    }
+}
+
+/// Stands for a column that one of two schemas does not have, in [`Error::SchemaMismatch`].
+pub(crate) const NOTHING: &str = "nothing";
+
+/// Words a difference of two schemas.
+fn difference(path: &str, expected: &str, found: &str) -> String {
+    match (expected, found) {
+        (_, NOTHING) => format!(": column `{path}` is missing"),
+        (NOTHING, _) => format!(": column `{path}` is not in the schema"),
+        _ => format!(" at column `{path}`: expected {expected}, found {found}"),
     }
 }
 

@@ -14,7 +14,7 @@ use arrow_schema::DataType;
 
 use crate::arrays::validate::{self, Checks};
 use crate::error::Result;
-use crate::schema::children;
+use crate::schema::types::children;
 
 /// How the values of a dictionary stand to those of one before it. Values are compared by their bits, and the metadata of
 /// fields inside their type is of no account.

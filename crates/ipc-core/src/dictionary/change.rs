@@ -53,10 +53,11 @@ impl StreamSchema {
     /// What would let the dictionary `id` change in a file, where it only `grows` or not.
     pub(crate) fn remedy(&self, id: usize, grows: bool) -> Remedy {
         let field = self.dictionary(id);
-        let may_grow = grows && field.nested() == 0;
-        if !(field.may_unify() || may_grow) {
+        let can_grow = grows && field.nested() == 0;
+        if !(field.is_unifiable() || can_grow) {
             Remedy::Stream
-        } else if (0..self.dictionary_count()).map(|id| self.dictionary(id)).any(|d| d.may_unify() && d.nested() > 0) {
+        } else if (0..self.dictionary_count()).map(|id| self.dictionary(id)).any(|d| d.is_unifiable() && d.nested() > 0)
+        {
             Remedy::UnifyAtClose
         } else {
             Remedy::Unify

@@ -29,9 +29,8 @@ use crate::encode::walk::walk;
 use crate::error::{Error, Result};
 use crate::format::{Format, RESERVED_KEYS};
 use crate::key_values::Metadata;
-use crate::message::checksum::Checksum;
 use crate::message::metadata::{Kind, Numbers, Rest, Template};
-use crate::message::segment::{Slice, recycle};
+use crate::message::segment::{Slice, checksum, recycle};
 use crate::message::{Layout, Made, Message};
 use crate::options::{Options, Validation};
 use crate::schema::StreamSchema;
@@ -541,7 +540,7 @@ impl BatchEncoder {
             rows: signed("record batch length", rows)?,
             body_length: i64::try_from(made.body_length).map_err(|_| too_large("message body", made.body_length))?,
             dictionary,
-            checksum: self.options.checksums.then(|| Checksum::of(segments, &made.arena)),
+            checksum: self.options.checksums.then(|| checksum(segments, &made.arena)),
         };
         template.finish(&mut made.metadata, &mut self.rest, room, &numbers, metadata)
     }

@@ -47,9 +47,12 @@ impl State for Closed {
     type Sink<W> = W;
 }
 
+impl sealed::Sealed for Unstarted {}
+
+impl sealed::Sealed for Started {}
+
+impl sealed::Sealed for Closed {}
+
 mod sealed {
     pub trait Sealed {}
-    impl Sealed for super::Unstarted {}
-    impl Sealed for super::Started {}
-    impl Sealed for super::Closed {}
 }

@@ -18,11 +18,11 @@ use arrow_buffer::ToByteSlice;
 use arrow_ipc::{CompressionType, MessageHeader};
 
 use crate::error::Result;
-use crate::format::{Alignment, CHECKSUM_KEY, MetadataVersion};
+use crate::format::{Alignment, CHECKSUM_KEY, Checksum, MetadataVersion};
 use crate::key_values::Metadata;
 use crate::limits;
-use crate::message::checksum::Checksum;
-use crate::message::{PREFIX, frame};
+use crate::message::flatbuffer::{TableField, VECTOR_HEADER, align, key_values, table, vector, vector_header};
+use crate::message::frame::{PREFIX, frame};
 use crate::options::Options;
 
 /// A pair of 64-bit numbers, as the format's structs `FieldNode` and `Buffer` are. The format's are signed; lengths that
@@ -129,15 +129,15 @@ pub(crate) struct Template {
     alignment: Alignment,
     model: Model,
     /// `Message`
-    body_length: Field,
-    custom_metadata: Field,
+    body_length: TableField,
+    custom_metadata: TableField,
     /// `DictionaryBatch`: id and isDelta
-    dictionary: Option<[Field; 2]>,
+    dictionary: Option<[TableField; 2]>,
     /// `RecordBatch`
-    rows: Field,
-    nodes: Field,
-    buffers: Field,
-    variadic_counts: Field,
+    rows: TableField,
+    nodes: TableField,
+    buffers: TableField,
+    variadic_counts: TableField,
 }
 
 /// A framed message that has the tables, nodes, buffers, the body's checksum where there are checksums, and nothing else.
@@ -302,135 +302,15 @@ impl Template {
     }
 }
 
-/// A field of a table in the template.
-#[derive(Debug)]
-struct Field {
-    /// Where the field stands.
-    at: usize,
-    /// Where the vtable says so, or says 0 if the field is left out.
-    entry: usize,
-    /// What the vtable says: where the field stands in its table.
-    in_table: u16,
-}
-
-impl Field {
-    fn set<const N: usize>(&self, bytes: &mut [u8], value: [u8; N]) {
-        bytes[self.at..][..N].copy_from_slice(&value);
-    }
-
-    fn put_in(&self, bytes: &mut [u8]) {
-        bytes[self.entry..][..2].copy_from_slice(&self.in_table.to_le_bytes());
-    }
-
-    fn leave_out(&self, bytes: &mut [u8]) {
-        bytes[self.entry..][..2].fill(0);
-    }
-}
-
-/// Appends a vtable and its table, and points the offset at `reference` to it. The fields, of these sizes in bytes,
-/// are all there, and 0.
-fn table<const N: usize>(bytes: &mut Vec<u8>, reference: usize, sizes: [usize; N]) -> [Field; N] {
-    align(bytes, 4);
-    let vtable = bytes.len();
-    let start = (vtable + 4 + 2 * N).next_multiple_of(8);
-    let mut end = start + 4;
-    let mut positions = [0; N];
-    for size in [4, 8, 2, 1] {
-        for (position, _) in positions.iter_mut().zip(sizes).filter(|(_, s)| *s == size) {
-            *position = end.next_multiple_of(size);
-            end = *position + size;
-        }
-    }
-    bytes.resize(end, 0);
-    put_u16(bytes, vtable, 4 + 2 * N);
-    put_u16(bytes, vtable + 2, end - start);
-    put_offset(bytes, start, start - vtable);
-    put_offset(bytes, reference, start - reference);
-    let mut entry = vtable + 2;
-    positions.map(|at| {
-        entry += 2;
-        Field { at, entry, in_table: put_u16(bytes, entry, at - start) }
-    })
-}
-
 /// What stands in the place of a list that has so much room left.
 fn drafted(list: &[u8], room: usize) -> impl Iterator<Item = Pair> {
     let pairs = list.as_chunks().0.as_chunks().0;
     pairs[..pairs.len() - room].iter().copied()
 }
 
-/// Appends a vector of `count` elements, aligned to 8, and points the offset at `reference` to it. Returns where the
-/// elements stand.
-fn vector(out: &mut Vec<u8>, reference: usize, count: usize, elements: &[u8]) -> Range<usize> {
-    // What stands before ends on a multiple of 8, and so does the header.
-    debug_assert_eq!(out.len() % 8, 0, "tables and vectors of structs end on a multiple of 8");
-    let length_field = out.len() + VECTOR_HEADER - 4;
-    put_offset(out, reference, length_field - reference);
-    out.extend_from_slice(&vector_header(count));
-    out.extend_from_slice(elements);
-    out.len() - elements.len()..out.len()
-}
-
-/// What stands before a vector's elements where these are aligned to 8: four bytes of padding, and how many they are.
-#[inline]
-fn vector_header(count: usize) -> [u8; VECTOR_HEADER] {
-    let count = u32::try_from(count).expect("the size has been checked");
-    (u64::from(count) << 32).to_le_bytes()
-}
-
-const VECTOR_HEADER: usize = 8;
-
 /// The pairs of some metadata.
 fn pairs(metadata: &Metadata) -> impl Iterator<Item = (&str, &[u8])> {
     metadata.iter().map(|(key, value)| (key.as_str(), value.as_bytes()))
-}
-
-/// Appends `count` key-value pairs, and points the offset at `reference` to them. Returns where the last value stands.
-fn key_values<'p>(
-    out: &mut Vec<u8>,
-    reference: usize,
-    count: usize,
-    pairs: impl Iterator<Item = (&'p str, &'p [u8])>,
-) -> Range<usize> {
-    align(out, 8);
-    vector(out, reference, count, &[]);
-    let mut element = out.len();
-    out.resize(element + 4 * count, 0);
-    let mut last = 0..0;
-    for (key, value) in pairs {
-        // KeyValue: key, value
-        let fields = table(out, element, [4, 4]);
-        for (field, string) in fields.iter().zip([key.as_bytes(), value]) {
-            align(out, 4);
-            let at = out.len();
-            put_offset(out, field.at, at - field.at);
-            out.extend_from_slice(&[0; 4]);
-            put_offset(out, at, string.len());
-            last = out.len()..out.len() + string.len();
-            out.extend_from_slice(string);
-            out.push(0);
-        }
-        element += 4;
-    }
-    align(out, 8);
-    last
-}
-
-fn align(bytes: &mut Vec<u8>, boundary: usize) {
-    bytes.resize(bytes.len().next_multiple_of(boundary), 0);
-}
-
-/// Stores a 32-bit offset or count.
-#[inline]
-fn put_offset(bytes: &mut [u8], at: usize, offset: usize) {
-    let offset = u32::try_from(offset).expect("the size has been checked");
-    bytes[at..][..4].copy_from_slice(&offset.to_le_bytes());
-}
-
-fn put_u16(bytes: &mut [u8], at: usize, number: usize) -> u16 {
-    let number = u16::try_from(number).expect("a table is some 30 bytes long");
-    bytes[at..][..2].copy_from_slice(&number.to_le_bytes());
-    number
 }
 
 /// Refuses what would not fit the format's 32-bit offsets; generously, so that nothing else need be checked.
@@ -475,17 +355,6 @@ mod tests {
                 bytes.fill(0xaa);
             }
         }
-    }
-
-    /// Readers of later versions of the format look for fields that are not there yet, by the vtable's length.
-    #[test]
-    fn a_vtable_says_how_long_it_and_its_table_are() {
-        let mut bytes = vec![0; 4];
-        let fields = table(&mut bytes, 0, [1, 8, 4]);
-        assert_eq!(fields.map(|field| field.at), [32, 24, 20]);
-        let vtable = [10u16, 17, 16, 8, 4].map(u16::to_le_bytes);
-        let expected = [&16u32.to_le_bytes(), vtable.as_flattened(), &[0; 2], &12u32.to_le_bytes(), &[0; 13]].concat();
-        assert_eq!(bytes, expected);
     }
 
     fn check(

@@ -6,8 +6,8 @@
 //!
 //! See [Encapsulated message format](https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format).
 
-pub(crate) mod abort_mark;
-pub(crate) mod checksum;
+mod flatbuffer;
+pub(crate) mod frame;
 pub(crate) mod metadata;
 pub(crate) mod segment;
 
@@ -15,8 +15,7 @@ use std::{fmt, iter};
 
 use arrow_buffer::Buffer;
 
-use crate::error::{Error, Result};
-use crate::format::{Alignment, CONTINUATION, MetadataVersion, prefix_length};
+use crate::format::{Alignment, MetadataVersion};
 use crate::message::segment::{Arena, Segment, Slice};
 use crate::options::Options;
 
@@ -136,32 +135,4 @@ impl Message<Buffer> {
         });
         iter::once(Buffer::from_vec(metadata)).chain(body).collect()
     }
-}
-
-/// Room for a message's prefix, the continuation marker and the length, which stands before its flatbuffer.
-pub(crate) const PREFIX: usize = 8;
-
-/// Frames the flatbuffer that stands in `metadata` behind room for the prefix: fills in the prefix, and pads so that
-/// the metadata together with the `position` it will stand at reaches the alignment.
-pub(crate) fn frame(
-    metadata: &mut Vec<u8>,
-    position: usize,
-    version: MetadataVersion,
-    alignment: Alignment,
-) -> Result<()> {
-    if version.is_legacy_framing() {
-        metadata.drain(..CONTINUATION.len());
-    } else {
-        metadata[..CONTINUATION.len()].copy_from_slice(&CONTINUATION);
-    }
-    let prefix = prefix_length(version);
-    metadata.resize(metadata.len() + alignment.padding(position + metadata.len()), 0);
-    let length = metadata.len() - prefix;
-    let length_field = i32::try_from(length).map_err(|_| Error::TooLarge {
-        what: "message metadata",
-        length: length as u64,
-        limit: i32::MAX.unsigned_abs().into(),
-    })?;
-    metadata[prefix - size_of::<i32>()..prefix].copy_from_slice(&length_field.to_le_bytes());
-    Ok(())
 }

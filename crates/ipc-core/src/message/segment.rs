@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use arrow_buffer::Buffer;
 
+use crate::format::Checksum;
+
 /// Bytes borrowed from an array: a range of one of its buffers.
 ///
 /// It keeps the buffer at hand, beside its bytes, so that an owned message can share the memory.
@@ -63,6 +65,13 @@ impl<B: AsRef<[u8]>> Segment<B> {
             Self::Arena(range) => &arena.bytes[range.clone()],
         }
     }
+}
+
+/// Computes the checksum of the body that these segments are.
+pub(crate) fn checksum<B: AsRef<[u8]>>(segments: &[Segment<B>], arena: &Arena) -> Checksum {
+    let mut checksum = Checksum::default();
+    segments.iter().for_each(|segment| checksum.update(segment.bytes(arena)));
+    checksum
 }
 
 /// Memory for bytes that had to be made, kept from message to message. It begins with zeros, which serve as padding.

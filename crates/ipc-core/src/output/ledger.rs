@@ -15,7 +15,7 @@ use arrow_ipc::Block;
 use crate::dictionary::{DictionaryBatches, Sending, SentDictionaries};
 use crate::encode::group::Group;
 use crate::error::{Error, Result};
-use crate::format::{Format, abort_mark, end_of_stream};
+use crate::format::{Format, end_of_stream};
 use crate::limits;
 use crate::message::{Layout, Made, Message};
 use crate::options::Options;
@@ -348,7 +348,7 @@ impl Ledger {
         self.check()?;
         let is_stream = self.footer.is_none();
         let has_mark = is_stream && self.options.abort_mark && self.confirmed_bytes() > 0;
-        let mark = if has_mark { abort_mark(&self.schema, &self.options, reason) } else { Vec::new() };
+        let mark = if has_mark { self.schema.abort_mark(&self.options, reason) } else { Vec::new() };
         self.outlet.abort(sink, &mark, reason)?;
         Ok(has_mark)
     }

@@ -1,5 +1,6 @@
 //! Appends encoded messages to a sink, and records what was written.
 
+mod abort_mark;
 pub(crate) mod footer;
 pub(crate) mod ledger;
 pub(crate) mod outlet;

@@ -1,9 +1,11 @@
 //! The schema of a stream: its message, its dictionary-encoded fields, and whether a batch has it.
 //!
-//! Dictionary ids are given in the order in which `arrow-ipc`'s schema encoder gives them: depth first, a field's own
-//! id after those inside its values. [`StreamSchema`] walks the types the same way, so that an id is an index here.
+//! A [`StreamSchema`] that exists can be written, so nothing after it checks types again.
 
+pub(crate) mod check;
 pub(crate) mod difference;
+pub(crate) mod survey;
+pub(crate) mod types;
 pub(crate) mod widen;
 
 use std::sync::Arc;
@@ -11,19 +13,21 @@ use std::sync::Arc;
 use arrow_ipc::convert::{IpcSchemaEncoder, metadata_to_fb};
 use arrow_ipc::writer::DictionaryTracker;
 use arrow_ipc::{MessageBuilder, MessageHeader};
-use arrow_schema::{DataType, Field, FieldRef, Metadata, Schema, SchemaRef};
+use arrow_schema::{Metadata, Schema, SchemaRef};
 use flatbuffers::FlatBufferBuilder;
 
 use crate::error::{Error, Result};
 use crate::format::{CHECKSUMS, CHECKSUMS_KEY, MetadataVersion};
 use crate::limits;
-use crate::message::{PREFIX, frame};
+use crate::message::frame::{PREFIX, frame};
 use crate::options::Options;
 use crate::options::dictionaries::{DictionaryHandling, Unify};
-use crate::schema::difference::{MetadataDifference, Sameness};
-use crate::schema::widen::{may_unify, widened};
+use crate::schema::check::SchemaCheck;
+use crate::schema::difference::MetadataDifference;
+use crate::schema::survey::{DictionaryField, DictionaryFields};
+use crate::schema::widen::widened;
 
-/// A schema that has been found fit to be written, with all that a writer must know of it.
+/// A schema that can be written, with its encoded message and its dictionary-encoded fields.
 #[derive(Debug)]
 pub struct StreamSchema {
     /// As it was given.
@@ -32,75 +36,18 @@ pub struct StreamSchema {
     schema: SchemaRef,
     /// The schema message's flatbuffer, not yet framed.
     flatbuffer: Vec<u8>,
-    /// The dictionary-encoded fields, by dictionary id.
-    dictionaries: Vec<DictionaryField>,
-    /// The columns that have dictionaries, each with the first id below it.
-    dictionary_columns: Vec<(usize, usize)>,
-    /// The dictionaries that are inside no other one's values.
-    outermost: Vec<usize>,
-    /// How many dictionaries are unified.
+    dictionaries: DictionaryFields,
+    /// The number of unified dictionaries.
     unified: usize,
     handling: DictionaryHandling,
-    /// What the message says it is of.
+    /// The version in the message.
     metadata_version: MetadataVersion,
     /// Whether the message announces checksums.
     checksums: bool,
 }
 
-/// A dictionary-encoded field.
-#[derive(Debug)]
-pub(crate) struct DictionaryField {
-    path: String,
-    /// How many dictionaries are inside this one's values. Their ids stand just before this one's.
-    nested: usize,
-    /// Those of them that are inside no other one's values.
-    inner: Vec<usize>,
-    key: DataType,
-    values: DataType,
-    may_unify: bool,
-    is_unified: bool,
-}
-
-impl DictionaryField {
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-
-    pub(crate) fn nested(&self) -> usize {
-        self.nested
-    }
-
-    pub(crate) fn inner(&self) -> &[usize] {
-        &self.inner
-    }
-
-    /// Checks that values of type `found` can be this dictionary's.
-    pub(crate) fn check_values(&self, found: &DataType) -> Result<(), Box<Error>> {
-        Sameness { widens: true, has_meaning: false }.of_type(&self.values, found)
-    }
-
-    /// The type of the keys, as written.
-    pub(crate) fn key(&self) -> &DataType {
-        &self.key
-    }
-
-    pub(crate) fn values(&self) -> &DataType {
-        &self.values
-    }
-
-    /// Whether it can be unified: it is not ordered, nor is one inside or around it.
-    pub(crate) fn may_unify(&self) -> bool {
-        self.may_unify
-    }
-
-    /// Whether all batches have one dictionary, which their keys are rewritten to.
-    pub(crate) fn is_unified(&self) -> bool {
-        self.is_unified
-    }
-}
-
 impl StreamSchema {
-    /// Checks that `schema` can be written as `options` ask, and encodes its message.
+    /// Checks that `schema` can be written with `options`, and encodes its message.
     ///
     /// # Errors
     ///
@@ -110,24 +57,21 @@ impl StreamSchema {
     pub fn try_new(schema: SchemaRef, options: &Options) -> Result<Self> {
         let given = schema;
         let schema = if options.unify().is_some_and(Unify::widens_keys) {
-            // Before it is walked without looking how deep it is.
-            Survey::of(&given, options)?;
+            // `widened` follows the types however deep they are, so the limit is checked first.
+            DictionaryFields::of(&given, options)?;
             Arc::new(widened(&given))
         } else {
             Arc::clone(&given)
         };
-        let Survey { dictionaries, dictionary_columns, .. } = Survey::of(&schema, options)?;
+        let dictionaries = DictionaryFields::of(&schema, options)?;
         limits::check("schema", limits::schema(&schema))?;
         let flatbuffer = schema_message(&schema, options);
-        let outermost = outermost(&dictionaries, 0);
-        let unified = dictionaries.iter().filter(|dictionary| dictionary.is_unified).count();
+        let unified = dictionaries.fields.iter().filter(|dictionary| dictionary.is_unified()).count();
         Ok(Self {
             given,
             schema,
             flatbuffer,
             dictionaries,
-            dictionary_columns,
-            outermost,
             unified,
             handling: options.dictionaries,
             metadata_version: options.metadata_version,
@@ -141,9 +85,10 @@ impl StreamSchema {
         &self.schema
     }
 
-    /// The schema message alone, as a stream starts with it: prefix, flatbuffer and padding. Services that take the schema and
-    /// the batches apart, such as BigQuery's Storage Write API, Spark Connect and Arrow Flight's `GetSchema`, want it so;
-    /// [`BatchEncoder`](crate::BatchEncoder) makes the batches' messages.
+    /// Returns the schema message with which a stream starts: prefix, flatbuffer and padding.
+    ///
+    /// It is for services that take the schema and the batches separately, such as BigQuery's Storage Write API, Spark
+    /// Connect and Arrow Flight's `GetSchema`. [`BatchEncoder`](crate::BatchEncoder) encodes the batches' messages.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -159,13 +104,13 @@ impl StreamSchema {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOptions`] where it was made for another version of the metadata, or for other checksums, than
-    /// `options` ask for.
+    /// [`Error::InvalidOptions`] if the schema was made for another metadata version than that of `options`, or if only one
+    /// of them has checksums.
     pub fn message(&self, options: &Options) -> Result<Vec<u8>> {
         self.message_at(0, options)
     }
 
-    /// The schema message as it stands behind so many bytes of an output.
+    /// Returns the schema message as it is `position` bytes after the start of an output.
     pub(crate) fn message_at(&self, position: usize, options: &Options) -> Result<Vec<u8>> {
         if self.metadata_version != options.metadata_version {
             let (schema, output) = (self.metadata_version, options.metadata_version);
@@ -183,11 +128,12 @@ impl StreamSchema {
     }
 
     /// Checks that a batch's schema is this one: the same fields in the same order, with the same names, types and
-    /// nullability, at every level. Extension types are types: their names and their metadata
-    /// (`ARROW:extension:name`, `ARROW:extension:metadata`, which may be absent where it is empty) have to be equal, and
-    /// a dictionary has to be ordered where the stream's is. [Other metadata](Self::metadata_differences) may differ; that
-    /// of the stream's schema is what readers see. Dictionary keys may be shorter where they are
-    /// [widened](crate::Unify::widen_keys).
+    /// nullability, at every level.
+    ///
+    /// Extension types are types: their names and metadata (`ARROW:extension:name`, and `ARROW:extension:metadata`, which
+    /// may be absent instead of empty) must be equal. Dictionaries must be ordered where the stream's are.
+    /// [Other metadata](Self::metadata_differences) may differ; readers see the stream's. Dictionary keys may be shorter if
+    /// they are [widened](crate::Unify::widen_keys).
     ///
     /// # Errors
     ///
@@ -196,34 +142,37 @@ impl StreamSchema {
         if Arc::ptr_eq(&self.given, found) {
             return Ok(());
         }
-        let widens = !Arc::ptr_eq(&self.given, &self.schema);
-        let sameness = Sameness { widens, has_meaning: true };
-        Ok(sameness.of_fields(self.schema.fields(), found.fields(), "columns")?)
+        let widens_keys = !Arc::ptr_eq(&self.given, &self.schema);
+        let check = SchemaCheck { widens_keys, has_meaning: true };
+        Ok(check.of_fields(self.schema.fields(), found.fields())?)
     }
 
-    /// The metadata in which a schema that [is this one](Self::check) differs from it, extension types left out: that of
-    /// the schema first, then that of its fields, depth first. Readers see this schema's; what only `found` has is lost.
+    /// Returns the metadata in which a schema that [is this one](Self::check) differs from it, without extension types.
+    ///
+    /// The schema's own metadata comes first, then that of its fields, depth first. Readers see this schema's metadata; what
+    /// only `found` has is lost.
     #[must_use]
     pub fn metadata_differences(&self, found: &Schema) -> Vec<MetadataDifference> {
         difference::metadata(&self.schema, found)
     }
 
-    /// Refuses unified dictionaries that cannot grow by deltas: readers bind what is inside them when they read them.
+    /// Refuses unified dictionaries that cannot grow by deltas: those with others inside, which readers resolve once, when
+    /// they read the dictionary.
     pub(crate) fn check_extensible(&self) -> Result<()> {
-        match self.dictionaries.iter().find(|dictionary| dictionary.is_unified && dictionary.nested > 0) {
+        match self.dictionaries.fields.iter().find(|dictionary| dictionary.is_unified() && dictionary.nested() > 0) {
             None => Ok(()),
             Some(dictionary) => Err(Error::Unsupported {
-                path: dictionary.path.clone(),
+                path: dictionary.path().to_owned(),
                 reason: "a dictionary with others inside its values can be unified in a file only if dictionaries are \
                          written at close",
             }),
         }
     }
 
-    /// Whether every dictionary is unified, if there are any.
+    /// Whether all dictionaries are unified; also true if there are none.
     #[must_use]
     pub fn has_only_unified_dictionaries(&self) -> bool {
-        self.unified == self.dictionaries.len()
+        self.unified == self.dictionaries.fields.len()
     }
 
     /// Whether there is a unified dictionary.
@@ -232,7 +181,7 @@ impl StreamSchema {
         self.unified > 0
     }
 
-    /// What becomes of dictionaries that change.
+    /// What happens to dictionaries that change.
     pub(crate) fn handling(&self) -> DictionaryHandling {
         self.handling
     }
@@ -243,21 +192,23 @@ impl StreamSchema {
         &self.flatbuffer
     }
 
+    /// The dictionary-encoded field with this dictionary id.
     pub(crate) fn dictionary(&self, id: usize) -> &DictionaryField {
-        &self.dictionaries[id]
+        &self.dictionaries.fields[id]
     }
 
     pub(crate) fn dictionary_count(&self) -> usize {
-        self.dictionaries.len()
+        self.dictionaries.fields.len()
     }
 
+    /// The columns that contain dictionaries, each with the first id in it.
     pub(crate) fn dictionary_columns(&self) -> &[(usize, usize)] {
-        &self.dictionary_columns
+        &self.dictionaries.columns
     }
 
-    /// The ids of the dictionaries that are inside no other one's values, in the order in which a walk meets them.
+    /// The ids of the dictionaries that are inside no other one's values, in the order of a walk over the columns.
     pub(crate) fn outermost(&self) -> &[usize] {
-        &self.outermost
+        &self.dictionaries.outermost
     }
 }
 
@@ -284,105 +235,9 @@ fn schema_message(schema: &Schema, options: &Options) -> Vec<u8> {
     fbb.finished_data().to_vec()
 }
 
-/// Checks fields and all below them, and lists the dictionaries in the order of their ids.
-struct Survey<'o> {
-    options: &'o Options,
-    dictionaries: Vec<DictionaryField>,
-    /// The columns that have dictionaries, each with the first id below it.
-    dictionary_columns: Vec<(usize, usize)>,
-}
-
-impl<'o> Survey<'o> {
-    fn of(schema: &Schema, options: &'o Options) -> Result<Self> {
-        let mut survey = Self { options, dictionaries: Vec::new(), dictionary_columns: Vec::new() };
-        for (column, field) in schema.fields().iter().enumerate() {
-            let first = survey.dictionaries.len();
-            survey.field(field, 1, "")?;
-            if survey.dictionaries.len() > first {
-                survey.dictionary_columns.push((column, first));
-            }
-        }
-        Ok(survey)
-    }
-
-    fn field(&mut self, field: &Field, level: usize, parent: &str) -> Result<()> {
-        let path = if parent.is_empty() { field.name().clone() } else { format!("{parent}.{}", field.name()) };
-        let limit = self.options.max_nesting;
-        if level > limit {
-            return Err(Error::NestingTooDeep { path, limit });
-        }
-        let unsupported = |reason| Err(Error::Unsupported { path: path.clone(), reason });
-        match field.data_type() {
-            DataType::FixedSizeBinary(size) | DataType::FixedSizeList(_, size) if *size < 0 => {
-                unsupported("a size is at least 0")
-            }
-            DataType::RunEndEncoded(run_ends, _) if !run_ends.data_type().is_run_ends_type() => {
-                unsupported("run ends are signed integers of 16, 32 or 64 bits")
-            }
-            DataType::Dictionary(keys, _) if !keys.is_dictionary_key_type() => {
-                unsupported("the keys of a dictionary are integers")
-            }
-            DataType::Dictionary(_, values) if matches!(**values, DataType::Dictionary(..)) => {
-                unsupported("a schema cannot express a dictionary whose values are directly a dictionary")
-            }
-            DataType::Dictionary(key, values) => {
-                let first = self.dictionaries.len();
-                self.children(values, level, &path)?;
-                let nested = &mut self.dictionaries[first..];
-                let may_unify = may_unify(field);
-                if !may_unify {
-                    nested.iter_mut().for_each(|inner| (inner.may_unify, inner.is_unified) = (false, false));
-                }
-                let is_unified = may_unify && self.options.unify().is_some();
-                let (nested, inner) = (nested.len(), outermost(nested, first));
-                let (key, values) = ((**key).clone(), (**values).clone());
-                self.dictionaries.push(DictionaryField { path, nested, inner, key, values, may_unify, is_unified });
-                Ok(())
-            }
-            DataType::Map(entries, _) => match entries.data_type() {
-                DataType::Struct(fields) if fields.len() == 2 => self.field(entries, level + 1, &path),
-                _ => unsupported("the entries of a map must be a struct of two fields"),
-            },
-            other => self.children(other, level, &path),
-        }
-    }
-
-    fn children(&mut self, data_type: &DataType, level: usize, path: &str) -> Result<()> {
-        children(data_type).into_iter().try_for_each(|child| self.field(child, level + 1, path))
-    }
-}
-
-/// The fields inside a type, in the order in which they are written.
-pub(crate) fn children(data_type: &DataType) -> Vec<&FieldRef> {
-    match data_type {
-        DataType::List(child)
-        | DataType::LargeList(child)
-        | DataType::ListView(child)
-        | DataType::LargeListView(child)
-        | DataType::FixedSizeList(child, _)
-        | DataType::Map(child, _) => vec![child],
-        DataType::RunEndEncoded(run_ends, values) => vec![run_ends, values],
-        DataType::Struct(fields) => fields.iter().collect(),
-        DataType::Union(fields, _) => fields.iter().map(|(_, child)| child).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// The ids, from `first` on, of those `dictionaries` that are inside no other one's values.
-fn outermost(dictionaries: &[DictionaryField], first: usize) -> Vec<usize> {
-    let mut found = Vec::new();
-    let mut end = dictionaries.len();
-    while let Some(last) = end.checked_sub(1) {
-        found.push(first + last);
-        end = last - dictionaries[last].nested;
-    }
-    found.reverse();
-    found
-}
-
 #[cfg(test)]
 mod tests {
-    use arrow_schema::{Metadata, UnionFields, UnionMode};
+    use arrow_schema::{DataType, Field, UnionFields, UnionMode};
 
     use super::*;
 
@@ -409,7 +264,7 @@ mod tests {
         let list = Field::new("list", DataType::List(Arc::new(plain)), true);
         let schema = Arc::new(Schema::new(vec![outer, Field::new("x", DataType::Int8, true), list]));
         let schema = StreamSchema::try_new(schema, &Options::default()).unwrap();
-        let paths: Vec<_> = schema.dictionaries.iter().map(|d| (d.path(), d.nested())).collect();
+        let paths: Vec<_> = schema.dictionaries.fields.iter().map(|d| (d.path(), d.nested())).collect();
         assert_eq!(paths, [("outer.inner", 0), ("outer", 1), ("list.plain", 0)]);
         assert_eq!(schema.dictionary_columns(), [(0, 0), (2, 2)]);
 
@@ -436,8 +291,8 @@ mod tests {
         let messages = [
             "schema mismatch at column `a`: expected type Int32, found Float32",
             "schema mismatch at column `a`: expected name `a`, found `b`",
-            "schema mismatch at column `a`: expected 1 columns, found 0 without this one",
-            "schema mismatch at column `a`: expected 0 columns, found 1 with this one",
+            "schema mismatch: column `a` is missing",
+            "schema mismatch: column `a` is not in the schema",
             "schema mismatch at column `a`: expected nullable, found not nullable",
             "schema mismatch at column `s.t`: expected type Int8, found Int16",
         ];

@@ -1,36 +1,25 @@
-//! Wider keys, settled before the schema is written: so that what an 8-bit key has no room for finds some.
+//! Dictionary keys that are written wider than they are.
+//!
+//! The schema of an output is fixed before its first batch, so keys are widened in it from the start.
 
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Fields, Schema};
 
-use crate::dictionary::unified::canonical::with_children;
-use crate::schema::children;
+use crate::schema::types::{is_unifiable, map_children};
 
-/// `schema` with 32-bit keys for every unified dictionary whose keys are shorter.
+/// Returns `schema` with 32-bit keys for every unified dictionary whose keys are shorter.
 pub(crate) fn widened(schema: &Schema) -> Schema {
     let fields: Fields = schema.fields().iter().map(|field| Arc::new(widened_field(field))).collect();
     Schema::new_with_metadata(fields, schema.metadata().clone())
 }
 
-/// Whether keys of type `found` are written as keys of type `expected`.
+/// Returns whether keys of type `found` are written as keys of type `expected`.
 pub(crate) fn is_widened(expected: &DataType, found: &DataType) -> bool {
     *expected == WIDE && is_short(found)
 }
 
-/// Whether a dictionary-encoded field can be unified: a value that is added to an ordered dictionary would have to stand
-/// between others, and inner dictionaries are unified with the one around them, or not at all.
-pub(crate) fn may_unify(field: &Field) -> bool {
-    fn is_free(data_type: &DataType) -> bool {
-        match data_type {
-            DataType::Dictionary(_, values) => is_free(values),
-            other => children(other).into_iter().all(|field| may_unify(field)),
-        }
-    }
-    field.dict_is_ordered() != Some(true) && is_free(field.data_type())
-}
-
-/// What most readers take, and long enough for any dictionary that fits memory.
+/// Most readers know it, and it is wide enough for any dictionary that fits memory.
 const WIDE: DataType = DataType::Int32;
 
 fn is_short(key: &DataType) -> bool {
@@ -40,7 +29,7 @@ fn is_short(key: &DataType) -> bool {
 fn widened_field(field: &Field) -> Field {
     let wide = match field.data_type() {
         // The keys of one that is not unified are written as they are, and so are those inside it.
-        DataType::Dictionary(..) if !may_unify(field) => return field.clone(),
+        DataType::Dictionary(..) if !is_unifiable(field) => return field.clone(),
         DataType::Dictionary(key, values) if is_short(key) => {
             DataType::Dictionary(Box::new(WIDE), Box::new(widened_type(values)))
         }
@@ -51,7 +40,7 @@ fn widened_field(field: &Field) -> Field {
 }
 
 fn widened_type(data_type: &DataType) -> DataType {
-    with_children(data_type, &mut widened_field)
+    map_children(data_type, &mut widened_field)
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@
 //!   that it can be joined.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, ByteViewType};
@@ -20,14 +19,14 @@ use arrow_array::{
 use arrow_buffer::ArrowNativeType;
 use arrow_data::ArrayData;
 use arrow_data::transform::MutableArrayData;
-use arrow_schema::{ArrowError, DataType, Field, Fields, UnionFields};
+use arrow_schema::{ArrowError, DataType};
 
 use crate::arrays::validate::{self, Checks};
 use crate::arrays::views;
 use crate::arrays::visible::{self, Visible};
 use crate::dictionary::unified::Place;
 use crate::error::{Error, Result};
-use crate::schema::children;
+use crate::schema::types::{children, map_children};
 
 /// What gives the places of an inner dictionary's values: the dictionary by its turn, its values, and the rows asked for,
 /// each once. A place is `None` where the unified dictionary does not have the value.
@@ -78,7 +77,7 @@ pub(crate) fn joined(arrays: &[&ArrayRef]) -> Result<ArrayRef, Box<Error>> {
 pub(crate) fn stored_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Dictionary(key, _) => (**key).clone(),
-        other => with_children(other, &mut |child| child.clone().with_data_type(stored_type(child.data_type()))),
+        other => map_children(other, &mut |child| child.clone().with_data_type(stored_type(child.data_type()))),
     }
 }
 
@@ -195,26 +194,6 @@ impl Form<'_, '_> {
             key => (column),
             other => unreachable!("keys are integers: {other}"),
         }))
-    }
-}
-
-/// `data_type` with other fields inside.
-pub(crate) fn with_children(data_type: &DataType, change: &mut impl FnMut(&Field) -> Field) -> DataType {
-    let mut changed = |field: &Arc<Field>| Arc::new(change(field));
-    match data_type {
-        DataType::List(child) => DataType::List(changed(child)),
-        DataType::LargeList(child) => DataType::LargeList(changed(child)),
-        DataType::ListView(child) => DataType::ListView(changed(child)),
-        DataType::LargeListView(child) => DataType::LargeListView(changed(child)),
-        DataType::FixedSizeList(child, size) => DataType::FixedSizeList(changed(child), *size),
-        DataType::Map(entries, is_sorted) => DataType::Map(changed(entries), *is_sorted),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(changed).collect::<Fields>()),
-        DataType::RunEndEncoded(run_ends, values) => DataType::RunEndEncoded(changed(run_ends), changed(values)),
-        DataType::Union(fields, mode) => {
-            let fields: UnionFields = fields.iter().map(|(id, field)| (id, changed(field))).collect();
-            DataType::Union(fields, *mode)
-        }
-        other => other.clone(),
     }
 }
 

@@ -30,7 +30,8 @@ use arrow_schema::DataType;
 use self::canonical::{stored, stored_type};
 use self::segments::{Growing, Limits, Wanted};
 use crate::error::{Error, Result};
-use crate::schema::{DictionaryField, StreamSchema};
+use crate::schema::StreamSchema;
+use crate::schema::survey::DictionaryField;
 
 /// An id, and one more: so that the absence of an id is the number 0.
 pub(crate) type Place = NonZero<u32>;

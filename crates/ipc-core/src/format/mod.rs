@@ -8,13 +8,12 @@
 //!
 //! The bytes that frame an output are public for those that read or repair what an encoder wrote.
 
+pub(crate) mod checksum;
+
 use arrow_ipc::{Message, MessageHeader};
 
 use crate::error::{Error, Result};
-use crate::message::abort_mark;
-pub use crate::message::checksum::Checksum;
-use crate::options::Options;
-use crate::schema::StreamSchema;
+pub use crate::format::checksum::Checksum;
 
 /// A format that an encoder writes: [`StreamFormat`] or [`FileFormat`]. Sealed.
 pub trait Format: sealed::Sealed + Send + Sync + 'static {
@@ -35,6 +34,10 @@ pub enum StreamFormat {}
 /// A stream between a magic and a footer, read at random.
 #[derive(Debug, Clone, Copy)]
 pub enum FileFormat {}
+
+impl sealed::Sealed for StreamFormat {}
+
+impl sealed::Sealed for FileFormat {}
 
 impl Format for StreamFormat {
     const MAGIC: &'static [u8] = b"";
@@ -151,14 +154,14 @@ pub const CHECKSUMS: &str = "crc32c";
 /// schema has no buffers, the mark is a [bare](bare_abort_mark) prefix, without a reason.
 pub const ABORTED_KEY: &str = "ipc.aborted";
 
+/// The body length that an abort mark names. The body itself never comes.
+pub(crate) const ABORT_MARK_BODY: i64 = 8;
+
+/// The number of rows that an abort mark claims to have.
+pub(crate) const ABORT_MARK_ROWS: i64 = 1;
+
 /// The keys that a batch's own metadata may not have: with them, its message would be taken for something else.
 pub const RESERVED_KEYS: [&str; 2] = [CHECKSUM_KEY, ABORTED_KEY];
-
-/// The abort mark of a stream of `schema`, written as `options` ask. What is in `reason` beyond 4 KiB is left out.
-#[must_use]
-pub fn abort_mark(schema: &StreamSchema, options: &Options, reason: &str) -> Vec<u8> {
-    abort_mark::build(schema.schema(), options, reason)
-}
 
 /// The abort mark where a batch has no buffers, and could be read without a body: a message's prefix, which says that
 /// there are 8 bytes of metadata, and there are none. No message is so short.
@@ -175,7 +178,7 @@ pub const fn bare_abort_mark(version: MetadataVersion) -> &'static [u8] {
 #[must_use]
 pub fn abort_reason<'m>(message: &Message<'m>) -> Option<&'m str> {
     let batch = message.header_as_record_batch().filter(|_| message.header_type() == MessageHeader::RecordBatch)?;
-    if message.bodyLength() != abort_mark::BODY_LENGTH || batch.length() != abort_mark::ROWS {
+    if message.bodyLength() != ABORT_MARK_BODY || batch.length() != ABORT_MARK_ROWS {
         return None;
     }
     let pair = message.custom_metadata()?.iter().find(|pair| pair.key() == Some(ABORTED_KEY))?;
@@ -184,8 +187,6 @@ pub fn abort_reason<'m>(message: &Message<'m>) -> Option<&'m str> {
 
 mod sealed {
     pub trait Sealed {}
-    impl Sealed for super::StreamFormat {}
-    impl Sealed for super::FileFormat {}
 }
 
 #[cfg(test)]

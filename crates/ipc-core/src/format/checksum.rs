@@ -7,8 +7,6 @@
 //!
 //! A checksum finds what happens by accident. It proves nothing about who wrote the bytes.
 
-use crate::message::segment::{Arena, Segment};
-
 /// The CRC-32C of a body, from its first byte to its last, padding included.
 ///
 /// ```
@@ -38,13 +36,6 @@ impl Checksum {
             *pair = [byte >> 4, byte & 0xf].map(|digit| DIGITS[usize::from(digit)]);
         }
         digits
-    }
-
-    /// Of the body that these segments are.
-    pub(crate) fn of<B: AsRef<[u8]>>(segments: &[Segment<B>], arena: &Arena) -> Self {
-        let mut checksum = Self::default();
-        segments.iter().for_each(|segment| checksum.update(segment.bytes(arena)));
-        checksum
     }
 }
 

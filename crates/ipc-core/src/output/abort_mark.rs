@@ -16,21 +16,27 @@
 
 use arrow_schema::{DataType, Schema, UnionMode};
 
-use crate::format::{ABORTED_KEY, MetadataVersion, bare_abort_mark};
+use crate::format::{ABORT_MARK_BODY, ABORT_MARK_ROWS, ABORTED_KEY, MetadataVersion, bare_abort_mark};
 use crate::key_values::Metadata;
 use crate::message::metadata::{Draft, Kind, Numbers, Rest, Template};
 use crate::options::Options;
-use crate::schema::children;
+use crate::schema::StreamSchema;
+use crate::schema::types::children;
 
 /// How many bytes of a reason the mark has, at most.
 const REASON_AT_MOST: usize = 4096;
-/// The body that never comes.
-pub(crate) const BODY_LENGTH: i64 = 8;
-/// How many rows the batch claims to have.
-pub(crate) const ROWS: i64 = 1;
 
-/// The bytes of the mark.
-pub(crate) fn build(schema: &Schema, options: &Options, reason: &str) -> Vec<u8> {
+impl StreamSchema {
+    /// Builds the abort mark of a stream with this schema, written with `options`. Only the first 4 KiB of `reason` are
+    /// kept.
+    #[must_use]
+    pub fn abort_mark(&self, options: &Options, reason: &str) -> Vec<u8> {
+        build(self.schema(), options, reason)
+    }
+}
+
+/// Builds the mark.
+fn build(schema: &Schema, options: &Options, reason: &str) -> Vec<u8> {
     let version = options.metadata_version;
     let bare = || bare_abort_mark(version).to_vec();
     let mut template = Template::new(Kind::RecordBatch, None, options);
@@ -45,7 +51,7 @@ pub(crate) fn build(schema: &Schema, options: &Options, reason: &str) -> Vec<u8>
         return bare();
     }
     let room = draft.room();
-    let numbers = Numbers { rows: ROWS, body_length: BODY_LENGTH, dictionary: None, checksum: None };
+    let numbers = Numbers { rows: ABORT_MARK_ROWS, body_length: ABORT_MARK_BODY, dictionary: None, checksum: None };
     let metadata = Metadata::from([(ABORTED_KEY, shortened(reason))]);
     match template.finish(&mut bytes, &mut rest, room, &numbers, &metadata) {
         Ok(()) => bytes,
@@ -98,7 +104,7 @@ mod tests {
 
     use super::*;
     use crate::format;
-    use crate::message::PREFIX;
+    use crate::message::frame::PREFIX;
 
     #[test]
     fn the_reason_is_found_in_the_mark() {
