@@ -5,7 +5,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use ipc_core::format::abort_mark;
 use ipc_core::{Closed, Encoder, Error, FileFormat, Options, Started, StreamFormat, StreamSchema, Unify, Unstarted};
 use ipc_tests::byte_faults::{Fault, Log, Sink, sink};
 use ipc_tests::outside::aloud;
@@ -201,7 +200,7 @@ fn one<F: Output>(case: Case<'_>, ends: &Ends, tally: &mut Tally) {
 
 fn check_mark(case: Case<'_>, is_started: bool, before: &Log, after: &Log, tally: &mut Tally) {
     let schema = StreamSchema::try_new(schema(Words::Growing), case.options).unwrap();
-    let mark = abort_mark(&schema, case.options, case.way.reason(is_started));
+    let mark = schema.abort_mark(case.options, case.way.reason(is_started));
     let rest = after.taken.strip_prefix(before.taken.as_slice()).expect("nothing is taken back");
     assert!(mark.starts_with(rest), "one mark, or a part of it: {case:?}");
     let fails_now = after.has_failed && !before.has_failed;

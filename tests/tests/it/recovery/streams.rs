@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
-use ipc_core::format::{abort_mark, bare_abort_mark};
+use ipc_core::format::bare_abort_mark;
 use ipc_core::{MetadataVersion, Options, StreamSchema};
 use ipc_recover::{Condition, Ending, Error, Fault, Input, Kind, Part, RecoverOptions, Source};
 use ipc_tests::value::assert_same_batches;
@@ -119,7 +119,7 @@ fn the_mark_of_a_stream_that_was_given_up_is_cut_and_what_is_behind_it_kept() {
     let (first, second) = (numbers(&[1, 2]), numbers(&[3]));
     let schema = StreamSchema::try_new(first.schema(), &Options::default()).unwrap();
     for (mark, reason) in [
-        (abort_mark(&schema, &Options::default(), "the disk is full"), "the disk is full"),
+        (schema.abort_mark(&Options::default(), "the disk is full"), "the disk is full"),
         (bare_abort_mark(MetadataVersion::V5).to_vec(), ""),
     ] {
         let whole = stream(std::slice::from_ref(&first));
