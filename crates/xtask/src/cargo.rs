@@ -3,10 +3,16 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fmt;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::mem;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::tally::Tally;
 
 /// A cargo command that has not run yet.
 ///
@@ -77,6 +83,56 @@ impl Cargo {
         }
     }
 
+    /// As [`run`](Self::run), and counts the tests in the output.
+    pub(crate) fn run_tests(mut self, tally: &mut Tally) -> Result<()> {
+        println!("$ {self}");
+        // Cargo and the test harness see a pipe, and would leave the colours away.
+        if io::stdout().is_terminal() && env::var_os("CARGO_TERM_COLOR").is_none() {
+            self.command.env("CARGO_TERM_COLOR", "always");
+        }
+        match self.pass_on(tally, &mut io::stdout()) {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(Error::Exit { command: self.to_string(), status }),
+            Err(source) => Err(Error::Start { command: self.to_string(), source }),
+        }
+    }
+
+    /// Writes each line of the output to `target` as it comes.
+    ///
+    /// Ends with the process, even where one that it started still holds the pipe open.
+    fn pass_on(&mut self, tally: &mut Tally, target: &mut impl Write) -> io::Result<ExitStatus> {
+        let (output, input) = io::pipe()?;
+        self.command.stdout(input.try_clone()?).stderr(input);
+        let mut process = self.command.spawn()?;
+        // Until this process has closed its copies of the pipe's end, the pipe would not end either.
+        self.command.stdout(Stdio::null()).stderr(Stdio::null());
+
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            let mut output = BufReader::new(output);
+            let mut line = Vec::new();
+            while output.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                if sender.send(mem::take(&mut line)).is_err() {
+                    return;
+                }
+            }
+        });
+        loop {
+            match lines.recv_timeout(Duration::from_millis(200)) {
+                Ok(line) => {
+                    target.write_all(&line)?;
+                    tally.read(String::from_utf8_lossy(&line).trim_end());
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(status) = process.try_wait()? {
+                        return Ok(status);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return process.wait(),
+            }
+        }
+    }
+
     /// Runs the command and returns what it printed; its complaints go where ours go.
     pub(crate) fn capture(mut self) -> Result<String> {
         match self.command.output() {
@@ -110,6 +166,8 @@ const PROGRAM: &str = "cargo";
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -128,6 +186,30 @@ mod tests {
         for error in [unknown().run().unwrap_err(), unknown().capture().unwrap_err()] {
             assert!(matches!(error, Error::Exit { .. }), "{error}");
         }
+    }
+
+    /// Runs a script, and returns what is passed on of its output, and the tests in it.
+    fn passed_on(script: &str) -> (String, Tally) {
+        let mut shell = Cargo { command: Command::new("sh") };
+        shell.command.args(["-c", script]);
+        let (mut tally, mut output) = (Tally::default(), Vec::new());
+        assert!(shell.pass_on(&mut tally, &mut output).unwrap().success());
+        (String::from_utf8(output).unwrap(), tally)
+    }
+
+    #[test]
+    fn tests_are_counted_on_either_output() {
+        let (output, tally) = passed_on("echo 'skipped: a: why' >&2; echo 'test b ... ignored, because'");
+        assert_eq!(output.lines().count(), 2, "{output}");
+        let shown = tally.to_string();
+        assert!(shown.contains("why: 1 (a)") && shown.contains("because: 1 (b)"), "{shown}");
+    }
+
+    #[test]
+    fn a_process_that_is_left_behind_is_not_waited_for() {
+        let start = Instant::now();
+        assert_eq!(passed_on("echo begun; sleep 60 & exit 0").0, "begun\n");
+        assert!(start.elapsed() < Duration::from_secs(30));
     }
 
     #[test]

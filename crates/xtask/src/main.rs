@@ -4,7 +4,7 @@
 //! - [`checks`]: what a chore looks at by itself instead of asking cargo.
 //! - [`mutant`]: the table of faults that the models must notice. [`mod@copy`]: the sources they are seeded into. [`program`]:
 //!   runs the models.
-//! - [`steps`]: runs what a chore consists of, and reports on it.
+//! - [`steps`]: runs what a chore consists of, and reports on it. [`tally`]: counts tests, and says why some are skipped.
 //! - [`cargo`] and [`workspace`]: cargo commands, and what cargo knows about this workspace.
 //! - [`tools`]: programs that not everybody has.
 //!
@@ -21,6 +21,7 @@ mod error;
 mod mutant;
 mod program;
 mod steps;
+mod tally;
 mod tools;
 mod workspace;
 

@@ -13,6 +13,7 @@ use std::process::Command;
 
 use crate::cargo::Cargo;
 use crate::error::{Error, Result};
+use crate::tally::Tally;
 use crate::workspace::Workspace;
 
 /// Runs the concurrency models under every schedule within a bound.
@@ -28,6 +29,11 @@ pub(crate) struct Arguments {
 
 /// Runs the models that are asked for.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    run_models(workspace, arguments, &mut Tally::default())
+}
+
+/// Runs the models that are asked for, and counts them.
+pub(crate) fn run_models(workspace: &Workspace, arguments: &Arguments, tally: &mut Tally) -> Result<()> {
     let list = arguments.command(workspace).arg("--list").capture()?;
     let models = models_of(&list);
     if models.is_empty() {
@@ -40,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 
     let mut command = arguments.command(workspace).args(["--test-threads=1", "--nocapture"]);
     within_bound(command.process(), arguments.preemptions());
-    command.run()
+    command.run_tests(tally)
 }
 
 /// Has a program explore schedules with so many preemptions, all of them, whatever the environment says.

@@ -5,12 +5,18 @@
 
 use crate::cargo::Cargo;
 use crate::error::Result;
+use crate::tally::Tally;
 use crate::workspace::Workspace;
 
 /// Tries the shared writer under random schedules.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    run_schedules(workspace, &mut Tally::default())
+}
+
+/// Tries the shared writer under random schedules, and counts the tests.
+pub(crate) fn run_schedules(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     let test = workspace.cargo("test --package loom-tests --profile loom --test schedules");
-    cfg_shuttle(workspace, test).args(["--", "--nocapture"]).run()
+    cfg_shuttle(workspace, test).args(["--", "--nocapture"]).run_tests(tally)
 }
 
 /// Makes a command build with `--cfg shuttle`, into a directory of its own.

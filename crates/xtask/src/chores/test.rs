@@ -10,6 +10,7 @@ use crate::checks::{imports, lz4_flex, msrv};
 use crate::chores::{counts, loom, shuttle};
 use crate::error::{Error, Result};
 use crate::steps::Report;
+use crate::tally::Tally;
 use crate::workspace::Workspace;
 
 /// Runs everything that has to hold before a change lands, and tells all that does not.
@@ -56,23 +57,24 @@ enum Step {
 /// Runs the steps that are asked for, or all.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let steps = if arguments.steps.is_empty() { Step::value_variants() } else { &arguments.steps };
-    let report = Report::run(steps, arguments.fail_fast, |step| step.run(workspace));
-    println!("\n{report}");
+    let mut tally = Tally::default();
+    let report = Report::run(steps, arguments.fail_fast, |step| step.run(workspace, &mut tally));
+    println!("\n{report}\n\n{tally}");
     report.into_result()
 }
 
 impl Step {
-    fn run(self, workspace: &Workspace) -> Result<()> {
+    fn run(self, workspace: &Workspace, tally: &mut Tally) -> Result<()> {
         match self {
             Self::Msrv => msrv::check(workspace),
             Self::Lz4Flex => lz4_flex::check(workspace),
             Self::Imports => imports::check(workspace),
             Self::Fmt => workspace.cargo("fmt --all --check").run(),
             Self::Clippy => clippy(workspace),
-            Self::Tests => workspace.cargo("test --workspace --no-fail-fast").run(),
-            Self::Codecs => codecs(workspace),
-            Self::Loom => loom::run(workspace, &loom::Arguments::default()),
-            Self::Shuttle => shuttle::run(workspace),
+            Self::Tests => workspace.cargo("test --workspace --no-fail-fast").run_tests(tally),
+            Self::Codecs => codecs(workspace, tally),
+            Self::Loom => loom::run_models(workspace, &loom::Arguments::default(), tally),
+            Self::Shuttle => shuttle::run_schedules(workspace, tally),
             Self::Docs => docs(workspace),
             Self::Examples => examples(workspace),
             Self::Counts => counts::run(workspace, &counts::Arguments::default()),
@@ -95,11 +97,11 @@ fn clippy(workspace: &Workspace) -> Result<()> {
     shuttle::cfg_shuttle(workspace, schedules).args(["--", "-D", "warnings"]).run()
 }
 
-fn codecs(workspace: &Workspace) -> Result<()> {
+fn codecs(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     for features in ["", " --features lz4", " --features zstd"] {
         let selection = format!("--package ipc-core --no-default-features{features}");
         workspace.cargo(&format!("clippy {selection} --all-targets -- -D warnings")).run()?;
-        workspace.cargo(&format!("test {selection} --lib")).run()?;
+        workspace.cargo(&format!("test {selection} --lib")).run_tests(tally)?;
         let shared = format!("clippy --package ipc-shared --no-default-features{features} --lib -- -D warnings");
         workspace.cargo(&shared).run()?;
     }
