@@ -4,7 +4,8 @@ use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ipc_shared::{Truncate, model};
+use ipc_shared::Truncate;
+use ipc_shared::internals::model;
 
 use crate::Shared;
 

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, types::Int8Type};
-use ipc_shared::{Truncate, model};
+use ipc_shared::Truncate;
+use ipc_shared::internals::model;
 
 #[cfg(loom)]
 pub use self::explore::{Coverage, Event, explore, explore_unbounded, explore_within};

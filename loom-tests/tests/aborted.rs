@@ -4,7 +4,8 @@
 
 use arrow_array::Int32Array;
 use ipc_core::{Options, StreamSchema};
-use ipc_shared::{Error, SharedWriter, StreamFormat, model};
+use ipc_shared::internals::model;
+use ipc_shared::{Error, SharedWriter, StreamFormat};
 use loom::thread;
 use loom_tests::{Shared, batch, explore};
 

@@ -4,7 +4,8 @@
 
 use std::sync::atomic::Ordering;
 
-use ipc_shared::{CoreError, Error, SharedWriter, model};
+use ipc_shared::internals::model;
+use ipc_shared::{CoreError, Error, SharedWriter};
 use loom::thread;
 use loom_tests::{Act, Failing, Shared, batch, explore};
 

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "the code of tests")]
 
 use ipc_core::{DictionaryHandling, Options, Unify};
-use ipc_shared::{CoreError, Error, FileFormat, SharedWriter, model};
+use ipc_shared::internals::model;
+use ipc_shared::{CoreError, Error, FileFormat, SharedWriter};
 use loom::thread;
 use loom_tests::{Act, Failing, Shared, dictionary_batch, explore, values, words, words_batch};
 

@@ -2,8 +2,7 @@
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, reason = "the code of tests")]
 
-use ipc_shared::lock::{Lock, Refused};
-use ipc_shared::model;
+use ipc_shared::internals::{Lock, Refused, model};
 use loom::sync::Arc;
 use loom::thread;
 use loom_tests::{Coverage, Event, explore, explore_unbounded, explore_within};

@@ -2,8 +2,7 @@
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, reason = "the code of tests")]
 
-use ipc_shared::lock::{Guard, Lock, Refused};
-use ipc_shared::model;
+use ipc_shared::internals::{Guard, Lock, Refused, model};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;

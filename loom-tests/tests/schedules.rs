@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int8Type;
 use arrow_array::{ArrayRef, RecordBatch};
-use ipc_shared::{Error, SharedWriter, StreamFormat, model};
+use ipc_shared::internals::model;
+use ipc_shared::{Error, SharedWriter, StreamFormat};
 use loom_tests::{Shared, batch, dictionary_batch, values};
 use shuttle::thread;
 

@@ -7,7 +7,8 @@ use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use ipc_shared::{CoreError, Error, SharedWriter, StreamFormat, model};
+use ipc_shared::internals::model;
+use ipc_shared::{CoreError, Error, SharedWriter, StreamFormat};
 use loom::thread;
 use loom_tests::{Shared, batch, explore, has_waited};
 

@@ -9,7 +9,8 @@ use arrow_array::{Array, ArrayRef, Int32Array, RecordBatch};
 use arrow_buffer::NullBuffer;
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
-use ipc_shared::{Error, SharedWriter, Slot, StreamFormat, model};
+use ipc_shared::internals::model;
+use ipc_shared::{Error, SharedWriter, Slot, StreamFormat};
 use loom::thread;
 use loom_tests::{Act, Failing, Shared, Tearing, batch, explore};
 

@@ -7,7 +7,8 @@ use std::io::Write;
 
 use arrow_array::RecordBatch;
 use ipc_core::{Options, Unify};
-use ipc_shared::{SharedWriter, StreamFormat, model};
+use ipc_shared::internals::model;
+use ipc_shared::{SharedWriter, StreamFormat};
 use loom::thread;
 use loom_tests::{Coverage, Shared, Tearing, dictionary_batch, explore, sent_values, values, words, words_batch};
 

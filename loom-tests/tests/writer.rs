@@ -5,7 +5,8 @@
 use std::io::{self, Write};
 
 use arrow_array::RecordBatch;
-use ipc_shared::{CoreError, Error, SharedWriter, model};
+use ipc_shared::internals::model;
+use ipc_shared::{CoreError, Error, SharedWriter};
 use loom::thread;
 use loom_tests::{Coverage, Shared, Tearing, batch, dictionary_batch, explore, explore_within, values, words};
 

@@ -16,7 +16,7 @@ use std::sync::{Barrier, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipc_shared::lock::Lock;
+use ipc_shared::internals::Lock;
 
 use crate::figure::{Line, Metric};
 use crate::measure::{Bench, Effort};
@@ -177,5 +177,5 @@ fn turns_of(section: Duration) -> u64 {
     u64::try_from(turns).expect("sections are short")
 }
 
-/// How long the lock lets others barge in before it is handed to the head of its queue, as `ipc_shared::lock` documents.
+/// How long the lock lets others barge in before it is handed to the head of its queue, as `ipc-shared`'s lock documents.
 const PATIENCE: Duration = Duration::from_micros(500);

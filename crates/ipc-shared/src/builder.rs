@@ -5,11 +5,33 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use ipc_core::{Failed, FileFormat, Format, Ledger, Metadata, Options, StreamSchema};
+use ipc_core::{Failed, FileFormat, Format, Metadata, Options, StreamFormat, StreamSchema};
 
-use crate::shared::{Shared, open};
+use crate::shared::Shared;
+use crate::shared::context::EncodingContext;
+use crate::shared::output::Output;
 use crate::sync::cores;
 use crate::writer::SharedWriter;
+
+impl<W: Write + Send> SharedWriter<W, StreamFormat> {
+    /// A writer of a stream.
+    ///
+    /// The sink should block. One that does not, such as a non-blocking socket or pipe, and says
+    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) after a part of a message, has torn the output; since it takes nothing
+    /// back, that poisons the writer for good. Let such a sink write into memory, or wait in its `write`.
+    #[doc(alias = "StreamWriter")]
+    pub fn stream(sink: W) -> Builder<W, StreamFormat> {
+        Builder::new(sink)
+    }
+}
+
+impl<W: Write + Send> SharedWriter<W, FileFormat> {
+    /// A writer of a file. The sink need not seek, and need not be buffered.
+    #[doc(alias = "FileWriter")]
+    pub fn file(sink: W) -> Builder<W, FileFormat> {
+        Builder::new(sink)
+    }
+}
 
 /// Settles how a [`SharedWriter`] writes.
 #[derive(Debug)]
@@ -65,11 +87,11 @@ impl<W: Write + Send, F: Format> Builder<W, F> {
     pub fn build(self) -> Result<SharedWriter<W, F>, Failed<W>> {
         let Self { mut sink, options, schema, window, footer_metadata, .. } = self;
         let start = |schema| start::<F>(schema, &options, &footer_metadata, &mut sink);
-        let ledger = match schema.map(start).transpose() {
-            Ok(ledger) => ledger,
+        let output = match schema.map(start).transpose() {
+            Ok(output) => output,
             Err(error) => return Err(Failed::new(error, sink)),
         };
-        Ok(SharedWriter::new(Shared::new(sink, ledger, options, footer_metadata, window)))
+        Ok(SharedWriter::new(Shared::new(sink, output, options, footer_metadata, window)))
     }
 }
 
@@ -87,11 +109,12 @@ fn start<F: Format>(
     options: &Options,
     footer_metadata: &Metadata,
     sink: &mut impl Write,
-) -> ipc_core::Result<Ledger> {
+) -> ipc_core::Result<Output> {
     let schema = StreamSchema::try_new(schema, options)?;
-    let mut ledger = open::<F>(Arc::new(schema), options, footer_metadata)?;
+    let context = Arc::new(EncodingContext::new(Arc::new(schema)));
+    let mut output = Output::open::<F>(context, options, footer_metadata)?;
     if !F::HAS_FOOTER {
-        ledger.write_staged(sink)?;
+        output.ledger.write_staged(sink)?;
     }
-    Ok(ledger)
+    Ok(output)
 }

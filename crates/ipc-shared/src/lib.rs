@@ -25,12 +25,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The contract stands at [`SharedWriter`]. The lock, and with it the only unsafe code, is in [`lock`]; it and the writer
-//! are model-checked with loom.
+//! [`SharedWriter`] states the contract. The only unsafe code is in the lock, which is this crate's own; lock and writer are
+//! model-checked with loom.
+
+#![deny(unsafe_code)]
 
 mod builder;
 mod error;
-pub mod lock;
+#[allow(unsafe_code, reason = "a lock hands out its value by hand; each block has its proof")]
+mod lock;
 mod producer;
 mod shared;
 mod slot;
@@ -46,9 +49,14 @@ pub use ipc_core::{
     Unify, Validation, arrow_array, arrow_buffer, arrow_schema, format,
 };
 pub use producer::Producer;
+pub use shared::stats::Summary;
 pub use slot::Slot;
-pub use writer::{SharedWriter, Summary};
+pub use writer::SharedWriter;
 
-/// What models may set and ask.
-#[cfg(any(loom, shuttle))]
-pub use sync::model;
+/// The lock by itself, and the switches of the models. For models and benchmarks: no part of the interface.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::lock::{Guard, Lock, Refused};
+    #[cfg(any(loom, shuttle))]
+    pub use crate::sync::model;
+}

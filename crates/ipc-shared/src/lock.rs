@@ -81,8 +81,8 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use crate::sync::{
-    Acquire, AtomicU8, AtomicUsize, Backoff, Due, Mutex, MutexGuard, Parker, Patience, Relaxed, Release, TOKEN_UNIT,
-    UnsafeCell, Waker, thread_token,
+    Acquire, AtomicU8, AtomicUsize, Backoff, LockDuty, Mutex, MutexGuard, Parker, Patience, Relaxed, Release,
+    TOKEN_UNIT, UnsafeCell, Waker, thread_token,
 };
 
 /// The queue is not empty.
@@ -338,9 +338,9 @@ impl<T> Lock<T> {
             let woken = queue.woken.as_ref().expect("WAKING is set only while a waiter is on its way");
             let (owner, wakes) = match due {
                 // The thread that woke it may have been stopped just before: then it still sleeps.
-                Due::HandOver => (woken.token | state & PARKED, Some(Arc::clone(woken))),
-                Due::Nudge => (state & !OWNER, queue.nudge()),
-                Due::Nothing => (state & !OWNER, None),
+                LockDuty::HandOver => (woken.token | state & PARKED, Some(Arc::clone(woken))),
+                LockDuty::Nudge => (state & !OWNER, queue.nudge()),
+                LockDuty::Nothing => (state & !OWNER, None),
             };
             // Release: pairs with the Acquire of that waiter, or of whoever takes the lock next.
             self.state.store(owner, Release);
@@ -352,7 +352,7 @@ impl<T> Lock<T> {
         }
         let head = queue.waiters.pop_front().expect("PARKED is set only while the queue is not empty");
         let parked = if queue.waiters.is_empty() { 0 } else { PARKED };
-        if due == Due::HandOver {
+        if due == LockDuty::HandOver {
             self.state.store(head.token | parked, Relaxed);
             drop(queue);
             head.signal(HANDED_OVER);

@@ -5,15 +5,10 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_buffer::Buffer;
-use ipc_core::{Failed, Format, Message, Metadata};
+use ipc_core::{Failed, Format, Metadata};
 
 use crate::error::{Error, Result};
-use crate::shared::context::Basis;
-use crate::shared::reorder::GivenUp;
-use crate::shared::thread_encoder::ThreadEncoder;
-use crate::shared::{Plan, Shared, Turn};
-use crate::sync::panicking;
+use crate::shared::Shared;
 
 /// A place in the output, to be filled whenever its batch is ready.
 ///
@@ -49,18 +44,8 @@ use crate::sync::panicking;
 #[must_use = "a slot that is dropped gives up its place"]
 pub struct Slot<W: Write + Send, F: Format> {
     shared: Arc<Shared<W, F>>,
-    /// `None` once the place is filled, or has passed.
+    /// `None` once the place is filled or given up.
     place: Option<u64>,
-}
-
-/// What waits in a place: an encoded batch that shares the memory of the batch it was made from.
-pub(crate) struct Deposit {
-    /// Kept to decide anew about its dictionaries, should others have overtaken the plan.
-    pub(crate) batch: RecordBatch,
-    pub(crate) message: Message<Buffer>,
-    /// What the message was encoded for.
-    pub(crate) basis: Arc<Basis>,
-    pub(crate) plan: Option<Plan>,
 }
 
 impl<W: Write + Send, F: Format> Slot<W, F> {
@@ -90,73 +75,25 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
     ///
     /// As [`write`](Self::write).
     pub fn write_with_metadata(mut self, batch: &RecordBatch, metadata: &Metadata) -> Result<(), Failed<Self, Error>> {
-        let shared = Arc::clone(&self.shared);
-        let checked = shared.check();
-        let filled = checked.and_then(|()| shared.with_encoder(|encoder| self.fill(encoder, batch, metadata)));
+        let filled = self.shared.fill_slot(&mut self.place, batch, metadata);
         filled.map_err(|error| Failed::new(error, self))
     }
 
-    /// Gives up the place: the output does without its batch, and what waits behind it goes on. Not counted as lost, not
-    /// even by a thread that is unwinding.
+    /// Gives up the place: the output does without its batch, and the batches behind it go on. Not counted as lost, not even
+    /// by a thread that is unwinding.
     pub fn give_up(mut self) {
-        self.leave(GivenUp::OnPurpose);
-    }
-
-    fn leave(&mut self, how: GivenUp) {
-        if let Some(place) = self.place.take() {
-            self.shared.give_up(place, how);
-        }
-    }
-
-    /// Fills the place. After an error it is out as before.
-    fn fill(&mut self, encoder: &mut ThreadEncoder, batch: &RecordBatch, metadata: &Metadata) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let place = self.place.expect("a slot is written once, which consumes it");
-        let (message, plan) = shared.prepare(encoder, batch, metadata)?;
-        let turn = match shared.arrive(place) {
-            Ok(turn) => turn,
-            Err(error) => {
-                encoder.recycle_unwritten(message);
-                return Err(error);
-            }
-        };
-        match turn {
-            Turn::Now(drain) => {
-                // What fails stays out, so whoever drains next stops in front of it.
-                shared.append_prepared(encoder, batch, metadata, message, plan)?;
-                self.place = None;
-                drain.pass_front();
-                shared.drain_on(Some(drain));
-                Ok(())
-            }
-            Turn::Later => {
-                let (message, plan) = shared.secure(encoder, batch, metadata, message, plan)?;
-                let (message, basis) = (message.into_owned(), Arc::clone(plan.basis()));
-                let deposit = Deposit { batch: batch.clone(), message, basis, plan: Some(plan) };
-                let drain = shared.leave(place, deposit)?;
-                self.place = None;
-                shared.drain_on(drain);
-                Ok(())
-            }
-        }
+        self.shared.give_up_slot(&mut self.place);
     }
 }
 
 impl<W: Write + Send, F: Format> Drop for Slot<W, F> {
     fn drop(&mut self) {
-        let how = if panicking() { GivenUp::Unwinding } else { GivenUp::OnPurpose };
-        self.leave(how);
+        self.shared.drop_slot(&mut self.place);
     }
 }
 
 impl<W: Write + Send, F: Format> fmt::Debug for Slot<W, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot").field("place", &self.place).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Deposit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deposit").field("rows", &self.batch.num_rows()).finish_non_exhaustive()
     }
 }

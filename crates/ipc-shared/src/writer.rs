@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use ipc_core::{Durable, FileFormat, Format, Metadata, Receipt, Stats, StreamFormat, Truncate};
+use ipc_core::{Durable, Format, Metadata, Receipt, Stats, Truncate};
 
-use crate::builder::Builder;
 use crate::error::{Result, StillShared};
 use crate::producer::Producer;
-use crate::shared::{LostPlaces, Shared};
+use crate::shared::Shared;
+use crate::shared::close::LostPlaces;
+use crate::shared::stats::Summary;
 use crate::slot::Slot;
 
 /// Writes record batches from any number of threads to one Arrow IPC [`StreamFormat`] or [`FileFormat`].
@@ -75,26 +76,6 @@ impl<W, F> SharedWriter<W, F> {
     }
 }
 
-impl<W: Write + Send> SharedWriter<W, StreamFormat> {
-    /// A writer of a stream.
-    ///
-    /// The sink should block. One that does not, such as a non-blocking socket or pipe, and says
-    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) after a part of a message, has torn the output; since it takes nothing
-    /// back, that poisons the writer for good. Let such a sink write into memory, or wait in its `write`.
-    #[doc(alias = "StreamWriter")]
-    pub fn stream(sink: W) -> Builder<W, StreamFormat> {
-        Builder::new(sink)
-    }
-}
-
-impl<W: Write + Send> SharedWriter<W, FileFormat> {
-    /// A writer of a file. The sink need not seek, and need not be buffered.
-    #[doc(alias = "FileWriter")]
-    pub fn file(sink: W) -> Builder<W, FileFormat> {
-        Builder::new(sink)
-    }
-}
-
 impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     /// Writes a record batch, and before it the dictionaries that readers do not have yet.
     ///
@@ -115,7 +96,7 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     ///
     /// As [`write`](Self::write).
     pub fn write_with_metadata(&self, batch: &RecordBatch, metadata: &Metadata) -> Result<Receipt> {
-        self.shared.with_encoder(|encoder| self.shared.write(encoder, batch, metadata))
+        self.shared.write_pooled(batch, metadata)
     }
 
     /// A handle for one thread that writes often: it owns the memory that its batches are encoded in.
@@ -348,17 +329,4 @@ impl<W, F> fmt::Debug for SharedWriter<W, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedWriter").field("stats", &self.shared.stats()).finish_non_exhaustive()
     }
-}
-
-/// What a closed writer has written.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Summary {
-    /// The figures.
-    pub stats: Stats,
-    /// The schema of the output.
-    pub schema: SchemaRef,
-    /// How many places were reserved and have no batch: slots that were given up or dropped unwritten, those that were still
-    /// out at the close, and places whose `reserve` ended in a panic of the sink.
-    pub given_up: u64,
 }

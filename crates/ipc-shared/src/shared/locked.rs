@@ -1,10 +1,9 @@
-//! What only the holder of the lock may touch, and what a holder leaves behind that panics.
+//! The state that only the holder of the lock may use, and what is left of it after a panic.
 //!
-//! A panic poisons the lock: [`Held`] sees to that. It does not ask whether the thread is unwinding, since that may have
-//! begun before it took the lock: whoever is done with the desk gives it back, so one that is dropped was left by a panic.
-//! Whoever finds the lock poisoned asks the window why, so the window is told first. What it is told is what the ledger
-//! knows at that moment, not before the call. So a sink that takes all bytes, and then panics in its `flush`, leaves them
-//! counted.
+//! A [`LockedGuard`] that is dropped instead of given back was dropped by a panic: it aborts the reorder buffer, with what
+//! the ledger knows at that moment, and then poisons the lock. That order matters, since a thread that finds the lock
+//! poisoned asks the buffer for the reason. The guard does not ask whether its thread is unwinding: that may have begun
+//! before it took the lock.
 
 use std::io::{self, Write};
 use std::ops::{Deref, DerefMut};
@@ -12,48 +11,43 @@ use std::sync::Arc;
 
 use ipc_core::Ledger;
 
+use super::output::Output;
+use super::pending::PendingBatch;
+use super::reorder::{Aborted, Rejected, ReorderBuffer};
+use crate::error::Error;
 use crate::lock::Guard;
-use crate::shared::context::Basis;
-use crate::shared::reorder::Window;
-use crate::slot::Deposit;
 
-/// What only the holder of the lock may touch.
-pub(super) struct Desk<W> {
+/// The state that only the holder of the lock may use.
+pub(super) struct Locked<W> {
     pub(super) sink: W,
     /// There once the schema is known.
     pub(super) output: Option<Output>,
 }
 
-/// An output whose schema is known: its state, and what its batches are encoded for.
-pub(super) struct Output {
-    pub(super) ledger: Ledger,
-    pub(super) basis: Arc<Basis>,
-}
-
-/// The desk as the lock has it. Dropped with the last handle, it leaves the mark of a stream that was given up.
-pub(super) struct Kept<W> {
+/// The state as the lock stores it. Dropped with the last handle, it leaves the mark of a stream that was given up.
+pub(super) struct GiveUpOnDrop<W> {
     /// There until the sink is taken out, which consumes this.
-    desk: Option<Desk<W>>,
-    /// [`Ledger::give_up`] for this sink, since a type's `Drop` may not ask for more than the type does.
+    locked: Option<Locked<W>>,
+    /// [`Ledger::give_up`] for this sink: a type's `Drop` cannot have bounds that the type has not.
     give_up: fn(&mut Ledger, &mut W),
 }
 
-impl<W> Kept<W> {
-    pub(super) fn new(desk: Desk<W>) -> Self
+impl<W> GiveUpOnDrop<W> {
+    pub(super) fn new(locked: Locked<W>) -> Self
     where
         W: Write,
     {
-        Self { desk: Some(desk), give_up: Ledger::give_up::<W> }
+        Self { locked: Some(locked), give_up: Ledger::give_up::<W> }
     }
 
     pub(super) fn into_sink(mut self) -> W {
-        self.desk.take().expect(THERE).sink
+        self.locked.take().expect(THERE).sink
     }
 }
 
-impl<W> Drop for Kept<W> {
+impl<W> Drop for GiveUpOnDrop<W> {
     fn drop(&mut self) {
-        if let Some(Desk { sink, output: Some(output) }) = &mut self.desk {
+        if let Some(Locked { sink, output: Some(output) }) = &mut self.locked {
             (self.give_up)(&mut output.ledger, sink);
         }
     }
@@ -61,12 +55,12 @@ impl<W> Drop for Kept<W> {
 
 /// Why nothing can be appended.
 #[derive(Debug, Clone)]
-pub(crate) enum Fault {
+pub(super) enum Fault {
     /// The writer is poisoned.
     Poisoned {
-        /// Up to where the output can be trusted.
+        /// The output can be trusted up to here.
         offset: u64,
-        /// How many accepted batches are not in there.
+        /// The number of accepted batches that are not before `offset`.
         unconfirmed: u64,
         /// The first error.
         source: Arc<io::Error>,
@@ -79,13 +73,15 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// What is left of an output whose writer has panicked.
+    /// The state of an output whose writer has panicked.
     fn of_panic(output: Option<&Output>) -> Self {
         let (mut offset, mut unconfirmed) = (0, 0);
         if let Some(Output { ledger, .. }) = output {
+            // The panic came after a tear that the ledger has noted: the first error counts.
             if let Err(ipc_core::Error::Poisoned { offset, unconfirmed, source }) = ledger.check() {
                 return Self::Poisoned { offset, unconfirmed, source };
             }
+            // Asked now and not before the call: a sink may take all bytes, and panic in its `flush`.
             (offset, unconfirmed) = (ledger.confirmed_bytes(), ledger.staged_batches());
         }
         Self::Poisoned {
@@ -96,18 +92,38 @@ impl Fault {
     }
 }
 
-/// The desk, for as long as its lock is held. Dropped instead of given back, as a panic does, it aborts the window, and
-/// poisons the lock then.
-#[must_use = "dropped, it poisons the lock"]
-pub(super) struct Held<'l, W> {
-    /// There until it is given back by what consumes this.
-    guard: Option<Guard<'l, Kept<W>>>,
-    window: &'l Window<Deposit, Fault>,
+impl From<Aborted<Fault>> for Error {
+    fn from(Aborted { why, waiting }: Aborted<Fault>) -> Self {
+        match why {
+            Fault::Poisoned { offset, unconfirmed, source } => {
+                Self::Poisoned { offset, unconfirmed: unconfirmed + waiting, source }
+            }
+            Fault::Aborted { reason } => Self::Aborted { reason },
+        }
+    }
 }
 
-impl<'l, W> Held<'l, W> {
-    pub(super) fn new(guard: Guard<'l, Kept<W>>, window: &'l Window<Deposit, Fault>) -> Self {
-        Self { guard: Some(guard), window }
+impl From<Rejected<Fault>> for Error {
+    fn from(rejected: Rejected<Fault>) -> Self {
+        match rejected {
+            Rejected::Closed => Self::Closed,
+            Rejected::Aborted(aborted) => aborted.into(),
+        }
+    }
+}
+
+/// The locked state, while its lock is held. Dropped instead of given back, as by a panic, it aborts the reorder buffer and
+/// then poisons the lock.
+#[must_use = "dropped, it poisons the lock"]
+pub(super) struct LockedGuard<'l, W> {
+    /// There until it is given back, which consumes this.
+    guard: Option<Guard<'l, GiveUpOnDrop<W>>>,
+    buffer: &'l ReorderBuffer<PendingBatch, Fault>,
+}
+
+impl<'l, W> LockedGuard<'l, W> {
+    pub(super) fn new(guard: Guard<'l, GiveUpOnDrop<W>>, buffer: &'l ReorderBuffer<PendingBatch, Fault>) -> Self {
+        Self { guard: Some(guard), buffer }
     }
 
     /// Gives the lock back.
@@ -115,18 +131,18 @@ impl<'l, W> Held<'l, W> {
         drop(self.guard.take());
     }
 
-    /// Gives the lock back, for nobody to get again.
+    /// Gives the lock back, closed for good.
     pub(super) fn close(mut self) {
         self.guard.take().into_iter().for_each(Guard::close);
     }
 
-    /// Gives the lock back for nobody to get by asking. The window has been aborted.
+    /// Gives the lock back, poisoned. The reorder buffer has been aborted before.
     pub(super) fn poison(mut self) {
         self.guard.take().into_iter().for_each(Guard::poison);
     }
 }
 
-impl<W> Held<'_, W> {
+impl<W> LockedGuard<'_, W> {
     /// Whether the output ends inside a message.
     pub(super) fn is_torn(&self) -> bool {
         let torn = |output: &Output| matches!(output.ledger.check(), Err(ipc_core::Error::Poisoned { .. }));
@@ -134,25 +150,25 @@ impl<W> Held<'_, W> {
     }
 }
 
-impl<W> Deref for Held<'_, W> {
-    type Target = Desk<W>;
+impl<W> Deref for LockedGuard<'_, W> {
+    type Target = Locked<W>;
 
-    fn deref(&self) -> &Desk<W> {
-        self.guard.as_ref().and_then(|kept| kept.desk.as_ref()).expect(THERE)
+    fn deref(&self) -> &Locked<W> {
+        self.guard.as_ref().and_then(|stored| stored.locked.as_ref()).expect(THERE)
     }
 }
 
-impl<W> DerefMut for Held<'_, W> {
-    fn deref_mut(&mut self) -> &mut Desk<W> {
-        self.guard.as_mut().and_then(|kept| kept.desk.as_mut()).expect(THERE)
+impl<W> DerefMut for LockedGuard<'_, W> {
+    fn deref_mut(&mut self) -> &mut Locked<W> {
+        self.guard.as_mut().and_then(|stored| stored.locked.as_mut()).expect(THERE)
     }
 }
 
-impl<W> Drop for Held<'_, W> {
+impl<W> Drop for LockedGuard<'_, W> {
     fn drop(&mut self) {
         let Some(guard) = self.guard.take() else { return };
-        let output = guard.desk.as_ref().and_then(|desk| desk.output.as_ref());
-        self.window.abort(Fault::of_panic(output));
+        let output = guard.locked.as_ref().and_then(|locked| locked.output.as_ref());
+        self.buffer.abort(Fault::of_panic(output));
         guard.poison();
     }
 }

@@ -4,7 +4,7 @@
 //! of the batches that it has encoded. What is given back last is taken first. So the ones that lie lowest are those that
 //! the last calls did not need, and after each 1,024 calls, those that none of them needed are dropped.
 
-use crate::shared::thread_encoder::ThreadEncoder;
+use super::thread_encoder::ThreadEncoder;
 use crate::sync::Mutex;
 
 /// A stack of encoders.

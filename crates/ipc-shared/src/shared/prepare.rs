@@ -1,101 +1,102 @@
-//! What a batch goes through: what is done outside the lock, and what inside.
+//! The way of a batch into the output: prepared outside the lock, appended inside it.
 //!
-//! That division is the whole point of the crate. [`Shared::prepare`] works outside, against the published [`View`]: it
-//! encodes the batch, and makes a [`Plan`] of what has to go before it. [`Shared::under_plan`] takes the lock, checks by
-//! pointers alone that nothing that matters has changed since, appends, and publishes. A plan that has gone stale is made
-//! anew, outside: nothing is guessed.
+//! That division is the point of the crate. [`Shared::prepare`] works outside the lock, against the published [`View`]: it
+//! encodes the batch, and makes a [`Plan`] of the dictionaries that it needs. [`Shared::under_plan`] takes the lock, checks
+//! by pointers alone that the plan still holds, appends, and publishes. A stale plan is made again, outside the lock.
+//!
+//! [`View`]: super::output::View
 
 use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use ipc_core::{Format, Ledger, Message, Metadata, Options, Receipt, Sending, Slice, StreamSchema, Updates};
+use ipc_core::{Format, Ledger, Message, Metadata, Receipt, Sending, Slice, StreamSchema, Updates};
 
-use super::locked::{Desk, Output};
-use super::{Shared, View};
+use super::Shared;
+use super::context::EncodingContext;
+use super::locked::Locked;
+use super::output::{Output, View};
+use super::pending::PendingBatch;
+use super::plan::Plan;
+use super::thread_encoder::ThreadEncoder;
 use crate::error::Result;
-use crate::shared::context::Basis;
-use crate::shared::thread_encoder::ThreadEncoder;
 use crate::sync::{note_plan, note_replan};
 
-/// What was decided for a batch outside the lock, and what it was decided on.
-pub(crate) struct Plan {
-    view: Arc<View>,
-    updates: Updates,
-    /// What opens the output, where the view knew of none.
-    opening: Option<Output>,
+/// A batch that has been encoded outside the lock, and the plan to append it by.
+pub(super) struct Prepared<'a> {
+    batch: &'a RecordBatch,
+    metadata: &'a Metadata,
+    message: Message<Slice<'a>>,
+    plan: Plan,
 }
 
-impl Plan {
-    /// What the batch was encoded for.
-    pub(crate) fn basis(&self) -> &Arc<Basis> {
-        let opening = self.opening.as_ref().map(|output| &output.basis);
-        self.view.basis.as_ref().or(opening).expect("a plan has an opening where its view has no basis")
+impl Prepared<'_> {
+    /// Copies what has to outlive the call, so that the batch can wait in its slot.
+    pub(super) fn into_pending(self) -> PendingBatch {
+        let Self { batch, message, plan, .. } = self;
+        let (message, context) = (message.into_owned(), Arc::clone(plan.context()));
+        PendingBatch { batch: batch.clone(), message, context, plan: Some(plan) }
+    }
+
+    /// Hands the memory back of a batch that will not be written.
+    pub(super) fn recycle_unwritten(self, encoder: &mut ThreadEncoder) {
+        encoder.recycle_unwritten(self.message);
     }
 }
 
-/// What came of a plan.
+/// What came of a plan under the lock.
 enum Planned<R> {
     Done(R),
-    /// Nothing: others have changed what it was made on.
+    /// Nothing was done: other threads have changed what the plan was based on.
     Stale(Box<Plan>),
 }
 
-/// Opens the ledger of an output.
-pub(crate) fn open<F: Format>(
-    schema: Arc<StreamSchema>,
-    options: &Options,
-    footer_metadata: &Metadata,
-) -> ipc_core::Result<Ledger> {
-    let mut ledger = Ledger::new::<F>(schema, options)?;
-    footer_metadata.iter().try_for_each(|(key, value)| ledger.insert_footer_metadata(key, value))?;
-    Ok(ledger)
-}
-
 impl<W: Write + Send, F: Format> Shared<W, F> {
-    /// Encodes `batch`, outside the lock, and decides what it needs: the schema it has to have, the dictionaries it needs
-    /// sent.
-    pub(crate) fn prepare<'a>(
+    /// Encodes `batch`, outside the lock, and plans what it needs: the schema, and the dictionaries sent before it.
+    pub(super) fn prepare<'a>(
         &self,
         encoder: &mut ThreadEncoder,
         batch: &'a RecordBatch,
-        metadata: &Metadata,
-    ) -> Result<(Message<Slice<'a>>, Plan)> {
+        metadata: &'a Metadata,
+    ) -> Result<Prepared<'a>> {
         loop {
             let view = Arc::clone(encoder.view(&self.view));
             let own;
-            let basis = match &view.basis {
-                Some(basis) => {
-                    basis.schema().check(batch.schema_ref())?;
-                    basis
+            let context = match &view.context {
+                Some(context) => {
+                    context.schema().check(batch.schema_ref())?;
+                    context
                 }
+                // Perhaps the first batch: it brings the schema, if no other thread is faster.
                 None => {
-                    own = Arc::new(Basis::new(Arc::new(StreamSchema::try_new(batch.schema(), &self.options)?)));
+                    let schema = StreamSchema::try_new(batch.schema(), &self.options)?;
+                    own = Arc::new(EncodingContext::new(Arc::new(schema)));
                     &own
                 }
             };
-            if let Some(prepared) = self.prepare_for(basis, encoder, batch, metadata)? {
+            if let Some(prepared) = self.prepare_in(context, encoder, batch, metadata)? {
                 return Ok(prepared);
             }
         }
     }
 
-    /// `None` if another basis has been settled meanwhile.
-    fn prepare_for<'a>(
+    /// Returns `None` if another context has been settled meanwhile.
+    fn prepare_in<'a>(
         &self,
-        basis: &Arc<Basis>,
+        context: &Arc<EncodingContext>,
         encoder: &mut ThreadEncoder,
         batch: &'a RecordBatch,
-        metadata: &Metadata,
-    ) -> Result<Option<(Message<Slice<'a>>, Plan)>> {
-        if !basis.has_unified() {
-            // First the plan: where it is refused, encoding would have been in vain.
-            let Some(plan) = self.plan(encoder, basis, batch, &[], Sending::Changes)? else { return Ok(None) };
-            return Ok(Some((basis.encode(encoder, batch, metadata)?, plan)));
+        metadata: &'a Metadata,
+    ) -> Result<Option<Prepared<'a>>> {
+        if context.unified().is_none() {
+            // The plan comes first: if it is refused, encoding would have been in vain.
+            let Some(plan) = self.plan(encoder, context, batch, &[], Sending::Changes)? else { return Ok(None) };
+            let message = encoder.encode_in(context, batch, metadata)?;
+            return Ok(Some(Prepared { batch, metadata, message, plan }));
         }
-        let message = basis.encode(encoder, batch, metadata)?;
-        match self.plan(encoder, basis, batch, message.uses(), Sending::Changes) {
-            Ok(Some(plan)) => Ok(Some((message, plan))),
+        let message = encoder.encode_in(context, batch, metadata)?;
+        match self.plan(encoder, context, batch, message.uses(), Sending::Changes) {
+            Ok(Some(plan)) => Ok(Some(Prepared { batch, metadata, message, plan })),
             Ok(None) => {
                 encoder.recycle(message);
                 Ok(None)
@@ -107,43 +108,33 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
     }
 
-    /// Decides, outside the lock, which dictionaries a batch needs sent that was encoded for `basis`. `None` if another
-    /// basis has been settled since.
+    /// Plans, outside the lock, which dictionaries a batch needs sent that was encoded in `context`. Returns `None` if
+    /// another context has been settled since.
     pub(super) fn plan(
         &self,
         encoder: &mut ThreadEncoder,
-        basis: &Arc<Basis>,
+        context: &Arc<EncodingContext>,
         batch: &RecordBatch,
         uses: &[usize],
         sending: Sending,
     ) -> Result<Option<Plan>> {
         let view = Arc::clone(encoder.view(&self.view));
-        if view.basis.as_ref().is_some_and(|settled| !Arc::ptr_eq(settled, basis)) {
+        if view.context.as_ref().is_some_and(|settled| !Arc::ptr_eq(settled, context)) {
             return Ok(None);
         }
-        let updates = basis.encode_dictionaries::<F>(encoder, batch, uses, &view.dictionaries, sending)?;
-        let opening = match view.basis {
+        let updates = encoder.encode_dictionaries_in::<F>(context, batch, uses, &view.dictionaries, sending)?;
+        let opening = match view.context {
             Some(_) => None,
-            None => {
-                let ledger = open::<F>(Arc::clone(basis.schema()), &self.options, &self.footer_metadata)?;
-                Some(Output { ledger, basis: Arc::clone(basis) })
-            }
+            None => Some(Output::open::<F>(Arc::clone(context), &self.options, &self.footer_metadata)?),
         };
         note_plan();
         Ok(Some(Plan { view, updates, opening }))
     }
 
-    /// Appends what has been prepared, and prepares it anew where that was done for a schema which another thread's has
-    /// forestalled.
-    pub(crate) fn append_prepared<'a>(
-        &self,
-        encoder: &mut ThreadEncoder,
-        batch: &'a RecordBatch,
-        metadata: &Metadata,
-        mut message: Message<Slice<'a>>,
-        mut plan: Plan,
-    ) -> Result<Receipt> {
+    /// Appends a prepared batch. Prepares it again if another thread's schema was settled first.
+    pub(super) fn append_prepared(&self, encoder: &mut ThreadEncoder, mut prepared: Prepared<'_>) -> Result<Receipt> {
         loop {
+            let Prepared { batch, metadata, mut message, plan } = prepared;
             let appended = self.append(encoder, batch, &mut message, plan, || ());
             match appended {
                 Err(_) => encoder.recycle_unwritten(message),
@@ -152,12 +143,12 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             if let Some(receipt) = appended? {
                 return Ok(receipt);
             }
-            (message, plan) = self.prepare(encoder, batch, metadata)?;
+            prepared = self.prepare(encoder, batch, metadata)?;
         }
     }
 
-    /// Appends an encoded batch, planning anew, outside the lock, where others have overtaken the plan; calls `appended`
-    /// before it gives the lock back. `None` if another basis has been settled than it was encoded for.
+    /// Appends an encoded batch, and calls `appended` before it gives the lock back. Plans again, outside the lock, as often
+    /// as the plan has gone stale. Returns `None` if another context has been settled than the batch was encoded in.
     pub(super) fn append<B: AsRef<[u8]>>(
         &self,
         encoder: &mut ThreadEncoder,
@@ -166,8 +157,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         mut plan: Plan,
         appended: impl Fn(),
     ) -> Result<Option<Receipt>> {
-        // After the second time, everything is sent. In a stream that holds whatever others do, so nobody is overtaken for
-        // ever; in a file, whose dictionaries only grow, a writer is overtaken only by another's progress.
+        // After the second failure all dictionaries are sent. In a stream, such a plan holds whatever other threads do, so no
+        // thread is overtaken without end. In a file, whose dictionaries only grow, each stale plan means progress.
         let mut next = Sending::Changes;
         loop {
             let stale = match self.try_append(plan, message, &appended)? {
@@ -175,7 +166,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 Planned::Stale(plan) => plan,
             };
             note_replan();
-            match self.plan(encoder, stale.basis(), batch, message.uses(), next)? {
+            match self.plan(encoder, stale.context(), batch, message.uses(), next)? {
                 Some(replanned) => plan = replanned,
                 None => return Ok(None),
             }
@@ -183,31 +174,26 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
     }
 
-    /// Makes sure that what has been prepared, and will be appended later, cannot be refused then: settles the schema, and
-    /// in a file, which allows no replacement, sends its dictionaries ahead.
-    pub(crate) fn secure<'a>(
-        &self,
-        encoder: &mut ThreadEncoder,
-        batch: &'a RecordBatch,
-        metadata: &Metadata,
-        mut message: Message<Slice<'a>>,
-        mut plan: Plan,
-    ) -> Result<(Message<Slice<'a>>, Plan)> {
+    /// Makes sure that a batch which will be appended later cannot be refused then: settles the schema, and in a file, which
+    /// allows no replacement, sends its dictionaries ahead.
+    pub(super) fn secure<'a>(&self, encoder: &mut ThreadEncoder, mut prepared: Prepared<'a>) -> Result<Prepared<'a>> {
         loop {
-            let never_refused = !F::HAS_FOOTER || plan.updates.is_empty() || plan.basis().accepts_any_dictionary();
-            if plan.view.basis.is_some() && never_refused {
-                return Ok((message, plan));
+            let Prepared { batch, metadata, message, plan } = prepared;
+            let never_refused = !F::HAS_FOOTER || plan.updates.is_empty() || plan.context().accepts_any_dictionary();
+            if plan.view.context.is_some() && never_refused {
+                return Ok(Prepared { batch, metadata, message, plan });
             }
-            let basis = Arc::clone(plan.basis());
+            let context = Arc::clone(plan.context());
             let sent = self.under_plan(plan, |sink, ledger, mut updates| match F::HAS_FOOTER {
                 true => ledger.append_dictionaries(sink, &mut updates),
                 false => Ok(()),
             });
-            match sent.and_then(|_| self.plan(encoder, &basis, batch, message.uses(), Sending::Changes)) {
-                Ok(Some(replanned)) => plan = replanned,
+            // Done or stale, the view has changed: plan again, and look again.
+            prepared = match sent.and_then(|_| self.plan(encoder, &context, batch, message.uses(), Sending::Changes)) {
+                Ok(Some(plan)) => Prepared { batch, metadata, message, plan },
                 Ok(None) => {
                     encoder.recycle(message);
-                    (message, plan) = self.prepare(encoder, batch, metadata)?;
+                    self.prepare(encoder, batch, metadata)?
                 }
                 Err(error) => {
                     encoder.recycle_unwritten(message);
@@ -229,7 +215,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         })
     }
 
-    /// Takes the lock and does `work`, if the plan is still right; publishes what that changed.
+    /// Takes the lock, does `work` if the plan still holds, and publishes what that changed.
     fn under_plan<R>(
         &self,
         plan: Plan,
@@ -238,8 +224,9 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         let mut guard = self.lock()?;
         let mut opened = false;
         match &guard.output {
-            Some(Output { ledger, basis }) => {
-                if !Arc::ptr_eq(basis, plan.basis())
+            Some(Output { ledger, context }) => {
+                // Another thread has settled another schema, or has sent dictionaries that this plan did not know of.
+                if !Arc::ptr_eq(context, plan.context())
                     || !plan.updates.hold_for::<F>(&plan.view.dictionaries, ledger.dictionaries())
                 {
                     guard.unlock();
@@ -251,11 +238,11 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 opened = true;
             }
         }
-        let worked = self.use_desk(guard, |Desk { sink, output }| {
+        let worked = self.with_locked(guard, |Locked { sink, output }| {
             let open = output.as_mut().expect("it was there, or has just been put there");
             let before = open.ledger.dictionaries().version();
             let worked = work(sink, &mut open.ledger, plan.updates);
-            // A schema counts only once something was written with it.
+            // The schema is settled only once something was written with it: another batch may bring another one.
             if opened && worked.is_err() && open.ledger.confirmed_bytes() == 0 && open.ledger.check().is_ok() {
                 *output = None;
                 return worked;
@@ -264,7 +251,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 self.view.store(View::of(open));
             }
             if opened {
-                self.basis.settle(Arc::clone(&open.basis));
+                self.context.settle(Arc::clone(&open.context));
             }
             self.counters.publish(&open.ledger.stats());
             worked
@@ -272,37 +259,5 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         let (guard, result) = worked?;
         guard.unlock();
         Ok(Planned::Done(result))
-    }
-}
-
-#[cfg(all(test, not(any(loom, shuttle))))]
-mod tests {
-    use arrow_array::types::Int32Type;
-    use arrow_array::{ArrayRef, DictionaryArray};
-    use ipc_core::{DictionaryHandling, Unify};
-
-    use super::*;
-    use crate::sync::SETTLED;
-    use crate::writer::SharedWriter;
-
-    fn batch(word: usize) -> RecordBatch {
-        let column: DictionaryArray<Int32Type> = [word.to_string().as_str()].into_iter().collect();
-        RecordBatch::try_from_iter([("word", Arc::new(column) as ArrayRef)]).expect("one column")
-    }
-
-    #[test]
-    fn dictionaries_are_published_at_a_cost_that_no_other_thread_adds_to() {
-        for dictionaries in [DictionaryHandling::Resend, Unify::new().into()] {
-            SETTLED.set(0);
-            let options = Options::builder().dictionaries(dictionaries).build().unwrap();
-            let writer = SharedWriter::stream(Vec::new()).options(options).build().unwrap();
-            let mut producer = writer.producer();
-            for word in 0..50 {
-                producer.write(&batch(2 * word)).unwrap();
-                writer.write(&batch(2 * word + 1)).unwrap();
-            }
-            assert_eq!(SETTLED.get(), 1, "{dictionaries:?}: the schema, and nothing of the dictionaries");
-            assert_eq!(writer.close().unwrap().stats.dictionary_batches, 100);
-        }
     }
 }

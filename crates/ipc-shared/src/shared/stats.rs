@@ -1,47 +1,72 @@
-//! The writer's figures, readable without the lock.
+//! The writer's figures: counters that are readable without the lock, and the summary of a close.
 
+use arrow_schema::SchemaRef;
 use ipc_core::Stats;
 
-use crate::sync::{Figure, Relaxed};
+use crate::sync::{Counter, Relaxed};
 
-/// One counter for each figure. Written under the lock, read by anybody; each stands for itself, so all are relaxed.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    messages: Figure,
-    record_batches: Figure,
-    rows: Figure,
-    dictionary_batches: Figure,
-    deltas: Figure,
-    replacements: Figure,
-    unused_values: Figure,
-    raw_bytes: Figure,
-    written_bytes: Figure,
+/// Lists the figures of [`Stats`] once, for the struct and both directions.
+macro_rules! counters {
+    ($($figure:ident),* $(,)?) => {
+        /// One counter for each figure of [`Stats`]. Written under the lock, read by any thread. Each figure counts by itself, so
+        /// all accesses are relaxed.
+        #[derive(Debug, Default)]
+        pub(super) struct Counters {
+            $($figure: Counter,)*
+        }
+
+        impl Counters {
+            pub(super) fn publish(&self, stats: &Stats) {
+                $(self.$figure.store(stats.$figure, Relaxed);)*
+            }
+
+            pub(super) fn read(&self) -> Stats {
+                let mut stats = Stats::default();
+                $(stats.$figure = self.$figure.load(Relaxed);)*
+                stats
+            }
+        }
+
+        #[cfg(test)]
+        const FIGURES: &[&str] = &[$(stringify!($figure),)*];
+    };
 }
 
-impl Counters {
-    pub(crate) fn publish(&self, stats: &Stats) {
-        self.messages.store(stats.messages, Relaxed);
-        self.record_batches.store(stats.record_batches, Relaxed);
-        self.rows.store(stats.rows, Relaxed);
-        self.dictionary_batches.store(stats.dictionary_batches, Relaxed);
-        self.deltas.store(stats.deltas, Relaxed);
-        self.replacements.store(stats.replacements, Relaxed);
-        self.unused_values.store(stats.unused_values, Relaxed);
-        self.raw_bytes.store(stats.raw_bytes, Relaxed);
-        self.written_bytes.store(stats.written_bytes, Relaxed);
-    }
+counters!(
+    messages,
+    record_batches,
+    rows,
+    dictionary_batches,
+    deltas,
+    replacements,
+    unused_values,
+    raw_bytes,
+    written_bytes,
+);
 
-    pub(crate) fn read(&self) -> Stats {
-        let mut stats = Stats::default();
-        stats.messages = self.messages.load(Relaxed);
-        stats.record_batches = self.record_batches.load(Relaxed);
-        stats.rows = self.rows.load(Relaxed);
-        stats.dictionary_batches = self.dictionary_batches.load(Relaxed);
-        stats.deltas = self.deltas.load(Relaxed);
-        stats.replacements = self.replacements.load(Relaxed);
-        stats.unused_values = self.unused_values.load(Relaxed);
-        stats.raw_bytes = self.raw_bytes.load(Relaxed);
-        stats.written_bytes = self.written_bytes.load(Relaxed);
-        stats
+/// What a closed writer has written.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Summary {
+    /// The figures.
+    pub stats: Stats,
+    /// The schema of the output.
+    pub schema: SchemaRef,
+    /// The number of reserved places without a batch: slots that were given up or dropped unwritten, slots still unwritten at
+    /// the close, and places whose `reserve` ended in a panic of the sink.
+    pub given_up: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `Stats` may gain figures, which the compiler does not ask for here.
+    #[test]
+    fn every_figure_is_published() {
+        let stats = format!("{:?}", Stats::default());
+        let figures = stats.trim_start_matches("Stats {").trim_end_matches('}').split(", ");
+        let names: Vec<_> = figures.filter_map(|figure| Some(figure.split_once(':')?.0.trim())).collect();
+        assert_eq!(names, FIGURES);
     }
 }

@@ -1,19 +1,19 @@
-//! An encoder, and what its owner knows of the output without asking anybody.
+//! A batch encoder with the published snapshots that its owner has seen last.
 //!
-//! Snapshots of what readers have, and of the unified dictionaries, are published by whoever changes them. A thread that
-//! encodes keeps the last ones that it has seen beside its encoder: while nothing changes, it looks at one word of each,
-//! and shares nothing with other threads.
+//! Snapshots of the output and of the unified dictionaries are published by the thread that changes them. An encoding
+//! thread keeps its last ones: while nothing changes, it looks at one word of each and shares nothing with other threads.
 //!
-//! What is kept may be old, which costs a plan that is made anew under the lock's eyes, and nothing else. It keeps the
-//! values of dictionaries in memory that others have replaced meanwhile, until its owner writes again.
+//! A snapshot may be old. That costs a plan which has to be made again, and keeps replaced dictionaries in memory until the
+//! owner writes again; nothing else depends on it.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use ipc_core::{BatchEncoder, UnifiedSnapshot};
+use arrow_array::RecordBatch;
+use ipc_core::{BatchEncoder, Dictionaries, Format, Message, Metadata, Sending, Slice, UnifiedSnapshot, Updates};
 
-use crate::shared::View;
-use crate::shared::context::{Basis, Unified};
+use super::context::{EncodingContext, Unified};
+use super::output::View;
 use crate::sync::{Published, Seen};
 
 /// A batch encoder with the snapshots that its owner has seen last.
@@ -21,8 +21,8 @@ use crate::sync::{Published, Seen};
 pub(crate) struct ThreadEncoder {
     encoder: BatchEncoder,
     view: Seen<View>,
-    /// Of the basis that was encoded for last.
-    unified: Option<(Arc<Basis>, Seen<UnifiedSnapshot>)>,
+    /// Of the context that was used last.
+    unified: Option<(Arc<EncodingContext>, Seen<UnifiedSnapshot>)>,
 }
 
 impl ThreadEncoder {
@@ -30,20 +30,71 @@ impl ThreadEncoder {
         Self { encoder, view: view.see(), unified: None }
     }
 
-    /// What is known of the output, in its newest version or in one that was the newest a moment ago.
-    pub(crate) fn view(&mut self, published: &Published<View>) -> &Arc<View> {
+    /// The view of the output: the newest, or one that was the newest a moment ago.
+    pub(super) fn view(&mut self, published: &Published<View>) -> &Arc<View> {
         published.look(&mut self.view)
     }
 
-    /// The encoder, with the unified dictionaries of `basis` as of now, or as of a moment ago.
-    pub(crate) fn with_unified(
+    /// Encodes a batch, and adds its new values to the unified dictionaries.
+    pub(super) fn encode_in<'a>(
         &mut self,
-        basis: &Arc<Basis>,
+        context: &Arc<EncodingContext>,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+    ) -> ipc_core::Result<Message<Slice<'a>>> {
+        let Some(unified) = context.unified() else {
+            return self.encoder.encode_with_metadata(batch, metadata);
+        };
+        loop {
+            let (encoder, snapshot) = self.with_unified(context, unified);
+            match encoder.encode_unified(batch, metadata, snapshot)? {
+                Ok(message) => return Ok(message),
+                // The snapshot lacks values of this batch: add them, and encode again with the next one.
+                Err(new) => self.encoder.learn(unified.grow(new)?),
+            }
+        }
+    }
+
+    /// Encodes the dictionaries that a batch needs sent before it. Its message [uses](Message::uses) that many values of
+    /// each unified dictionary.
+    pub(super) fn encode_dictionaries_in<F: Format>(
+        &mut self,
+        context: &Arc<EncodingContext>,
+        batch: &RecordBatch,
+        uses: &[usize],
+        sent: &Dictionaries,
+        sending: Sending,
+    ) -> ipc_core::Result<Updates> {
+        match context.unified() {
+            None => self.encoder.encode_dictionaries::<F>(context.schema(), batch, sent, sending),
+            Some(unified) => {
+                let (encoder, snapshot) = self.with_unified(context, unified);
+                encoder.encode_unified_dictionaries::<F>(batch, uses, snapshot, sent, sending)
+            }
+        }
+    }
+
+    /// Encodes the dictionaries that a file has after all batches, which use that many values of each.
+    pub(super) fn encode_closing_dictionaries_in(
+        &mut self,
+        context: &Arc<EncodingContext>,
+        uses: &[usize],
+        sent: &Dictionaries,
+    ) -> ipc_core::Result<Updates> {
+        let unified = context.unified().expect("only unified dictionaries are sent after batches");
+        let (encoder, snapshot) = self.with_unified(context, unified);
+        encoder.encode_closing_dictionaries(snapshot, uses, sent)
+    }
+
+    /// The encoder, with a snapshot of the unified dictionaries: the newest, or one that was the newest a moment ago.
+    fn with_unified(
+        &mut self,
+        context: &Arc<EncodingContext>,
         unified: &Unified,
     ) -> (&mut BatchEncoder, &UnifiedSnapshot) {
         let (_, seen) = match self.unified.take() {
-            Some(kept) if Arc::ptr_eq(&kept.0, basis) => self.unified.insert(kept),
-            _ => self.unified.insert((Arc::clone(basis), unified.published().see())),
+            Some(kept) if Arc::ptr_eq(&kept.0, context) => self.unified.insert(kept),
+            _ => self.unified.insert((Arc::clone(context), unified.published().see())),
         };
         (&mut self.encoder, unified.published().look(seen))
     }

@@ -8,6 +8,10 @@
 
 #[cfg(not(loom))]
 mod cell;
+mod duty;
+#[cfg(any(loom, shuttle))]
+#[expect(clippy::disallowed_types, reason = "counts for the models, out of their sight")]
+pub mod model;
 #[cfg(any(loom, shuttle))]
 #[expect(clippy::disallowed_types, reason = "counts for the models, out of their sight")]
 mod modelled;
@@ -20,25 +24,13 @@ pub(crate) use self::modelled::*;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::real::*;
 
+pub(crate) use self::duty::LockDuty;
+
 #[cfg(not(loom))]
 pub(crate) use self::cell::UnsafeCell;
 
-#[cfg(any(loom, shuttle))]
-pub use self::modelled::model;
-
 pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// What a lock owes to those who wait, by the clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// Nothing yet.
-    Nothing,
-    /// One more of them may try.
-    Nudge,
-    /// It is handed over.
-    HandOver,
-}
-
-/// A figure that anybody may read. It takes part in no protocol, so the models need not see it.
+/// A count that any thread may read. It takes part in no protocol, so the models need not see it.
 #[expect(clippy::disallowed_types, reason = "this is the place that names them")]
-pub(crate) type Figure = std::sync::atomic::AtomicU64;
+pub(crate) type Counter = std::sync::atomic::AtomicU64;

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, LockResult, PoisonError};
 
 #[cfg(loom)]
@@ -12,7 +13,10 @@ use shuttle as checker;
 #[cfg(loom)]
 pub(crate) use checker::cell::UnsafeCell;
 
-use super::{Due, Relaxed};
+use super::duty::LockDuty;
+use super::model::{
+    self, ALIVE, ALL_WAITS, GUARDS, LATE, OVERTAKING, PARKS, REPLANS, SLEEPS, UNWINDING, WAITS, WAKES, WAKING,
+};
 
 pub(crate) type AtomicU8 = checker::sync::atomic::AtomicU8;
 pub(crate) type AtomicUsize = checker::sync::atomic::AtomicUsize;
@@ -37,147 +41,6 @@ impl Backoff {
     }
 }
 
-/// What a model may set and ask.
-pub mod model {
-    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
-    use super::{
-        ALIVE, ALL_WAITS, COIN, Cell, GUARDS, LATE, OVERTAKING, PARKS, REPLANS, Relaxed, SLEEPS, SPAN, TOSSED,
-        UNWINDING, WAITS, WAKES, WAKING, checker,
-    };
-
-    /// Panics, in a thread that will [`catch`] it, without a word on standard error.
-    ///
-    /// Waits until nobody holds a mutex. All threads of a model run on one thread of the system, so that `std` would take
-    /// a mutex for poisoned that another one gives back meanwhile. That takes nothing from what is explored: where a
-    /// panic begins nobody sees, only what is done while it passes.
-    ///
-    /// # Panics
-    ///
-    /// Always.
-    pub fn panic() -> ! {
-        while GUARDS.load(Relaxed) > 0 {
-            checker::thread::yield_now();
-        }
-        UNWINDING.with(|panics| panics.set(panics.get() + 1));
-        resume_unwind(Box::new(OfTheModel))
-    }
-
-    /// Runs `f`, and says whether it came through without a [`panic`].
-    pub fn catch<R>(f: impl FnOnce() -> R) -> Option<R> {
-        match catch_unwind(AssertUnwindSafe(f)) {
-            Ok(result) => Some(result),
-            Err(payload) if payload.is::<OfTheModel>() => {
-                UNWINDING.with(|panics| panics.set(panics.get() - 1));
-                None
-            }
-            // Any other panic is the model's failure.
-            Err(failure) => resume_unwind(failure),
-        }
-    }
-
-    /// What a panic of the model's own brings along.
-    struct OfTheModel;
-
-    /// How many parkers there are, over all threads: none, once nobody waits and nobody is being woken.
-    #[must_use]
-    pub fn parkers() -> usize {
-        ALIVE.load(Relaxed)
-    }
-
-    /// Makes one park of this thread return early, as a real one may.
-    pub fn wake_spuriously_once() {
-        COIN.with(|coin| coin.set(true));
-    }
-
-    /// Whether a park of this thread has returned early.
-    #[must_use]
-    pub fn has_woken_spuriously() -> bool {
-        TOSSED.with(Cell::get)
-    }
-
-    /// Runs `work` before the next waking of this thread: whoever was to be woken sleeps on meanwhile.
-    pub fn before_the_next_wake(work: impl FnOnce() + 'static) {
-        LATE.with(|late| late.set(Some(Box::new(work))));
-    }
-
-    /// How many parkers have been woken and have not returned from their park, over all threads.
-    #[must_use]
-    pub fn waking() -> usize {
-        WAKING.load(Relaxed)
-    }
-
-    /// How often parkers have been woken that were not on their way yet, over all threads and executions so far.
-    #[must_use]
-    pub fn wakes() -> usize {
-        WAKES.load(Relaxed)
-    }
-
-    /// Lets the patience of the locks that this thread makes end at that look, at the second if nothing is said.
-    pub fn be_patient(looks: u32) {
-        SPAN.with(|span| span.set(looks));
-    }
-
-    pub(super) fn patience() -> u32 {
-        SPAN.with(Cell::get)
-    }
-
-    /// How often threads really went to sleep, over all executions so far.
-    #[must_use]
-    pub fn parks() -> usize {
-        PARKS.load(Relaxed)
-    }
-
-    /// How often this thread really went to sleep in this execution.
-    #[must_use]
-    pub fn parks_of_this_thread() -> usize {
-        SLEEPS.with(Cell::get)
-    }
-
-    /// How often this thread waited for a condition in this execution, sleeps among them.
-    #[must_use]
-    pub fn waits_of_this_thread() -> usize {
-        WAITS.with(Cell::get)
-    }
-
-    /// Runs `work` after each plan of this thread from now on, before it is carried out. Plans that `work` itself makes do
-    /// not count.
-    pub fn after_each_plan(work: impl FnMut() + 'static) {
-        OVERTAKING.with(|overtaking| overtaking.set(Some(Box::new(work))));
-    }
-
-    /// How often threads waited for a condition, sleeps among them, over all executions so far.
-    #[must_use]
-    pub fn waits() -> usize {
-        ALL_WAITS.load(Relaxed)
-    }
-
-    /// How often a plan had gone stale when it was to be carried out, over all executions so far.
-    #[must_use]
-    pub fn replans() -> usize {
-        REPLANS.load(Relaxed)
-    }
-
-    pub(super) fn take_coin() -> bool {
-        let taken = COIN.with(|coin: &Cell<bool>| coin.replace(false));
-        TOSSED.with(|tossed| tossed.set(tossed.get() || taken));
-        taken
-    }
-}
-
-checker::thread_local! {
-    /// How many panics of the model's own this thread is unwinding from.
-    static UNWINDING: Cell<usize> = Cell::new(0);
-    static COIN: Cell<bool> = Cell::new(false);
-    static OVERTAKING: Cell<Option<Box<dyn FnMut()>>> = Cell::new(None);
-    static LATE: Cell<Option<Box<dyn FnOnce()>>> = Cell::new(None);
-    static TOSSED: Cell<bool> = Cell::new(false);
-    static SLEEPS: Cell<usize> = Cell::new(0);
-    static SPAN: Cell<u32> = Cell::new(2);
-    static WAITS: Cell<usize> = Cell::new(0);
-    static TOKEN: usize = LAST_TOKEN.fetch_add(TOKEN_UNIT, Relaxed) + TOKEN_UNIT;
-}
-
 /// Whether this thread is unwinding. The threads of a model share one thread of the system, and so does `std`'s answer.
 pub(crate) fn panicking() -> bool {
     UNWINDING.with(|panics| panics.get() > 0)
@@ -187,9 +50,6 @@ pub(crate) fn panicking() -> bool {
 pub(crate) fn contain(work: impl FnOnce()) {
     let _ = model::catch(work);
 }
-
-/// Outside the checker's sight, since tokens are never used twice.
-static LAST_TOKEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 /// Counts for the models what the interface does not show.
 pub(crate) fn note_replan() {
@@ -203,22 +63,6 @@ pub(crate) fn note_plan() {
         OVERTAKING.with(|overtaking| overtaking.set(Some(work)));
     }
 }
-
-static REPLANS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-
-/// How many guards of mutexes there are.
-static GUARDS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-
-/// How many parkers there are.
-static ALIVE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-
-/// How many parkers are on their way: woken, and not back yet.
-static WAKING: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-
-/// Outside the checker's sight, since they count over all executions.
-static WAKES: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-static PARKS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-static ALL_WAITS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 /// A mutex for what is rare and short. Nothing panics under it.
 #[derive(Debug, Default)]
@@ -436,14 +280,14 @@ impl Patience {
         Self { looks: 0, span: model::patience() }
     }
 
-    pub(crate) fn look(&mut self, overtaken: &mut u32) -> Due {
+    pub(crate) fn look(&mut self, overtaken: &mut u32) -> LockDuty {
         self.looks = (self.looks + 1) % self.span;
         match self.looks {
-            0 => Due::HandOver,
-            1 => Due::Nothing,
+            0 => LockDuty::HandOver,
+            1 => LockDuty::Nothing,
             _ => {
                 *overtaken = 0;
-                Due::Nudge
+                LockDuty::Nudge
             }
         }
     }
@@ -459,6 +303,13 @@ impl Patience {
 
 /// What the tokens of threads are multiples of.
 pub(crate) const TOKEN_UNIT: usize = 16;
+
+checker::thread_local! {
+    static TOKEN: usize = LAST_TOKEN.fetch_add(TOKEN_UNIT, Relaxed) + TOKEN_UNIT;
+}
+
+/// Outside the checker's sight, since tokens are never used twice.
+static LAST_TOKEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 /// A number that no other thread has or ever had, and never 0.
 pub(crate) fn thread_token() -> usize {

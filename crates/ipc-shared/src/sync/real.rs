@@ -1,12 +1,13 @@
 //! The primitives as they ship.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use crossbeam_utils::CachePadded;
 
-use super::{Due, Relaxed};
+use super::duty::LockDuty;
 
 // Aliases, not imports: clippy sees through imports, and would find the types behind them wherever they are used.
 pub(crate) type AtomicU8 = std::sync::atomic::AtomicU8;
@@ -221,22 +222,22 @@ impl Patience {
     }
 
     /// What is due, once a waiter has been overtaken so often. Counts anew in each step.
-    pub(crate) fn look(&mut self, overtaken: &mut u32) -> Due {
+    pub(crate) fn look(&mut self, overtaken: &mut u32) -> LockDuty {
         self.look_at(Instant::now(), overtaken)
     }
 
-    fn look_at(&mut self, now: Instant, overtaken: &mut u32) -> Due {
+    fn look_at(&mut self, now: Instant, overtaken: &mut u32) -> LockDuty {
         self.looked = now;
         if now < self.step_ends.min(self.ends) {
-            return Due::Nothing;
+            return LockDuty::Nothing;
         }
         let taken = std::mem::take(overtaken);
         if now >= self.ends {
             *self = Self::from(now);
-            return Due::HandOver;
+            return LockDuty::HandOver;
         }
         self.begin_step();
-        if taken <= Self::FEW { Due::Nudge } else { Due::Nothing }
+        if taken <= Self::FEW { LockDuty::Nudge } else { LockDuty::Nothing }
     }
 
     /// Begins a step at the last look, since a waiter has been woken then.
@@ -279,7 +280,7 @@ mod tests {
     use super::*;
 
     /// Overtakes a waiter with sections of that length, and returns each look: when it came, and what was due.
-    fn looks(section: Duration, until: Duration) -> Vec<(Duration, Due)> {
+    fn looks(section: Duration, until: Duration) -> Vec<(Duration, LockDuty)> {
         let start = Instant::now();
         let (mut patience, mut overtaken, mut looks) = (Patience::from(start), 0, Vec::new());
         let mut past = Duration::ZERO;
@@ -301,7 +302,7 @@ mod tests {
             let gaps = looks.windows(2).map(|pair| pair[1].0.checked_sub(pair[0].0).expect("time passes"));
             assert!(gaps.max() <= Some(longest), "{section:?}");
             let mut before = Duration::ZERO;
-            for (at, _) in looks.iter().filter(|(_, due)| *due == Due::HandOver) {
+            for (at, _) in looks.iter().filter(|(_, due)| *due == LockDuty::HandOver) {
                 assert!(*at - before <= Patience::SPAN + longest, "{section:?}: {before:?} to {at:?}");
                 before = *at;
             }
@@ -313,7 +314,7 @@ mod tests {
     fn another_is_nudged_in_each_step_unless_the_lock_is_taken_often() {
         let nudges = |section| {
             let looks = looks(Duration::from_nanos(section), Patience::SPAN - Patience::STEP);
-            looks.iter().filter(|(_, due)| *due == Due::Nudge).count()
+            looks.iter().filter(|(_, due)| *due == LockDuty::Nudge).count()
         };
         assert_eq!(nudges(50), 0);
         assert_eq!(nudges(1_000), 0);
@@ -327,9 +328,9 @@ mod tests {
         let start = Instant::now();
         let mut patience = Patience::from(start);
         let after = |share| start + Patience::STEP * share / 4;
-        assert_eq!(patience.look_at(after(3), &mut 0), Due::Nothing);
+        assert_eq!(patience.look_at(after(3), &mut 0), LockDuty::Nothing);
         patience.begin_step();
-        assert_eq!(patience.look_at(after(6), &mut 1), Due::Nothing);
-        assert_eq!(patience.look_at(after(7), &mut 1), Due::Nudge);
+        assert_eq!(patience.look_at(after(6), &mut 1), LockDuty::Nothing);
+        assert_eq!(patience.look_at(after(7), &mut 1), LockDuty::Nudge);
     }
 }

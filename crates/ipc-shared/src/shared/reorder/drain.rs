@@ -1,12 +1,12 @@
-//! The drainer: the one thread that appends what is ready at the front.
+//! The drainer: the one thread at a time that appends what is ready at the front.
 
-use super::Window;
-use super::state::Place;
+use super::state::{ReorderState, SlotState};
+use crate::sync::Mutex;
 
-/// The right to append what is ready at the front; one thread at a time has it.
+/// The right to append what is ready at the front. One thread at a time has it.
 #[derive(Debug)]
-pub(crate) struct Drain<'w, D, A> {
-    window: &'w Window<D, A>,
+pub(crate) struct Drain<'r, D, A> {
+    state: &'r Mutex<ReorderState<D, A>>,
     duty: Duty,
     /// How many contents it has taken.
     taken: usize,
@@ -15,68 +15,68 @@ pub(crate) struct Drain<'w, D, A> {
 /// How far a drainer goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Duty {
-    /// Until nothing is ready at the front, or somebody waits to take over.
-    Turns,
-    /// Up to this place. It is the drainer beyond that, until it is dropped or [goes on](Drain::go_on).
-    Settles { goal: u64 },
-    /// Up to the last place, behind which none comes.
-    Closes,
-    /// It is the drainer no more.
+    /// Until nothing is ready at the front, or another thread waits to succeed it.
+    UntilRelieved,
+    /// Up to this place. It stays the drainer after that, until it is dropped or [goes on](Drain::go_on).
+    UpTo { goal: u64 },
+    /// Up to the last place, after which none comes.
+    ToTheEnd,
+    /// Done: another thread may drain.
     Over,
 }
 
-impl<'w, D, A: Clone> Drain<'w, D, A> {
-    pub(super) fn new(window: &'w Window<D, A>, duty: Duty) -> Self {
-        Self { window, duty, taken: 0 }
+impl<'r, D, A: Clone> Drain<'r, D, A> {
+    pub(super) fn new(state: &'r Mutex<ReorderState<D, A>>, duty: Duty) -> Self {
+        Self { state, duty, taken: 0 }
     }
 
-    /// The front place, whose content the drainer brings along, has been appended.
-    pub(crate) fn pass_front(&self) {
-        self.window.places.lock().pass_front();
+    /// Removes the front place, whose content the drainer brought itself and has appended.
+    pub(crate) fn remove_front(&self) {
+        self.state.lock().remove_front();
     }
 
-    /// What was taken from the front is in the output, and waits no more. To be said under the lock of the output: whoever
-    /// tears that next counts what waits.
-    pub(crate) fn front_is_appended(&self) {
-        if let Some(front) = self.window.places.lock().front() {
-            *front = Place::Passed;
+    /// Notes that the content taken from the front is in the output. Called under the lock of the output: a thread that
+    /// tears the output next counts what is still waiting.
+    pub(crate) fn mark_front_appended(&self) {
+        if let Some(front) = self.state.lock().front() {
+            *front = SlotState::Appended;
         }
     }
 
-    /// Takes what is ready at the front. It keeps its place until it has been [passed](Taken::pass); dropped before, also
-    /// by a panic, it goes back there. `None` once the drainer has done its duty; one that only takes its turn is the drainer
-    /// no more then.
-    pub(crate) fn next<'d>(&'d mut self) -> Option<Taken<'d, 'w, D, A>> {
-        let mut places = self.window.places.lock();
-        places.pass_what_is_done();
+    /// Takes the content that is ready at the front. Its place stays until the content is [removed](Front::remove);
+    /// dropped before, also by a panic, the content goes back there. Returns `None` once the duty is done; a drainer
+    /// [`UntilRelieved`](Duty::UntilRelieved) no longer is one then.
+    pub(crate) fn next<'d>(&'d mut self) -> Option<Front<'d, 'r, D, A>> {
+        let mut state = self.state.lock();
+        state.remove_finished();
         let goes_on = match self.duty {
-            Duty::Turns => !places.has_successors(),
-            Duty::Settles { goal } => places.first() < goal,
-            Duty::Closes => true,
+            Duty::UntilRelieved => !state.has_successors(),
+            Duty::UpTo { goal } => state.first() < goal,
+            Duty::ToTheEnd => true,
             Duty::Over => return None,
         };
         if goes_on
-            && let Some(front @ Place::Ready(_)) = places.front()
-            && let Place::Ready(content) = std::mem::replace(front, Place::Taken)
+            && let Some(front @ SlotState::Ready(_)) = state.front()
+            && let SlotState::Ready(content) = std::mem::replace(front, SlotState::Taken)
         {
             self.taken += 1;
-            if self.duty == Duty::Turns && self.taken == places.capacity() {
-                places.look_for_a_successor();
+            if self.duty == Duty::UntilRelieved && self.taken == state.capacity() {
+                state.request_successor();
             }
-            drop(places);
-            return Some(Taken { content: Some(content), drain: self });
+            drop(state);
+            return Some(Front { content: Some(content), drain: self });
         }
-        if self.duty == Duty::Turns {
-            // Under the same lock as the look: nobody can make the front ready unseen.
-            places.stop_draining();
+        if self.duty == Duty::UntilRelieved {
+            // Under the same lock as the look at the front: no thread can make it ready in between, unseen.
+            state.stop_draining();
             self.duty = Duty::Over;
         }
         None
     }
 
-    /// The drainer has settled. It goes on with what became ready meanwhile, unless somebody waits to take over.
+    /// Goes on, after a flush or a sync, with what became ready meanwhile, until it is relieved.
     pub(crate) fn go_on(mut self) -> Self {
-        self.duty = Duty::Turns;
+        self.duty = Duty::UntilRelieved;
         self
     }
 }
@@ -84,38 +84,38 @@ impl<'w, D, A: Clone> Drain<'w, D, A> {
 impl<D, A> Drop for Drain<'_, D, A> {
     fn drop(&mut self) {
         if self.duty != Duty::Over {
-            self.window.places.lock().stop_draining();
+            self.state.lock().stop_draining();
         }
     }
 }
 
-/// What the drainer has taken from the front.
+/// Content that the drainer has taken from the front.
 #[derive(Debug)]
-pub(crate) struct Taken<'d, 'w, D, A> {
-    /// There until it has been passed, or goes back.
+pub(crate) struct Front<'d, 'r, D, A> {
+    /// There until it is removed, or goes back.
     content: Option<D>,
-    drain: &'d Drain<'w, D, A>,
+    drain: &'d Drain<'r, D, A>,
 }
 
-impl<'w, D, A: Clone> Taken<'_, 'w, D, A> {
-    /// The content, and the right to say that it has been appended.
-    pub(crate) fn parts(&mut self) -> (&mut D, &Drain<'w, D, A>) {
-        (self.content.as_mut().expect("it is there until it is passed, which consumes this"), self.drain)
+impl<'r, D, A: Clone> Front<'_, 'r, D, A> {
+    /// The content, and the drain to [mark it appended](Drain::mark_front_appended) with.
+    pub(crate) fn parts(&mut self) -> (&mut D, &Drain<'r, D, A>) {
+        (self.content.as_mut().expect("it is there until it is removed, which consumes this"), self.drain)
     }
 
-    /// It has been appended: its place leaves the window.
-    pub(crate) fn pass(mut self) {
+    /// Removes its place from the buffer, after the content has been appended.
+    pub(crate) fn remove(mut self) {
         self.content = None;
-        self.drain.pass_front();
+        self.drain.remove_front();
     }
 }
 
-impl<D, A> Drop for Taken<'_, '_, D, A> {
+impl<D, A> Drop for Front<'_, '_, D, A> {
     fn drop(&mut self) {
-        // Before the drain is dropped, which lets others drain.
+        // Before the drain is dropped, which lets other threads drain.
         if let Some(content) = self.content.take() {
-            let unkept = self.drain.window.places.lock().put_back(content);
-            // Outside the mutex: what drops a batch's memory may call the writer.
+            let unkept = self.drain.state.lock().put_back(content);
+            // Outside the mutex: a drop of a batch's memory may run its user's code, which may call the writer.
             drop(unkept);
         }
     }

@@ -1,22 +1,24 @@
-//! The places that have been reserved in an output, in order, and what waits in them.
+//! Puts batches that finish in any order back into the order of their places.
 //!
-//! [`Window::reserve`] takes a place, and the place leaves the window once what it holds has been appended. Whoever makes
-//! the front place ready becomes the *drainer*: it alone appends what is ready at the front, until it meets a place that
-//! is still out. So filling a place never waits for another place, and batches are appended in the order of the places.
+//! A place is reserved, parked in by its owner, and removed once its content has been appended. The buffer knows nothing
+//! of batches or sinks: `D` is the parked content, `A` is the reason for an abort.
 //!
-//! No drainer works for others for ever. A thread that settles (a flush, a sync, a close) is its *successor*: the drainer
-//! hands over to it after the append in hand. Once a drainer has appended as many contents as the window has places, or
-//! where it settles itself, the next thread that leaves a content behind the front waits to succeed it. A drainer that stops
-//! in front of a ready place has therefore handed over, or failed.
+//! The thread that makes the front place ready becomes the *drainer*: it alone appends what is ready at the front, and
+//! stops at the first unfilled place. So parking never waits for another place to be filled, and content is appended in the
+//! order of the places.
 //!
-//! Places are given first come, first served: a thread that finds the window full queues, and room is given to the thread
-//! that has queued longest. It alone is woken.
+//! No drainer works for others without end:
+//! - A flush, a sync or a close becomes the *successor*: the drainer hands over after the append in hand.
+//! - Once a drainer has appended as many contents as the buffer has places, or if it is itself a flush, a sync or a close,
+//!   the next thread that parks behind the front waits to succeed it.
+//! - A drainer that stops in front of a ready place has therefore handed over, or failed.
 //!
-//! A window is *closing* once a thread has begun to close it: it gives no place. It is *closed* for ever, and *aborted*
-//! until it is reopened: then it takes no content either. A content that is ready stays so, and a place that is out stays
-//! out, until the close gives it up. A window that is *abandoned* is aborted for ever, and lets go of what is in it.
+//! Places are granted first come, first served. A thread that finds the buffer full queues; a free place goes to the head
+//! of that queue, and only its thread is woken.
 //!
-//! The window knows nothing of batches or sinks; `D` is what waits, and `A` is why it was aborted.
+//! A buffer that is *closing* grants no place. A *closed* one also takes no content, for good. An *aborted* one does the
+//! same until it is reopened: ready contents stay ready, and unfilled places stay reserved. An *abandoned* one is aborted
+//! for good and has dropped its contents.
 
 mod drain;
 mod state;
@@ -27,236 +29,205 @@ use std::sync::Arc;
 
 pub(crate) use self::drain::Drain;
 use self::drain::Duty;
-use self::state::{Places, Signal};
+pub(crate) use self::state::{Aborted, Gaps, GivenUp, Rejected};
+use self::state::{ReorderState, Signal};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// A bounded queue of places.
 #[derive(Debug)]
-pub(crate) struct Window<D, A> {
-    places: Mutex<Places<D, A>>,
+pub(crate) struct ReorderBuffer<D, A> {
+    state: Mutex<ReorderState<D, A>>,
 }
 
-/// Why the window gives no places and takes nothing.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refused<A> {
-    Closed,
-    Aborted(Aborted<A>),
-}
-
-/// The window has been aborted.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Aborted<A> {
-    pub(crate) why: A,
-    /// How many contents were left and have not been appended.
-    pub(crate) waiting: u64,
-}
-
-/// What the owner of a place is to do when it comes back with a batch.
+/// Where the owner of a place is when it comes back with its content.
 #[derive(Debug)]
-pub(crate) enum Turn<'w, D, A> {
-    /// Append it, and then drain what is ready behind it.
-    Now(Drain<'w, D, A>),
-    /// Leave it.
-    Later,
+pub(crate) enum Arrival<'r, D, A> {
+    /// At the front: append the content, then drain what is ready after it.
+    Front(Drain<'r, D, A>),
+    /// Behind other places: park the content.
+    Behind,
 }
 
-/// What came of asking for a place.
+/// The answer to a request for a place.
 #[derive(Debug)]
-pub(crate) enum Reserved<'w, D, A> {
-    /// Its number.
+pub(crate) enum Reserved<'r, D, A> {
+    /// The number of the place.
     Place(u64),
-    /// None: the window is full, and the front is ready, since an attempt to append it has failed.
-    NotYet(Drain<'w, D, A>),
+    /// No place yet: the buffer is full, and its front is ready because an attempt to append it failed. Drain, and ask
+    /// again.
+    DrainFirst(Drain<'r, D, A>),
 }
 
-/// The places that were given up, and never filled.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Gaps {
-    /// All of them.
-    pub(crate) all: u64,
-    /// Those given up by threads that were unwinding from a panic.
-    pub(crate) lost: u64,
-}
-
-/// How a place is given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum GivenUp {
-    /// By an owner that has no use for it.
-    OnPurpose,
-    /// By a thread that is unwinding.
-    Unwinding,
-}
-
-impl<D, A: Clone> Window<D, A> {
+impl<D, A: Clone> ReorderBuffer<D, A> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { places: Mutex::new(Places::new(capacity)) }
+        Self { state: Mutex::new(ReorderState::new(capacity)) }
     }
 
-    /// Asks for the next place.
-    pub(crate) fn reserve(&self) -> Asking<'_, D, A> {
-        Asking { window: self, signal: None }
+    /// Requests the next place.
+    pub(crate) fn reserve(&self) -> Reservation<'_, D, A> {
+        Reservation { buffer: self, signal: None }
     }
 
-    /// Takes the next place. `None` while there is none, or while others wait for one.
-    pub(crate) fn try_reserve(&self) -> Result<Option<Reserved<'_, D, A>>, Refused<A>> {
-        let mut places = self.places.lock();
-        match places.take_place()? {
+    /// Takes the next place. Returns `None` while there is none, or while other threads wait for one.
+    pub(crate) fn try_reserve(&self) -> Result<Option<Reserved<'_, D, A>>, Rejected<A>> {
+        let mut state = self.state.lock();
+        match state.take_place()? {
             Some(place) => Ok(Some(Reserved::Place(place))),
-            None => Ok(self.drain_if_ready(&mut places).map(Reserved::NotYet)),
+            None => Ok(self.drain_if_ready(&mut state).map(Reserved::DrainFirst)),
         }
     }
 
-    /// Says whether it is the turn of `place`.
-    pub(crate) fn arrive(&self, place: u64) -> Result<Turn<'_, D, A>, Refused<A>> {
-        let mut places = self.places.lock();
-        // A hint, which spares the caller the work of leaving what nobody will append.
-        places.check()?;
-        if place != places.first() || places.is_draining() {
-            return Ok(Turn::Later);
+    /// Tells the owner of `place` whether it is at the front. At the front it becomes the drainer.
+    pub(crate) fn claim(&self, place: u64) -> Result<Arrival<'_, D, A>, Rejected<A>> {
+        let mut state = self.state.lock();
+        // Only a hint, which saves the work of parking what will never be appended: `park` checks again.
+        state.check()?;
+        if place != state.first() || state.is_draining() {
+            return Ok(Arrival::Behind);
         }
-        Ok(Turn::Now(self.begin(&mut places, Duty::Turns)))
+        Ok(Arrival::Front(self.begin_to_drain(&mut state, Duty::UntilRelieved)))
     }
 
-    /// Leaves `content` in `place`, which is out as before where nothing is taken. If the front is ready then, the caller is
-    /// to drain. Waits only to succeed a drainer that has done its part.
-    pub(crate) fn leave(&self, place: u64, content: D) -> Result<Option<Drain<'_, D, A>>, Refused<A>> {
-        let mut places = self.places.lock();
-        places.check()?;
-        places.fill(place, content);
-        if places.wants_successor() {
-            return Ok(Some(self.succeed(places, Duty::Turns).1));
+    /// Parks `content` in `place`. Returns the drain if the front is ready and no thread drains. Waits only to succeed a
+    /// drainer that has done its part. If the content is rejected, the place stays reserved.
+    pub(crate) fn park(&self, place: u64, content: D) -> Result<Option<Drain<'_, D, A>>, Rejected<A>> {
+        let mut state = self.state.lock();
+        state.check()?;
+        state.fill(place, content);
+        if state.wants_successor() {
+            return Ok(Some(self.become_drainer(state, Duty::UntilRelieved).1));
         }
-        Ok(self.drain_if_ready(&mut places))
+        Ok(self.drain_if_ready(&mut state))
     }
 
-    /// Gives up `place`. If that made the front ready, the caller is to drain. Never waits: a sink may drop places.
+    /// Gives up `place`. Returns the drain if that made the front ready. Never waits, since a sink may drop slots.
     pub(crate) fn give_up(&self, place: u64, how: GivenUp) -> Option<Drain<'_, D, A>> {
-        let mut places = self.places.lock();
-        places.give_up(place, how);
-        places.check().ok()?;
-        self.drain_if_ready(&mut places)
+        let mut state = self.state.lock();
+        state.give_up(place, how);
+        state.check().ok()?;
+        self.drain_if_ready(&mut state)
     }
 
-    /// Becomes the drainer, to append what is ready in the places that are reserved by now. Waits for those that settle
-    /// already, and else for no more than the append in hand.
-    pub(crate) fn settle(&self) -> Drain<'_, D, A> {
-        let places = self.places.lock();
-        let goal = places.next_place();
-        self.succeed(places, Duty::Settles { goal }).1
+    /// Becomes the drainer of all places that are reserved by now. Waits for threads that flush, sync or close already; of
+    /// any other drainer it waits only for the append in hand.
+    pub(crate) fn drain_reserved(&self) -> Drain<'_, D, A> {
+        let state = self.state.lock();
+        let goal = state.next_place();
+        self.become_drainer(state, Duty::UpTo { goal }).1
     }
 
-    /// Gives no place from now on, becomes the drainer as [`settle`](Self::settle) does, and gives up the places that are
-    /// out. What is ready stays, for the drainer.
+    /// Grants no place from now on, becomes the drainer as [`drain_reserved`](Self::drain_reserved) does, and then gives up
+    /// the unfilled places. Ready contents stay, for the drainer.
     ///
-    /// Only the drainer may give them up: nothing is between its place and the output then.
+    /// Only the drainer may give places up: no thread is between its place and the output then.
     pub(crate) fn close(&self) -> Drain<'_, D, A> {
-        let mut places = self.places.lock();
-        places.begin_to_close();
-        let (mut places, drain) = self.succeed(places, Duty::Closes);
-        places.close();
+        let mut state = self.state.lock();
+        state.begin_to_close();
+        let (mut state, drain) = self.become_drainer(state, Duty::ToTheEnd);
+        state.close();
         drain
     }
 
-    /// Nothing can be appended from now on: sends away those who wait for a place. The first reason counts; returns it.
+    /// Rejects everything from now on, and wakes the threads that wait for a place. The first reason counts; returns it.
     pub(crate) fn abort(&self, why: A) -> Aborted<A> {
-        self.places.lock().abort(why)
+        self.state.lock().abort(why)
     }
 
-    /// Nothing will ever be appended again: aborts the window for good, gives up the places that are out, and returns the
-    /// contents that were ready.
+    /// Aborts the buffer for good, gives up the unfilled places, and returns the ready contents.
     ///
-    /// To be called under the lock of the output, so that nothing is appended meanwhile. The content that a drainer has taken
-    /// goes when the drainer is refused.
+    /// The caller holds the lock of the output, so nothing is appended meanwhile. Content that a drainer has taken is
+    /// dropped when that drainer is rejected.
     pub(crate) fn abandon(&self, why: A) -> Vec<D> {
-        self.places.lock().abandon(why)
+        self.state.lock().abandon(why)
     }
 
-    /// Why, if it has been aborted.
+    /// The reason, if the buffer has been aborted.
     pub(crate) fn aborted(&self) -> Option<Aborted<A>> {
-        self.places.lock().aborted()
+        self.state.lock().aborted()
     }
 
-    /// Messages can be appended again. A closed window stays closed.
+    /// Ends an abort. A closed buffer stays closed.
     pub(crate) fn reopen(&self) {
-        self.places.lock().reopen();
+        self.state.lock().reopen();
     }
 
-    /// The places that were given up so far. Those of a closed window are all.
+    /// The places given up so far. After a close the numbers are final.
     pub(crate) fn gaps(&self) -> Gaps {
-        self.places.lock().gaps()
+        self.state.lock().gaps()
     }
 
-    fn drain_if_ready(&self, places: &mut Places<D, A>) -> Option<Drain<'_, D, A>> {
-        (!places.is_draining() && places.is_front_ready()).then(|| self.begin(places, Duty::Turns))
+    fn drain_if_ready(&self, state: &mut ReorderState<D, A>) -> Option<Drain<'_, D, A>> {
+        (!state.is_draining() && state.is_front_ready()).then(|| self.begin_to_drain(state, Duty::UntilRelieved))
     }
 
-    fn begin(&self, places: &mut Places<D, A>, duty: Duty) -> Drain<'_, D, A> {
-        places.begin_to_drain(duty != Duty::Turns);
-        Drain::new(self, duty)
+    fn begin_to_drain(&self, state: &mut ReorderState<D, A>, duty: Duty) -> Drain<'_, D, A> {
+        state.begin_to_drain(duty != Duty::UntilRelieved);
+        Drain::new(&self.state, duty)
     }
 
-    /// Becomes the drainer, once those are done who drain already.
-    fn succeed<'w, 'm>(&'w self, mut places: Guard<'m, D, A>, duty: Duty) -> (Guard<'m, D, A>, Drain<'w, D, A>) {
-        if places.is_draining() {
+    /// Becomes the drainer after those that drain or queue already.
+    fn become_drainer<'r, 'm>(&'r self, mut state: Guard<'m, D, A>, duty: Duty) -> (Guard<'m, D, A>, Drain<'r, D, A>) {
+        if state.is_draining() {
             let signal: Signal = Arc::new(Condvar::new());
-            places.queue_to_succeed(&signal);
-            while !places.is_chosen(&signal) {
-                places = signal.wait(places);
+            state.queue_to_succeed(&signal);
+            // Woken, it may still not be the one that the last drainer has chosen.
+            while !state.is_chosen(&signal) {
+                state = signal.wait(state);
             }
         }
-        let drain = self.begin(&mut places, duty);
-        (places, drain)
+        let drain = self.begin_to_drain(&mut state, duty);
+        (state, drain)
     }
 }
 
-type Guard<'m, D, A> = MutexGuard<'m, Places<D, A>>;
+type Guard<'m, D, A> = MutexGuard<'m, ReorderState<D, A>>;
 
-/// A thread that asks for a place. It keeps its turn in the queue until it is dropped.
+/// A thread's request for a place. It keeps its turn in the queue until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Asking<'w, D, A> {
-    window: &'w Window<D, A>,
+pub(crate) struct Reservation<'r, D, A> {
+    buffer: &'r ReorderBuffer<D, A>,
     /// There once it has queued.
     signal: Option<Signal>,
 }
 
-impl<'w, D, A: Clone> Asking<'w, D, A> {
-    /// Takes the next place. Waits while the window is full, but not for something that nobody is about to append: then
-    /// the caller is to drain, and to ask again.
-    pub(crate) fn wait(&mut self) -> Result<Reserved<'w, D, A>, Refused<A>> {
-        let mut places = self.window.places.lock();
+impl<'r, D, A: Clone> Reservation<'r, D, A> {
+    /// Takes the next place. Waits while the buffer is full, unless its front is ready and no thread drains: then the
+    /// caller drains, and calls again.
+    pub(crate) fn wait(&mut self) -> Result<Reserved<'r, D, A>, Rejected<A>> {
+        let mut state = self.buffer.state.lock();
         loop {
             let place = match &self.signal {
-                Some(signal) => places.take_granted(signal)?,
-                None => places.take_place()?,
+                Some(signal) => state.take_granted(signal)?,
+                None => state.take_place()?,
             };
             if let Some(place) = place {
                 self.signal = None;
                 return Ok(Reserved::Place(place));
             }
-            let signal = self.signal.get_or_insert_with(|| places.queue_for_a_place());
-            if let Some(drain) = self.window.drain_if_ready(&mut places) {
-                return Ok(Reserved::NotYet(drain));
+            let signal = self.signal.get_or_insert_with(|| state.queue_for_a_place());
+            if let Some(drain) = self.buffer.drain_if_ready(&mut state) {
+                return Ok(Reserved::DrainFirst(drain));
             }
-            places = signal.wait(places);
+            state = signal.wait(state);
         }
     }
 
-    /// The place that it has been given, if it has, without waiting.
+    /// Returns the place that has been granted to it meanwhile, if any. Does not wait.
     pub(crate) fn granted(mut self) -> Option<u64> {
         let signal = self.signal.take()?;
-        // One look under the mutex: a place that came between two would be one that nobody has had.
-        self.window.places.lock().leave_the_queue(&signal)
+        // One look under the mutex: a place granted between two looks would have no owner.
+        self.buffer.state.lock().leave_the_queue(&signal)
     }
 }
 
-impl<D, A> Drop for Asking<'_, D, A> {
+impl<D, A> Drop for Reservation<'_, D, A> {
     fn drop(&mut self) {
         if let Some(signal) = &self.signal {
-            let mut places = self.window.places.lock();
-            // A place that it has been given and not seen is given up: it unwinds.
-            if let Some(place) = places.leave_the_queue(signal) {
-                places.give_up(place, GivenUp::OnPurpose);
-                places.let_the_next_try();
+            let mut state = self.buffer.state.lock();
+            // The thread unwinds: it gives up a place that was granted to it unseen.
+            if let Some(place) = state.leave_the_queue(signal) {
+                state.give_up(place, GivenUp::OnPurpose);
+                state.wake_next_reserver();
             }
         }
     }

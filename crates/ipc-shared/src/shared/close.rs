@@ -1,0 +1,98 @@
+//! The ends of an output: `close`, which completes it, and `abort`, which gives it up.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use ipc_core::{Format, Updates};
+
+use super::locked::{Fault, Locked, LockedGuard};
+use super::output::Output;
+use super::reorder::Gaps;
+use super::stats::Summary;
+use super::{SHUT, Shared};
+use crate::error::{Error, Result};
+use crate::sync::Relaxed;
+
+/// What a close does about places whose owners have panicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LostPlaces {
+    /// It fails.
+    Refuse,
+    /// The output does without their batches.
+    Accept,
+}
+
+impl<W: Write + Send, F: Format> Shared<W, F> {
+    /// Drains accepted batches, cancels unfilled slots, refuses new calls, writes the end and closes the lock.
+    pub(crate) fn close(&self, gaps: LostPlaces) -> Result<Summary> {
+        self.check_lock()?;
+        let drain = self.buffer.close();
+        self.intake.store(SHUT, Relaxed);
+        self.append_ready(drain)?;
+        let Gaps { all: given_up, lost } = self.buffer.gaps();
+        if lost > 0 && gaps == LostPlaces::Refuse {
+            // A panic in the sink loses the place that was being written, and its error says more.
+            return Err(self.buffer.aborted().map_or(Error::Gaps { places: lost }, Error::from));
+        }
+        let (guard, updates) = self.lock_for_the_end()?;
+        if guard.output.is_none() {
+            guard.close();
+            self.encoders.shut();
+            return Err(Error::NoSchema);
+        }
+        let (guard, summary) = self.with_locked(guard, |Locked { sink, output }| {
+            let Output { ledger, .. } = output.as_mut().expect("a schema stays known");
+            match updates {
+                None => ledger.end(sink)?,
+                Some(closing) => ledger.end_with(sink, closing)?,
+            }
+            self.counters.publish(&ledger.stats());
+            Ok(Summary { stats: ledger.stats(), schema: Arc::clone(ledger.schema().schema()), given_up })
+        })?;
+        guard.close();
+        self.encoders.shut();
+        Ok(summary)
+    }
+
+    /// Takes the lock with the dictionaries encoded that a file has after all batches. They are encoded without the lock,
+    /// and again if batches that were on their way have added values meanwhile; no more batches come after those.
+    fn lock_for_the_end(&self) -> Result<(LockedGuard<'_, W>, Option<Updates>)> {
+        let mut encoded: Option<(Vec<usize>, Updates)> = None;
+        loop {
+            let guard = self.lock()?;
+            let Some(Output { ledger, context }) =
+                guard.output.as_ref().filter(|output| output.context.unified().is_some())
+            else {
+                return Ok((guard, None));
+            };
+            if let Some((_, updates)) = encoded.take_if(|(uses, _)| uses == ledger.uses()) {
+                return Ok((guard, Some(updates)));
+            }
+            let (context, sent) = (Arc::clone(context), ledger.dictionaries().clone());
+            let uses = ledger.uses().to_vec();
+            guard.unlock();
+            let updates =
+                self.with_encoder(|encoder| encoder.encode_closing_dictionaries_in(&context, &uses, &sent))?;
+            encoded = Some((uses, updates));
+        }
+    }
+
+    /// Gives the output up: writes the abort mark, drops what waits, and refuses every call from now on.
+    pub(crate) fn abort(&self, reason: &str) -> Result<()> {
+        self.check_lock()?;
+        let guard = self.lock()?;
+        // The end may have been written, by a close whose flush failed.
+        let check = |locked: &mut Locked<W>| locked.output.as_ref().map_or(Ok(()), |output| output.ledger.check());
+        let (mut guard, ()) = self.with_locked(guard, check)?;
+        // Before the sink is called, which may panic: a thread that finds the lock ended asks the buffer for the reason.
+        let waiting = self.buffer.abandon(Fault::Aborted { reason: reason.into() });
+        let pool = self.encoders.shut_when_dropped();
+        let Locked { sink, output } = &mut *guard;
+        let aborted = output.as_mut().map_or(Ok(()), |output| output.ledger.abort(sink, reason));
+        guard.close();
+        drop(pool);
+        // Outside the lock: these are whole batches.
+        drop(waiting);
+        Ok(aborted?)
+    }
+}
