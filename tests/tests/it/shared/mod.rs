@@ -13,7 +13,7 @@
 //! | a sync confirms, or ends everything | [`sync`] |
 //! | a panic in the sink wakes everybody; elsewhere it harms nobody | [`panics`] |
 //! | what does not fit is refused, and leaves nothing behind | [`refusals`] |
-//! | what was given up never passes for whole | [`dropped_without_close`], [`aborted`] |
+//! | what was given up never passes for whole | [`dropped_without_close`], [`aborted`], [`aborted_anywhere`] |
 //! | a sink may not call back | [`reentrant_calls`] |
 //! | places come out in the order of reservation | [`slots`], [`slots_at_close`] |
 //! | a slot whose write failed comes back with its place | [`slots_that_fail`] |
@@ -30,6 +30,7 @@
 //! together, at random, in `shared_stress.rs`.
 
 mod aborted;
+mod aborted_anywhere;
 mod close_that_fails;
 mod close_without_schema;
 mod dictionaries;
