@@ -10,7 +10,7 @@ use std::thread;
 use arrow_ipc::MessageHeader;
 use ipc_core::StreamSchema;
 use ipc_core::format::abort_mark;
-use ipc_shared::{DictionaryHandling, Error, FileFormat, Options, SharedWriter, Slot, StreamFormat};
+use ipc_shared::{Error, FileFormat, Options, SharedWriter, Slot, StreamFormat, Unify};
 use ipc_tests::byte_faults::{Fault, Log, Sink, Watch, sink};
 use ipc_tests::framing::Framed;
 use ipc_tests::gate::{Act, gate};
@@ -77,7 +77,7 @@ struct Tally {
 }
 
 fn options(stages: bool, marks: bool) -> Options {
-    let options = Options::builder().dictionaries(DictionaryHandling::Unify).staging(stages).abort_mark(marks);
+    let options = Options::builder().dictionaries(Unify::new()).staging(stages).abort_mark(marks);
     options.build().unwrap()
 }
 
