@@ -9,7 +9,6 @@ use std::thread;
 
 use arrow_ipc::MessageHeader;
 use ipc_core::StreamSchema;
-use ipc_core::format::abort_mark;
 use ipc_shared::{Error, FileFormat, Options, SharedWriter, Slot, StreamFormat, Unify};
 use ipc_tests::byte_faults::{Fault, Log, Sink, Watch, sink};
 use ipc_tests::framing::Framed;
@@ -300,7 +299,7 @@ fn check_end(case: Case<'_>, reason: &str, gets_mark: bool, before: &Log, watch:
         return;
     }
     let schema = StreamSchema::try_new(schema(Words::Growing), case.options).unwrap();
-    let mark = abort_mark(&schema, case.options, reason);
+    let mark = schema.abort_mark(case.options, reason);
     let rest = after.taken.strip_prefix(before.taken.as_slice()).expect("nothing is taken back");
     assert!(mark.starts_with(rest), "one mark, or a part of it: {case:?}");
     let fails_now = after.has_failed && !before.has_failed;
