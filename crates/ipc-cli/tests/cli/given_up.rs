@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use arrow_ipc::reader::StreamReader;
 
-use crate::support::{batch, file, folder, names, program, put, python, stream, text};
+use crate::support::{batch, file, folder, inspect, names, program, put, python, read, stream, text};
 
 /// How many batches arrow's reader gets, and whether it comes to the end without an error.
 fn read_by_arrow(bytes: &[u8]) -> (usize, bool) {
@@ -211,4 +211,32 @@ fn a_stream_that_came_to_its_end_has_no_mark() {
     let written = fs::read(output).unwrap();
     assert!(!has_mark(&written, ""));
     assert_eq!(read_by_arrow(&written), (1, true));
+}
+
+/// Another writer's batch may have the key of a mark, and its lengths: one row, and a body of 8 bytes.
+#[test]
+fn a_batch_of_another_writer_with_the_key_of_a_mark_is_a_batch() {
+    const WRITE: &str = "
+import sys, pyarrow as pa
+schema = pa.schema([pa.field('a', pa.int64())])
+with pa.ipc.new_stream(sys.argv[1], schema) as writer:
+    for number in (1, -1, 8):
+        batch = pa.record_batch([pa.array([number])], schema=schema)
+        writer.write_batch(batch, custom_metadata={'ipc.aborted': 'not at all'})
+";
+    let Some(python) = python("pyarrow") else { return };
+    let folder = folder();
+    let input = folder.path().join("in.arrows");
+    let done = Command::new(python).args(["-c", WRITE]).arg(&input).output().unwrap();
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let (said, complete) = inspect(&input);
+    assert!(complete && said["totals"]["rows"] == 3 && said["messages"][1]["body_length"] == 8, "{said}");
+    for command in ["merge", "recover"] {
+        let output = folder.path().join("out.arrows");
+        let done = program().arg(command).arg(&input).arg("--output").arg(&output).output().unwrap();
+        let told = text(&done.stderr);
+        assert!(done.status.success() && !told.contains("given up") && !told.contains("cut"), "{command}: {told}");
+        let rows: Vec<_> = read(&output).iter().map(|batch| batch.num_rows()).collect();
+        assert_eq!(rows, [1, 1, 1], "{command}");
+    }
 }

@@ -10,7 +10,7 @@
 
 pub(crate) mod checksum;
 
-use arrow_ipc::{Message, MessageHeader};
+use arrow_ipc::{Message, MessageHeader, RecordBatch};
 
 use crate::error::{Error, Result};
 pub use crate::format::checksum::Checksum;
@@ -160,6 +160,12 @@ pub(crate) const ABORT_MARK_BODY: i64 = 8;
 /// The number of rows that an abort mark claims to have.
 pub(crate) const ABORT_MARK_ROWS: i64 = 1;
 
+/// The offset and the length of each buffer of an abort mark, but for those of unions.
+pub(crate) const ABORT_MARK_BUFFER: (u64, u64) = (1, 1);
+
+/// The offset and the length of each buffer of a union in an abort mark.
+pub(crate) const ABORT_MARK_UNION_BUFFER: (u64, u64) = (0, 8);
+
 /// The keys that a batch's own metadata may not have: with them, its message would be taken for something else.
 pub const RESERVED_KEYS: [&str; 2] = [CHECKSUM_KEY, ABORTED_KEY];
 
@@ -172,17 +178,26 @@ pub const fn bare_abort_mark(version: MetadataVersion) -> &'static [u8] {
 
 /// Why the stream was given up, if `message` is an abort mark.
 ///
-/// Nothing that this crate writes has these lengths and this key but a mark: a batch's own metadata may not have the key. Of
-/// another writer's batch, which may, a mark differs in that it has no body: behind it the input ends, or another stream
-/// starts.
+/// A batch of another writer may have the key, and the lengths of a mark. It is told from one by its buffers: those of a mark
+/// start where no buffer may.
 #[must_use]
 pub fn abort_reason<'m>(message: &Message<'m>) -> Option<&'m str> {
     let batch = message.header_as_record_batch().filter(|_| message.header_type() == MessageHeader::RecordBatch)?;
-    if message.bodyLength() != ABORT_MARK_BODY || batch.length() != ABORT_MARK_ROWS {
+    if message.bodyLength() != ABORT_MARK_BODY || batch.length() != ABORT_MARK_ROWS || !has_only_mark_buffers(&batch) {
         return None;
     }
     let pair = message.custom_metadata()?.iter().find(|pair| pair.key() == Some(ABORTED_KEY))?;
     Some(pair.value().unwrap_or_default())
+}
+
+/// Whether all buffers of a batch are those of an abort mark. A buffer that holds a row starts on a multiple of 8.
+fn has_only_mark_buffers(batch: &RecordBatch<'_>) -> bool {
+    let is = |found: i64, expected: u64| u64::try_from(found).is_ok_and(|found| found == expected);
+    batch.buffers().into_iter().flatten().all(|buffer| {
+        [ABORT_MARK_BUFFER, ABORT_MARK_UNION_BUFFER]
+            .iter()
+            .any(|(start, length)| is(buffer.offset(), *start) && is(buffer.length(), *length))
+    })
 }
 
 mod sealed {

@@ -16,7 +16,10 @@
 
 use arrow_schema::{DataType, Schema, UnionMode};
 
-use crate::format::{ABORT_MARK_BODY, ABORT_MARK_ROWS, ABORTED_KEY, MetadataVersion, bare_abort_mark};
+use crate::format::{
+    ABORT_MARK_BODY, ABORT_MARK_BUFFER, ABORT_MARK_ROWS, ABORT_MARK_UNION_BUFFER, ABORTED_KEY, MetadataVersion,
+    bare_abort_mark,
+};
 use crate::key_values::Metadata;
 use crate::message::metadata::{Draft, Kind, Numbers, Rest, Template};
 use crate::options::Options;
@@ -79,7 +82,8 @@ fn array(draft: &mut Draft<'_>, is_first: &mut bool, data_type: &DataType, versi
         }
         _ => 2,
     };
-    let (start, length) = if matches!(data_type, DataType::Union(..)) { (0, 8) } else { (1, 1) };
+    let (start, length) =
+        if matches!(data_type, DataType::Union(..)) { ABORT_MARK_UNION_BUFFER } else { ABORT_MARK_BUFFER };
     (0..buffers).for_each(|_| draft.buffer(start, length));
     // A dictionary's values are no child: what stands here are its keys.
     children(data_type)
