@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::{case, folder, program, python, text};
+use crate::support::{batch, case, folder, merge_badly, program, put, python, stream, text};
 
 /// An input in `tests/cases`, and what the commands say of it.
 struct Row {
@@ -189,6 +189,31 @@ fn rows(python: Option<&Path>, output: &Path) -> Option<usize> {
     let done = Command::new(python?).args(["-c", script]).arg(output).output().unwrap();
     let (said, errors) = (text(&done.stdout), text(&done.stderr));
     Some(said.trim().parse().unwrap_or_else(|_| panic!("{}: {errors}", output.display())))
+}
+
+/// Of a next message, only the first bytes of its prefix came. Nothing tells them from other bytes, and no row is lost with
+/// them.
+#[test]
+fn a_prefix_that_is_torn_is_told_alike_and_costs_no_row() {
+    let folder = folder();
+    let whole = stream(&[batch(1, 5), batch(2, 6)]);
+    let output = folder.path().join("out.arrows");
+    let place = format!("(at byte {})", whole.len() - 8);
+    for prefix in [&[0xff, 0xff, 0xff, 0xff, 0x20, 1, 0][..], &[0x20, 1, 0], &[0, 0, 0]] {
+        for length in 1..=prefix.len() {
+            let input = put(&folder, "in.arrows", &[&whole[..whole.len() - 8], &prefix[..length]].concat());
+            let told = merge_badly(folder.path(), &[&input], &output, &[]);
+            assert!(told.contains("inside the prefix of a message") && told.contains(&place), "{length}: {told}");
+            let shown = program().arg("inspect").arg(&input).output().unwrap();
+            assert_eq!((shown.status.code(), text(&shown.stderr)), (Some(1), told), "{length}");
+            let done = program().arg("recover").arg(&input).arg("--output").arg(&output).output().unwrap();
+            let told = text(&done.stderr);
+            assert!(done.status.success() && told.contains("torn at its tail"), "{length}: {told}");
+            assert!(told.contains(&format!("cut {length} B from byte {}", whole.len() - 8)), "{told}");
+            assert_eq!(std::fs::read(&output).unwrap(), whole, "{length}");
+            std::fs::remove_file(&output).unwrap();
+        }
+    }
 }
 
 #[test]
