@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::chores::{
-    bench, counts, coverage, crash, deny, fuzz, loom, mutants, semver, shuttle, stress, test, tsan, valgrind,
+    bench, counts, coverage, crash, deny, features, fuzz, loom, mutants, semver, shuttle, stress, test, tsan, valgrind,
 };
 use crate::error::Result;
 use crate::workspace::Workspace;
@@ -58,7 +58,8 @@ enum Chore {
     Valgrind(valgrind::Arguments),
     Fuzz(fuzz::Arguments),
     Coverage(coverage::Arguments),
-    /// Looks at licences, sources and features of dependencies.
+    Features(features::Arguments),
+    /// Checks licences, sources and features of dependencies.
     Deny,
     Semver(semver::Arguments),
 }
@@ -88,6 +89,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Valgrind(arguments) => valgrind::run(&workspace, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Chore::Coverage(arguments) => coverage::run(&workspace, &arguments),
+        Chore::Features(arguments) => features::run(&workspace, &arguments),
         Chore::Deny => deny::run(&workspace),
         Chore::Semver(arguments) => semver::run(&workspace, &arguments),
     }

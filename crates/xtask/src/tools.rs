@@ -23,6 +23,11 @@ impl Tool {
         probe: &["cargo", "deny", "--version"],
         install: "cargo install --locked cargo-deny",
     };
+    pub(crate) const HACK: Self = Self {
+        name: "cargo-hack",
+        probe: &["cargo", "hack", "--version"],
+        install: "cargo install --locked cargo-hack",
+    };
     pub(crate) const SEMVER_CHECKS: Self = Self {
         name: "cargo-semver-checks",
         probe: &["cargo", "semver-checks", "--version"],

@@ -158,4 +158,15 @@ mod tests {
         let workspace = Workspace::load().unwrap();
         assert!(workspace.members().iter().any(|member| member.name == env!("CARGO_PKG_NAME")));
     }
+
+    /// Without a `rust-version`, clippy would let a package use newer parts of the standard library.
+    #[test]
+    fn each_package_states_the_same_oldest_rust() {
+        let metadata = json(&Cargo::anywhere("metadata --format-version 1 --no-deps").capture().unwrap()).unwrap();
+        let packages = list(&metadata, "packages").unwrap();
+        let stated = text(&packages[0], "rust_version").unwrap();
+        for package in packages {
+            assert_eq!(package["rust_version"], stated, "{}", package["name"]);
+        }
+    }
 }

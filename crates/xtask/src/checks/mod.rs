@@ -1,5 +1,3 @@
 //! What a chore looks at by itself. Each file holds one check, its parser, and samples that it must and must not pass.
 
 pub(crate) mod imports;
-pub(crate) mod lz4_flex;
-pub(crate) mod msrv;

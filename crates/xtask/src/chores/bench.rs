@@ -1,11 +1,9 @@
 //! `cargo xtask bench`: ours, the peers and the floor side by side, in one run.
 //!
-//! The work is that of the package `ipc-bench`; the report lands in `target/bench`, or wherever `--output` says. Before
-//! anything is measured, the build is checked not to slow the peers.
+//! The work is that of the package `ipc-bench`; the report lands in `target/bench`, or wherever `--output` says.
 
 use std::path::{self, PathBuf};
 
-use crate::checks::lz4_flex;
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 
@@ -30,7 +28,6 @@ pub(crate) struct Arguments {
 
 /// Builds and runs the bench.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    lz4_flex::check(workspace)?;
     build(workspace)?;
     let output = match &arguments.output {
         // Cargo runs it elsewhere than where this was typed.

@@ -9,6 +9,7 @@ pub(crate) mod counts;
 pub(crate) mod coverage;
 pub(crate) mod crash;
 pub(crate) mod deny;
+pub(crate) mod features;
 pub(crate) mod fuzz;
 pub(crate) mod loom;
 pub(crate) mod mutants;

@@ -6,7 +6,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-use crate::checks::{imports, lz4_flex, msrv};
+use crate::checks::imports;
 use crate::chores::{counts, loom, shuttle};
 use crate::error::{Error, Result};
 use crate::steps::Report;
@@ -28,10 +28,6 @@ pub(crate) struct Arguments {
 /// A step, named on the command line as its variant is here.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Step {
-    /// The minimum Rust version: stated once, and not above it what is depended on.
-    Msrv,
-    /// No user of `lz4_flex` is slowed by its feature `safe-encode`.
-    Lz4Flex,
     /// Imports between the files of a crate: none in a circle.
     Imports,
     /// Formatting.
@@ -59,15 +55,16 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let steps = if arguments.steps.is_empty() { Step::value_variants() } else { &arguments.steps };
     let mut tally = Tally::default();
     let report = Report::run(steps, arguments.fail_fast, |step| step.run(workspace, &mut tally));
-    println!("\n{report}\n\n{tally}");
+    println!("\n{report}");
+    if tally != Tally::default() {
+        println!("\n{tally}");
+    }
     report.into_result()
 }
 
 impl Step {
     fn run(self, workspace: &Workspace, tally: &mut Tally) -> Result<()> {
         match self {
-            Self::Msrv => msrv::check(workspace),
-            Self::Lz4Flex => lz4_flex::check(workspace),
             Self::Imports => imports::check(workspace),
             Self::Fmt => workspace.cargo("fmt --all --check").run(),
             Self::Clippy => clippy(workspace),
