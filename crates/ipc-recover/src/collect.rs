@@ -14,13 +14,15 @@ use std::collections::BTreeMap;
 use crate::dictionaries::Dictionaries;
 use crate::error::{Damage, Fault};
 use crate::report::Cuts;
-use crate::scan::Kind;
+use crate::scan::{Framing, Kind};
 use crate::schema::{Checked, Item, Role};
 
 /// A collection in the making.
 #[derive(Debug)]
 pub(crate) struct Collector {
     kind: Kind,
+    /// How the messages of the stream are framed, if the output has them otherwise.
+    reframed: Option<Framing>,
     /// All messages so far, in their order.
     entries: Vec<Entry>,
     /// How many of them are cut.
@@ -71,6 +73,7 @@ impl Collector {
     pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
+            reframed: None,
             entries: Vec::new(),
             cut_entries: 0,
             dictionaries: Dictionaries::default(),
@@ -86,10 +89,12 @@ impl Collector {
         self.kind
     }
 
-    /// Another stream begins, which has no dictionaries yet.
-    pub(crate) fn begin_stream(&mut self) {
+    /// Another stream begins, which has no dictionaries yet. Its messages are framed like this, if the output has them
+    /// otherwise.
+    pub(crate) fn begin_stream(&mut self, reframed: Option<Framing>) {
         self.settle();
         self.dictionaries.lose();
+        self.reframed = reframed;
     }
 
     /// How many messages are kept so far.
@@ -116,6 +121,7 @@ impl Collector {
 
     /// Takes the next message, or refuses it as damaged.
     pub(crate) fn take(&mut self, checked: Checked) -> Result<(), Damage> {
+        let checked = Checked { item: Item { reframed: self.reframed, ..checked.item }, ..checked };
         match checked.item.role {
             Role::RecordBatch { .. } => self.take_record_batch(checked),
             Role::DictionaryBatch { id, is_delta: true } if !self.dictionaries.has(id) => {

@@ -69,6 +69,13 @@ pub(crate) enum ArrayKind {
     Dictionary { id: i64, width: u32 },
 }
 
+impl Array {
+    fn has_unions(&self) -> bool {
+        matches!(self.kind, ArrayKind::SparseUnion | ArrayKind::DenseUnion)
+            || self.children.iter().any(Self::has_unions)
+    }
+}
+
 impl Layout {
     /// What `schema` asks for.
     pub(crate) fn new(schema: &Schema<'_>) -> Result<Self, Fault> {
@@ -79,6 +86,12 @@ impl Layout {
 
     pub(crate) fn columns(&self) -> &[Array] {
         &self.columns
+    }
+
+    /// Whether an array is a union, whose buffers depend on the version of the metadata.
+    pub(crate) fn has_unions(&self) -> bool {
+        let values = self.dictionaries.values().map(|dictionary| &dictionary.values);
+        self.columns.iter().chain(values).any(Array::has_unions)
     }
 
     /// The dictionary with this id.

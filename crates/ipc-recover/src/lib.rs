@@ -73,6 +73,7 @@ mod input;
 mod layout;
 mod named;
 mod recover;
+mod reframe;
 mod report;
 pub mod scan;
 mod schema;

@@ -14,8 +14,9 @@ use crate::checksums::Checksums;
 use crate::confirmed::Confirmed;
 use crate::contents::refuse_replacements;
 use crate::empty::EmptyDictionary;
-use crate::error::Error;
+use crate::error::{Damage, Error};
 use crate::layout::Dictionary;
+use crate::reframe::{reframe, reframed_length};
 use crate::report::{Condition, Report, Tally};
 use crate::scan::{Framing, Kind, Place};
 use crate::schema::{Item, Role};
@@ -181,7 +182,18 @@ impl Plan {
         }
         let count = empty.len() as u64;
         let batches_at = target.position;
-        for run in kept.chunk_by(|item, next| item.place.end() == next.place.offset) {
+        let (framing, version) = (self.survey.schema.framing(), self.survey.schema.version());
+        let are_one_run = |item: &Item, next: &Item| {
+            item.place.end() == next.place.offset && item.reframed.is_none() && next.reframed.is_none()
+        };
+        for run in kept.chunk_by(are_one_run) {
+            if run[0].reframed.is_some() {
+                let head =
+                    run[0].place.head(input).map_err(|Damage { fault, .. }| Error::Read(io::Error::other(fault)))?;
+                target.write(&reframe(&head, framing, version)?)?;
+                target.copy(input, run[0].place.body(), run[0].place.body_length)?;
+                continue;
+            }
             let length = run.iter().map(|item| item.place.length()).sum();
             target.copy(input, run[0].place.offset, length)?;
         }
@@ -190,8 +202,8 @@ impl Plan {
             Framing::Legacy => MetadataVersion::V4Legacy,
         }))?;
         if self.output == Kind::File {
-            let dictionaries: Vec<_> = empty.into_iter().chain(placed(kept, batches_at, true)).collect();
-            let record_batches: Vec<_> = placed(kept, batches_at, false).collect();
+            let dictionaries: Vec<_> = empty.into_iter().chain(placed(kept, batches_at, framing, true)).collect();
+            let record_batches: Vec<_> = placed(kept, batches_at, framing, false).collect();
             let (dictionaries, record_batches) = (dictionaries.into_iter(), record_batches.into_iter());
             let length = self.wrapped().write_footer(&mut target.output, dictionaries, record_batches)?;
             target.position += length;
@@ -281,13 +293,17 @@ impl<W: Write> Target<W> {
     }
 }
 
-/// Where the messages of one kind will stand, if all that are kept start at `start`.
-fn placed(kept: &[Item], start: u64, is_dictionary: bool) -> impl Iterator<Item = Place> {
+/// Where the messages of one kind will stand, if all that are kept start at `start` and are framed like this.
+fn placed(kept: &[Item], start: u64, framing: Framing, is_dictionary: bool) -> impl Iterator<Item = Place> {
     let mut end = start;
     let moved = kept.iter().map(move |item| {
-        let offset = end;
-        end += item.place.length();
-        (item, Place { offset, ..item.place })
+        let metadata_length = match item.reframed {
+            None => item.place.metadata_length,
+            Some(own) => reframed_length(item.place.metadata_length.saturating_sub(own.length()), framing),
+        };
+        let place = Place { offset: end, metadata_length, ..item.place };
+        end = place.end();
+        (item, place)
     });
     moved.filter(move |(item, _)| item.is_dictionary() == is_dictionary).map(|(_, place)| place)
 }

@@ -47,6 +47,20 @@ pub(crate) struct Checked {
 pub(crate) struct Item {
     pub(crate) place: Place,
     pub(crate) role: Role,
+    /// How the prefix and the metadata are framed, if the output has them in another framing or version.
+    pub(crate) reframed: Option<Framing>,
+}
+
+/// How the messages of a further stream come to stand behind those of the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Joining {
+    /// Byte for byte.
+    AsTheyAre,
+    /// With their bodies as they are, and in front of them the prefix and the version of the first stream. They have this
+    /// framing.
+    Reframed(Framing),
+    /// Not at all, for this reason.
+    Never(&'static str),
 }
 
 /// What a message that is no schema is for.
@@ -221,7 +235,7 @@ impl Schema {
                 let batch = message.header_as_record_batch().ok_or_else(unknown)?;
                 let passed = check_batch(head, batch, self.layout.columns(), body)?;
                 let role = Role::RecordBatch { rows: passed.rows };
-                Ok(Checked { item: Item { place: head.place(), role }, needs: passed.needs })
+                Ok(Checked { item: Item { place: head.place(), role, reframed: None }, needs: passed.needs })
             }
             MessageKind::DictionaryBatch => {
                 let dictionary = message.header_as_dictionary_batch().ok_or_else(unknown)?;
@@ -241,7 +255,7 @@ impl Schema {
                     failed
                 })?;
                 let role = Role::DictionaryBatch { id, is_delta: dictionary.isDelta() };
-                Ok(Checked { item: Item { place: head.place(), role }, needs: passed.needs })
+                Ok(Checked { item: Item { place: head.place(), role, reframed: None }, needs: passed.needs })
             }
             found => Err(Failed::Fault(Fault::Misplaced { expected: "a record batch or a dictionary batch", found })),
         }
@@ -252,11 +266,21 @@ impl Schema {
         self.check_with(head, Body::Unseen)
     }
 
-    /// Whether messages of `other` can stand among those of this, byte for byte: with the same ids of dictionaries, the
-    /// same version, and the same framing.
-    pub(crate) fn has_layout_of(&self, other: &Self) -> bool {
-        let described = |schema: &Self| (schema.version, schema.framing(), schema.checksums);
-        self.layout == other.layout && described(self) == described(other)
+    /// How messages of `other` come to stand among those of this, whose batches are of the same types.
+    pub(crate) fn joining(&self, other: &Self) -> Joining {
+        match (self.checksums, other.checksums) {
+            (Checksums::All, Checksums::None) => return Joining::Never("its batches have no checksums"),
+            (Checksums::None, Checksums::All) => return Joining::Never("its batches have checksums"),
+            _ => {}
+        }
+        if self.layout != other.layout {
+            return Joining::Never("other ids of dictionaries");
+        }
+        if self.version != other.version && self.layout.has_unions() {
+            return Joining::Never("unions as another version of the metadata has them");
+        }
+        let is_framed_alike = (self.version, self.framing()) == (other.version, other.framing());
+        if is_framed_alike { Joining::AsTheyAre } else { Joining::Reframed(other.framing()) }
     }
 
     /// The path of the first column that has the dictionary with this id.

@@ -19,7 +19,7 @@ use crate::footer::Footer;
 use crate::input::{of_footer, schema_at_front};
 use crate::report::{Condition, Cut};
 use crate::scan::{self, Abort, Framing, Head, Kind, MessageKind, Next, Place, recognize, seek_first_message};
-use crate::schema::{Item, PADDED_AT_MOST, Schema};
+use crate::schema::{Item, Joining, PADDED_AT_MOST, Schema};
 use crate::search;
 use crate::source::Source;
 use crate::stream::{Behind, behind, check_schema, zeros};
@@ -70,9 +70,12 @@ impl Survey {
         let schema_length = length(&schema);
         let mut collector = Collector::new(kind);
         let mut streams = 1;
+        // That of a further stream.
+        let mut further: Option<Schema> = None;
         let damage = loop {
-            let behind_it = match walk(source, &schema, &mut collector)? {
-                End::Broken(damage) => match appended(source, &schema, &mut collector, &damage, kind)? {
+            let own = further.as_ref().unwrap_or(&schema);
+            let behind_it = match walk(source, own, &mut collector)? {
+                End::Broken(damage) => match appended(source, own, &mut collector, &damage, kind)? {
                     Some(head) => Behind::Stream(head),
                     None => break Some(damage),
                 },
@@ -95,17 +98,20 @@ impl Survey {
                 Behind::Nothing => break None,
                 Behind::Other(trailing) => {
                     let damage = trailing.damage();
-                    match appended(source, &schema, &mut collector, &damage, kind)? {
+                    match appended(source, own, &mut collector, &damage, kind)? {
                         Some(head) => head,
                         None => break Some(damage),
                     }
                 }
                 Behind::Stream(head) => head,
             };
-            if let Err(damage) = join(&schema, head, source) {
-                break Some(damage.of_input()?);
+            match join(&schema, head, source) {
+                Ok((joined, reframed)) => {
+                    collector.begin_stream(reframed);
+                    further = Some(joined);
+                }
+                Err(damage) => break Some(damage.of_input()?),
             }
-            collector.begin_stream();
             streams += 1;
         };
         let mut condition = Condition::Complete;
@@ -120,7 +126,8 @@ impl Survey {
                 }
                 condition = Condition::Damaged;
             } else if !is_tear(&damage.fault)
-                && let Some(behind) = search::whole_message(source, &schema, &damage).or_else(unreadable)?
+                && let Some(behind) =
+                    search::whole_message(source, further.as_ref().unwrap_or(&schema), &damage).or_else(unreadable)?
             {
                 condition = Condition::Damaged;
                 if !salvages {
@@ -373,7 +380,7 @@ fn inside_the_last(
     let Some(at) = search::stream_in_body(source, schema, last.place).map_err(hopeless)? else { return Ok(None) };
     let body_length = at.saturating_sub(last.place.body());
     let fault = Fault::TornBeforeAnother { part: Part::Body, length: Some(last.place.body_length) };
-    let torn = Item { place: Place { body_length, ..last.place }, role: last.role };
+    let torn = Item { place: Place { body_length, ..last.place }, ..last };
     collector.cut_last(&torn, fault);
     Ok(Some(at))
 }
@@ -404,23 +411,18 @@ fn inside_the_damaged(
     Ok(Some(at))
 }
 
-/// Makes sure that the batches of a further stream, whose schema message this is, can stand behind those of the first as
-/// they are. The source stands behind the schema message then.
-fn join(first: &Schema, head: Head, source: &mut Source<'_>) -> Result<(), Damage> {
+/// The schema of a further stream, whose message this is, and how its messages come to stand behind those of the first. The
+/// source stands behind the schema message then.
+fn join(first: &Schema, head: Head, source: &mut Source<'_>) -> Result<(Schema, Option<Framing>), Damage> {
     let at = head.place().offset;
     head.skip_body(source)?;
     let schema = Schema::of_message(head)?;
     check_schema(first, &schema, at)?;
-    if first.has_layout_of(&schema) {
-        return Ok(());
+    match first.joining(&schema) {
+        Joining::AsTheyAre => Ok((schema, None)),
+        Joining::Reframed(framing) => Ok((schema, Some(framing))),
+        Joining::Never(difference) => Err(Damage::new(at, Fault::OtherSchema { difference: difference.to_owned() })),
     }
-    let difference = match (first.checksums(), schema.checksums()) {
-        (Checksums::All, Checksums::None) => "its batches have no checksums",
-        (Checksums::None, Checksums::All) => "its batches have checksums",
-        _ => "other ids of dictionaries, or another version or framing of its messages",
-    };
-    let difference = difference.to_owned();
-    Err(Damage::new(at, Fault::OtherSchema { difference }))
 }
 
 /// Whether the marker that the source has just read is none: a length of 0, and nothing but zeros behind it, where

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, UnionArray};
+use arrow_schema::{DataType, Field, UnionFields};
 use ipc_core::format::bare_abort_mark;
 use ipc_core::{MetadataVersion, Options, StreamSchema};
 use ipc_recover::{Condition, Ending, Error, Fault, Input, Kind, Part, RecoverOptions, Source};
@@ -101,6 +102,64 @@ fn a_stream_of_another_schema_is_refused_and_left_out_by_a_salvage() {
         }
     };
     assert!(matches!(damage.fault, Fault::OtherSchema { .. }), "{damage}");
+}
+
+/// A server is replaced by another version of it, which appends to the same log.
+#[test]
+fn streams_of_another_version_or_framing_are_kept() {
+    let all = [cities(&["Lima", "Oslo"], &[0, 1]), cities(&["Pune"], &[0]), cities(&["Lima"], &[0, 0])];
+    let versions = [MetadataVersion::V5, MetadataVersion::V4, MetadataVersion::V4Legacy];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
+        let parts = all.iter().zip(order).map(|(batch, version)| {
+            let options = Options::builder().metadata_version(versions[version]).build().unwrap();
+            encode::stream(&batch.schema(), std::slice::from_ref(batch), &options).unwrap()
+        });
+        let parts = parts.collect::<Vec<_>>().concat();
+        let (output, report) = recover(&parts, &RecoverOptions::default()).unwrap();
+        assert_eq!((report.condition, report.streams, report.kept.rows), (Condition::Complete, 3, 5), "{order:?}");
+        assert_same_batches(&all, &read::stream(&output).unwrap().batches);
+        // All of them have the first one's.
+        let mut input = Input::open(Source::from(output.as_slice())).unwrap();
+        let expected = (input.framing(), versions[order[0]]);
+        while let Some(part) = input.next().unwrap() {
+            if let Part::Message(head) = part {
+                let is_v5 = head.message().version() == arrow_ipc::MetadataVersion::V5;
+                assert_eq!((head.framing(), is_v5), (expected.0, expected.1 == MetadataVersion::V5), "{order:?}");
+            }
+        }
+        // In a file, the footer names where they stand then.
+        let same = parts_of_one_dictionary(order.map(|version| versions[version]));
+        let (output, report) = recover(&same, &RecoverOptions::default().with_format(Kind::File)).unwrap();
+        assert_eq!((report.kept.rows, report.kept.dictionary_batches), (6, 1), "{order:?}");
+        assert_same_batches(&vec![all[0].clone(); 3], &read::file(&output).unwrap().batches);
+    }
+}
+
+/// Three streams of the same batch.
+fn parts_of_one_dictionary(versions: [MetadataVersion; 3]) -> Vec<u8> {
+    let batch = cities(&["Lima", "Oslo"], &[0, 1]);
+    let parts = versions.map(|version| {
+        let options = Options::builder().metadata_version(version).build().unwrap();
+        encode::stream(&batch.schema(), std::slice::from_ref(&batch), &options).unwrap()
+    });
+    parts.concat()
+}
+
+/// The buffers of a union are others in another version.
+#[test]
+fn a_stream_with_unions_of_another_version_is_refused_with_the_reason() {
+    let fields = UnionFields::from_fields(vec![Field::new("a", DataType::Int64, true)]);
+    let union = UnionArray::try_new(fields, vec![0, 0].into(), None, vec![Arc::new(Int64Array::from(vec![1, 2]))]);
+    let batch = RecordBatch::try_from_iter([("union", Arc::new(union.unwrap()) as ArrayRef)]).unwrap();
+    let of = |version| {
+        let options = Options::builder().metadata_version(version).build().unwrap();
+        encode::stream(&batch.schema(), std::slice::from_ref(&batch), &options).unwrap()
+    };
+    let both = [of(MetadataVersion::V5), of(MetadataVersion::V4)].concat();
+    let refused = recover(&both, &RecoverOptions::default()).unwrap_err().to_string();
+    assert!(refused.contains("unions as another version of the metadata has them"), "{refused}");
+    let alike = of(MetadataVersion::V4).repeat(2);
+    assert_eq!(recover(&alike, &RecoverOptions::default()).unwrap().1.kept.rows, 4);
 }
 
 #[test]
