@@ -118,6 +118,17 @@ fn other_validity(nulls: &NullBuffer, length: usize) -> Box<Error> {
     Error::invalid(format!("at most {length} nulls"), nulls.null_count().to_string())
 }
 
+/// Checks that an array of so many rows has `rows`.
+#[inline(always)]
+pub(crate) fn within(length: usize, rows: &Range<usize>) -> Result<(), Box<Error>> {
+    if rows.end > length { Err(too_few_rows(length, rows)) } else { Ok(()) }
+}
+
+#[cold]
+fn too_few_rows(length: usize, rows: &Range<usize>) -> Box<Error> {
+    Error::invalid(format!("at least {} rows", rows.end), format!("{length} rows"))
+}
+
 /// Checks that an array is what its field says. Only unsafe code can make one that is not.
 pub(crate) fn of_type(array: &dyn Array, data_type: &DataType) -> Result<(), Box<Error>> {
     let found = array.data_type();

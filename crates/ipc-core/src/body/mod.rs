@@ -9,14 +9,13 @@
 
 pub(crate) mod compress;
 pub(crate) mod rewrite;
+pub(crate) mod validity;
 
 use std::ops::Range;
 
 use arrow_buffer::{ArrowNativeType, Buffer, ScalarBuffer, ToByteSlice};
-use arrow_schema::Field;
 
 use crate::body::compress::Codec;
-use crate::encode::keys::Unifying;
 use crate::error::{Error, Result};
 use crate::message::metadata::{Draft, Room};
 use crate::message::segment::{Arena, Segment, Slice};
@@ -47,12 +46,6 @@ pub(crate) struct Body<'s, 'a> {
     length: u64,
     /// How many bytes compression has saved.
     saved: i64,
-    /// What rewrites the keys of unified dictionaries, in a batch that has some.
-    pub(crate) unifying: Option<Unifying<'s>>,
-    /// Whether a null stays a null where nobody can see it, in a body that is cleared.
-    pub(crate) keeps_nulls: bool,
-    /// Whether the field of the array that is described next denies nulls.
-    denies_nulls: bool,
     /// How many arrays have nulls that their fields deny, unless nulls of their parents hide them.
     suspects: usize,
 }
@@ -71,21 +64,7 @@ impl<'s, 'a> Body<'s, 'a> {
         segments.clear();
         arena.clear();
         let borrowed_from = if codec.is_some() { usize::MAX } else { COPY_BELOW };
-        Self {
-            options,
-            draft,
-            segments,
-            arena,
-            scratch,
-            codec,
-            borrowed_from,
-            length: 0,
-            saved: 0,
-            suspects: 0,
-            unifying: None,
-            keeps_nulls: false,
-            denies_nulls: false,
-        }
+        Self { options, draft, segments, arena, scratch, codec, borrowed_from, length: 0, saved: 0, suspects: 0 }
     }
 
     /// The body's length, and what it would be without compression.
@@ -105,25 +84,20 @@ impl<'s, 'a> Body<'s, 'a> {
         self.codec = None;
     }
 
-    /// Says that the array that is described next is `field`'s.
-    #[inline(always)]
-    pub(crate) fn expect(&mut self, field: &Field) {
-        self.denies_nulls = !field.is_nullable();
-    }
-
     /// Whether there are nulls that a field denies, unless nobody can see them, which is for others to find out.
     #[inline(always)]
     pub(crate) fn has_suspects(&self) -> bool {
         self.suspects > 0
     }
 
-    /// Describes an array of the walk: its length and its null count, which is no greater.
+    /// Appends the field node of an array: its length, its null count, which is no greater, and whether its field allows
+    /// nulls.
     #[inline(always)]
-    pub(crate) fn node(&mut self, length: usize, null_count: usize) -> Result<(), Box<Error>> {
+    pub(crate) fn node(&mut self, length: usize, null_count: usize, nullable: bool) -> Result<(), Box<Error>> {
         if i64::try_from(length).is_err() {
             return Err(too_many_rows(length));
         }
-        if null_count > 0 && self.denies_nulls {
+        if null_count > 0 && !nullable {
             self.suspects += 1;
         }
         self.draft.node(length as u64, null_count as u64);

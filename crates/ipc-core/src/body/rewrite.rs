@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use arrow_array::OffsetSizeTrait;
+use arrow_array::types::RunEndIndexType;
+use arrow_array::{OffsetSizeTrait, RunArray, UnionArray};
 use arrow_buffer::bit_chunk_iterator::{BitChunks, UnalignedBitChunk};
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, RunEndBuffer, ScalarBuffer, ToByteSlice};
 
@@ -97,8 +98,23 @@ pub(crate) fn list_view_offsets<'a, O: OffsetSizeTrait>(
     Ok(used)
 }
 
+/// What a union has before its children, and the rows that each of them is asked for, if not the same.
+pub(crate) fn union_ids<'a>(
+    body: &mut Body<'_, 'a>,
+    array: &'a UnionArray,
+    rows: &Range<usize>,
+) -> Result<Option<UnionRows>, Box<Error>> {
+    body.node(rows.len(), 0, true)?;
+    if body.options.metadata_version.unions_have_validity() {
+        body.empty();
+    }
+    let type_ids = array.type_ids();
+    body.values(type_ids, rows)?;
+    array.offsets().map(|offsets| union_offsets(body, type_ids, offsets, rows)).transpose()
+}
+
 /// The offsets of a dense union, rebased to the rows that each child is asked for, which are returned.
-pub(crate) fn union_offsets<'a>(
+fn union_offsets<'a>(
     body: &mut Body<'_, 'a>,
     type_ids: &ScalarBuffer<i8>,
     offsets: &'a ScalarBuffer<i32>,
@@ -114,15 +130,25 @@ pub(crate) fn union_offsets<'a>(
     Ok(used)
 }
 
+/// What a run-end encoded array has before its values, and the runs that its rows are in.
+pub(crate) fn run_ends<'a, R: RunEndIndexType>(
+    body: &mut Body<'_, 'a>,
+    array: &'a RunArray<R>,
+    rows: &Range<usize>,
+) -> Result<Range<usize>, Box<Error>> {
+    body.node(rows.len(), 0, true)?;
+    run_ends_array(body, array.run_ends(), rows)
+}
+
 /// The run ends of `rows`, as the array that they are: node, validity and values. Returns the runs they name.
-pub(crate) fn run_ends<'a, E: ArrowNativeType>(
+fn run_ends_array<'a, E: ArrowNativeType>(
     body: &mut Body<'_, 'a>,
     run_ends: &'a RunEndBuffer<E>,
     rows: &Range<usize>,
 ) -> Result<Range<usize>, Box<Error>> {
     let (runs, Range { start, end }) = spans::of_run_ends(run_ends, rows)?;
     let window = &run_ends.values()[runs.clone()];
-    body.node(window.len(), 0)?;
+    body.node(window.len(), 0, true)?;
     body.empty();
     if start == 0 && window.last().is_none_or(|last| last.as_usize() == end) {
         body.values(run_ends.inner(), &runs)?;

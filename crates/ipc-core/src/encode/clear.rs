@@ -21,64 +21,73 @@ use std::ops::Range;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{self, ByteArrayType, ByteViewType};
 use arrow_array::{Array, ArrowPrimitiveType, OffsetSizeTrait, RecordBatch, downcast_primitive};
-use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer};
+use arrow_buffer::{ArrowNativeType, Buffer};
 use arrow_schema::DataType;
 
 use crate::arrays::spans;
-use crate::arrays::validate::{children_fit, of_type, validity_fits};
+use crate::arrays::validate::{children_fit, of_type, validity_fits, within};
 use crate::arrays::views;
 use crate::arrays::visible::{Visible, children};
 use crate::body::Body;
 use crate::body::rewrite;
-use crate::encode::keys::unified_keys;
-use crate::encode::walk::{self, walk};
+use crate::body::validity;
+use crate::encode::keys::Keys;
+use crate::encode::walk::{Walk, no_such_array, walk};
 use crate::error::{Error, Result};
 
 /// Appends the columns of a batch.
-pub(crate) fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Result<(), Box<Error>> {
+pub(crate) fn columns<'a>(walk: &mut Walk<'_, 'a>, batch: &'a RecordBatch) -> Result<(), Box<Error>> {
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        of_type(column.as_ref(), field.data_type()).map_err(|e| e.within(field.name()))?;
-        body.expect(field);
-        array(body, column.as_ref(), 0..batch.num_rows(), &Visible::ALL).map_err(|e| e.within(field.name()))?;
+        let rows = 0..batch.num_rows();
+        of_type(column.as_ref(), field.data_type())
+            .and_then(|()| array(walk, column.as_ref(), rows, field.is_nullable(), &Visible::ALL))
+            .map_err(|e| e.within(field.name()))?;
     }
     Ok(())
 }
 
 /// Appends the rows `rows` of an array, of which only the `visible` ones can be seen.
 pub(crate) fn array<'a>(
-    body: &mut Body<'_, 'a>,
+    walk: &mut Walk<'_, 'a>,
     array: &'a dyn Array,
     rows: Range<usize>,
+    nullable: bool,
     visible: &Visible,
 ) -> Result<(), Box<Error>> {
-    walk::within(array.len(), &rows)?;
+    within(array.len(), &rows)?;
     if let Some(nulls) = array.nulls() {
         validity_fits(nulls, array.len())?;
     }
     let seen = visible.but_nulls(array.nulls(), &rows);
     match array.data_type() {
-        DataType::Null => return walk(body, array.data_type(), array, rows),
+        DataType::Null => return self::walk(walk, array.data_type(), array, rows, nullable),
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
             // Where there are no values, rows are null, and have to stay so even if nobody can see them.
             let visible = if dictionary.values().is_empty() { &Visible::ALL } else { visible };
-            if body.unifying.is_some() {
-                return unified_keys(body, dictionary, rows, Some(visible));
+            if let Keys::Unified(keys) = &mut walk.keys
+                && keys.rewrite(&mut walk.body, dictionary, rows.clone(), nullable, Some(visible))?
+            {
+                return Ok(());
             }
-            return self::array(body, dictionary.keys(), rows, visible);
+            return self::array(walk, dictionary.keys(), rows, nullable, visible);
         }
         // These have no validity of their own.
         DataType::Union(..) | DataType::RunEndEncoded(..) => {}
         flat if seen.is_all() && !flat.is_nested() && !is_view(flat) => {
-            return walk(body, array.data_type(), array, rows);
+            return self::walk(walk, array.data_type(), array, rows, nullable);
         }
-        _ => validity(body, array.nulls(), &rows, visible, &seen)?,
+        _ if walk.keeps_nulls => {
+            // Where a null must not become a key, for want of a value that it could stand for, nulls stay what they are.
+            let valid = Visible::ALL.but_nulls(array.nulls(), &rows);
+            validity::cleared(&mut walk.body, rows.len(), &Visible::ALL, &valid, nullable)?;
+        }
+        _ => validity::cleared(&mut walk.body, rows.len(), visible, &seen, nullable)?,
     }
-    own(body, array, &rows, &seen)?;
+    own(&mut walk.body, array, &rows, &seen)?;
     children(array, &rows, &seen, &mut |child| {
-        body.expect(child.field);
         of_type(child.array, child.field.data_type())
-            .and_then(|()| self::array(body, child.array, child.rows, &child.visible))
+            .and_then(|()| self::array(walk, child.array, child.rows, child.field.is_nullable(), &child.visible))
             .map_err(|e| e.within(child.name))
     })
 }
@@ -122,36 +131,14 @@ fn own<'a>(
         DataType::LargeListView(_) => list_views::<i64>(body, array, rows),
         DataType::FixedSizeList(..) => Ok(()),
         DataType::Struct(fields) => children_fit(fields, array.as_struct().columns()),
-        DataType::Union(..) => walk::union_ids(body, array.as_union(), rows).map(drop),
+        DataType::Union(..) => rewrite::union_ids(body, array.as_union(), rows).map(drop),
         DataType::RunEndEncoded(run_ends, _) => match run_ends.data_type() {
-            DataType::Int16 => walk::run_ends(body, array.as_run::<types::Int16Type>(), rows).map(drop),
-            DataType::Int32 => walk::run_ends(body, array.as_run::<types::Int32Type>(), rows).map(drop),
-            _ => walk::run_ends(body, array.as_run::<types::Int64Type>(), rows).map(drop),
+            DataType::Int16 => rewrite::run_ends(body, array.as_run::<types::Int16Type>(), rows).map(drop),
+            DataType::Int32 => rewrite::run_ends(body, array.as_run::<types::Int32Type>(), rows).map(drop),
+            _ => rewrite::run_ends(body, array.as_run::<types::Int64Type>(), rows).map(drop),
         },
-        other => Err(walk::no_such_array(other))
+        other => Err(no_such_array(other))
     }
-}
-
-/// The node and the validity bitmap. An array with a null that can be seen has nulls also where nobody can see its rows;
-/// one without has none, so that validity tells nothing of those either. But where a null must not become a key, for want
-/// of a value that it could stand for, nulls stay what they are.
-pub(crate) fn validity(
-    body: &mut Body<'_, '_>,
-    nulls: Option<&NullBuffer>,
-    rows: &Range<usize>,
-    visible: &Visible,
-    seen: &Visible,
-) -> Result<(), Box<Error>> {
-    let valid = body.keeps_nulls.then(|| Visible::ALL.but_nulls(nulls, rows));
-    let (visible, seen) = valid.as_ref().map_or((visible, seen), |valid| (&Visible::ALL, valid));
-    let (length, count) = (rows.len(), seen.count(rows.len()));
-    let null_count = if count == visible.count(length) { 0 } else { length - count };
-    body.node(length, null_count)?;
-    if null_count == 0 {
-        body.empty();
-        return Ok(());
-    }
-    rewrite::made_bits(body, &seen.bits(length))
 }
 
 fn primitive<'a, T: ArrowPrimitiveType>(

@@ -17,11 +17,10 @@ use arrow_buffer::{ArrowNativeType, NullBuffer};
 
 use crate::arrays::visible::Visible;
 use crate::body::Body;
+use crate::body::validity::{self, validity};
 use crate::dictionary::unified::canonical::blank;
 use crate::dictionary::unified::{AddedValues, New, NewValues, UnifiedSnapshot};
-use crate::encode::clear;
 use crate::encode::key_map::{KeyMap, Lookup, window};
-use crate::encode::walk::{own_keys, validity};
 use crate::error::{Error, Result};
 use crate::schema::widen::is_widened;
 
@@ -82,8 +81,16 @@ impl KeyMaps {
     }
 }
 
-/// What a walk needs to rewrite keys.
-pub(crate) struct Unifying<'s> {
+/// What a walk does with the keys of dictionary-encoded arrays.
+pub(crate) enum Keys<'s> {
+    /// It writes the batch's own.
+    Own,
+    /// It writes those of unified dictionaries, where the field has one.
+    Unified(KeyRewriter<'s>),
+}
+
+/// Rewrites the keys of one batch to unified dictionaries.
+pub(crate) struct KeyRewriter<'s> {
     dictionaries: &'s UnifiedSnapshot,
     maps: &'s mut KeyMaps,
     /// How many values of each dictionary a reader must have.
@@ -92,40 +99,26 @@ pub(crate) struct Unifying<'s> {
     met: usize,
 }
 
-impl<'s> Unifying<'s> {
+impl<'s> KeyRewriter<'s> {
     pub(crate) fn new(dictionaries: &'s UnifiedSnapshot, maps: &'s mut KeyMaps, uses: &'s mut Vec<usize>) -> Self {
         maps.begin(dictionaries);
         uses.clear();
         uses.resize(dictionaries.schema().dictionary_count(), 0);
         Self { dictionaries, maps, uses, met: 0 }
     }
-}
 
-/// Appends the keys `rows` of a dictionary-encoded array, as ids of its unified dictionary if it has one. Where hidden rows
-/// are to be cleared, `visible` says which ones those are besides the null ones.
-pub(crate) fn unified_keys<'a>(
-    body: &mut Body<'_, 'a>,
-    array: &'a dyn AnyDictionaryArray,
-    rows: Range<usize>,
-    visible: Option<&Visible>,
-) -> Result<(), Box<Error>> {
-    // A walk needs all of the body, and this, too.
-    let Some(mut unifying) = body.unifying.take() else {
-        return own_keys(body, array, rows);
-    };
-    let written = unifying.keys(body, array, rows, visible);
-    body.unifying = Some(unifying);
-    written
-}
-
-impl Unifying<'_> {
-    fn keys<'a>(
+    /// Appends the keys `rows` of a dictionary-encoded array as ids of its unified dictionary. Does nothing, and returns
+    /// `false`, where its field has none: then the caller writes the keys as they are.
+    ///
+    /// Where hidden rows are to be cleared, `visible` says which rows no parent hides.
+    pub(crate) fn rewrite<'a>(
         &mut self,
         body: &mut Body<'_, 'a>,
         array: &'a dyn AnyDictionaryArray,
         rows: Range<usize>,
+        nullable: bool,
         visible: Option<&Visible>,
-    ) -> Result<(), Box<Error>> {
+    ) -> Result<bool, Box<Error>> {
         let schema = self.dictionaries.schema();
         let Some(&id) = schema.outermost().get(self.met) else {
             return Err(Error::invalid(format!("{} dictionaries", schema.outermost().len()), "more"));
@@ -133,17 +126,14 @@ impl Unifying<'_> {
         self.met += 1;
         let (field, keys) = (schema.dictionary(id), array.keys());
         if !field.is_unified() {
-            return match visible {
-                None => own_keys(body, array, rows),
-                Some(visible) => clear::array(body, keys, rows, visible),
-            };
+            return Ok(false);
         }
         let seen = match visible {
             None => {
-                validity(body, keys.len(), keys.nulls(), &rows)?;
+                validity(body, keys.len(), keys.nulls(), &rows, nullable)?;
                 Visible::ALL.but_nulls(keys.nulls(), &rows)
             }
-            Some(visible) => cleared(body, keys, &rows, visible)?,
+            Some(visible) => cleared(body, keys, &rows, nullable, visible)?,
         };
         // What nobody may see is written over even where all the rest is right.
         let may_borrow = visible.is_none() || seen.is_all();
@@ -182,12 +172,12 @@ impl Unifying<'_> {
             New { id, values: blank(field.values()), rows: vec![0], others }
         } else {
             self.maps.unused += map.count_unused();
-            return Ok(());
+            return Ok(true);
         };
         self.maps.lacking.push(new);
         // What is made from here on is thrown away: no need to compress it.
         body.forget_codec();
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -197,12 +187,13 @@ fn cleared(
     body: &mut Body<'_, '_>,
     keys: &dyn Array,
     rows: &Range<usize>,
+    nullable: bool,
     visible: &Visible,
 ) -> Result<Visible, Box<Error>> {
     let nulls = keys.nulls();
     let visible = if has_valid(nulls, rows) { visible } else { &Visible::ALL };
     let seen = visible.but_nulls(nulls, rows);
-    clear::validity(body, nulls, rows, visible, &seen)?;
+    validity::cleared(body, rows.len(), visible, &seen, nullable)?;
     Ok(seen)
 }
 

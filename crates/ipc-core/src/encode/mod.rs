@@ -24,8 +24,8 @@ use crate::body::{Body, signed, too_large};
 use crate::dictionary::unified::{AddedValues, NewValues, UnifiedSnapshot, UnifiedStore};
 use crate::dictionary::{self, DictionaryBatch, DictionaryBatches, Due, Sending, Sent, SentDictionaries};
 use crate::encode::group::Group;
-use crate::encode::keys::{KeyMaps, Unifying};
-use crate::encode::walk::walk;
+use crate::encode::keys::{KeyMaps, KeyRewriter, Keys};
+use crate::encode::walk::{Walk, walk};
 use crate::error::{Error, Result};
 use crate::format::{Format, RESERVED_KEYS};
 use crate::key_values::Metadata;
@@ -264,7 +264,7 @@ impl BatchEncoder {
         metadata: &Metadata,
     ) -> Result<()> {
         same_width(batch)?;
-        self.fill(message, batch.num_rows(), None, metadata, None, |body| columns(body, batch))
+        self.fill(message, batch.num_rows(), None, metadata, None, |walk| columns(walk, batch))
     }
 
     /// Encodes a record batch with its keys rewritten to unified dictionaries, or says which values these lack. They have
@@ -308,7 +308,7 @@ impl BatchEncoder {
         dictionaries: &UnifiedSnapshot,
     ) -> Result<Option<NewValues>> {
         same_width(batch)?;
-        self.fill(message, batch.num_rows(), None, metadata, Some(dictionaries), |body| columns(body, batch))?;
+        self.fill(message, batch.num_rows(), None, metadata, Some(dictionaries), |walk| columns(walk, batch))?;
         let lacking = self.maps.take_lacking();
         if lacking.is_none() {
             message.made.unused_values = self.maps.take_unused();
@@ -502,9 +502,9 @@ impl BatchEncoder {
         let dictionary = Some((signed("dictionary id", id)?, extends.is_some()));
         let mut message = self.blank();
         let (count, metadata) = (rows.len(), Metadata::new());
-        self.fill(&mut message, count, dictionary, &metadata, None, |body| {
-            body.keeps_nulls = keeps_nulls;
-            values_of(body, values.as_ref(), rows)
+        self.fill(&mut message, count, dictionary, &metadata, None, |walk| {
+            walk.keeps_nulls = keeps_nulls;
+            values_of(walk, values.as_ref(), rows)
         })?;
         Ok(DictionaryBatch { id, extends, sent, message: message.into_owned() })
     }
@@ -518,7 +518,7 @@ impl BatchEncoder {
         dictionary: Option<(i64, bool)>,
         metadata: &Metadata,
         dictionaries: Option<&UnifiedSnapshot>,
-        write: impl FnOnce(&mut Body<'_, 'a>) -> Result<(), Box<Error>>,
+        write: impl FnOnce(&mut Walk<'_, 'a>) -> Result<(), Box<Error>>,
     ) -> Result<()> {
         check_keys(metadata)?;
         let compressed = dictionary.is_none() || self.options.compress_dictionaries;
@@ -529,9 +529,14 @@ impl BatchEncoder {
         made.unused_values = 0;
         let template = if dictionary.is_some() { &mut self.dictionary_batch } else { &mut self.record_batch };
         let draft = template.begin(&mut made.metadata, &mut self.rest);
-        let mut body = Body::new(&self.options, draft, segments, &mut made.arena, &mut self.scratch, codec);
-        body.unifying = dictionaries.map(|unified| Unifying::new(unified, &mut self.maps, &mut made.uses));
-        write(&mut body)?;
+        let body = Body::new(&self.options, draft, segments, &mut made.arena, &mut self.scratch, codec);
+        let keys = match dictionaries {
+            None => Keys::Own,
+            Some(unified) => Keys::Unified(KeyRewriter::new(unified, &mut self.maps, &mut made.uses)),
+        };
+        let mut walk = Walk { body, keys, keeps_nulls: false };
+        write(&mut walk)?;
+        let body = walk.body;
         let room = body.room();
         (made.body_length, made.raw_body_length) = body.lengths();
         made.rows = rows as u64;
@@ -574,35 +579,39 @@ impl Lately {
 
 /// Writes the columns of a batch.
 #[inline(always)]
-fn columns<'a>(body: &mut Body<'_, 'a>, batch: &'a RecordBatch) -> Result<(), Box<Error>> {
-    if body.options.validation == Validation::Full {
-        validate::columns(batch, Checks::full(body.options))?;
+fn columns<'a>(walk: &mut Walk<'_, 'a>, batch: &'a RecordBatch) -> Result<(), Box<Error>> {
+    let options = walk.body.options;
+    if options.validation == Validation::Full {
+        validate::columns(batch, Checks::full(options))?;
     }
-    if body.options.clear_nulls {
-        clear::columns(body, batch)?;
+    if options.clear_nulls {
+        clear::columns(walk, batch)?;
     } else {
         for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            body.expect(field);
             let rows = 0..batch.num_rows();
-            walk(body, field.data_type(), column.as_ref(), rows).map_err(|e| e.within(field.name()))?;
+            self::walk(walk, field.data_type(), column.as_ref(), rows, field.is_nullable())
+                .map_err(|e| e.within(field.name()))?;
         }
     }
-    if body.has_suspects() { validate::columns(batch, Checks::Nulls) } else { Ok(()) }
+    if walk.body.has_suspects() { validate::columns(batch, Checks::Nulls) } else { Ok(()) }
 }
 
 /// Writes the values `rows` of a dictionary.
-fn values_of<'a>(body: &mut Body<'_, 'a>, values: &'a dyn Array, rows: Range<usize>) -> Result<(), Box<Error>> {
-    let checks = match body.options.validation {
+fn values_of<'a>(walk: &mut Walk<'_, 'a>, values: &'a dyn Array, rows: Range<usize>) -> Result<(), Box<Error>> {
+    let options = walk.body.options;
+    let checks = match options.validation {
         Validation::Layout => Checks::Indices,
-        Validation::Full => Checks::full(body.options),
+        Validation::Full => Checks::full(options),
     };
     validate::dictionary(values, &rows, checks)?;
-    if body.options.clear_nulls {
-        clear::array(body, values, rows.clone(), &Visible::ALL)?;
+    // No field denies nulls among the values of a dictionary.
+    let nullable = true;
+    if options.clear_nulls {
+        clear::array(walk, values, rows.clone(), nullable, &Visible::ALL)?;
     } else {
-        walk(body, values.data_type(), values, rows.clone())?;
+        self::walk(walk, values.data_type(), values, rows.clone(), nullable)?;
     }
-    if body.has_suspects() { validate::dictionary(values, &rows, Checks::Nulls) } else { Ok(()) }
+    if walk.body.has_suspects() { validate::dictionary(values, &rows, Checks::Nulls) } else { Ok(()) }
 }
 
 /// Refuses a batch with more or fewer columns than its schema has fields.
