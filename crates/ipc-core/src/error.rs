@@ -1,29 +1,46 @@
-//! What can go wrong, and what a failed step hands back.
+//! What can go wrong, and what a failed step returns.
 //!
-//! One enum for the crate. Every refusal of a batch names the column by its path (`orders.item.price`), what the
-//! stream expects and what came. Errors about the sink say whether the stream is still whole: [`Error::Io`] left no
-//! byte of the message behind and may be retried, [`Error::Poisoned`] is the end of the stream, unless its sink can take
-//! bytes back.
+//! One enum for the crate, at the bottom of its imports. Errors of the sink say whether the output is still whole: after
+//! [`Error::Io`] it is, and the call may be repeated; after [`Error::Poisoned`] it is not.
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use arrow_schema::ArrowError;
+
 /// The result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a step was refused or failed.
+/// Why a call was refused or failed.
 ///
-/// A refused batch leaves no byte in the output, and the writer goes on. The user's guide (`docs/guide/src/errors.md`)
-/// says what to do about each error, and lists the faults of a batch with the error that each gets. Faults that can be
-/// found without looking at every row are always found; the others need [`Validation::Full`](crate::Validation::Full).
+/// A refused batch leaves no byte in the output, and the writer goes on. Which fault of a batch gets which error, and
+/// whether it is found always or only with [`Validation::Full`](crate::Validation::Full), is listed in the guide (page
+/// *Errors*). No fault of a batch panics or is followed out of a buffer, with one exception: `arrow-array` itself panics
+/// if a union lacks one of its children.
 ///
-/// Neither setting panics or reads outside an array's buffers, whatever the array contains. The one exception is a union
-/// that lacks a child array altogether: `arrow-array` itself panics when it is asked for the child.
+/// It converts to [`ArrowError`](arrow_schema::ArrowError) and to [`io::Error`], and so does [`Failed`]:
+///
+/// ```
+/// use std::io;
+///
+/// use ipc_core::Encoder;
+/// use ipc_core::arrow_schema::{ArrowError, Schema};
+///
+/// fn for_arrow(schema: Schema) -> Result<Vec<u8>, ArrowError> {
+///     Ok(Encoder::stream(Vec::new()).start(schema)?.close()?.into_inner())
+/// }
+///
+/// fn for_io(schema: Schema) -> io::Result<Vec<u8>> {
+///     Ok(Encoder::stream(Vec::new()).start(schema)?.close()?.into_inner())
+/// }
+/// # for_arrow(Schema::empty()).unwrap();
+/// # for_io(Schema::empty()).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A batch does not have the schema of the stream. Nothing was written; other batches still can be.
+    /// The batch does not have the schema of the stream.
     #[error("schema mismatch{}", difference(path, expected, found))]
     SchemaMismatch {
         /// The first column that differs, as a path from the top-level field.
@@ -34,7 +51,7 @@ pub enum Error {
         found: String,
     },
 
-    /// A batch has another dictionary than the one already sent, and the format allows no replacement.
+    /// The batch has another dictionary than the one already sent, and the format allows no replacement.
     #[error(
         "dictionary of column `{path}` differs from the one already written: expected {expected}, found {found}; \
          a file holds one dictionary per field, which only deltas may extend: {remedy}"
@@ -46,49 +63,50 @@ pub enum Error {
         expected: String,
         /// The dictionary of this batch.
         found: String,
-        /// What would let it change so.
+        /// What would let it change.
         remedy: Remedy,
     },
 
-    /// A unified dictionary would outgrow its keys' type. Nothing was added; batches without new values still can be
-    /// written.
-    #[error("the dictionary of column `{path}` would have {count} values; its keys are of a type for {limit}")]
+    /// A unified dictionary would have more values than its key type allows. Nothing was added; batches without new values
+    /// can still be written.
+    #[error("the dictionary of column `{path}` would have {count} values; the key type allows {limit}")]
     DictionaryOverflow {
         /// The dictionary-encoded column.
         path: String,
-        /// How many values there would be.
+        /// The number of values there would be.
         count: u64,
-        /// How many values the keys can tell apart.
+        /// The number of values that the key type allows.
         limit: u64,
     },
 
-    /// A unified dictionary would outgrow its values' type: readers have all of it in one array, whose strings, lists or
-    /// runs end at numbers of 32 or 16 bits. Nothing was added; batches without new values still can be written.
+    /// A unified dictionary would have more values than one array of its type can hold. Readers keep a dictionary in one
+    /// array, whose offsets or run ends have 32 or 16 bits. Nothing was added; batches without new values can still be
+    /// written.
     #[error("the dictionary of column `{path}` would have {count} {what}; one array of its type holds {limit}")]
     DictionaryTooLarge {
         /// The dictionary-encoded column.
         path: String,
         /// What is counted, such as the bytes of all strings.
         what: &'static str,
-        /// How many there would be.
+        /// The number there would be.
         count: u64,
-        /// How many fit.
+        /// The number that fits.
         limit: u64,
     },
 
-    /// An array contradicts itself, or the field it stands for: offsets, lengths or buffers that do not fit together, a
-    /// null where none may be.
+    /// An array contradicts itself or its field: offsets, lengths or buffers that do not fit together, a null in a field that
+    /// is not nullable.
     #[error("invalid array in column `{path}`: expected {expected}, found {found}")]
     InvalidArray {
         /// The column.
         path: String,
-        /// What the layout asks for.
+        /// What the layout requires.
         expected: String,
         /// What the array has.
         found: String,
     },
 
-    /// A column's type cannot be expressed in the format, or not with these options.
+    /// The column's type cannot be expressed in the format, or not with these options.
     #[error("column `{path}` cannot be written: {reason}")]
     Unsupported {
         /// The column.
@@ -109,7 +127,7 @@ pub enum Error {
     /// A length does not fit the field that the format gives it.
     #[error("{what} of {length} does not fit the format's limit of {limit}")]
     TooLarge {
-        /// Which length.
+        /// What the length is of.
         what: &'static str,
         /// Its value.
         length: u64,
@@ -117,18 +135,18 @@ pub enum Error {
         limit: u64,
     },
 
-    /// Metadata for a batch's message has a key that the writer gives a meaning of its own.
+    /// The metadata of a batch has a key to which the writer gives a meaning of its own.
     #[error("the metadata key `{key}` is reserved")]
     ReservedKey {
         /// The key.
         key: &'static str,
     },
 
-    /// Options that contradict each other, or a codec that this build leaves out.
+    /// Options contradict each other, or ask for a codec that this build leaves out.
     #[error("invalid options: {0}")]
     InvalidOptions(String),
 
-    /// A codec refused a buffer.
+    /// A codec failed on a buffer.
     #[error("compression of column `{path}` with {codec} failed")]
     Compression {
         /// The column.
@@ -139,36 +157,36 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// The sink failed before it took any byte of this message, or in its `flush`. Nothing is torn: the call may be
+    /// The sink failed before it took any byte of this message, or in its `flush`. The output is whole, and the call may be
     /// repeated.
-    #[error("the sink failed between messages; nothing is torn")]
+    #[error("the sink failed between messages; the output is whole")]
     Io(#[from] io::Error),
 
-    /// The sink failed inside a message: nothing may follow torn bytes, so the stream takes no more until they have been
-    /// [taken back](crate::Encoder::rollback). Or a [sync](crate::Encoder::sync) failed, and it takes no more at all.
-    #[error("the output can be trusted up to byte {offset} only; accepted record batches not in it: {unconfirmed}")]
+    /// The sink failed inside a message. The output accepts no more batches until a
+    /// [rollback](crate::Encoder::rollback) has cut the torn bytes off. Or a [sync](crate::Encoder::sync) failed, and it
+    /// accepts no more at all.
+    #[error("the output is valid up to byte {offset}; accepted record batches not in the output: {unconfirmed}")]
     Poisoned {
-        /// Where the last whole message ends, and what stands behind it is torn; after a failed sync, what the sync before
-        /// it has made durable.
+        /// The end of the last whole message. After a failed sync, the position that the sync before it confirmed.
         offset: u64,
-        /// How many accepted record batches are not in those bytes. A rollback loses none of them.
+        /// The number of accepted record batches that are not in the output before this offset. A rollback keeps them.
         unconfirmed: u64,
         /// The first error.
         source: Arc<io::Error>,
     },
 
-    /// The sink could not take the torn bytes back. The output is as it was, and the rollback may be repeated.
+    /// The sink could not cut the torn bytes off. The output is as it was, and the rollback may be repeated.
     #[error("the output could not be cut back to its last whole message")]
     Rollback(#[source] io::Error),
 
-    /// The end of the stream has been written; no message may follow it.
+    /// The end of the stream has been written, so nothing may follow.
     #[error("the stream has been closed")]
     Closed,
 
-    /// The output has been [given up](crate::Ledger::abort); no message may follow.
-    #[error("the stream has been given up{}", told(reason))]
+    /// The output has been [aborted](crate::Encoder::abort), so nothing may follow.
+    #[error("the output was aborted{}", after_colon(reason))]
     Aborted {
-        /// The reason that was given; may be empty.
+        /// The reason; may be empty.
         reason: Arc<str>,
     },
 }
@@ -208,12 +226,36 @@ fn difference(path: &str, expected: &str, found: &str) -> String {
     }
 }
 
-/// A reason as it follows a sentence, if there is one.
-fn told(reason: &str) -> String {
+/// Puts a reason after a sentence, if there is one.
+fn after_colon(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
 
 impl Error {
+    /// Whether repeating the same call may succeed, with nothing else done before.
+    ///
+    /// True for [`Io`](Self::Io) and [`Rollback`](Self::Rollback), which leave the output as it was. A
+    /// [`Poisoned`](Self::Poisoned) output needs a rollback first, and a refused batch another batch.
+    ///
+    /// ```
+    /// # use arrow_array::record_batch;
+    /// # use ipc_core::Encoder;
+    /// # let batch = record_batch!(("height", Int32, [154, 23])).unwrap();
+    /// # let mut encoder = Encoder::stream(Vec::new()).start(batch.schema())?;
+    /// # let pause = || {};
+    /// while let Err(error) = encoder.write(&batch) {
+    ///     if !error.is_retryable() {
+    ///         return Err(error);
+    ///     }
+    ///     pause();
+    /// }
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Io(_) | Self::Rollback(_))
+    }
+
     /// Puts a step of the column path before the path so far; walks call it on their way out of a child.
     #[must_use]
     #[cold]
@@ -229,7 +271,7 @@ impl Error {
         self
     }
 
-    /// Gives the whole path, unless it has been given.
+    /// Sets the whole path, unless it has been set.
     #[must_use]
     #[cold]
     pub(crate) fn at(mut self: Box<Self>, whole: &str) -> Box<Self> {
@@ -253,7 +295,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::InvalidArray`] whose path is still to be told by the callers.
+    /// Returns an [`Error::InvalidArray`] whose path the callers fill in.
     #[cold]
     pub(crate) fn invalid(expected: impl Into<String>, found: impl Into<String>) -> Box<Self> {
         Box::new(Self::InvalidArray { path: String::new(), expected: expected.into(), found: found.into() })
@@ -266,7 +308,24 @@ impl From<Box<Error>> for Error {
     }
 }
 
-impl From<Error> for arrow_schema::ArrowError {
+/// The kind is that of the sink's error, `InvalidInput` where a batch, a schema or options were refused, and `Other` for the
+/// rest. The inner error is this one, except for [`Error::Io`], which becomes the sink's error itself.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        if let Error::Io(source) = error {
+            return source;
+        }
+        let kind = match &error {
+            Error::Rollback(source) | Error::Compression { source, .. } => source.kind(),
+            Error::Poisoned { source, .. } => source.kind(),
+            Error::Closed | Error::Aborted { .. } => io::ErrorKind::Other,
+            _ => io::ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<Error> for ArrowError {
     fn from(error: Error) -> Self {
         match error {
             Error::SchemaMismatch { .. } => Self::SchemaError(error.to_string()),
@@ -281,9 +340,9 @@ impl From<Error> for arrow_schema::ArrowError {
     }
 }
 
-/// A step that consumes the encoder failed; what it consumed comes back with the reason.
+/// The error of a step that consumes its subject, with the subject.
 ///
-/// `?` keeps the reason and drops what came back:
+/// `?` keeps the error and drops the subject. It converts to whatever the error converts to.
 ///
 /// ```
 /// # use ipc_core::{Encoder, Error};
@@ -300,24 +359,24 @@ pub struct Failed<T, E = Error> {
 }
 
 impl<T, E> Failed<T, E> {
-    /// A failure of a step that consumed `subject`.
+    /// Returns the failure of a step that consumed `subject`.
     pub fn new(error: E, subject: T) -> Self {
         Self { inner: Box::new((error, subject)) }
     }
 
-    /// Why the step failed.
+    /// Returns why the step failed.
     #[must_use]
     pub fn error(&self) -> &E {
         &self.inner.0
     }
 
-    /// What the step had consumed.
+    /// Returns what the step had consumed.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.inner.1
     }
 
-    /// The reason and what the step had consumed.
+    /// Returns why the step failed, and what it had consumed.
     #[must_use]
     pub fn into_parts(self) -> (E, T) {
         *self.inner
@@ -348,6 +407,18 @@ impl<T> From<Failed<T>> for Error {
     }
 }
 
+impl<T, E: Into<ArrowError>> From<Failed<T, E>> for ArrowError {
+    fn from(failed: Failed<T, E>) -> Self {
+        failed.inner.0.into()
+    }
+}
+
+impl<T, E: Into<io::Error>> From<Failed<T, E>> for io::Error {
+    fn from(failed: Failed<T, E>) -> Self {
+        failed.inner.0.into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,8 +431,6 @@ mod tests {
 
     #[test]
     fn arrow_is_told_the_kind_of_error_and_all_of_its_text() {
-        use arrow_schema::ArrowError;
-
         let (path, expected, found) = ("c".to_owned(), "a".to_owned(), "b".to_owned());
         let mismatch = Error::SchemaMismatch { path, expected, found };
         let text = mismatch.to_string();
@@ -375,6 +444,50 @@ mod tests {
             matches!(ArrowError::from(io), ArrowError::IoError(_, source) if source.kind() == io::ErrorKind::StorageFull)
         );
         assert!(matches!(ArrowError::from(Error::Closed), ArrowError::ExternalError(_)));
+    }
+
+    #[test]
+    fn an_io_error_keeps_the_kind_and_the_error() {
+        use io::ErrorKind::{InvalidInput, Other, StorageFull};
+
+        let full = || io::Error::from(StorageFull);
+        assert_eq!(io::Error::from(Error::Io(full())).kind(), StorageFull);
+        assert!(io::Error::from(Error::Io(full())).get_ref().is_none(), "the sink's own error, not one around it");
+        let poisoned = Error::Poisoned { offset: 8, unconfirmed: 0, source: Arc::new(full()) };
+        for (error, kind) in [
+            (poisoned, StorageFull),
+            (Error::Rollback(full()), StorageFull),
+            (Error::Compression { path: String::new(), codec: "LZ4", source: full() }, StorageFull),
+            (Error::Closed, Other),
+            (Error::InvalidOptions(String::new()), InvalidInput),
+            (Error::ReservedKey { key: "key" }, InvalidInput),
+        ] {
+            let text = error.to_string();
+            let error = io::Error::from(Failed::new(error, "subject"));
+            assert_eq!((error.kind(), error.to_string()), (kind, text));
+            assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_is_retryable_if_the_output_is_as_it_was() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        assert!(Error::Io(full()).is_retryable() && Error::Rollback(full()).is_retryable());
+        let poisoned = Error::Poisoned { offset: 8, unconfirmed: 0, source: Arc::new(full()) };
+        for error in [poisoned, Error::Closed, Error::ReservedKey { key: "key" }] {
+            assert!(!error.is_retryable(), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_replaced_dictionary_names_unify_and_a_poisoned_output_what_is_not_in_it() {
+        let (path, expected, found) = ("c".to_owned(), "a".to_owned(), "b".to_owned());
+        let replaced = Error::DictionaryReplacement { path, expected, found, remedy: Remedy::Unify };
+        assert!(replaced.to_string().contains("`Unify` writes one dictionary for all batches"), "{replaced}");
+        let source = Arc::new(io::Error::from(io::ErrorKind::StorageFull));
+        let poisoned = Error::Poisoned { offset: 8, unconfirmed: 3, source };
+        let text = "the output is valid up to byte 8; accepted record batches not in the output: 3";
+        assert_eq!(poisoned.to_string(), text);
     }
 
     #[test]

@@ -101,3 +101,4 @@ pub use output::receipt::{Receipt, Stats};
 pub use output::storage::{Durable, FileTail, ForeignEnd, Truncate};
 pub use schema::StreamSchema;
 pub use schema::difference::MetadataDifference;
+pub use schema::given::IntoSchema;

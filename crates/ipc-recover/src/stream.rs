@@ -113,7 +113,7 @@ pub(crate) fn check_schema(first: &Schema, other: &Schema, at: u64) -> Result<()
     }
     let decoded = |schema: &Schema| {
         let schema = try_fb_to_schema(schema.flatbuffer()).map_err(|error| error.to_string())?;
-        StreamSchema::try_new(schema.into(), &Options::default()).map_err(|error| error.to_string())
+        StreamSchema::try_new(schema, &Options::default()).map_err(|error| error.to_string())
     };
     let checked = decoded(first).and_then(|first| {
         let other = decoded(other)?;

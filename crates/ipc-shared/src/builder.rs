@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use ipc_core::{Failed, FileFormat, Format, Metadata, Options, StreamFormat, StreamSchema};
+use ipc_core::{Failed, FileFormat, Format, IntoSchema, Metadata, Options, StreamFormat, StreamSchema};
 
 use crate::shared::Shared;
 use crate::shared::context::EncodingContext;
@@ -36,7 +36,7 @@ impl<W: Write + Send> SharedWriter<W, FileFormat> {
 /// Settles how a [`SharedWriter`] writes.
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
-pub struct Builder<W, F> {
+pub struct Builder<W: Write + Send, F: Format> {
     sink: W,
     options: Options,
     schema: Option<SchemaRef>,
@@ -65,8 +65,8 @@ impl<W: Write + Send, F: Format> Builder<W, F> {
     }
 
     /// The schema of the output. Without it, the first batch that gets the lock tells it.
-    pub fn schema(mut self, schema: impl Into<SchemaRef>) -> Self {
-        self.schema = Some(schema.into());
+    pub fn schema(mut self, schema: impl IntoSchema) -> Self {
+        self.schema = Some(schema.into_schema());
         self
     }
 

@@ -4,12 +4,46 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use arrow_schema::ArrowError;
 use ipc_core::Failed;
 
 /// The result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call was refused or failed.
+///
+/// Every error of this crate, and [`ipc_core::Error`](crate::CoreError), converts to it by `?`. It converts to
+/// [`ArrowError`] and to [`io::Error`].
+///
+/// ```
+/// use ipc_shared::arrow_array::RecordBatch;
+/// use ipc_shared::arrow_schema::ArrowError;
+/// use ipc_shared::{Error, SharedWriter};
+///
+/// fn own(batch: &RecordBatch) -> Result<Vec<u8>, Error> {
+///     let writer = SharedWriter::stream(Vec::new()).schema(batch.schema()).build()?;
+///     writer.reserve()?.write(batch)?;
+///     writer.close()?;
+///     Ok(writer.into_inner()?)
+/// }
+///
+/// fn for_arrow(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+///     let writer = SharedWriter::stream(Vec::new()).schema(batch.schema()).build()?;
+///     writer.reserve()?.write(batch)?;
+///     writer.close()?;
+///     Ok(writer.into_inner()?)
+/// }
+///
+/// fn for_io(batch: &RecordBatch) -> std::io::Result<Vec<u8>> {
+///     let writer = SharedWriter::stream(Vec::new()).schema(batch.schema()).build()?;
+///     writer.reserve()?.write(batch)?;
+///     writer.close()?;
+///     Ok(writer.into_inner()?)
+/// }
+/// # let batch = RecordBatch::new_empty(ipc_shared::arrow_schema::Schema::empty().into());
+/// # assert_eq!(own(&batch).unwrap(), for_arrow(&batch).unwrap());
+/// # for_io(&batch).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -35,7 +69,7 @@ pub enum Error {
 
     /// The output is torn, or a thread panicked while it wrote: nothing may follow, unless the torn bytes are
     /// [taken back](crate::SharedWriter::rollback). Or a [sync](crate::SharedWriter::sync) failed: nothing may follow.
-    #[error("the output can be trusted up to byte {offset} only; accepted batches not in it: {unconfirmed}")]
+    #[error("the output is valid up to byte {offset}; accepted batches not in the output: {unconfirmed}")]
     Poisoned {
         /// Where the last whole message ends; after a failed sync, what the sync before it has made durable.
         offset: u64,
@@ -60,6 +94,44 @@ pub enum Error {
     /// The sink called back into the writer that is calling it.
     #[error("the sink called back into its own writer")]
     Reentrant,
+
+    /// The sink cannot be taken out of the writer while other handles on it exist: see [`StillShared`](struct@StillShared).
+    #[error("other handles on the writer still exist")]
+    StillShared,
+}
+
+impl Error {
+    /// Whether repeating the same call may succeed, with nothing else done before: the output is as it was.
+    ///
+    /// A [`Poisoned`](Self::Poisoned) writer needs a [rollback](crate::SharedWriter::rollback) first, and a refused batch
+    /// another batch.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Core(error) if error.is_retryable())
+    }
+}
+
+impl From<Error> for ArrowError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Core(error) => error.into(),
+            error => Self::ExternalError(Box::new(error)),
+        }
+    }
+}
+
+/// As [`ipc_core::Error`](crate::CoreError) becomes one: with the kind of the sink's error where there is one.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Poisoned { source, .. } => source.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        match error {
+            Error::Core(error) => error.into(),
+            error => Self::new(kind, error),
+        }
+    }
 }
 
 impl From<ipc_core::Error> for Error {
@@ -79,6 +151,30 @@ impl<T> From<Failed<T, Self>> for Error {
     }
 }
 
+impl<T> From<Failed<T>> for Error {
+    fn from(failed: Failed<T>) -> Self {
+        failed.into_parts().0.into()
+    }
+}
+
+impl<T> From<StillShared<T>> for Error {
+    fn from(_: StillShared<T>) -> Self {
+        Self::StillShared
+    }
+}
+
+impl<T> From<StillShared<T>> for ArrowError {
+    fn from(still: StillShared<T>) -> Self {
+        Error::from(still).into()
+    }
+}
+
+impl<T> From<StillShared<T>> for io::Error {
+    fn from(still: StillShared<T>) -> Self {
+        Error::from(still).into()
+    }
+}
+
 /// The sink cannot be taken out of a writer while other handles on it exist. Gives the handle back.
 #[derive(thiserror::Error)]
 #[error("other handles on the writer still exist")]
@@ -95,5 +191,38 @@ impl<T> StillShared<T> {
 impl<T> fmt::Debug for StillShared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StillShared")
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    fn full() -> io::Error {
+        io::ErrorKind::StorageFull.into()
+    }
+
+    #[test]
+    fn an_io_error_keeps_the_kind_of_the_sinks_and_the_error() {
+        let core = Error::Core(ipc_core::Error::Io(full()));
+        assert_eq!(io::Error::from(core).kind(), io::ErrorKind::StorageFull);
+        let poisoned = Error::Poisoned { offset: 8, unconfirmed: 3, source: Arc::new(full()) };
+        let text = "the output is valid up to byte 8; accepted batches not in the output: 3";
+        let error = io::Error::from(poisoned);
+        assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::StorageFull, text));
+        assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
+        assert_eq!(io::Error::from(Failed::new(Error::NoSchema, ())).kind(), io::ErrorKind::Other);
+        assert!(matches!(ArrowError::from(Failed::new(Error::NoSchema, ())), ArrowError::ExternalError(_)));
+        let io = ArrowError::from(Error::Core(ipc_core::Error::Io(full())));
+        assert!(matches!(io, ArrowError::IoError(..)), "{io:?}");
+    }
+
+    #[test]
+    fn a_call_is_retryable_if_the_output_is_as_it_was() {
+        assert!(Error::Core(ipc_core::Error::Io(full())).is_retryable());
+        let poisoned = Error::Poisoned { offset: 8, unconfirmed: 0, source: Arc::new(full()) };
+        for error in [poisoned, Error::Closed, Error::StillShared, Error::Core(ipc_core::Error::Closed)] {
+            assert!(!error.is_retryable(), "{error}");
+        }
     }
 }

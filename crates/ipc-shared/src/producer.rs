@@ -16,7 +16,7 @@ use crate::shared::thread_encoder::ThreadEncoder;
 /// with other threads before it takes the lock, and allocates nothing once it is warm, unless it has to sleep. Where
 /// dictionaries are [unified](crate::Unify), it also keeps the last ones that it was given. Memory for
 /// batches far larger than the last 64 is given back, and all of it with the handle.
-pub struct Producer<W, F> {
+pub struct Producer<W: Write + Send, F: Format> {
     shared: Arc<Shared<W, F>>,
     encoder: ThreadEncoder,
 }
@@ -58,7 +58,7 @@ impl<W: Write + Send, F: Format> RecordBatchWriter for Producer<W, F> {
     }
 }
 
-impl<W, F> fmt::Debug for Producer<W, F> {
+impl<W: Write + Send, F: Format> fmt::Debug for Producer<W, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Producer").finish_non_exhaustive()
     }

@@ -66,11 +66,11 @@ use crate::slot::Slot;
 ///    thread that is inside the sink: where the sink waits for jobs of a thread pool that steals work, as rayon's does, and
 ///    other jobs of that pool write, its thread may run one of those meanwhile. Such a batch is refused, though there is
 ///    nothing wrong with it; give the sink a pool of its own.
-pub struct SharedWriter<W, F> {
+pub struct SharedWriter<W: Write + Send, F: Format> {
     shared: Arc<Shared<W, F>>,
 }
 
-impl<W, F> SharedWriter<W, F> {
+impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     pub(crate) fn new(shared: Shared<W, F>) -> Self {
         Self { shared: Arc::new(shared) }
     }
@@ -319,13 +319,13 @@ impl<W: Durable + Send, F: Format> SharedWriter<W, F> {
     }
 }
 
-impl<W, F> Clone for SharedWriter<W, F> {
+impl<W: Write + Send, F: Format> Clone for SharedWriter<W, F> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<W, F> fmt::Debug for SharedWriter<W, F> {
+impl<W: Write + Send, F: Format> fmt::Debug for SharedWriter<W, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedWriter").field("stats", &self.shared.stats()).finish_non_exhaustive()
     }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use arrow_array::RecordBatch;
 use ipc_core::{Encoder, FileTail, Started};
-use ipc_shared::{Error, SharedWriter, StreamFormat};
+use ipc_shared::{Error, Format, SharedWriter, StreamFormat};
 use ipc_tests::shared::{Output, Words, batch, schema};
 
 fn main() -> ExitCode {
@@ -83,7 +83,7 @@ fn shared<F: Output>(path: &str) -> SharedWriter<FileTail, F> {
 }
 
 /// An encoder until it is closed.
-struct Alone<F> {
+struct Alone<F: Format> {
     encoder: Option<Encoder<FileTail, F, Started>>,
 }
 

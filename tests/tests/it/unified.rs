@@ -325,7 +325,7 @@ fn too_many_values_are_refused_before_any_of_the_batch_is_added() {
     let Error::DictionaryOverflow { path, count, limit } = &refused else { panic!("{refused:?}") };
     assert_eq!((path.as_str(), *count, *limit), ("a", 150, 128));
     // `a` has room for what is new, `b` has not.
-    let message = "the dictionary of column `b` would have 148 values; its keys are of a type for 128";
+    let message = "the dictionary of column `b` would have 148 values; the key type allows 128";
     let refused = encoder.write(&both(short("a", 80, 48), short("b", 100, 48))).unwrap_err();
     assert_eq!(refused.to_string(), message);
     assert_eq!(encoder.stats(), before);

@@ -22,7 +22,7 @@ pub(super) fn open<'b, W: Write + Send + 'static>(
     }
 }
 
-struct Alone<'b, W, F: Format> {
+struct Alone<'b, W: Write, F: Format> {
     encoder: Encoder<W, F>,
     turns: Turns<'b>,
 }
@@ -46,7 +46,7 @@ impl<W: Write, F: Format> Contender for Alone<'_, W, F> {
     }
 }
 
-struct Shared<'b, W, F> {
+struct Shared<'b, W: Write + Send, F: Format> {
     writer: SharedWriter<W, F>,
     producers: Vec<(Producer<W, F>, Turns<'b>)>,
 }

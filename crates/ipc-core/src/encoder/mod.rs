@@ -24,6 +24,7 @@ use crate::output::ledger::Ledger;
 use crate::output::receipt::{Receipt, Stats};
 use crate::output::storage::{Durable, Truncate};
 use crate::schema::StreamSchema;
+use crate::schema::given::IntoSchema;
 
 /// Writes record batches to a sink as an Arrow IPC [`StreamFormat`] or [`FileFormat`].
 ///
@@ -70,7 +71,7 @@ use crate::schema::StreamSchema;
 /// where the output is torn, or its header has not reached the sink, or its end has been written; none after
 /// [`abandon`](Self::abandon); and none where the options say so, as for
 /// [a stream that is continued later](crate::OptionsBuilder::abort_mark).
-pub struct Encoder<W, F, S: State = Started> {
+pub struct Encoder<W: Write, F: Format, S: State = Started> {
     sink: S::Sink<W>,
     options: Options,
     state: S,
@@ -108,6 +109,16 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
 
     /// Starts the output with a schema. A stream's schema message is written at once, since its readers wait for it.
     ///
+    /// ```
+    /// # use ipc_core::Encoder;
+    /// use ipc_core::arrow_schema::{Schema, SchemaRef};
+    ///
+    /// let schema = SchemaRef::new(Schema::empty());
+    /// Encoder::stream(Vec::new()).start(&schema)?.close()?;
+    /// Encoder::stream(Vec::new()).start(schema)?.close()?;
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::NestingTooDeep`] or [`Error::Unsupported`] where the schema cannot be written, [`Error::Io`] where the
@@ -115,8 +126,8 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     /// [`Error::Poisoned`]; with the same schema, if the header was already written.
     #[doc(alias = "try_new")]
     #[doc(alias = "try_new_buffered")]
-    pub fn start(self, schema: impl Into<SchemaRef>) -> Result<Encoder<W, F, Started>, Failed<Self>> {
-        let mut started = self.open(schema.into())?;
+    pub fn start(self, schema: impl IntoSchema) -> Result<Encoder<W, F, Started>, Failed<Self>> {
+        let mut started = self.open(schema.into_schema())?;
         let Parts { sink, ledger } = started.sink.parts_mut();
         if !F::HAS_FOOTER
             && let Err(error) = ledger.write_staged(sink)
@@ -352,7 +363,7 @@ impl<W: Write> Encoder<W, FileFormat, Started> {
     }
 }
 
-impl<W, F> Encoder<W, F, Closed> {
+impl<W: Write, F: Format> Encoder<W, F, Closed> {
     /// The sink.
     pub fn into_inner(self) -> W {
         self.sink
@@ -382,7 +393,7 @@ impl<W: Write, F: Format> RecordBatchWriter for Encoder<W, F, Started> {
     }
 }
 
-impl<W, F, S: State + fmt::Debug> fmt::Debug for Encoder<W, F, S> {
+impl<W: Write, F: Format, S: State + fmt::Debug> fmt::Debug for Encoder<W, F, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Encoder").field("options", &self.options).field("state", &self.state).finish_non_exhaustive()
     }

@@ -23,6 +23,11 @@ use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// A sink that can take bytes back.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot take back bytes that it was given",
+    label = "not a sink that can be cut back",
+    note = "wrap a `std::fs::File` in `FileTail`, which knows where in the file the output starts"
+)]
 pub trait Truncate: Write {
     /// Cuts off all but the first `length` bytes of the output; what is written next follows them.
     ///
@@ -36,6 +41,11 @@ pub trait Truncate: Write {
 }
 
 /// A sink that can make what it has taken survive a loss of power.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot make durable what it was given",
+    label = "not a sink that can be synced",
+    note = "`std::fs::File` and `FileTail` are such sinks; for a `BufWriter`, give its file: an output needs no buffer"
+)]
 pub trait Durable: Write {
     /// Returns once the storage device has everything that was written.
     ///

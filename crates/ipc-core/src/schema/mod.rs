@@ -4,6 +4,7 @@
 
 pub(crate) mod check;
 pub(crate) mod difference;
+pub(crate) mod given;
 pub(crate) mod survey;
 pub(crate) mod types;
 pub(crate) mod widen;
@@ -24,6 +25,7 @@ use crate::options::Options;
 use crate::options::dictionaries::{DictionaryHandling, Unify};
 use crate::schema::check::SchemaCheck;
 use crate::schema::difference::MetadataDifference;
+use crate::schema::given::IntoSchema;
 use crate::schema::survey::{DictionaryField, DictionaryFields};
 use crate::schema::widen::widened;
 
@@ -54,8 +56,8 @@ impl StreamSchema {
     /// [`Error::NestingTooDeep`]; [`Error::TooLarge`] where names and metadata do not fit a message; or
     /// [`Error::Unsupported`] for a dictionary directly inside a dictionary, a map whose entries are no struct of two
     /// fields, keys or run ends of another type than the format's, or a size below 0.
-    pub fn try_new(schema: SchemaRef, options: &Options) -> Result<Self> {
-        let given = schema;
+    pub fn try_new(schema: impl IntoSchema, options: &Options) -> Result<Self> {
+        let given = schema.into_schema();
         let schema = if options.unify().is_some_and(Unify::widens_keys) {
             // `widened` follows the types however deep they are, so the limit is checked first.
             DictionaryFields::of(&given, options)?;

@@ -262,7 +262,7 @@ mod tests {
         let (mut growing, hasher) = (Growing::default(), RandomState::new());
         add(&mut growing, &hasher, &["a", "b"], 3).unwrap();
         let error = add(&mut growing, &hasher, &["c", "a", "d", "e"], 3).unwrap_err();
-        assert!(error.contains("would have 5 values; its keys are of a type for 3"), "{error}");
+        assert!(error.contains("would have 5 values; the key type allows 3"), "{error}");
         assert_eq!(growing.len(), 2);
         assert_eq!(add(&mut growing, &hasher, &["c"], 3).unwrap(), [2]);
     }
