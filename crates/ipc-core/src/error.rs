@@ -19,7 +19,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// *Errors*). No fault of a batch panics or is followed out of a buffer, with one exception: `arrow-array` itself panics
 /// if a union lacks one of its children.
 ///
-/// It converts to [`ArrowError`](arrow_schema::ArrowError) and to [`io::Error`], and so does [`Failed`]:
+/// It converts to [`ArrowError`](arrow_schema::ArrowError) and to [`io::Error`], and so does [`Failed`](crate::Failed):
 ///
 /// ```
 /// use std::io;
@@ -340,85 +340,6 @@ impl From<Error> for ArrowError {
     }
 }
 
-/// The error of a step that consumes its subject, with the subject.
-///
-/// `?` keeps the error and drops the subject. It converts to whatever the error converts to.
-///
-/// ```
-/// # use ipc_core::{Encoder, Error};
-/// # use arrow_schema::Schema;
-/// fn begin(sink: Vec<u8>) -> Result<(), Error> {
-///     let encoder = Encoder::stream(sink).start(Schema::empty())?;
-///     encoder.close()?;
-///     Ok(())
-/// }
-/// # begin(Vec::new()).unwrap();
-/// ```
-pub struct Failed<T, E = Error> {
-    inner: Box<(E, T)>,
-}
-
-impl<T, E> Failed<T, E> {
-    /// Returns the failure of a step that consumed `subject`.
-    pub fn new(error: E, subject: T) -> Self {
-        Self { inner: Box::new((error, subject)) }
-    }
-
-    /// Returns why the step failed.
-    #[must_use]
-    pub fn error(&self) -> &E {
-        &self.inner.0
-    }
-
-    /// Returns what the step had consumed.
-    #[must_use]
-    pub fn into_inner(self) -> T {
-        self.inner.1
-    }
-
-    /// Returns why the step failed, and what it had consumed.
-    #[must_use]
-    pub fn into_parts(self) -> (E, T) {
-        *self.inner
-    }
-}
-
-impl<T, E: fmt::Debug> fmt::Debug for Failed<T, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Failed").field(&self.inner.0).finish()
-    }
-}
-
-impl<T, E: fmt::Display> fmt::Display for Failed<T, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.0.fmt(f)
-    }
-}
-
-impl<T, E: std::error::Error> std::error::Error for Failed<T, E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.inner.0.source()
-    }
-}
-
-impl<T> From<Failed<T>> for Error {
-    fn from(failed: Failed<T>) -> Self {
-        failed.inner.0
-    }
-}
-
-impl<T, E: Into<ArrowError>> From<Failed<T, E>> for ArrowError {
-    fn from(failed: Failed<T, E>) -> Self {
-        failed.inner.0.into()
-    }
-}
-
-impl<T, E: Into<io::Error>> From<Failed<T, E>> for io::Error {
-    fn from(failed: Failed<T, E>) -> Self {
-        failed.inner.0.into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -463,7 +384,7 @@ mod tests {
             (Error::ReservedKey { key: "key" }, InvalidInput),
         ] {
             let text = error.to_string();
-            let error = io::Error::from(Failed::new(error, "subject"));
+            let error = io::Error::from(error);
             assert_eq!((error.kind(), error.to_string()), (kind, text));
             assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()), "{error:?}");
         }
@@ -496,14 +417,5 @@ mod tests {
         let failed = Box::new(Error::Compression { path: String::new(), codec: "LZ4", source });
         let told = failed.within("b").within("a").to_string();
         assert_eq!(told, "compression of column `a.b` with LZ4 failed");
-    }
-
-    #[test]
-    fn a_failed_step_gives_back_what_it_consumed_and_says_why() {
-        let source = Arc::new(io::Error::from(io::ErrorKind::StorageFull));
-        let failed = Failed::new(Error::Poisoned { offset: 8, unconfirmed: 0, source }, 7);
-        assert_eq!(failed.to_string(), failed.error().to_string());
-        assert!(std::error::Error::source(&failed).is_some() && format!("{failed:?}").contains("Poisoned"));
-        assert_eq!(failed.into_inner(), 7);
     }
 }

@@ -55,6 +55,7 @@ mod dictionary;
 mod encode;
 mod encoder;
 mod error;
+mod failed;
 pub mod format;
 mod key_values;
 mod limits;
@@ -88,7 +89,8 @@ pub use dictionary::{DictionaryBatches as Updates, Sending, SentDictionaries as 
 pub use encode::BatchEncoder;
 pub use encoder::Encoder;
 pub use encoder::state::{Closed, Started, State, Unstarted};
-pub use error::{Error, Failed, Remedy, Result};
+pub use error::{Error, Remedy, Result};
+pub use failed::Failed;
 pub use format::{Alignment, FileFormat, Format, MetadataVersion, StreamFormat};
 pub use key_values::Metadata;
 pub use message::Message;

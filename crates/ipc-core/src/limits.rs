@@ -1,52 +1,52 @@
-//! What the format's 32-bit lengths and offsets cannot reach, refused before anybody tries to build it.
+//! Limits of the format's 32-bit lengths: schema, batch metadata and footer have at most 2 GiB each. Bodies have 64-bit
+//! lengths.
 //!
-//! Bodies are counted in 64 bits. Metadata is not: a schema, a batch's list of buffers, a footer and the key-value pairs
-//! in them have to fit 2 GiB each. The builders of flatbuffers panic beyond that, so lengths are estimated first: never
-//! too small, and too large by what matters only for metadata that nobody could use.
+//! The builders of flatbuffers panic beyond that, so lengths are estimated first. An estimate is never too small; it
+//! exceeds the real length by a factor that only matters for metadata of nearly 2 GiB.
 
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::error::{Error, Result};
 use crate::key_values::Metadata;
 
-/// No less than what a table takes beside the strings and lists in it.
+/// At least what a table takes besides the strings and lists in it.
 const TABLE: u64 = 512;
-/// What the footer has for each message.
+/// The bytes of a footer for each message.
 const BLOCK: u64 = 24;
 
-/// Refuses metadata that may be of so many bytes.
+/// Refuses metadata that may have more than 2 GiB.
 pub(crate) fn check(what: &'static str, length: u64) -> Result<()> {
     let limit = i32::MAX.unsigned_abs().into();
     if length > limit { Err(Error::TooLarge { what, length, limit }) } else { Ok(()) }
 }
 
-/// Refuses an output of so many bytes: 63 bits say where a message of a file stands.
+/// Refuses an output whose length does not fit 63 bits: a footer stores positions as signed 64-bit numbers.
 pub(crate) fn check_output(length: u64) -> Result<()> {
     let limit = i64::MAX.unsigned_abs();
     if length > limit { Err(Error::TooLarge { what: "output", length, limit }) } else { Ok(()) }
 }
 
-/// No less than the bytes of key-value pairs.
+/// Returns at least the bytes of key-value pairs.
 pub(crate) fn key_values<'m>(pairs: impl IntoIterator<Item = (&'m String, &'m String)>) -> u64 {
     pairs.into_iter().map(|(key, value)| key_value(key, value)).sum()
 }
 
-/// No less than the bytes of a key-value pair.
+/// Returns at least the bytes of a key-value pair.
 pub(crate) fn key_value(key: &str, value: &str) -> u64 {
     64 + key.len() as u64 + value.len() as u64
 }
 
-/// No less than the bytes of a batch's metadata, with a list of so many bytes.
+/// Returns at least the bytes of a batch's metadata, with lists of `lists` bytes.
 pub(crate) fn batch(lists: u64, metadata: &Metadata) -> u64 {
     2 * TABLE + lists + key_values(metadata)
 }
 
-/// No less than the bytes of a schema.
+/// Returns at least the bytes of a schema.
 pub(crate) fn schema(schema: &Schema) -> u64 {
     TABLE + key_values(schema.metadata()) + schema.fields().iter().map(|child| field(child)).sum::<u64>()
 }
 
-/// No less than the bytes of a footer with a schema and key-value pairs of so many bytes, and so many blocks.
+/// Returns at least the bytes of a footer with a schema and key-value pairs of these lengths, and `blocks` blocks.
 pub(crate) fn footer(schema: u64, blocks: usize, key_values: u64) -> u64 {
     TABLE + schema + BLOCK * blocks as u64 + key_values
 }

@@ -17,7 +17,7 @@ use arrow_buffer::{ArrowNativeType, Buffer, ScalarBuffer, ToByteSlice};
 
 use crate::body::compress::Codec;
 use crate::error::{Error, Result};
-use crate::message::metadata::{Draft, Room};
+use crate::message::metadata::{Draft, Remaining};
 use crate::message::segment::{Arena, Segment, Slice};
 use crate::options::Options;
 use crate::options::compression::RawBuffers;
@@ -73,10 +73,10 @@ impl<'s, 'a> Body<'s, 'a> {
         (self.length, self.length.saturating_add_signed(self.saved))
     }
 
-    /// How much room the lists of the draft have left.
+    /// Returns the number of places in the draft's lists that are not filled yet.
     #[inline(always)]
-    pub(crate) fn room(&self) -> Room {
-        self.draft.room()
+    pub(crate) fn remaining(&self) -> Remaining {
+        self.draft.remaining()
     }
 
     /// Compresses nothing from here on, since the body will not be used.

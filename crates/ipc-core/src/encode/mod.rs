@@ -29,9 +29,9 @@ use crate::encode::walk::{Walk, walk};
 use crate::error::{Error, Result};
 use crate::format::{Format, RESERVED_KEYS};
 use crate::key_values::Metadata;
-use crate::message::metadata::{Kind, Numbers, Rest, Template};
+use crate::message::metadata::{Kind, Numbers, Overflow, Template};
 use crate::message::segment::{Slice, checksum, recycle};
-use crate::message::{Layout, Made, Message};
+use crate::message::{Layout, Message, MessageParts};
 use crate::options::{Options, Validation};
 use crate::schema::StreamSchema;
 
@@ -59,7 +59,7 @@ pub struct BatchEncoder {
     codec: Option<Codec>,
     record_batch: Template,
     dictionary_batch: Template,
-    rest: Rest,
+    overflow: Overflow,
     scratch: Vec<u8>,
     lately: Lately,
     /// What is known of the batches' own dictionaries, where they are unified.
@@ -80,7 +80,7 @@ impl BatchEncoder {
             codec,
             record_batch: Template::new(Kind::RecordBatch, codec_kind, options),
             dictionary_batch: Template::new(Kind::DictionaryBatch, dictionary_codec, options),
-            rest: Rest::default(),
+            overflow: Overflow::default(),
             scratch: Vec::new(),
             lately: Lately::default(),
             maps: KeyMaps::default(),
@@ -465,7 +465,7 @@ impl BatchEncoder {
 
     /// Gives back memory that is far more than `enough` for a body.
     #[cold]
-    fn give_back(&mut self, made: &mut Made, enough: usize) {
+    fn give_back(&mut self, made: &mut MessageParts, enough: usize) {
         let is_outsized = |capacity: usize| capacity > Lately::KEPT && capacity / 4 >= enough;
         let kept = (2 * enough).max(Lately::KEPT / 2);
         if is_outsized(made.arena.capacity()) {
@@ -528,7 +528,7 @@ impl BatchEncoder {
         made.uses.clear();
         made.unused_values = 0;
         let template = if dictionary.is_some() { &mut self.dictionary_batch } else { &mut self.record_batch };
-        let draft = template.begin(&mut made.metadata, &mut self.rest);
+        let draft = template.begin(&mut made.metadata, &mut self.overflow);
         let body = Body::new(&self.options, draft, segments, &mut made.arena, &mut self.scratch, codec);
         let keys = match dictionaries {
             None => Keys::Own,
@@ -537,7 +537,7 @@ impl BatchEncoder {
         let mut walk = Walk { body, keys, keeps_nulls: false };
         write(&mut walk)?;
         let body = walk.body;
-        let room = body.room();
+        let remaining = body.remaining();
         (made.body_length, made.raw_body_length) = body.lengths();
         made.rows = rows as u64;
         made.layout = Some(Layout::of(&self.options));
@@ -547,7 +547,7 @@ impl BatchEncoder {
             dictionary,
             checksum: self.options.checksums.then(|| checksum(segments, &made.arena)),
         };
-        template.finish(&mut made.metadata, &mut self.rest, room, &numbers, metadata)
+        template.finish(&mut made.metadata, &mut self.overflow, remaining, &numbers, metadata)
     }
 }
 

@@ -1,11 +1,10 @@
 //! Checksums of bodies: CRC-32C, as `ipc.crc32c` in a message's custom metadata.
 //!
-//! The format has none, so that a body of zeros, which a loss of power may leave, reads as values. An output that was
-//! asked for [checksums](crate::OptionsBuilder::checksums) announces them in the custom metadata of its schema *message*,
-//! and has one in every dictionary batch and record batch after it: a message without one is then as faulty as one
-//! whose sum is wrong. The schema itself says nothing: other writers carry its metadata over, and write no sums.
+//! An output with [checksums](crate::OptionsBuilder::checksums) announces them in the custom metadata of its schema
+//! *message*. Every batch after it must then have one. The schema's own metadata says nothing, because other writers copy
+//! it and write no checksums.
 //!
-//! A checksum finds what happens by accident. It proves nothing about who wrote the bytes.
+//! A checksum reveals accidents, such as the zeros that a loss of power may leave. It does not prove who wrote the bytes.
 
 /// The CRC-32C of a body, from its first byte to its last, padding included.
 ///
@@ -27,7 +26,7 @@ impl Checksum {
         self.0 = crc32c::crc32c_append(self.0, bytes);
     }
 
-    /// As a message has it: eight lower-case hexadecimal digits, the highest first.
+    /// Returns it as in a message: eight lower-case hexadecimal digits, the highest first.
     #[must_use]
     #[inline]
     pub fn digits(self) -> [u8; 8] {

@@ -1,12 +1,12 @@
 //! The two formats: a stream of messages, and a file that is such a stream between a magic and a footer.
 //!
-//! A file is laid out so that its bytes from 8 on, up to its end-of-stream marker, are a valid stream: the magic is
-//! padded to 8 bytes, and the schema message is padded so that what follows it stands on an aligned *file* offset.
+//! The bytes of a file from 8 to its end-of-stream marker are a valid stream. The magic is padded to 8 bytes, and the
+//! schema message is padded so that the next message starts at an aligned *file* offset.
 //!
 //! See [Encapsulated message format](https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format) and
 //! [IPC file format](https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format).
 //!
-//! The bytes that frame an output are public for those that read or repair what an encoder wrote.
+//! The bytes that frame an output are public, for programs that read or repair outputs.
 
 pub(crate) mod checksum;
 
@@ -17,12 +17,12 @@ pub use crate::format::checksum::Checksum;
 
 /// A format that an encoder writes: [`StreamFormat`] or [`FileFormat`]. Sealed.
 pub trait Format: sealed::Sealed + Send + Sync + 'static {
-    /// What stands before the first message.
+    /// The bytes before the first message.
     #[doc(hidden)]
     const MAGIC: &'static [u8];
 
-    /// Whether a footer lists the messages. A format that does is read at random, so it allows no dictionary
-    /// replacement, and nobody can read it before it is closed, so small messages may wait in memory.
+    /// Whether a footer lists the messages. Such a format is read at random, so it allows no dictionary replacement. It
+    /// cannot be read before it is closed, so small messages may be staged.
     #[doc(hidden)]
     const HAS_FOOTER: bool;
 }
@@ -120,38 +120,38 @@ impl MetadataVersion {
     }
 }
 
-/// The last bytes of a file. Padded with zeros, they are its first bytes, too.
+/// The last bytes of a file, and padded with zeros, its first.
 pub const FOOTER_MAGIC: &[u8] = b"ARROW1";
 
-/// What a message starts with, unless framed as before Arrow 0.15: its length follows.
+/// The first bytes of a message, before its length. Messages framed as before Arrow 0.15 lack them.
 pub const CONTINUATION: [u8; 4] = [0xff; 4];
 
-/// How many bytes stand before a message's flatbuffer.
+/// Returns the number of bytes before a message's flatbuffer.
 pub(crate) const fn prefix_length(version: MetadataVersion) -> usize {
     if version.is_legacy_framing() { 4 } else { 8 }
 }
 
-/// The end-of-stream marker: a message of length 0.
+/// Returns the end-of-stream marker: a message of length 0.
 #[must_use]
 pub const fn end_of_stream(version: MetadataVersion) -> &'static [u8] {
     if version.is_legacy_framing() { &[0; 4] } else { &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0] }
 }
 
-/// The key, in the custom metadata of a record batch or dictionary batch message, of its body's [`Checksum`].
+/// The key of a body's [`Checksum`] in the custom metadata of a record batch or dictionary batch message.
 pub const CHECKSUM_KEY: &str = "ipc.crc32c";
 
-/// The key, in the custom metadata of the schema *message*, that announces a checksum in every batch after it. Its value is
+/// The key in the custom metadata of the schema *message* that announces a checksum in every batch. Its value is
 /// [`CHECKSUMS`].
 pub const CHECKSUMS_KEY: &str = "ipc.checksums";
 
-/// The one kind of checksum there is.
+/// The only kind of checksum.
 pub const CHECKSUMS: &str = "crc32c";
 
-/// The key, in a message's custom metadata, of the reason for which a stream was given up.
+/// The key of the reason for which a stream was aborted, in the custom metadata of its *abort mark*.
 ///
-/// It is in the *abort mark*, which stands behind the last whole message of such a stream: the metadata of a record batch
-/// of one row whose body of 8 bytes never comes, so that readers fail instead of taking what is there for all. Where the
-/// schema has no buffers, the mark is a [bare](bare_abort_mark) prefix, without a reason.
+/// The abort mark follows the last whole message of a stream that was aborted or dropped. It is the metadata of a record
+/// batch of one row whose body of 8 bytes never comes, so that readers fail instead of taking the stream for a complete
+/// one. If the schema has no buffers, the mark is a [bare](bare_abort_mark) prefix, without a reason.
 pub const ABORTED_KEY: &str = "ipc.aborted";
 
 /// The body length that an abort mark names. The body itself never comes.
@@ -160,26 +160,26 @@ pub(crate) const ABORT_MARK_BODY: i64 = 8;
 /// The number of rows that an abort mark claims to have.
 pub(crate) const ABORT_MARK_ROWS: i64 = 1;
 
-/// The offset and the length of each buffer of an abort mark, but for those of unions.
+/// The offset and length of the buffers of an abort mark, except those of unions.
 pub(crate) const ABORT_MARK_BUFFER: (u64, u64) = (1, 1);
 
 /// The offset and the length of each buffer of a union in an abort mark.
 pub(crate) const ABORT_MARK_UNION_BUFFER: (u64, u64) = (0, 8);
 
-/// The keys that a batch's own metadata may not have: with them, its message would be taken for something else.
+/// The keys that a batch's own metadata may not have, because the writer uses them.
 pub const RESERVED_KEYS: [&str; 2] = [CHECKSUM_KEY, ABORTED_KEY];
 
-/// The abort mark where a batch has no buffers, and could be read without a body: a message's prefix, which says that
-/// there are 8 bytes of metadata, and there are none. No message is so short.
+/// Returns the abort mark of a schema without buffers, whose batches could be read without a body: the prefix of a message
+/// with 8 bytes of metadata, which never come. No message is that short.
 #[must_use]
 pub const fn bare_abort_mark(version: MetadataVersion) -> &'static [u8] {
     if version.is_legacy_framing() { &[8, 0, 0, 0] } else { &[0xff, 0xff, 0xff, 0xff, 8, 0, 0, 0] }
 }
 
-/// Why the stream was given up, if `message` is an abort mark.
+/// Returns why the stream was aborted, if `message` is an abort mark.
 ///
-/// A batch of another writer may have the key, and the lengths of a mark. It is told from one by its buffers: those of a mark
-/// start where no buffer may.
+/// A batch of another writer may have the key and the lengths of a mark. Its buffers differ: those of a mark start where no
+/// buffer may.
 #[must_use]
 pub fn abort_reason<'m>(message: &Message<'m>) -> Option<&'m str> {
     let batch = message.header_as_record_batch().filter(|_| message.header_type() == MessageHeader::RecordBatch)?;

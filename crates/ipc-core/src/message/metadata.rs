@@ -1,14 +1,10 @@
 //! The metadata of batch messages, written directly.
 //!
-//! A batch's metadata always has the same tables; only the lists and a few numbers differ from message to message. So
-//! the tables are laid out once, as a [`Template`], and a message is a copy of it with the numbers patched in and the
-//! lists appended. Most messages even have lists as long as those of the message before. So each begins as a copy of that
-//! one, which is kept as a [`Model`], and its lists are written where they will stand, in a [`Draft`]; only if they turn
-//! out to be of other lengths is it written anew. Schema and footer, written once, are built with the generated code.
+//! The tables of a batch's metadata are always the same, so they are laid out once, as a [`Template`], and copied. Most
+//! messages also have lists as long as the message before: each starts as a copy of that one ([`Previous`]), and its lists
+//! are written in place ([`Draft`]). A message with lists of other lengths is written anew.
 //!
-//! Offsets in a flatbuffer point forward, to what stands behind them, except a table's to its vtable, which points back;
-//! numbers are little-endian and aligned to their size, counted from the start of the buffer. See the
-//! [FlatBuffers internals](https://flatbuffers.dev/internals/) and
+//! Schema and footer, which are written once, are built with the generated code. The tables are those of
 //! [`Message.fbs`](https://github.com/apache/arrow/blob/main/format/Message.fbs).
 
 use std::ops::Range;
@@ -25,21 +21,21 @@ use crate::message::flatbuffer::{TableField, VECTOR_HEADER, align, key_values, t
 use crate::message::frame::{PREFIX, frame};
 use crate::options::Options;
 
-/// A pair of 64-bit numbers, as the format's structs `FieldNode` and `Buffer` are. The format's are signed; lengths that
-/// would not fit are refused before they come here.
+/// A pair of 64-bit numbers, the layout of the format's structs `FieldNode` and `Buffer`. The format's numbers are signed;
+/// lengths that would not fit are refused before.
 type Pair = [[u8; 8]; 2];
 
 const PAIR: usize = size_of::<Pair>();
 
-/// What a draft has no room for, in the order of the lists. The memory is kept from message to message.
+/// Entries for which a draft has no place. The memory is kept from message to message.
 #[derive(Debug, Default)]
-pub(crate) struct Rest {
+pub(crate) struct Overflow {
     nodes: Vec<Pair>,
     buffers: Vec<Pair>,
     variadic_counts: Vec<u64>,
 }
 
-impl Rest {
+impl Overflow {
     fn clear(&mut self) {
         self.nodes.clear();
         self.buffers.clear();
@@ -51,60 +47,62 @@ impl Rest {
     }
 }
 
-/// The lists that describe a body in the making. They go where they stood in the message before, as far as there is room.
+/// The lists that describe a body while it is encoded. Entries go to the places they had in the previous message; those
+/// beyond go to the overflow.
 #[derive(Debug)]
 pub(crate) struct Draft<'m> {
     nodes: slice::IterMut<'m, Pair>,
     buffers: slice::IterMut<'m, Pair>,
-    rest: &'m mut Rest,
+    overflow: &'m mut Overflow,
 }
 
 impl Draft<'_> {
     /// Adds a `FieldNode`.
     #[inline(always)]
     pub(crate) fn node(&mut self, length: u64, null_count: u64) {
-        put(&mut self.nodes, &mut self.rest.nodes, length, null_count);
+        put(&mut self.nodes, &mut self.overflow.nodes, length, null_count);
     }
 
     /// Adds a `Buffer`.
     #[inline(always)]
     pub(crate) fn buffer(&mut self, offset: u64, length: u64) {
-        put(&mut self.buffers, &mut self.rest.buffers, offset, length);
+        put(&mut self.buffers, &mut self.overflow.buffers, offset, length);
     }
 
+    /// Adds the number of a view array's data buffers.
     pub(crate) fn variadic_count(&mut self, count: u64) {
-        self.rest.variadic_counts.push(count);
+        self.overflow.variadic_counts.push(count);
     }
 
-    /// How much room the lists have left.
+    /// Returns the number of places that are not filled yet.
     #[inline(always)]
-    pub(crate) fn room(&self) -> Room {
-        Room { nodes: self.nodes.len(), buffers: self.buffers.len() }
+    pub(crate) fn remaining(&self) -> Remaining {
+        Remaining { nodes: self.nodes.len(), buffers: self.buffers.len() }
     }
 }
 
 #[inline(always)]
-fn put(room: &mut slice::IterMut<'_, Pair>, rest: &mut Vec<Pair>, first: u64, second: u64) {
-    match room.next() {
-        // Each by itself: a pair that is put together first is read again before it has arrived.
+fn put(list: &mut slice::IterMut<'_, Pair>, overflow: &mut Vec<Pair>, first: u64, second: u64) {
+    match list.next() {
+        // Two stores. A pair that is put together first is loaded again before the stores have completed.
         Some([one, other]) => (*one, *other) = (first.to_le_bytes(), second.to_le_bytes()),
-        None => put_behind(rest, first, second),
+        None => put_in_overflow(overflow, first, second),
     }
 }
 
 #[inline(never)]
-fn put_behind(rest: &mut Vec<Pair>, first: u64, second: u64) {
-    rest.push([first.to_le_bytes(), second.to_le_bytes()]);
+fn put_in_overflow(overflow: &mut Vec<Pair>, first: u64, second: u64) {
+    overflow.push([first.to_le_bytes(), second.to_le_bytes()]);
 }
 
-/// So many entries that the lists of a draft do not have, and the message before had.
+/// The number of places in a draft that are not filled: entries of the previous message that this one does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Room {
+pub(crate) struct Remaining {
     nodes: usize,
     buffers: usize,
 }
 
-/// What kind of batch a message holds.
+/// The kind of a batch message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     RecordBatch,
@@ -117,17 +115,17 @@ pub(crate) struct Numbers {
     pub(crate) body_length: i64,
     /// The dictionary's id and whether the batch is a delta, for a dictionary batch.
     pub(crate) dictionary: Option<(i64, bool)>,
-    /// Of the body, where the output has checksums.
+    /// The body's checksum, if the output has checksums.
     pub(crate) checksum: Option<Checksum>,
 }
 
-/// The tables of one kind of message, and where in them the numbers and the offsets of the lists stand.
+/// The tables of one kind of message, and the positions of the numbers and list offsets in them.
 #[derive(Debug)]
 pub(crate) struct Template {
     bytes: Vec<u8>,
     version: MetadataVersion,
     alignment: Alignment,
-    model: Model,
+    previous: Previous,
     /// `Message`
     body_length: TableField,
     custom_metadata: TableField,
@@ -140,20 +138,20 @@ pub(crate) struct Template {
     variadic_counts: TableField,
 }
 
-/// A framed message that has the tables, nodes, buffers, the body's checksum where there are checksums, and nothing else.
+/// The last framed message that had tables, nodes, buffers and perhaps a checksum, but no other metadata.
 #[derive(Debug, Default)]
-struct Model {
-    /// Empty as long as there is none; so it stays with legacy framing, which moves the tables.
+struct Previous {
+    /// Empty if there is none yet, and with legacy framing, which moves the tables.
     bytes: Vec<u8>,
-    /// Where the nodes stand, and behind them the buffers.
+    /// The positions of the nodes, and after them the buffers.
     nodes: Range<usize>,
     buffers: Range<usize>,
-    /// Where the digits of the checksum stand; empty where there are none.
+    /// The position of the checksum's digits; empty without checksums.
     checksum: Range<usize>,
 }
 
 impl Template {
-    /// The tables of a message of this kind, whose body is compressed with `codec`.
+    /// Lays out the tables of a message of this kind, whose body is compressed with `codec`.
     pub(crate) fn new(kind: Kind, codec: Option<CompressionType>, options: &Options) -> Self {
         let Options { metadata_version: version, alignment, .. } = *options;
         let mut bytes = vec![0; PREFIX + 4];
@@ -186,12 +184,12 @@ impl Template {
         custom_metadata.leave_out(&mut bytes);
         variadic_counts.leave_out(&mut bytes);
         align(&mut bytes, 8);
-        let model = Model::default();
+        let previous = Previous::default();
         Self {
             bytes,
             version,
             alignment,
-            model,
+            previous,
             body_length,
             custom_metadata,
             dictionary,
@@ -204,15 +202,16 @@ impl Template {
 
     /// Begins a message's metadata over `out`.
     #[inline]
-    pub(crate) fn begin<'m>(&self, out: &'m mut Vec<u8>, rest: &'m mut Rest) -> Draft<'m> {
-        let Model { bytes, nodes, buffers, .. } = &self.model;
-        rest.clear();
+    pub(crate) fn begin<'m>(&self, out: &'m mut Vec<u8>, overflow: &'m mut Overflow) -> Draft<'m> {
+        let Previous { bytes, nodes, buffers, .. } = &self.previous;
+        overflow.clear();
         if !bytes.is_empty() && out.len() == bytes.len() {
-            // Memory of a message like this, most likely. All but the lists is copied, and those will be written in full.
+            // The memory most likely held a message like this one. Everything but the lists is copied; `finish` makes sure
+            // that all of the lists has been written.
             out[..nodes.start].copy_from_slice(&bytes[..nodes.start]);
             out[buffers.start - VECTOR_HEADER..buffers.start].copy_from_slice(&vector_header(buffers.len() / PAIR));
             if buffers.end < bytes.len() {
-                // Padding, and behind it the checksum's pair, where there is one.
+                // Padding, and after it the checksum's pair, if there is one.
                 out[buffers.end..].copy_from_slice(&bytes[buffers.end..]);
             }
         } else {
@@ -220,53 +219,55 @@ impl Template {
         }
         let (before, behind) = out.split_at_mut(buffers.start);
         let pairs = |bytes| <[u8]>::as_chunks_mut(bytes).0.as_chunks_mut().0.iter_mut();
-        Draft { nodes: pairs(&mut before[nodes.clone()]), buffers: pairs(&mut behind[..buffers.len()]), rest }
+        Draft { nodes: pairs(&mut before[nodes.clone()]), buffers: pairs(&mut behind[..buffers.len()]), overflow }
     }
 
-    /// Makes the draft in `out` and `rest`, whose lists have `room` left, a framed message.
+    /// Turns the draft in `out` and `overflow`, with `remaining` places not filled, into a framed message.
     #[inline]
     pub(crate) fn finish(
         &mut self,
         out: &mut Vec<u8>,
-        rest: &mut Rest,
-        room: Room,
+        overflow: &mut Overflow,
+        remaining: Remaining,
         numbers: &Numbers,
         metadata: &Metadata,
     ) -> Result<()> {
-        let is_like_the_model = room == Room { nodes: 0, buffers: 0 } && rest.is_empty() && metadata.is_empty();
-        if !is_like_the_model || self.model.bytes.is_empty() {
-            return self.write_anew(out, rest, room, numbers, metadata);
+        let has_the_same_lists =
+            remaining == Remaining { nodes: 0, buffers: 0 } && overflow.is_empty() && metadata.is_empty();
+        if !has_the_same_lists || self.previous.bytes.is_empty() {
+            return self.write_anew(out, overflow, remaining, numbers, metadata);
         }
         self.set_numbers(out, numbers);
         if let Some(checksum) = numbers.checksum {
-            out[self.model.checksum.clone()].copy_from_slice(&checksum.digits());
+            out[self.previous.checksum.clone()].copy_from_slice(&checksum.digits());
         }
         Ok(())
     }
 
-    /// Writes a message that may have any lists, and keeps what the next may share with it.
+    /// Writes a message with lists of any length, and keeps it for the next one.
     #[cold]
     fn write_anew(
         &mut self,
         out: &mut Vec<u8>,
-        rest: &mut Rest,
-        room: Room,
+        overflow: &mut Overflow,
+        remaining: Remaining,
         numbers: &Numbers,
         metadata: &Metadata,
     ) -> Result<()> {
-        let Model { nodes, buffers, .. } = &self.model;
-        rest.nodes.splice(..0, drafted(&out[nodes.clone()], room.nodes));
-        rest.buffers.splice(..0, drafted(&out[buffers.clone()], room.buffers));
-        check_size(rest, metadata)?;
+        let Previous { nodes, buffers, .. } = &self.previous;
+        overflow.nodes.splice(..0, drafted(&out[nodes.clone()], remaining.nodes));
+        overflow.buffers.splice(..0, drafted(&out[buffers.clone()], remaining.buffers));
+        check_size(overflow, metadata)?;
         out.clear();
         out.extend_from_slice(&self.bytes);
         self.set_numbers(out, numbers);
-        let nodes = vector(out, self.nodes.at, rest.nodes.len(), rest.nodes.as_flattened().as_flattened());
-        let buffers = vector(out, self.buffers.at, rest.buffers.len(), rest.buffers.as_flattened().as_flattened());
+        let nodes = vector(out, self.nodes.at, overflow.nodes.len(), overflow.nodes.as_flattened().as_flattened());
+        let buffers =
+            vector(out, self.buffers.at, overflow.buffers.len(), overflow.buffers.as_flattened().as_flattened());
         let end_of_lists = out.len();
-        if !rest.variadic_counts.is_empty() {
+        if !overflow.variadic_counts.is_empty() {
             self.variadic_counts.put_in(out);
-            let counts = &rest.variadic_counts;
+            let counts = &overflow.variadic_counts;
             vector(out, self.variadic_counts.at, counts.len(), counts.to_byte_slice());
         }
         let is_plain = out.len() == end_of_lists && metadata.is_empty() && !self.version.is_legacy_framing();
@@ -285,8 +286,8 @@ impl Template {
         };
         frame(out, 0, self.version, self.alignment)?;
         if is_plain {
-            self.model.bytes.clone_from(out);
-            (self.model.nodes, self.model.buffers, self.model.checksum) = (nodes, buffers, checksum);
+            self.previous.bytes.clone_from(out);
+            (self.previous.nodes, self.previous.buffers, self.previous.checksum) = (nodes, buffers, checksum);
         }
         Ok(())
     }
@@ -302,20 +303,21 @@ impl Template {
     }
 }
 
-/// What stands in the place of a list that has so much room left.
-fn drafted(list: &[u8], room: usize) -> impl Iterator<Item = Pair> {
+/// Returns the entries of a list in a draft, of which the last `remaining` are not filled.
+fn drafted(list: &[u8], remaining: usize) -> impl Iterator<Item = Pair> {
     let pairs = list.as_chunks().0.as_chunks().0;
-    pairs[..pairs.len() - room].iter().copied()
+    pairs[..pairs.len() - remaining].iter().copied()
 }
 
-/// The pairs of some metadata.
+/// Returns the pairs with their values as bytes.
 fn pairs(metadata: &Metadata) -> impl Iterator<Item = (&str, &[u8])> {
     metadata.iter().map(|(key, value)| (key.as_str(), value.as_bytes()))
 }
 
-/// Refuses what would not fit the format's 32-bit offsets; generously, so that nothing else need be checked.
-fn check_size(lists: &Rest, metadata: &Metadata) -> Result<()> {
-    // The checksum's pair is in what stands around the lists.
+/// Refuses metadata that would not fit the format's 32-bit offsets. The estimate is generous, so that nothing else needs a
+/// check.
+fn check_size(lists: &Overflow, metadata: &Metadata) -> Result<()> {
+    // The allowance around the lists covers the checksum's pair.
     let structs = (lists.nodes.len() + lists.buffers.len() + lists.variadic_counts.len()) as u64 * 16;
     limits::check("message metadata", limits::batch(structs, metadata))
 }
@@ -340,7 +342,7 @@ mod tests {
             // with more than nodes and buffers in between, which is not to be kept; and shorter than those before.
             let lengths = [(0, false), (0, true), (0, false), (1, false), (1, true), (5, false), (5, false), (5, true)];
             let shorter = [(5, false), (4, false), (4, false), (0, true), (4, false), (1, false), (0, false)];
-            // What the memory holds is of no account.
+            // Stale contents must not matter.
             let mut bytes = vec![1, 2, 3];
             for ((length, more), seed) in lengths.into_iter().chain(shorter).zip(1i64..) {
                 let mut checksum = Checksum::default();
@@ -371,13 +373,13 @@ mod tests {
         let extra: i64 = if more { 3 } else { 0 };
         let mut metadata: Metadata =
             (0..extra).map(|i| (format!("key {i}"), "x".repeat(usize::try_from(3 * i).unwrap()))).collect();
-        let mut rest = Rest::default();
-        let mut draft = template.begin(bytes, &mut rest);
+        let mut overflow = Overflow::default();
+        let mut draft = template.begin(bytes, &mut overflow);
         nodes.iter().for_each(|node| draft.node(node[0].cast_unsigned(), node[1].cast_unsigned()));
         buffers.iter().for_each(|buffer| draft.buffer(buffer[0].cast_unsigned(), buffer[1].cast_unsigned()));
         (0..extra).for_each(|count| draft.variadic_count(count.cast_unsigned()));
-        let room = draft.room();
-        template.finish(bytes, &mut rest, room, numbers, &metadata).unwrap();
+        let remaining = draft.remaining();
+        template.finish(bytes, &mut overflow, remaining, numbers, &metadata).unwrap();
         assert_eq!(bytes.len() % 64, 0);
         assert_eq!(bytes[..4], [0xff; 4]);
         assert_eq!(bytes[4..8], i32::try_from(bytes.len() - PREFIX).unwrap().to_le_bytes());

@@ -1,8 +1,7 @@
 //! An encoded message: its metadata, and its body as a list of segments.
 //!
-//! The same type serves both forms: a [`Message<Slice>`](Slice) borrows the batch it was made from and is what one
-//! thread writes right away; [`Message::into_owned`] turns it into a [`Message<Buffer>`](Buffer), which shares the
-//! batch's memory instead of borrowing it and can be kept, sent to another thread or handed to an object store.
+//! A [`Message<Slice>`](Slice) borrows its batch, for writing right away. A [`Message<Buffer>`](Buffer) shares the batch's
+//! memory, and can be kept or sent to another thread.
 //!
 //! See [Encapsulated message format](https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format).
 
@@ -21,32 +20,31 @@ use crate::options::Options;
 
 /// An encapsulated message, ready to be written: a record batch, a dictionary batch or a schema.
 ///
-/// Its bytes do not depend on where it will stand in the output, nor on what was written before.
+/// Its bytes depend neither on its position in the output nor on what was written before.
 #[derive(Debug)]
 pub struct Message<B> {
-    pub(crate) made: Box<Made>,
+    pub(crate) made: Box<MessageParts>,
     pub(crate) segments: Vec<Segment<B>>,
 }
 
-/// What has been made for a message. Boxed, since messages move from hand to hand.
+/// The parts of a message that do not borrow its batch. Boxed, because messages are moved often.
 #[derive(Debug, Default)]
-pub(crate) struct Made {
+pub(crate) struct MessageParts {
     pub(crate) metadata: Vec<u8>,
     pub(crate) arena: Arena,
     pub(crate) rows: u64,
     pub(crate) body_length: u64,
     pub(crate) raw_body_length: u64,
-    /// How many values of each unified dictionary, by dictionary id, a reader must have to read it; empty for a message
-    /// whose keys are its batch's own.
+    /// The number of values of each unified dictionary, by dictionary id, that readers need; empty for a message with its
+    /// batch's own keys.
     pub(crate) uses: Vec<usize>,
-    /// How many values of the batch's dictionaries are left out, since no key uses them.
+    /// The number of values of the batch's dictionaries that are left out because no key uses them.
     pub(crate) unused_values: u64,
-    /// What decides about its bytes and has to be the same for all messages of an output; `None` where nothing has been
-    /// encoded yet.
+    /// The options it was encoded with; `None` if nothing has been encoded yet.
     pub(crate) layout: Option<Layout>,
 }
 
-/// The options that have to be the same for all messages of an output.
+/// The options that must be the same for all messages of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
     version: MetadataVersion,
@@ -106,7 +104,7 @@ impl<B> Message<B> {
 impl<B: AsRef<[u8]>> Message<B> {
     /// The message's bytes, piece by piece: the metadata, then the body.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        let Made { metadata, arena, .. } = &*self.made;
+        let MessageParts { metadata, arena, .. } = &*self.made;
         iter::once(metadata.as_slice()).chain(self.segments.iter().map(|segment| segment.bytes(arena)))
     }
 }
@@ -127,7 +125,7 @@ impl Message<Buffer> {
     /// The message as buffers, in order, for those that write elsewhere than to an [`io::Write`](std::io::Write).
     #[must_use]
     pub fn into_buffers(self) -> Vec<Buffer> {
-        let Made { metadata, arena, .. } = *self.made;
+        let MessageParts { metadata, arena, .. } = *self.made;
         let arena = arena.into_buffer();
         let body = self.segments.into_iter().map(|segment| match segment {
             Segment::Array(buffer) => buffer,

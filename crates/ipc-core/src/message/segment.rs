@@ -1,8 +1,7 @@
-//! The pieces that a message's body is made of, and the memory behind those that had to be made.
+//! The segments of a message's body, and the memory of those that had to be rewritten.
 //!
-//! A body is an ordered list of [`Segment`]s. Most borrow the bytes of an array as they are; only what had to be
-//! rewritten (shifted bitmaps, rebased offsets, compressed buffers) lies in the [`Arena`]. Nothing here knows what the
-//! bytes mean.
+//! Most segments borrow the bytes of an array. Shifted bitmaps, rebased offsets and compressed buffers are in the
+//! [`Arena`].
 
 use std::ops::Range;
 
@@ -12,7 +11,7 @@ use crate::format::Checksum;
 
 /// Bytes borrowed from an array: a range of one of its buffers.
 ///
-/// It keeps the buffer at hand, beside its bytes, so that an owned message can share the memory.
+/// It keeps the buffer beside the bytes, so that an owned message can share the memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Slice<'a> {
     bytes: &'a [u8],
@@ -21,13 +20,13 @@ pub struct Slice<'a> {
 }
 
 impl<'a> Slice<'a> {
-    /// `bytes`, which are a range of `buffer`.
+    /// Returns a slice of `bytes`, which are a range of `buffer`.
     #[inline(always)]
     pub(crate) fn new(bytes: &'a [u8], buffer: &'a Buffer) -> Self {
         Self { bytes, buffer }
     }
 
-    /// The same bytes, sharing the memory.
+    /// Returns the same bytes, sharing the memory.
     pub(crate) fn to_buffer(self) -> Buffer {
         let start = self.bytes.as_ptr().addr() - self.buffer.as_ptr().addr();
         self.buffer.slice_with_length(start, self.bytes.len())
@@ -40,7 +39,7 @@ impl AsRef<[u8]> for Slice<'_> {
     }
 }
 
-/// One piece of a body. `B` is how bytes of arrays are held: [`Slice`] while they are borrowed, [`Buffer`] once owned.
+/// One piece of a body. `B` holds bytes of arrays: [`Slice`] borrows them, [`Buffer`] shares them.
 #[derive(Debug)]
 pub(crate) enum Segment<B> {
     /// Bytes of an array.
@@ -50,7 +49,7 @@ pub(crate) enum Segment<B> {
 }
 
 impl<B> Segment<B> {
-    /// So many zero bytes, at most 64.
+    /// Returns `length` zero bytes, at most 64.
     #[inline(always)]
     pub(crate) fn padding(length: usize) -> Self {
         debug_assert!(length <= ZEROS, "no padding is longer");
@@ -74,17 +73,17 @@ pub(crate) fn checksum<B: AsRef<[u8]>>(segments: &[Segment<B>], arena: &Arena) -
     checksum
 }
 
-/// Memory for bytes that had to be made, kept from message to message. It begins with zeros, which serve as padding.
+/// Memory for rewritten bytes, kept from message to message. It begins with zeros, which serve as padding.
 ///
-/// Memory that was used before is not cleared before it is used again: whoever takes a piece writes all of it.
+/// Reused memory is not cleared. A caller that reserves bytes writes all of those it then counts as used.
 #[derive(Debug)]
 pub(crate) struct Arena {
-    /// All of it is initialised; `used` says how much the current message has, the zeros included.
+    /// Initialised in full; the current message has the first `used` bytes, the zeros included.
     bytes: Vec<u8>,
     used: usize,
 }
 
-/// How many zeros an arena begins with: as many as the longest padding.
+/// The number of zeros at the start of an arena: the longest padding.
 const ZEROS: usize = 64;
 
 impl Default for Arena {
@@ -98,8 +97,7 @@ impl Arena {
         self.used = ZEROS;
     }
 
-    /// Makes room for `length` more bytes and returns it, with whatever it held before.
-    /// What of it is really used, [`Arena::advance`] says.
+    /// Returns `length` free bytes, with stale contents. [`Arena::advance`] counts those that were written as used.
     pub(crate) fn reserve(&mut self, length: usize) -> &mut [u8] {
         let end = self.used + length;
         if self.bytes.len() < end {
@@ -122,29 +120,29 @@ impl Arena {
         self.advance(bytes.len())
     }
 
-    /// How much memory it has.
+    /// Returns the size of the memory in bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Gives memory back beyond `length` bytes, with what the last message had there.
+    /// Frees the memory beyond `length` bytes, and forgets the last message.
     pub(crate) fn shrink(&mut self, length: usize) {
         self.bytes.truncate(length.max(ZEROS));
         self.bytes.shrink_to_fit();
         self.clear();
     }
 
-    /// The used bytes, as memory that can be shared.
+    /// Returns the used bytes as memory that can be shared.
     pub(crate) fn into_buffer(mut self) -> Buffer {
         self.bytes.truncate(self.used);
         Buffer::from_vec(self.bytes)
     }
 }
 
-/// An empty vector with the memory of `vec`, for elements that borrow from something else.
+/// Returns an empty vector with the memory of `vec`, for elements with another lifetime.
 ///
-/// `Vec::from_iter` reuses the memory of a vector whose elements have the same layout, as `T` and `U`, which differ in
-/// a lifetime only, do. Were it not to, a batch would cost an allocation and a test would say so.
+/// `Vec::from_iter` reuses the memory of a vector whose elements have the same layout. If it ever stopped, a batch would
+/// cost an allocation, which a test counts.
 pub(crate) fn recycle<T, U>(mut vec: Vec<T>) -> Vec<U> {
     vec.clear();
     vec.into_iter().map(|_| unreachable!("the vector was cleared")).collect()

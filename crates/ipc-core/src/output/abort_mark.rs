@@ -1,17 +1,17 @@
-//! The mark behind a stream that was given up.
+//! The mark at the end of a stream that was aborted or dropped: metadata of a record batch of one row, whose body of 8
+//! bytes never comes.
 //!
-//! A stream that ends between two messages looks whole to most readers, only shorter. The mark makes them fail: it is the
-//! metadata of a record batch of one row, whose body of 8 bytes never comes.
+//! A stream that ends between two messages looks complete to most readers. The mark makes them fail:
 //!
-//! - It is built for the stream's schema, so that readers get past the metadata and ask for the body. It names no codec:
-//!   a reader that takes bytes of something else for the body must not take them for a length.
-//! - It has one field node too few. Where another stream follows, a reader may take its first 8 bytes for the body, and
-//!   refuses the batch as it builds the columns. With all nodes, apache-arrow JS hands a row of garbage out, and ends there
-//!   without an error. nanoarrow counts the nodes and refuses the metadata.
-//! - Its custom metadata has the reason, for those that know the mark.
-//! - Its buffers are one byte long and start at byte 1, so that hardly one fits its array. Those of unions are all 8 bytes:
-//!   arrow-rs panics at offsets of a union that are not aligned.
-//! - A batch without buffers can be read without a body. Where the schema has none, the mark is the prefix of a message
+//! - It is built for the stream's schema, so that readers accept the metadata and ask for the body. It names no codec: a
+//!   reader that takes other bytes for the body must not take them for a length.
+//! - It has one field node too few. If another stream follows, a reader may take its first 8 bytes for the body, but then
+//!   fails to build the columns. With all nodes, apache-arrow JS returned a row of garbage and ended without an error.
+//!   nanoarrow counts the nodes and refuses the metadata.
+//! - Its buffers are one byte long and start at byte 1, so that hardly any fits its array. Those of unions have all 8 bytes,
+//!   since arrow-rs panics at union offsets that are not aligned.
+//! - Its custom metadata has the reason, for readers that know the mark.
+//! - A batch without buffers can be read without a body. If the schema has no buffers, the mark is the prefix of a message
 //!   whose metadata never comes.
 
 use arrow_schema::{DataType, Schema, UnionMode};
@@ -21,12 +21,12 @@ use crate::format::{
     bare_abort_mark,
 };
 use crate::key_values::Metadata;
-use crate::message::metadata::{Draft, Kind, Numbers, Rest, Template};
+use crate::message::metadata::{Draft, Kind, Numbers, Overflow, Template};
 use crate::options::Options;
 use crate::schema::StreamSchema;
 use crate::schema::types::children;
 
-/// How many bytes of a reason the mark has, at most.
+/// The most bytes of a reason that a mark contains.
 const REASON_AT_MOST: usize = 4096;
 
 impl StreamSchema {
@@ -43,8 +43,8 @@ fn build(schema: &Schema, options: &Options, reason: &str) -> Vec<u8> {
     let version = options.metadata_version;
     let bare = || bare_abort_mark(version).to_vec();
     let mut template = Template::new(Kind::RecordBatch, None, options);
-    let (mut bytes, mut rest) = (Vec::new(), Rest::default());
-    let mut draft = template.begin(&mut bytes, &mut rest);
+    let (mut bytes, mut overflow) = (Vec::new(), Overflow::default());
+    let mut draft = template.begin(&mut bytes, &mut overflow);
     let mut has_buffers = false;
     let mut is_first = true;
     for field in schema.fields() {
@@ -53,17 +53,17 @@ fn build(schema: &Schema, options: &Options, reason: &str) -> Vec<u8> {
     if !has_buffers {
         return bare();
     }
-    let room = draft.room();
+    let remaining = draft.remaining();
     let numbers = Numbers { rows: ABORT_MARK_ROWS, body_length: ABORT_MARK_BODY, dictionary: None, checksum: None };
     let metadata = Metadata::from([(ABORTED_KEY, shortened(reason))]);
-    match template.finish(&mut bytes, &mut rest, room, &numbers, &metadata) {
+    match template.finish(&mut bytes, &mut overflow, remaining, &numbers, &metadata) {
         Ok(()) => bytes,
-        // Lists of so many columns that no batch could be written either.
+        // Only a schema with so many columns that no batch could be written either.
         Err(_) => bare(),
     }
 }
 
-/// Describes an array of one row and those inside it. Returns whether there are buffers.
+/// Adds the nodes and buffers of an array of one row, and of its children. Returns whether there are buffers.
 fn array(draft: &mut Draft<'_>, is_first: &mut bool, data_type: &DataType, version: MetadataVersion) -> bool {
     if !std::mem::take(is_first) {
         draft.node(1, 1);
@@ -85,12 +85,13 @@ fn array(draft: &mut Draft<'_>, is_first: &mut bool, data_type: &DataType, versi
     let (start, length) =
         if matches!(data_type, DataType::Union(..)) { ABORT_MARK_UNION_BUFFER } else { ABORT_MARK_BUFFER };
     (0..buffers).for_each(|_| draft.buffer(start, length));
-    // A dictionary's values are no child: what stands here are its keys.
+    // A dictionary's values are no child. The buffers above are those of its keys.
     children(data_type)
         .into_iter()
         .fold(buffers > 0, |has, child| array(draft, is_first, child.data_type(), version) | has)
 }
 
+/// Cuts a reason at a character boundary.
 fn shortened(reason: &str) -> &str {
     let mut end = reason.len().min(REASON_AT_MOST);
     while !reason.is_char_boundary(end) {

@@ -1,7 +1,7 @@
-//! What a file says of itself at its end: its schema, and where its dictionaries and record batches stand.
+//! The footer of a file: its schema, and the positions of its dictionary batches and record batches.
 //!
-//! It grows by a block with each message, and its length has 32 bits. A message
-//! that it would have no room for is refused, so that what has been accepted can be closed.
+//! It grows by a block with each message, and its length has 32 bits. A message for which it has no space is refused, so
+//! that a file can always be closed.
 
 use arrow_buffer::ArrowNativeType;
 use arrow_ipc::convert::{IpcSchemaEncoder, metadata_to_fb};
@@ -17,17 +17,17 @@ use crate::message::Message;
 use crate::options::Options;
 use crate::schema::StreamSchema;
 
-/// The footer in the making.
+/// The footer while messages are appended.
 #[derive(Debug)]
 pub(crate) struct Footer {
-    /// The bytes that its schema takes, at most.
+    /// The most bytes that its schema takes.
     pub(crate) schema_length: u64,
-    /// How many dictionaries come at close, at most.
+    /// The most dictionary batches that are written at the close.
     closing: usize,
     pub(crate) dictionaries: Vec<Block>,
     pub(crate) record_batches: Vec<Block>,
     metadata: Metadata,
-    /// The bytes that these take, at most.
+    /// The most bytes that the metadata takes.
     metadata_length: u64,
 }
 
@@ -35,7 +35,7 @@ impl Footer {
     pub(crate) fn new(schema: &StreamSchema, options: &Options) -> Self {
         Self {
             schema_length: limits::schema(schema.schema()),
-            // Each is one message then.
+            // At the close, each dictionary is one message.
             closing: if options.dictionaries_at_close() { schema.dictionary_count() } else { 0 },
             dictionaries: Vec::new(),
             record_batches: Vec::new(),
@@ -44,14 +44,14 @@ impl Footer {
         }
     }
 
-    /// Refuses more messages than a footer can list beside its metadata, which is some 89 million.
+    /// Refuses more messages than a footer can list besides its metadata: about 89 million.
     pub(crate) fn check_room(&self, record_batches: usize, dictionaries: usize) -> Result<()> {
         let dictionaries = (self.dictionaries.len() + dictionaries).max(self.closing);
         let blocks = self.record_batches.len() + record_batches + dictionaries;
         limits::check("footer", limits::footer(self.schema_length, blocks, self.metadata_length))
     }
 
-    /// Puts a key-value pair in, in place of one with the same key, unless there is no room for it.
+    /// Adds a key-value pair, in place of one with the same key, unless there is no space for it.
     pub(crate) fn insert(&mut self, key: String, value: String) -> Result<()> {
         let replaced = self.metadata.get(&key).map_or(0, |value| limits::key_value(&key, value));
         let length = self.metadata_length - replaced + limits::key_value(&key, &value);
@@ -62,9 +62,9 @@ impl Footer {
         Ok(())
     }
 
-    /// Lays the footer out, in memory that is taken once: with a million blocks, copies would be what a close costs.
+    /// Builds the footer. `closing` are the blocks of dictionaries that are written together with it.
     ///
-    /// The `closing` blocks are those of dictionaries that are written with it.
+    /// Its memory is allocated once: with a million blocks, growing it would be most of a close.
     pub(crate) fn finish(&self, schema: &StreamSchema, options: &Options, closing: &[Block]) -> Result<Finished> {
         let blocks = self.dictionaries.len() + closing.len() + self.record_batches.len();
         let room = limits::footer(self.schema_length, blocks, self.metadata_length);
@@ -104,20 +104,20 @@ impl Footer {
 /// A footer as it is written.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    /// With the flatbuffer at its end.
+    /// The flatbuffer is at its end.
     buffer: Vec<u8>,
     start: usize,
     length: [u8; 4],
 }
 
 impl Finished {
-    /// The footer, its length and the closing magic.
+    /// Returns the footer, its length and the closing magic.
     pub(crate) fn pieces(&self) -> [&[u8]; 3] {
         [&self.buffer[self.start..], &self.length, FOOTER_MAGIC]
     }
 }
 
-/// Where a message stands, as the footer says it.
+/// Returns the block of the footer that describes a message.
 pub(crate) fn block<B>(offset: u64, message: &Message<B>) -> Block {
     let signed = |length: u64| i64::try_from(length).expect("an output is shorter than 2^63 bytes");
     let metadata = i32::try_from(message.metadata_length()).expect("the metadata's length fits its own 32-bit field");

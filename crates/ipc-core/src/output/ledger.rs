@@ -17,10 +17,10 @@ use crate::encode::group::Group;
 use crate::error::{Error, Result};
 use crate::format::{Format, end_of_stream};
 use crate::limits;
-use crate::message::{Layout, Made, Message};
+use crate::message::{Layout, Message, MessageParts};
 use crate::options::Options;
 use crate::output::footer::{Finished, Footer, block};
-use crate::output::outlet::{Outlet, STAGED_AT_MOST};
+use crate::output::group_writer::{GroupWriter, STAGED_AT_MOST};
 use crate::output::receipt::{Receipt, Stats};
 use crate::output::storage::{Durable, Truncate};
 use crate::schema::StreamSchema;
@@ -33,7 +33,7 @@ use crate::schema::StreamSchema;
 pub struct Ledger {
     schema: Arc<StreamSchema>,
     options: Options,
-    outlet: Outlet,
+    writer: GroupWriter,
     stages: bool,
     dictionaries: SentDictionaries,
     /// How many values of each unified dictionary, by dictionary id, the batches need.
@@ -63,17 +63,17 @@ impl Ledger {
         }
         let message = schema.message_at(F::MAGIC.len(), options)?;
         let stages = options.staging.unwrap_or(F::HAS_FOOTER);
-        let mut outlet = Outlet::new(stages);
-        outlet.stage([F::MAGIC, message.as_slice()].into_iter(), 0);
+        let mut writer = GroupWriter::new(stages);
+        writer.stage([F::MAGIC, message.as_slice()].into_iter(), 0);
         Ok(Self {
             stages,
             dictionaries: SentDictionaries::new(schema.dictionary_count()),
             uses: Vec::new(),
-            stats: Stats { messages: 1, written_bytes: outlet.position(), ..Stats::default() },
+            stats: Stats { messages: 1, written_bytes: writer.position(), ..Stats::default() },
             footer: F::HAS_FOOTER.then(|| Footer::new(&schema, options)),
             options: options.clone(),
             schema,
-            outlet,
+            writer,
         })
     }
 
@@ -163,7 +163,7 @@ impl Ledger {
     ///
     /// As [`append`](Self::append). What was staged stays so where no byte of it was taken.
     pub fn write_staged(&mut self, sink: &mut impl Write) -> Result<()> {
-        self.outlet.write_staged(sink)
+        self.writer.write_staged(sink)
     }
 
     /// Writes what is staged and flushes the sink.
@@ -172,7 +172,7 @@ impl Ledger {
     ///
     /// As [`append`](Self::append). What was staged stays so where no byte of it was taken.
     pub fn flush(&mut self, sink: &mut impl Write) -> Result<()> {
-        self.outlet.write_staged(sink)?;
+        self.writer.write_staged(sink)?;
         Ok(sink.flush()?)
     }
 
@@ -193,7 +193,7 @@ impl Ledger {
                     .into(),
             ));
         }
-        self.outlet.sync(sink, self.stats.record_batches)
+        self.writer.sync(sink, self.stats.record_batches)
     }
 
     /// Takes torn bytes back, so that messages may follow again. What was accepted is kept, or written again; the batch
@@ -206,7 +206,7 @@ impl Ledger {
     /// [`Error::Rollback`] where the sink failed to: it may be repeated. [`Error::Poisoned`] after a failed sync, and
     /// [`Error::Closed`] behind the end.
     pub fn rollback(&mut self, sink: &mut impl Truncate) -> Result<()> {
-        self.outlet.roll_back(sink)
+        self.writer.roll_back(sink)
     }
 
     /// Writes what is staged, the end-of-stream marker and the footer, and flushes the sink.
@@ -230,7 +230,7 @@ impl Ledger {
     ///
     /// As [`append`](Self::append).
     pub fn end_with(&mut self, sink: &mut impl Write, mut closing: DictionaryBatches) -> Result<()> {
-        if !self.outlet.has_ended() {
+        if !self.writer.has_ended() {
             self.write_end(sink, &mut closing)?;
         }
         Ok(sink.flush()?)
@@ -264,19 +264,19 @@ impl Ledger {
     ///
     /// [`Error::Poisoned`] or [`Error::Closed`].
     pub fn check(&self) -> Result<()> {
-        self.outlet.check()
+        self.writer.check()
     }
 
     /// How many bytes of whole groups the sink has taken: what stands if it stops inside its next call.
     #[must_use]
     pub fn confirmed_bytes(&self) -> u64 {
-        self.outlet.taken()
+        self.writer.taken()
     }
 
     /// How many record batches are staged: what has not reached the sink if it stops inside its next call.
     #[must_use]
     pub fn staged_batches(&self) -> u64 {
-        self.outlet.staged_batches()
+        self.writer.staged_batches()
     }
 
     /// The dictionaries that readers have by now.
@@ -328,7 +328,7 @@ impl Ledger {
         self.check_dictionaries(closing, 0)?;
         let mut behind = closing.by_id();
         self.check_uses(&self.uses, |id| behind.unified_behind(id, self.dictionaries.unified(id)))?;
-        let start = self.outlet.position();
+        let start = self.writer.position();
         let blocks = blocks(start, closing);
         let footer = self.footer.as_ref().map(|footer| footer.finish(&self.schema, &self.options, &blocks));
         let footer = footer.transpose()?;
@@ -336,10 +336,10 @@ impl Ledger {
         let pieces = pieces.chain(footer.iter().flat_map(Finished::pieces));
         let length = closing.length() + pieces.clone().map(|piece| piece.len() as u64).sum::<u64>();
         limits::check_output(start.saturating_add(length))?;
-        self.outlet.write(sink, closing.messages().flat_map(Message::slices).chain(pieces), length)?;
-        self.outlet.end();
+        self.writer.write(sink, closing.messages().flat_map(Message::slices).chain(pieces), length)?;
+        self.writer.end();
         self.commit_dictionaries(start, closing);
-        self.stats.written_bytes = self.outlet.position();
+        self.stats.written_bytes = self.writer.position();
         Ok(())
     }
 
@@ -349,7 +349,7 @@ impl Ledger {
         let is_stream = self.footer.is_none();
         let has_mark = is_stream && self.options.abort_mark && self.confirmed_bytes() > 0;
         let mark = if has_mark { self.schema.abort_mark(&self.options, reason) } else { Vec::new() };
-        self.outlet.abort(sink, &mark, reason)?;
+        self.writer.abort(sink, &mark, reason)?;
         Ok(has_mark)
     }
 
@@ -367,7 +367,7 @@ impl Ledger {
     }
 
     /// Refuses a message that readers could not read here, or would read wrong, once they have the `updates`.
-    fn check_message(&self, made: &Made, updates: &DictionaryBatches) -> Result<()> {
+    fn check_message(&self, made: &MessageParts, updates: &DictionaryBatches) -> Result<()> {
         self.check_layout(made)?;
         if made.uses.is_empty() && !self.schema.has_unified_dictionaries() {
             return Ok(());
@@ -386,7 +386,7 @@ impl Ledger {
     }
 
     /// Refuses a message that was encoded with other options than are written with here.
-    fn check_layout(&self, made: &Made) -> Result<()> {
+    fn check_layout(&self, made: &MessageParts) -> Result<()> {
         let Some(layout) = made.layout else {
             return Err(Error::InvalidOptions("nothing has been encoded to this message".into()));
         };
@@ -430,14 +430,14 @@ impl Ledger {
         length: u64,
         batches: u64,
     ) -> Result<u64> {
-        let start = self.outlet.position();
+        let start = self.writer.position();
         limits::check_output(start.saturating_add(length))?;
         if self.stages && length <= STAGED_AT_MOST {
-            self.outlet.stage_within_capacity(sink, pieces, length, batches)?;
+            self.writer.stage_within_capacity(sink, pieces, length, batches)?;
         } else {
-            self.outlet.write(sink, pieces, length)?;
+            self.writer.write(sink, pieces, length)?;
         }
-        debug_assert_eq!(self.outlet.position(), start + length, "messages are as long as they say");
+        debug_assert_eq!(self.writer.position(), start + length, "messages are as long as they say");
         Ok(start)
     }
 
@@ -481,7 +481,7 @@ impl Ledger {
     }
 
     /// Records what a batch needs of unified dictionaries.
-    fn note_uses(&mut self, Made { uses, unused_values, .. }: &mut Made) {
+    fn note_uses(&mut self, MessageParts { uses, unused_values, .. }: &mut MessageParts) {
         self.stats.unused_values += mem::take(unused_values);
         if self.uses.len() < uses.len() {
             self.uses.resize(uses.len(), 0);

@@ -2,7 +2,8 @@
 
 mod abort_mark;
 pub(crate) mod footer;
+pub(crate) mod group_writer;
 pub(crate) mod ledger;
-pub(crate) mod outlet;
 pub(crate) mod receipt;
 pub(crate) mod storage;
+mod vectored;

@@ -1,22 +1,17 @@
-//! What some sinks can do beyond taking bytes: be cut back, and be made to last.
+//! Sinks that can be cut back ([`Truncate`]) and sinks that can survive a loss of power ([`Durable`]).
 //!
-//! Any [`Write`] is sink enough. A sink that also implements [`Truncate`] lets an encoder go on after its output was
-//! torn, and one that implements [`Durable`] lets it say that what it has written survives a loss of power. Neither is
-//! used unless it is asked for.
-//!
-//! A plain [`File`] is durable but cannot be cut back: an encoder counts from where its output starts, and a file that
-//! held something else before would be cut in the wrong place. [`FileTail`] knows where that is, and cuts nothing that it
-//! has not written.
+//! A plain [`File`] is durable but cannot be cut back: an encoder counts from the start of its output, so a file that held
+//! something before would be cut in the wrong place. [`FileTail`] knows that start, and cuts only bytes it has written.
 //!
 //! # What a sync covers
 //!
-//! The bytes of the file. Its *name* stands in its folder, which is another thing to sync: after a loss of power, a new
-//! file may have its bytes and no name. A [`FileTail`] that was [made by name](FileTail::at) syncs the folder with its first
-//! sync; a [`File`], which does not know its name, leaves that to its owner.
+//! A sync covers the bytes of the file. The *name* is in the folder, which must be synced as well: after a loss of power,
+//! a new file may have its bytes but no name. A [`FileTail`] [made by name](FileTail::at) syncs the folder with its first
+//! sync. A [`File`] does not know its name, so its owner must sync the folder.
 //!
-//! Confirmed bytes may share a sector (512 bytes or 4 KiB) with what is appended after them. Storage devices write whole
-//! sectors, and one that loses power in the middle of a sector may lose all of it, unless it has power-safe overwrite, as
-//! drives and file systems in wide use do. Where that is in doubt, keep a copy elsewhere: no sync helps.
+//! Confirmed bytes may share a sector (512 bytes or 4 KiB) with bytes that are appended after them. A storage device that
+//! loses power while it writes a sector may lose all of it, unless it has power-safe overwrite, as drives and file systems
+//! in wide use do. If that is in doubt, keep a copy elsewhere: no sync helps.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
@@ -31,12 +26,12 @@ use std::path::{Path, PathBuf};
 pub trait Truncate: Write {
     /// Cuts off all but the first `length` bytes of the output; what is written next follows them.
     ///
-    /// `length` counts from where the output starts in the sink, which is not the place for what stood there before.
-    /// It may be called again after an error.
+    /// `length` counts from the start of the output in the sink, not from the start of whatever the sink held before. The
+    /// call may be repeated after an error.
     ///
     /// # Errors
     ///
-    /// Where the output could not be cut, or is shorter than that.
+    /// If the output could not be cut, or is shorter than `length`.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
 }
 
@@ -56,22 +51,22 @@ pub trait Durable: Write {
     ///
     /// # Errors
     ///
-    /// Where some of it may not have arrived; nobody can tell which.
+    /// If some of it may not have arrived. It is unknown which part.
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// Syncs the data, and of the metadata what is needed to find it, such as the length: `fdatasync`, where there is one. The
-/// folder that a new file's name is in is not synced: a [`FileTail`] can do that.
+/// Syncs the data, and the metadata that is needed to find it, such as the length: `fdatasync`, if the system has it. Does
+/// not sync the folder that has the name of a new file; a [`FileTail`] can do that.
 impl Durable for File {
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
     }
 }
 
-/// The end of a file, after whatever it held before: a sink that cuts off only what it has written itself.
+/// A sink that appends to a file, and cuts off only bytes it has written itself.
 ///
-/// It belongs to one output. For another output in the same file, make a new tail of [`into_inner`](Self::into_inner):
-/// positions count from where the tail began.
+/// A tail belongs to one output, because positions count from its start. For another output in the same file, make a new
+/// tail of [`into_inner`](Self::into_inner).
 ///
 /// ```
 /// # use arrow_array::record_batch;
@@ -84,7 +79,7 @@ impl Durable for File {
 /// let sink = FileTail::new(std::fs::File::create(&path)?)?;
 /// let mut encoder = Encoder::file(sink).start(batch.schema())?;
 /// if let Err(Error::Poisoned { .. }) = encoder.write(&batch) {
-///     // The disk was full, say, and somebody has made room.
+///     // The disk was full, for example, and space has been freed since.
 ///     encoder.rollback()?;
 ///     encoder.write(&batch)?;
 /// }
@@ -96,71 +91,71 @@ impl Durable for File {
 pub struct FileTail {
     file: File,
     start: u64,
-    /// How many bytes the file has taken from here, and not given back.
+    /// The bytes that were written through this tail and not cut off again.
     written: u64,
-    /// The folder that the first sync has to sync, too.
+    /// The folder that the next sync must sync as well.
     unsynced_folder: Option<PathBuf>,
 }
 
-/// A file's end is not where its [`FileTail`] left it: something else has written to the file, or cut it. The tail cuts
-/// nothing off then, since it would not be its own.
+/// The end of a file is not where its [`FileTail`] left it: something else has written to the file, or cut it. The tail then
+/// cuts nothing, because it could cut bytes that are not its own.
 ///
-/// It is the inner error of an [`io::Error`], which [`Error::Rollback`](crate::Error::Rollback) has as its source.
+/// It is the inner error of an [`io::Error`], which is the source of [`Error::Rollback`](crate::Error::Rollback).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the file should end at byte {expected}, and ends at {found}: something else has changed it")]
 #[non_exhaustive]
 pub struct ForeignEnd {
-    /// The length that the tail has left the file with.
+    /// The length of the file when the tail last wrote to it or cut it.
     pub expected: u64,
-    /// The length that it has.
+    /// The length of the file now.
     pub found: u64,
 }
 
 impl FileTail {
-    /// The end of `file`, where it is now. The file must be open for writing.
+    /// Starts a tail at the current end of `file`, which must be open for writing.
     ///
     /// # Errors
     ///
-    /// Where the file cannot seek: pipes and terminals cannot be cut back.
+    /// If the file cannot seek: pipes and terminals cannot be cut back.
     pub fn new(mut file: File) -> io::Result<Self> {
-        // A file that is opened to append stands at its start until it is written to, so its position says nothing.
+        // The position of a file opened for appending is 0 until it is written to, so it does not tell the end.
         let start = file.seek(SeekFrom::End(0))?;
         Ok(Self { file, start, written: 0, unsynced_folder: None })
     }
 
-    /// The end of the file at `path`, which is created if it is missing. The first [sync](Durable::sync) also syncs its
-    /// folder, so that a new file has its name after a loss of power.
+    /// Starts a tail at the end of the file at `path`, which is created if it is missing. The first [sync](Durable::sync)
+    /// also syncs its folder, so that a new file keeps its name after a loss of power.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be opened or created, or cannot seek.
+    /// If the file cannot be opened or created, or cannot seek.
     pub fn at(path: impl AsRef<Path>) -> io::Result<Self> {
-        // Made absolute now: the working directory may be another when the folder is synced.
+        // Absolute, because the working directory may change before the folder is synced.
         let path = std::path::absolute(path)?;
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
         Ok(Self::new(file)?.in_folder(path.parent().unwrap_or(&path)))
     }
 
-    /// The same tail; the first [sync](Durable::sync) also syncs `folder`, which the file's name is in.
+    /// Returns the same tail; its first [sync](Durable::sync) also syncs `folder`, which has the file's name.
     #[must_use]
     pub fn in_folder(self, folder: impl Into<PathBuf>) -> Self {
         Self { unsynced_folder: Some(folder.into()), ..self }
     }
 
-    /// Where in the file the output starts: what comes on top of a position in the output, such as the one that a
-    /// [sync](crate::Encoder::sync) confirms, to get the position in the file.
+    /// Returns the position in the file at which the output starts. Add it to a position in the output, such as the one that
+    /// a [sync](crate::Encoder::sync) confirms, to get the position in the file.
     #[must_use]
     pub fn start(&self) -> u64 {
         self.start
     }
 
-    /// The file.
+    /// Returns the file.
     #[must_use]
     pub fn get_ref(&self) -> &File {
         &self.file
     }
 
-    /// The file, which stands behind what was written last.
+    /// Returns the file, positioned after the last bytes written.
     #[must_use]
     pub fn into_inner(self) -> File {
         self.file
@@ -185,8 +180,8 @@ impl Write for FileTail {
     }
 }
 
-/// Refuses, with a [`ForeignEnd`], a file that does not end where this tail has left it. What another process appends
-/// between that look and the cut is cut, too: a file that several append to needs a lock among them.
+/// Refuses, with a [`ForeignEnd`], a file that does not end where this tail left it. Bytes that another process appends
+/// between this check and the cut are cut off, too: processes that append to one file need a lock among them.
 impl Truncate for FileTail {
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         let end = self.start.checked_add(length).ok_or(io::ErrorKind::InvalidInput)?;
@@ -195,7 +190,7 @@ impl Truncate for FileTail {
         if found != expected {
             return Err(io::Error::other(ForeignEnd { expected, found }));
         }
-        // Setting a length beyond the end would fill the gap with zeros.
+        // A length beyond the end would fill the gap with zeros.
         if found < end {
             return Err(io::Error::other(format!("the file should hold {end} bytes, and holds {found}")));
         }
@@ -221,7 +216,7 @@ impl Durable for FileTail {
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
-        // Some network file systems cannot; then names are their business.
+        // Some network file systems cannot sync folders, and keep names by other means.
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
         synced => synced,
     }

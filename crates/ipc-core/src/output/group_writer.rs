@@ -1,54 +1,50 @@
-//! The way to the sink: whole groups of bytes, or none, or the end.
+//! Writes whole groups to a sink, and tells after an error whether the output still ends with a whole one.
 //!
-//! [`Outlet`] takes a *group* (a record batch with the dictionaries it needs, or the header) and hands it to the sink in
-//! one vectored write, or keeps it staged until there is enough to write. It counts what the sink takes, so that after
-//! an error it knows whether the output still ends with a whole group. If it does, the error is the caller's to handle
-//! and the outlet goes on; if not, the output is torn and nothing may follow, unless the sink takes the torn bytes back.
+//! A group is the header, or a record batch with the dictionaries it needs. It is written in one vectored write, or staged
+//! until there is enough to write. Counting the bytes that the sink takes tells where an error left the output:
 //!
-//! | condition | means | a call gets | rolled back |
+//! | condition | meaning | a call returns | after a rollback |
 //! |---|---|---|---|
-//! | `Sound` | the output ends with a whole group | what it asks for | is `Sound` |
-//! | `Writing` | the sink never returned from a write: it panicked | `Poisoned` | is `Sound` |
-//! | `Torn` | the sink stopped inside a group | `Poisoned` | is `Sound` |
-//! | `Syncing` | the sink never returned from a sync: it panicked | `Poisoned` | stays so |
-//! | `Unsynced` | a sync failed, so nobody knows which bytes the device has | `Poisoned` | stays so |
-//! | `Ended` | the end-of-stream marker has been written | `Closed` | stays so |
-//! | `Aborted` | the output was given up, and may have a mark that says so | `Aborted` | stays so |
+//! | `Sound` | the output ends with a whole group | its result | `Sound` |
+//! | `Writing` | the sink panicked in a write | `Poisoned` | `Sound` |
+//! | `Torn` | the sink failed inside a group | `Poisoned` | `Sound` |
+//! | `Syncing` | the sink panicked in a sync | `Poisoned` | unchanged |
+//! | `Unsynced` | a sync failed, so it is unknown which bytes the device has | `Poisoned` | unchanged |
+//! | `Ended` | the end-of-stream marker has been written | `Closed` | unchanged |
+//! | `Aborted` | the output was aborted, and may have a mark | `Aborted` | unchanged |
 
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::message::segment::recycle;
 use crate::output::storage::{Durable, Truncate};
+use crate::output::vectored::{Interrupted, write_all_vectored};
 
-/// Groups up to this length are staged, where staging is on.
+/// The longest group that is staged, if staging is on.
 pub(crate) const STAGED_AT_MOST: u64 = 64 << 10;
-/// How much is staged before it is written.
+/// The most bytes that are staged before they are written.
 const STAGE_CAPACITY: usize = 256 << 10;
-/// What a call to the sink may hold: the usual `IOV_MAX`.
-const SLICES_AT_MOST: usize = 1024;
-
-/// Counts and orders what goes to a sink. The sink itself is given with each call.
+/// Writes groups to a sink, which each call is given.
 #[derive(Debug)]
-pub(crate) struct Outlet {
-    /// Groups that have been accepted but not written.
+pub(crate) struct GroupWriter {
+    /// Groups that were accepted but not written.
     stage: Vec<u8>,
-    /// Where each staged group ends in `stage`.
+    /// The end of each staged group in `stage`.
     staged: Vec<StagedGroup>,
-    /// Bytes that the sink has taken.
+    /// The bytes that the sink has taken, in whole groups.
     taken: u64,
-    /// What the last sync has made durable.
+    /// What the last sync confirmed.
     synced: Synced,
     condition: Condition,
-    /// Memory for the slices of a write.
+    /// Memory for the slices of the next write.
     slices: Vec<IoSlice<'static>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct StagedGroup {
     end: usize,
-    /// Record batches in the group: 1, or 0 for the header and for dictionaries sent ahead.
+    /// The record batches in the group: 1, or 0 for the header and for dictionaries that are sent ahead.
     batches: u64,
 }
 
@@ -69,9 +65,10 @@ enum Condition {
     Aborted { reason: Arc<str> },
 }
 
-impl Outlet {
-    /// Nothing written, and nothing staged. Where groups will be, all the room for them is there from the start: later, it
-    /// would be made while others wait.
+impl GroupWriter {
+    /// Returns a writer that has nothing written and nothing staged.
+    ///
+    /// If it `stages`, the memory is allocated now. Later, other threads might wait for the allocation.
     pub(crate) fn new(stages: bool) -> Self {
         Self {
             stage: Vec::with_capacity(if stages { STAGE_CAPACITY } else { 0 }),
@@ -83,34 +80,34 @@ impl Outlet {
         }
     }
 
-    /// How many bytes have been accepted: taken by the sink, or staged.
+    /// Returns the bytes that were accepted: taken by the sink, or staged.
     pub(crate) fn position(&self) -> u64 {
         self.taken + self.stage.len() as u64
     }
 
-    /// How many bytes the sink has taken, in whole groups.
+    /// Returns the bytes that the sink has taken, in whole groups.
     pub(crate) fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// How many record batches are staged.
+    /// Returns the number of staged record batches.
     pub(crate) fn staged_batches(&self) -> u64 {
         self.staged.iter().map(|group| group.batches).sum()
     }
 
-    /// Whether the end has been written.
+    /// Returns whether the end has been written.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.condition, Condition::Ended)
     }
 
-    /// Why nothing more may be written, if so.
+    /// Fails if nothing more may be written.
     #[inline]
     pub(crate) fn check(&self) -> Result<()> {
-        if matches!(self.condition, Condition::Sound) { Ok(()) } else { self.refuse() }
+        if matches!(self.condition, Condition::Sound) { Ok(()) } else { self.check_unsound() }
     }
 
     #[cold]
-    fn refuse(&self) -> Result<()> {
+    fn check_unsound(&self) -> Result<()> {
         let (offset, unconfirmed, source) = match &self.condition {
             Condition::Sound => return Ok(()),
             Condition::Ended => return Err(Error::Closed),
@@ -129,7 +126,7 @@ impl Outlet {
         self.staged.push(StagedGroup { end: self.stage.len(), batches });
     }
 
-    /// Accepts a small group, writing those before it first where the stage is full.
+    /// Accepts a small group. If the stage is full, writes the groups in it first.
     pub(crate) fn stage_within_capacity<'s>(
         &mut self,
         sink: &mut impl Write,
@@ -145,7 +142,7 @@ impl Outlet {
         Ok(())
     }
 
-    /// Writes what is staged and `pieces`, which hold `length` bytes, in one call as far as the sink takes it.
+    /// Writes the staged groups and `pieces`, which hold `length` bytes, in one call if the sink takes all of it.
     #[inline]
     pub(crate) fn write<'s>(
         &mut self,
@@ -164,16 +161,17 @@ impl Outlet {
         self.condition = Condition::Writing;
         let written = write_all_vectored(sink, &mut slices, length);
         self.slices = recycle(slices);
-        self.settle(written.map(|()| length))
+        self.record_write(written.map(|()| length))
     }
 
-    /// Writes what is staged.
+    /// Writes the staged groups.
     pub(crate) fn write_staged(&mut self, sink: &mut impl Write) -> Result<()> {
         self.check()?;
         if self.stage.is_empty() { Ok(()) } else { self.write(sink, std::iter::empty(), 0) }
     }
 
-    /// Writes what is staged and makes all of it durable: `batches` record batches so far. Returns how many bytes that is.
+    /// Writes the staged groups and syncs the output, which has `batches` record batches by then. Returns the length of the
+    /// output in bytes.
     pub(crate) fn sync(&mut self, sink: &mut impl Durable, batches: u64) -> Result<u64> {
         self.write_staged(sink)?;
         sink.flush()?;
@@ -189,7 +187,7 @@ impl Outlet {
         self.check().map(|()| self.synced.bytes)
     }
 
-    /// Takes back what the sink has taken beyond whole groups. What is staged stays so.
+    /// Cuts off the bytes that the sink has taken beyond whole groups. Staged groups stay staged.
     pub(crate) fn roll_back(&mut self, sink: &mut impl Truncate) -> Result<()> {
         if !matches!(self.condition, Condition::Writing | Condition::Torn { .. }) {
             return self.check();
@@ -199,13 +197,13 @@ impl Outlet {
         Ok(())
     }
 
-    /// Nothing may follow what has been written.
+    /// Records that the end has been written.
     pub(crate) fn end(&mut self) {
-        debug_assert!(self.stage.is_empty(), "the end is written behind everything else");
+        debug_assert!(self.stage.is_empty(), "the end is written after everything else");
         self.condition = Condition::Ended;
     }
 
-    /// Lets nothing follow, drops what is staged, and hands `mark` to the sink.
+    /// Drops the staged groups, writes `mark`, and refuses all further writes.
     pub(crate) fn abort(&mut self, sink: &mut impl Write, mark: &[u8], reason: &str) -> Result<()> {
         self.check()?;
         self.condition = Condition::Aborted { reason: reason.into() };
@@ -214,9 +212,9 @@ impl Outlet {
         written.map_err(|interrupted| Error::Io(interrupted.source))
     }
 
-    /// Draws the conclusions from a write that took all, or so many bytes before it failed.
+    /// Records a write of the stage and more: all of it, or the part that the sink took before it failed.
     #[inline]
-    fn settle(&mut self, written: Result<u64, Interrupted>) -> Result<()> {
+    fn record_write(&mut self, written: Result<u64, Interrupted>) -> Result<()> {
         match written {
             Ok(taken) => {
                 self.taken += taken;
@@ -225,14 +223,15 @@ impl Outlet {
                 self.condition = Condition::Sound;
                 Ok(())
             }
-            Err(interrupted) => self.interrupted(interrupted),
+            Err(interrupted) => self.record_failure(interrupted),
         }
     }
 
     #[cold]
-    fn interrupted(&mut self, interrupted: Interrupted) -> Result<()> {
+    fn record_failure(&mut self, interrupted: Interrupted) -> Result<()> {
         let Interrupted { taken: known, source } = interrupted;
         let taken = known.unwrap_or(0);
+        // Staged groups that the sink has taken in full count as written. The rest stays staged.
         let is_whole = |group: &&StagedGroup| group.end as u64 <= taken;
         let whole = self.staged.iter().take_while(is_whole).count();
         let end = whole.checked_sub(1).map_or(0, |last| self.staged[last].end);
@@ -241,6 +240,7 @@ impl Outlet {
         self.staged.drain(..whole);
         self.staged.iter_mut().for_each(|group| group.end -= end);
         if known == Some(end as u64) {
+            // The sink stopped between two groups.
             self.condition = Condition::Sound;
             return Err(Error::Io(source));
         }
@@ -255,102 +255,11 @@ fn panicked() -> Arc<io::Error> {
     Arc::new(io::Error::other("the sink panicked"))
 }
 
-/// A write that failed, and how many bytes the sink had taken by then, unless its word cannot be trusted.
-struct Interrupted {
-    taken: Option<u64>,
-    source: io::Error,
-}
-
-/// Writes all of `slices`, which hold `length` bytes, in as few calls as the sink allows.
-fn write_all_vectored(sink: &mut impl Write, slices: &mut [IoSlice<'_>], length: u64) -> Result<(), Interrupted> {
-    let mut rest = slices;
-    let mut left = length;
-    // What the next call offers. Kept up to date by the slices that enter it, since a sink may take one at a time.
-    let mut offered = match rest.get(..SLICES_AT_MOST) {
-        None => left,
-        Some(call) => lengths(call.iter()),
-    };
-    while left > 0 {
-        let source = match sink.write_vectored(&rest[..rest.len().min(SLICES_AT_MOST)]) {
-            Ok(0) => io::Error::new(ErrorKind::WriteZero, "the sink took no bytes"),
-            Ok(n) if n as u64 <= offered => {
-                left -= n as u64;
-                if left > 0 {
-                    let count = rest.len();
-                    IoSlice::advance_slices(&mut rest, n);
-                    let passed = (count - rest.len()).min(SLICES_AT_MOST);
-                    let entered = rest.iter().take(SLICES_AT_MOST).skip(SLICES_AT_MOST - passed);
-                    offered = offered - n as u64 + lengths(entered);
-                }
-                continue;
-            }
-            Ok(n) => {
-                let reason = format!("the sink claims to have taken {n} bytes of {offered}");
-                return Err(Interrupted { taken: None, source: io::Error::other(reason) });
-            }
-            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-            Err(e) => e,
-        };
-        return Err(Interrupted { taken: Some(length - left), source });
-    }
-    Ok(())
-}
-
-fn lengths<'s>(slices: impl Iterator<Item = &'s IoSlice<'s>>) -> u64 {
-    slices.map(|slice| slice.len() as u64).sum()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
     use super::*;
-
-    /// Takes so many bytes of each call, and at last claims one more than it was offered.
-    struct Sipping {
-        step: usize,
-        lies_at: usize,
-        taken: Vec<u8>,
-    }
-
-    impl Write for Sipping {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.write_vectored(&[IoSlice::new(bytes)])
-        }
-
-        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-            assert!(slices.len() <= SLICES_AT_MOST && slices.iter().any(|slice| !slice.is_empty()));
-            let offered: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
-            if self.taken.len() >= self.lies_at {
-                return Ok(offered.len() + 1);
-            }
-            let n = offered.len().min(self.step);
-            self.taken.extend_from_slice(&offered[..n]);
-            Ok(n)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_sink_that_takes_little_gets_all_and_is_not_believed_more() {
-        let bytes: Vec<u8> = (0..5_000_u32).map(|byte| byte.to_le_bytes()[0]).collect();
-        // 2,500 slices of 0 to 4 bytes.
-        let pieces: Vec<&[u8]> =
-            (0..500).flat_map(|i| [0, 1, 2, 3, 4].map(|n| &bytes[i * 10 + n * (n + 1) / 2 - n..][..n])).collect();
-        for step in [2, 700, 1_500, 5_000] {
-            for lies_at in [usize::MAX, 0, 1, 1_999, 3_000] {
-                let mut sink = Sipping { step, lies_at, taken: Vec::new() };
-                let result = Outlet::new(false).write(&mut sink, pieces.iter().copied(), 5_000);
-                if lies_at == usize::MAX {
-                    result.unwrap();
-                    assert_eq!(sink.taken, bytes, "{step}");
-                } else {
-                    assert!(matches!(result, Err(Error::Poisoned { .. })), "{step}, {lies_at}: {result:?}");
-                }
-            }
-        }
-    }
 
     /// Takes `room` bytes, then fails.
     struct Full {
@@ -391,8 +300,8 @@ mod tests {
     }
 
     /// Three staged groups of 10 bytes, the first of them a header, and one more of 10 that is written with them.
-    fn write_into(room: usize) -> (Outlet, Full, Result<()>) {
-        let mut outlet = Outlet::new(false);
+    fn write_into(room: usize) -> (GroupWriter, Full, Result<()>) {
+        let mut outlet = GroupWriter::new(false);
         outlet.stage([[1; 10].as_slice()].into_iter(), 0);
         outlet.stage([[2; 10].as_slice()].into_iter(), 1);
         outlet.stage([[3; 10].as_slice()].into_iter(), 1);
@@ -440,7 +349,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut outlet = Outlet::new(false);
+        let mut outlet = GroupWriter::new(false);
         let result = outlet.write(&mut Liar, [[4; 10].as_slice()].into_iter(), 10);
         assert!(matches!(result, Err(Error::Poisoned { offset: 0, .. })), "{result:?}");
         assert!(matches!(outlet.check(), Err(Error::Poisoned { .. })));
