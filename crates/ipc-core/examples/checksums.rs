@@ -1,8 +1,8 @@
-//! What checksums cost: the time that encoding takes longer with them, beside one plain pass of CRC-32C over the same
-//! bodies: in one piece of memory, and in the pieces that a body consists of. The last few hundred bytes of a piece are
-//! summed one word after the other, so short pieces take longer: that is the floor for small batches.
+//! Measures what checksums cost: `cargo run --release -p ipc-core --example checksums`.
 //!
-//! `cargo run --release -p ipc-core --example checksums`
+//! Prints how much longer encoding takes with checksums, next to one plain CRC-32C pass over the same bodies: in one piece
+//! of memory, and in the segments that a body consists of. The last few hundred bytes of each segment are summed one word
+//! at a time, so short segments take longer per byte. That is the lower bound for small batches.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -14,7 +14,7 @@ use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use ipc_core::format::Checksum;
 use ipc_core::{BatchEncoder, Encoder, Options};
 
-/// Takes all bytes and looks at none.
+/// Discards all bytes without reading them.
 struct Nowhere;
 
 impl Write for Nowhere {
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let pieces: Vec<&[u8]> = message.slices().skip(1).collect();
         let body: Vec<u8> = pieces.concat();
         let repeats = 32_000_000 / body.len() + 1;
-        // In turn, so that whatever else the machine does hits all of them alike.
+        // In turns, so that other load on the machine affects all four alike.
         let mut best = [Duration::MAX; 4];
         for _ in 0..40 {
             let times = [
@@ -76,7 +76,7 @@ fn encoder(batch: &RecordBatch, checksums: bool) -> Result<Encoder<Nowhere, ipc_
     Ok(Encoder::stream(Nowhere).with_options(options).start(batch.schema())?)
 }
 
-/// How long one of so many calls takes.
+/// Returns the time of one call, averaged over `repeats` calls.
 fn timed(repeats: usize, mut call: impl FnMut()) -> Duration {
     let start = Instant::now();
     (0..repeats).for_each(|_| call());

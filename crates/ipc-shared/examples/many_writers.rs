@@ -1,10 +1,10 @@
 //! Sixteen threads write one file: `cargo run --release --example many_writers`.
 //!
-//! Needs no input. Writes the same batches twice, LZ4-compressed, to a temporary file: through a [`SharedWriter`], and
-//! through a mutex around arrow-rs's `FileWriter`. Reads what the shared writer wrote back with arrow-rs's reader, and
-//! says what it has checked and how fast each was.
+//! Needs no input. Writes the same LZ4-compressed batches to a temporary file twice: through a [`SharedWriter`], and
+//! through a mutex around arrow-rs's `FileWriter`. Reads the first file back with arrow-rs's reader, checks every row, and
+//! prints how long each took.
 
-#![expect(clippy::disallowed_types, reason = "what the library must not name, a program may")]
+#![expect(clippy::disallowed_types, reason = "only the library must use its own primitives")]
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -31,7 +31,7 @@ const ROWS_PER_BATCH: usize = 8192;
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
-    // Made beforehand, so that only writing is timed.
+    // Built first, so that only writing is timed.
     let stations = stations();
     let work: Vec<Vec<RecordBatch>> = (0..THREADS)
         .map(|thread| (0..BATCHES_PER_THREAD).map(|i| batch(thread * BATCHES_PER_THREAD + i, &stations)).collect())
@@ -54,7 +54,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes from all threads at once. Each thread has a producer of its own.
+/// Writes from all threads at once, each with a producer of its own.
 fn write_shared(file: File, work: &[Vec<RecordBatch>]) -> Result<(Duration, Summary), Failure> {
     let options = Options::builder().compression(Compression::Lz4).build()?;
     let writer = SharedWriter::file(file).options(options).build()?;
@@ -82,7 +82,7 @@ fn write_shared(file: File, work: &[Vec<RecordBatch>]) -> Result<(Duration, Summ
     Ok((took, summary))
 }
 
-/// Does the same with what most programs do today.
+/// Does the same as most programs do today.
 fn write_behind_mutex(file: File, work: &[Vec<RecordBatch>]) -> Result<Duration, Failure> {
     let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
     let writer = Mutex::new(FileWriter::try_new_with_options(file, &work[0][0].schema(), options)?);
@@ -97,7 +97,7 @@ fn write_behind_mutex(file: File, work: &[Vec<RecordBatch>]) -> Result<Duration,
     Ok(start.elapsed())
 }
 
-/// Reads the file back and checks that every row is there, once.
+/// Reads the file back and checks that every row is there exactly once.
 fn check(file: &mut File, summary: &Summary) -> Result<(), Failure> {
     file.rewind()?;
     let reader = FileReader::try_new(BufReader::new(&*file), None)?;
@@ -128,14 +128,14 @@ fn progress() -> ProgressBar {
     ProgressBar::with_draw_target(Some((THREADS * BATCHES_PER_THREAD) as u64), target).with_style(style)
 }
 
-/// The values of the dictionary, which all batches share.
+/// Returns the dictionary values that all batches share.
 fn stations() -> ArrayRef {
     let mut names = StringDictionaryBuilder::<Int8Type>::new();
     (0..100).for_each(|i| names.append_value(format!("station {i}")));
     Arc::clone(names.finish().values())
 }
 
-/// The batch `index`: the numbers of its rows, measurements, and where they were taken.
+/// Returns batch `index`: the numbers of its rows, measurements, and stations.
 fn batch(index: usize, stations: &ArrayRef) -> RecordBatch {
     let (mut ids, mut values) = (Int64Builder::new(), Float64Builder::new());
     let first = index * ROWS_PER_BATCH;

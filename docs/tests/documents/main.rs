@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod commands;
 mod links;
 mod markdown;
 
@@ -26,6 +27,13 @@ fn every_link_leads_to_a_file_and_an_anchor_that_exist() {
     let report = links::check(&root());
     assert!(report.documents >= 15 && report.links >= 55, "{report:?}");
     assert!(report.broken.is_empty(), "{}", report.broken.join("\n"));
+}
+
+#[test]
+fn commands_for_tests_and_chores_run_something() {
+    let (checked, broken) = commands::check(&root(), &links::documents(&root()));
+    assert!(checked >= 40, "{checked} commands");
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
 /// The pages of the book are also published by themselves, so they link to each other and to the web only.
