@@ -351,6 +351,42 @@ fn a_tail_cuts_only_its_own_mark() {
     assert_eq!(std::fs::read(&path).unwrap(), marked, "it was there before");
 }
 
+/// What a later writer appends to the stream belongs to it, unless a mark is in its way.
+#[test]
+fn a_tail_that_leaves_no_mark_can_be_appended_to() {
+    let batches = [0, 1].map(|number| batch(Words::Plain, (0, number)));
+    let whole = Sample {
+        name: String::new(),
+        batches: vec![batches[1].clone()],
+        schema: batches[1].schema(),
+        options: Options::default(),
+    };
+    let closed = whole.closed();
+    // Without its header.
+    let continued = &closed[messages(&closed, 0).messages[0].end()..];
+    for (marks, is_dropped) in [(false, false), (false, true), (true, false), (true, true)] {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let tail = || FileTail::new(OpenOptions::new().append(true).open(&path).unwrap()).unwrap();
+        let options = Options::builder().abort_mark(marks).build().unwrap();
+        let mut encoder = Encoder::stream(tail()).with_options(options).start(batches[0].schema()).unwrap();
+        encoder.write(&batches[0]).unwrap();
+        if is_dropped {
+            drop(encoder);
+        } else {
+            encoder.abort(REASON).unwrap();
+        }
+        let mut later = tail();
+        later.write_all(b"torn").unwrap();
+        later.truncate(0).unwrap();
+        later.write_all(continued).unwrap();
+        let found = read::stream(&std::fs::read(&path).unwrap());
+        match marks {
+            false => assert_eq!(found.unwrap().batches, batches),
+            true => assert!(found.is_err(), "the mark stays, and is seen"),
+        }
+    }
+}
+
 #[test]
 fn no_mark_stands_behind_an_end() {
     let batch = batch(Words::Growing, (0, 0));
