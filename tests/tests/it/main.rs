@@ -2,7 +2,8 @@
 //!
 //! A test has a program of its own, beside this folder, only where it must be alone in a process: `memory_given_back`
 //! counts the memory of all threads, `publish_after_threads` the threads that the process has had, and
-//! `shared_lock_is_light` has another allocator. `compile_fail` runs the compiler.
+//! `shared_lock_is_light` has another allocator. Code that must not compile is in the package `tests/compile`, which has
+//! fewer dependencies.
 //!
 //! All tests here may run at the same time. None may change what belongs to the process: environment variables, the
 //! current directory, the panic hook, limits.

@@ -8,15 +8,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
+mod compile_pass;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 #[test]
-fn wrong_orders_do_not_compile_and_right_ones_do() {
-    let cases = trybuild::TestCases::new();
-    cases.compile_fail("tests/compile_fail/*.rs");
-    cases.pass("tests/compile_pass/*.rs");
+fn wrong_orders_do_not_compile() {
+    trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
 }
 
 /// The lines of a source file that are not told apart by their indentation.
@@ -30,17 +30,21 @@ fn each_case_differs_from_its_twin_by_the_offending_line() {
     let names = |folder: &Path| -> BTreeSet<_> {
         let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         paths
-            .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+            .filter(|path| path.extension().is_some_and(|e| e == "rs") && !path.ends_with("mod.rs"))
             .map(|p| p.file_name().unwrap().to_owned())
             .collect()
     };
     let (failing, passing) = (folder.join("compile_fail"), folder.join("compile_pass"));
     assert_eq!(names(&failing), names(&passing));
+    // The compiler has seen each twin that is a module of this program.
+    let modules = lines(&passing.join("mod.rs"));
     for name in names(&failing) {
         let (mut wrong, right) = (lines(&failing.join(&name)), lines(&passing.join(&name)));
         let offending: Vec<_> = wrong.iter().filter(|line| line.ends_with("// offends")).cloned().collect();
         assert_eq!(offending.len(), 1, "{}", name.display());
         wrong.retain(|line| !line.ends_with("// offends"));
         assert_eq!(wrong, right, "{}", name.display());
+        let module = format!("mod {};", Path::new(&name).file_stem().unwrap().display());
+        assert!(modules.contains(&module), "compile_pass/mod.rs lacks `{module}`");
     }
 }
