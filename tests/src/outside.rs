@@ -13,15 +13,16 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A file or folder of the test data, such as `gold`; `None`, said aloud, where there is none.
+/// A file or folder of the test data, such as `gold`: from `../shared/data`, or as `cargo xtask test-data` makes it. Prints
+/// that the test is skipped, and returns `None`, if neither has it.
 #[must_use]
 pub fn data(name: &str) -> Option<PathBuf> {
-    let path = workspace().join("../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
+    let places = [workspace().join("../shared/data"), workspace().join("target/test-data")];
+    let path = places.iter().map(|place| place.join(name)).find(|path| path.exists());
+    if path.is_none() {
+        skipped(&format!("no test data at ../shared/data/{name}"));
     }
-    skipped(&format!("no test data at ../shared/data/{name}"));
-    None
+    path
 }
 
 /// A Python that can import `modules`: the one that `IPC_TEST_PYTHON` names, else the workspace's `.venv`, else
@@ -67,16 +68,16 @@ impl Pair {
     }
 }
 
-/// Judges all pairs with pyarrow, in one process, and returns the verdicts: `equal`, or the first difference. `None`, said
-/// aloud, where Python or the judge is missing.
+/// Judges all pairs with pyarrow, in one process, and returns the verdicts: `equal`, or the first difference. Prints that
+/// the test is skipped, and returns `None`, without a Python that has pyarrow.
+///
+/// The judge is that of `../shared`, or else `compare.py`.
 #[must_use]
 pub fn judge(pairs: &[Pair]) -> Option<Vec<String>> {
-    let judge = workspace().join("../shared/tools/compare_ipc.py");
-    if !judge.exists() {
-        skipped("no judge at ../shared/tools/compare_ipc.py");
-        return None;
-    }
-    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("judge_many.py");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let judges = [workspace().join("../shared/tools/compare_ipc.py"), tests.join("compare.py")];
+    let judge = judges.into_iter().find(|judge| judge.exists()).expect("one of them is in this package");
+    let driver = tests.join("judge_many.py");
     let mut child = Command::new(python("pyarrow")?)
         .args([driver, judge])
         .stdin(Stdio::piped())

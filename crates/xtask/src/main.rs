@@ -30,7 +30,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::chores::{
-    bench, counts, coverage, crash, deny, features, fuzz, loom, mutants, semver, shuttle, stress, test, tsan, valgrind,
+    bench, counts, coverage, crash, deny, features, fuzz, loom, mutants, semver, shuttle, stress, test, test_data,
+    tsan, valgrind,
 };
 use crate::error::Result;
 use crate::workspace::Workspace;
@@ -46,6 +47,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Chore {
     Test(test::Arguments),
+    TestData(test_data::Arguments),
     Bench(bench::Arguments),
     Counts(counts::Arguments),
     Loom(loom::Arguments),
@@ -78,6 +80,7 @@ fn run(chore: Chore) -> Result<()> {
     let workspace = Workspace::load()?;
     match chore {
         Chore::Test(arguments) => test::run(&workspace, &arguments),
+        Chore::TestData(arguments) => test_data::run(&workspace, &arguments),
         Chore::Bench(arguments) => bench::run(&workspace, &arguments),
         Chore::Counts(arguments) => counts::run(&workspace, &arguments),
         Chore::Loom(arguments) => loom::run(&workspace, &arguments),

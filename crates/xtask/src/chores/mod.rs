@@ -17,5 +17,6 @@ pub(crate) mod semver;
 pub(crate) mod shuttle;
 pub(crate) mod stress;
 pub(crate) mod test;
+pub(crate) mod test_data;
 pub(crate) mod tsan;
 pub(crate) mod valgrind;
