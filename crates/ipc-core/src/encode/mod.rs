@@ -190,10 +190,49 @@ impl BatchEncoder {
             self.encode_into(message, batch, metadata)?;
             return Ok(dictionaries);
         }
+        self.encode_into_store(message, batch, metadata, unified)?;
+        self.encode_unified_dictionaries::<F>(batch, message.uses(), unified.snapshot(), sent, sending)
+    }
+
+    /// Encodes the record batch of a group, whose keys are rewritten to the unified dictionaries of the store where there are
+    /// any. Its dictionary batches are to be [encoded](Self::reencode_dictionaries) before it is appended: where other threads
+    /// send dictionaries meanwhile, that is better decided once the record batch is encoded.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode_group`](Self::encode_group), but what concerns dictionary batches.
+    #[inline]
+    pub fn encode_with_store<'a>(
+        &mut self,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+        unified: &mut impl UnifiedStore,
+    ) -> Result<Group<Slice<'a>>> {
+        if !unified.schema().has_unified_dictionaries() {
+            return self.encode_with_metadata(batch, metadata).map(Group::from);
+        }
+        let mut message = self.blank();
+        match self.encode_into_store(&mut message, batch, metadata, unified) {
+            Ok(()) => Ok(message.into()),
+            Err(error) => {
+                self.recycle(message);
+                Err(error)
+            }
+        }
+    }
+
+    /// Encodes a record batch over `message`, again and again until the store has all its values.
+    fn encode_into_store<'a>(
+        &mut self,
+        message: &mut Message<Slice<'a>>,
+        batch: &'a RecordBatch,
+        metadata: &Metadata,
+        unified: &mut impl UnifiedStore,
+    ) -> Result<()> {
         while let Some(missing) = self.encode_unified_into(message, batch, metadata, unified.snapshot())? {
             self.maps.learn(unified.grow(missing)?);
         }
-        self.encode_unified_dictionaries::<F>(batch, message.uses(), unified.snapshot(), sent, sending)
+        Ok(())
     }
 
     /// Replaces the dictionary batches of a group by those that must precede it where readers have what was `sent` by now.

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use ipc_core::{Format, Updates};
+use ipc_core::Format;
+use ipc_core::parts::DictionaryBatches;
 
 use super::locked::{Fault, Locked, LockedGuard};
 use super::output::Output;
@@ -34,7 +35,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             // A panic in the sink loses the place that was being written, and its error says more.
             return Err(self.buffer.aborted().map_or(Error::Gaps { places: lost }, Error::from));
         }
-        let (guard, updates) = self.lock_for_the_end()?;
+        let (guard, closing) = self.lock_for_the_end()?;
         if guard.output.is_none() {
             guard.close();
             self.encoders.shut();
@@ -42,7 +43,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
         let (guard, summary) = self.with_locked(guard, |Locked { sink, output }| {
             let Output { ledger, .. } = output.as_mut().expect("a schema stays known");
-            match updates {
+            match closing {
                 None => ledger.end(sink)?,
                 Some(closing) => ledger.end_with(sink, closing)?,
             }
@@ -56,8 +57,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
 
     /// Takes the lock with the dictionaries encoded that a file has after all batches. They are encoded without the lock,
     /// and again if batches that were on their way have added values meanwhile; no more batches come after those.
-    fn lock_for_the_end(&self) -> Result<(LockedGuard<'_, W>, Option<Updates>)> {
-        let mut encoded: Option<(Vec<usize>, Updates)> = None;
+    fn lock_for_the_end(&self) -> Result<(LockedGuard<'_, W>, Option<DictionaryBatches>)> {
+        let mut encoded: Option<(Vec<usize>, DictionaryBatches)> = None;
         loop {
             let guard = self.lock()?;
             let Some(Output { ledger, context }) =
@@ -65,15 +66,17 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             else {
                 return Ok((guard, None));
             };
-            if let Some((_, updates)) = encoded.take_if(|(uses, _)| uses == ledger.uses()) {
-                return Ok((guard, Some(updates)));
+            if let Some((_, closing)) = encoded.take_if(|(required, _)| required == ledger.required()) {
+                return Ok((guard, Some(closing)));
             }
-            let (context, sent) = (Arc::clone(context), ledger.dictionaries().clone());
-            let uses = ledger.uses().to_vec();
+            let (context, sent) = (Arc::clone(context), ledger.sent().clone());
+            let required = ledger.required().to_vec();
             guard.unlock();
-            let updates =
-                self.with_encoder(|encoder| encoder.encode_closing_dictionaries_in(&context, &uses, &sent))?;
-            encoded = Some((uses, updates));
+            let closing = self.with_encoder(|encoder| {
+                let (encoder, mut unified) = encoder.within(&context);
+                encoder.encode_closing(&mut unified, &required, &sent)
+            })?;
+            encoded = Some((required, closing));
         }
     }
 

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use ipc_core::{Added, NewValues, StreamSchema, UnifiedDictionaries, UnifiedSnapshot};
+use ipc_core::parts::{AddedValues, NewValues, StreamSchema, UnifiedDictionaries, UnifiedSnapshot};
 
 use crate::sync::{Mutex, Published};
 
@@ -62,7 +62,7 @@ impl Unified {
     }
 
     /// Adds the values of `new` that are not there yet.
-    pub(super) fn grow(&self, new: NewValues) -> ipc_core::Result<Added> {
+    pub(super) fn grow(&self, new: NewValues) -> ipc_core::Result<AddedValues> {
         let mut newest = self.newest.lock();
         let added = newest.grow(new)?;
         // Under the same mutex, so that no older snapshot is published after a newer one.

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use ipc_core::Ledger;
+use ipc_core::parts::Ledger;
 
 use super::output::Output;
 use super::pending::PendingBatch;

@@ -26,7 +26,8 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use crossbeam_utils::CachePadded;
-use ipc_core::{BatchEncoder, Format, Metadata, Options, Receipt, Stats};
+use ipc_core::parts::BatchEncoder;
+use ipc_core::{Format, Metadata, Options, Receipt, Stats};
 
 use self::context::EncodingContext;
 use self::locked::{Fault, GiveUpOnDrop, Locked, LockedGuard};

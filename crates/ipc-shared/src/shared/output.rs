@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use ipc_core::{Dictionaries, Format, Ledger, Metadata, Options};
+use ipc_core::parts::{Ledger, SentDictionaries};
+use ipc_core::{Format, Metadata, Options};
 
 use super::context::EncodingContext;
 
@@ -37,11 +38,11 @@ pub(crate) struct View {
     /// There once the schema is known.
     pub(super) context: Option<Arc<EncodingContext>>,
     /// The dictionaries that readers have.
-    pub(super) dictionaries: Dictionaries,
+    pub(super) sent: SentDictionaries,
 }
 
 impl View {
     pub(super) fn of(output: &Output) -> Self {
-        Self { context: Some(Arc::clone(&output.context)), dictionaries: output.ledger.dictionaries().clone() }
+        Self { context: Some(Arc::clone(&output.context)), sent: output.ledger.sent().clone() }
     }
 }

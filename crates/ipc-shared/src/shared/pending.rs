@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
-use ipc_core::Message;
+use ipc_core::parts::Group;
 
 use super::context::EncodingContext;
 use super::plan::Plan;
 
 /// An encoded batch that waits for the places before it.
 pub(super) struct PendingBatch {
-    /// Kept for its dictionaries: the plan may have to be made again.
+    /// Kept for its dictionaries, which may have to be encoded again.
     pub(super) batch: RecordBatch,
-    pub(super) message: Message<Buffer>,
-    /// The context that the message was encoded in.
+    pub(super) group: Group<Buffer>,
+    /// The context that the group was encoded in.
     pub(super) context: Arc<EncodingContext>,
     /// Used by the first attempt to append it.
     pub(super) plan: Option<Plan>,

@@ -1,18 +1,15 @@
-//! A decision about a batch that was made outside the lock, with what it was based on.
+//! The view of the output that a batch was encoded against, outside the lock.
 //!
-//! The holder of the lock compares that with the output as it is by then. A plan that has gone stale is made again.
+//! The holder of the lock compares it with the output as it is by then. A plan that has gone stale is made again.
 
 use std::sync::Arc;
-
-use ipc_core::Updates;
 
 use super::context::EncodingContext;
 use super::output::{Output, View};
 
-/// The dictionaries that a batch needs sent before it, and the view that says so.
+/// What the dictionary batches of a group were decided on.
 pub(super) struct Plan {
     pub(super) view: Arc<View>,
-    pub(super) updates: Updates,
     /// The output to open with this batch, if the view knew of none.
     pub(super) opening: Option<Output>,
 }

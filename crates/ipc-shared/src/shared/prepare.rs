@@ -10,7 +10,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use ipc_core::{Format, Ledger, Message, Metadata, Receipt, Sending, Slice, StreamSchema, Updates};
+use ipc_core::parts::{Group, Ledger, Message, Sending, Slice, StreamSchema};
+use ipc_core::{Format, Metadata, Receipt};
 
 use super::Shared;
 use super::context::EncodingContext;
@@ -26,21 +27,23 @@ use crate::sync::{note_plan, note_replan};
 pub(super) struct Prepared<'a> {
     batch: &'a RecordBatch,
     metadata: &'a Metadata,
-    message: Message<Slice<'a>>,
+    group: Group<Slice<'a>>,
     plan: Plan,
 }
 
 impl Prepared<'_> {
-    /// Copies what has to outlive the call, so that the batch can wait in its slot.
+    /// Shares what has to outlive the call, so that the batch can wait in its slot.
     pub(super) fn into_pending(self) -> PendingBatch {
-        let Self { batch, message, plan, .. } = self;
-        let (message, context) = (message.into_owned(), Arc::clone(plan.context()));
-        PendingBatch { batch: batch.clone(), message, context, plan: Some(plan) }
+        let Self { batch, group, plan, .. } = self;
+        let (group, context) = (group.into_owned(), Arc::clone(plan.context()));
+        PendingBatch { batch: batch.clone(), group, context, plan: Some(plan) }
     }
+}
 
-    /// Hands the memory back of a batch that will not be written.
-    pub(super) fn recycle_unwritten(self, encoder: &mut ThreadEncoder) {
-        encoder.recycle_unwritten(self.message);
+/// For [recycling](ThreadEncoder::recycle) a batch that is not written.
+impl<'a> From<Prepared<'a>> for Message<Slice<'a>> {
+    fn from(prepared: Prepared<'a>) -> Self {
+        prepared.group.into()
     }
 }
 
@@ -89,57 +92,73 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         metadata: &'a Metadata,
     ) -> Result<Option<Prepared<'a>>> {
         if context.unified().is_none() {
-            // The plan comes first: if it is refused, encoding would have been in vain.
-            let Some(plan) = self.plan(encoder, context, batch, &[], Sending::Changes)? else { return Ok(None) };
-            let message = encoder.encode_in(context, batch, metadata)?;
-            return Ok(Some(Prepared { batch, metadata, message, plan }));
+            // The dictionaries are decided first: if one is refused, encoding the batch would have been in vain.
+            let Some(view) = self.view_of(encoder, context) else { return Ok(None) };
+            let (batch_encoder, mut unified) = encoder.within(context);
+            let group = batch_encoder.encode_group::<F>(batch, metadata, &mut unified, &view.sent, Sending::Changes)?;
+            return match self.plan_on(view, context) {
+                Ok(plan) => Ok(Some(Prepared { batch, metadata, group, plan })),
+                Err(error) => {
+                    encoder.recycle(group);
+                    Err(error)
+                }
+            };
         }
-        let message = encoder.encode_in(context, batch, metadata)?;
-        match self.plan(encoder, context, batch, message.uses(), Sending::Changes) {
-            Ok(Some(plan)) => Ok(Some(Prepared { batch, metadata, message, plan })),
+        // Encoding tells which values the batch needs. Only then is the view looked at, which is newer by as much.
+        let (batch_encoder, mut unified) = encoder.within(context);
+        let mut group = batch_encoder.encode_with_store(batch, metadata, &mut unified)?;
+        match self.plan(encoder, context, batch, &mut group, Sending::Changes) {
+            Ok(Some(plan)) => Ok(Some(Prepared { batch, metadata, group, plan })),
             Ok(None) => {
-                encoder.recycle(message);
+                encoder.recycle(group);
                 Ok(None)
             }
             Err(error) => {
-                encoder.recycle_unwritten(message);
+                encoder.recycle(group);
                 Err(error)
             }
         }
     }
 
-    /// Plans, outside the lock, which dictionaries a batch needs sent that was encoded in `context`. Returns `None` if
-    /// another context has been settled since.
-    pub(super) fn plan(
+    /// Decides, outside the lock, which dictionary batches a group needs that was encoded in `context`, and encodes them.
+    /// Returns `None` if another context has been settled since.
+    pub(super) fn plan<B>(
         &self,
         encoder: &mut ThreadEncoder,
         context: &Arc<EncodingContext>,
         batch: &RecordBatch,
-        uses: &[usize],
+        group: &mut Group<B>,
         sending: Sending,
     ) -> Result<Option<Plan>> {
-        let view = Arc::clone(encoder.view(&self.view));
-        if view.context.as_ref().is_some_and(|settled| !Arc::ptr_eq(settled, context)) {
-            return Ok(None);
-        }
-        let updates = encoder.encode_dictionaries_in::<F>(context, batch, uses, &view.dictionaries, sending)?;
+        let Some(view) = self.view_of(encoder, context) else { return Ok(None) };
+        let (batch_encoder, mut unified) = encoder.within(context);
+        batch_encoder.reencode_dictionaries::<F, B>(group, batch, &mut unified, &view.sent, sending)?;
+        self.plan_on(view, context).map(Some)
+    }
+
+    /// The view, unless another context has been settled.
+    fn view_of(&self, encoder: &mut ThreadEncoder, context: &Arc<EncodingContext>) -> Option<Arc<View>> {
+        let view = encoder.view(&self.view);
+        let is_other = view.context.as_ref().is_some_and(|settled| !Arc::ptr_eq(settled, context));
+        (!is_other).then(|| Arc::clone(view))
+    }
+
+    /// A plan that was made on this view.
+    fn plan_on(&self, view: Arc<View>, context: &Arc<EncodingContext>) -> Result<Plan> {
         let opening = match view.context {
             Some(_) => None,
             None => Some(Output::open::<F>(Arc::clone(context), &self.options, &self.footer_metadata)?),
         };
         note_plan();
-        Ok(Some(Plan { view, updates, opening }))
+        Ok(Plan { view, opening })
     }
 
     /// Appends a prepared batch. Prepares it again if another thread's schema was settled first.
     pub(super) fn append_prepared(&self, encoder: &mut ThreadEncoder, mut prepared: Prepared<'_>) -> Result<Receipt> {
         loop {
-            let Prepared { batch, metadata, mut message, plan } = prepared;
-            let appended = self.append(encoder, batch, &mut message, plan, || ());
-            match appended {
-                Err(_) => encoder.recycle_unwritten(message),
-                Ok(_) => encoder.recycle(message),
-            }
+            let Prepared { batch, metadata, mut group, plan } = prepared;
+            let appended = self.append(encoder, batch, &mut group, plan, || ());
+            encoder.recycle(group);
             if let Some(receipt) = appended? {
                 return Ok(receipt);
             }
@@ -147,13 +166,13 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
     }
 
-    /// Appends an encoded batch, and calls `appended` before it gives the lock back. Plans again, outside the lock, as often
-    /// as the plan has gone stale. Returns `None` if another context has been settled than the batch was encoded in.
+    /// Appends a group, and calls `appended` before it gives the lock back. Plans again, outside the lock, as often as the
+    /// plan has gone stale. Returns `None` if another context has been settled than the group was encoded in.
     pub(super) fn append<B: AsRef<[u8]>>(
         &self,
         encoder: &mut ThreadEncoder,
         batch: &RecordBatch,
-        message: &mut Message<B>,
+        group: &mut Group<B>,
         mut plan: Plan,
         appended: impl Fn(),
     ) -> Result<Option<Receipt>> {
@@ -161,12 +180,15 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         // thread is overtaken without end. In a file, whose dictionaries only grow, each stale plan means progress.
         let mut next = Sending::Changes;
         loop {
-            let stale = match self.try_append(plan, message, &appended)? {
+            let append = |sink: &mut W, ledger: &mut Ledger, group: &mut Group<B>| {
+                ledger.append(sink, group).inspect(|_| appended())
+            };
+            let stale = match self.under_plan(plan, group, append)? {
                 Planned::Done(receipt) => return Ok(Some(receipt)),
                 Planned::Stale(plan) => plan,
             };
             note_replan();
-            match self.plan(encoder, stale.context(), batch, message.uses(), next)? {
+            match self.plan(encoder, stale.context(), batch, group, next)? {
                 Some(replanned) => plan = replanned,
                 None => return Ok(None),
             }
@@ -178,57 +200,46 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     /// allows no replacement, sends its dictionaries ahead.
     pub(super) fn secure<'a>(&self, encoder: &mut ThreadEncoder, mut prepared: Prepared<'a>) -> Result<Prepared<'a>> {
         loop {
-            let Prepared { batch, metadata, message, plan } = prepared;
-            let never_refused = !F::HAS_FOOTER || plan.updates.is_empty() || plan.context().accepts_any_dictionary();
+            let Prepared { batch, metadata, mut group, plan } = prepared;
+            let never_refused =
+                !F::HAS_FOOTER || group.dictionaries().is_empty() || plan.context().accepts_any_dictionary();
             if plan.view.context.is_some() && never_refused {
-                return Ok(Prepared { batch, metadata, message, plan });
+                return Ok(Prepared { batch, metadata, group, plan });
             }
             let context = Arc::clone(plan.context());
-            let sent = self.under_plan(plan, |sink, ledger, mut updates| match F::HAS_FOOTER {
-                true => ledger.append_dictionaries(sink, &mut updates),
+            let sent = self.under_plan(plan, &mut group, |sink, ledger, group| match F::HAS_FOOTER {
+                true => ledger.append_ahead(sink, group),
                 false => Ok(()),
             });
             // Done or stale, the view has changed: plan again, and look again.
-            prepared = match sent.and_then(|_| self.plan(encoder, &context, batch, message.uses(), Sending::Changes)) {
-                Ok(Some(plan)) => Prepared { batch, metadata, message, plan },
+            let planned = sent.and_then(|_| self.plan(encoder, &context, batch, &mut group, Sending::Changes));
+            prepared = match planned {
+                Ok(Some(plan)) => Prepared { batch, metadata, group, plan },
                 Ok(None) => {
-                    encoder.recycle(message);
+                    encoder.recycle(group);
                     self.prepare(encoder, batch, metadata)?
                 }
                 Err(error) => {
-                    encoder.recycle_unwritten(message);
+                    encoder.recycle(group);
                     return Err(error);
                 }
             }
         }
     }
 
-    /// Appends, unless the plan has gone stale.
-    fn try_append<B: AsRef<[u8]>>(
-        &self,
-        plan: Plan,
-        message: &mut Message<B>,
-        appended: impl Fn(),
-    ) -> Result<Planned<Receipt>> {
-        self.under_plan(plan, |sink, ledger, mut updates| {
-            ledger.append_parts(sink, &mut updates, message).inspect(|_| appended())
-        })
-    }
-
     /// Takes the lock, does `work` if the plan still holds, and publishes what that changed.
-    fn under_plan<R>(
+    fn under_plan<B, R>(
         &self,
         plan: Plan,
-        work: impl FnOnce(&mut W, &mut Ledger, Updates) -> ipc_core::Result<R>,
+        group: &mut Group<B>,
+        work: impl FnOnce(&mut W, &mut Ledger, &mut Group<B>) -> ipc_core::Result<R>,
     ) -> Result<Planned<R>> {
         let mut guard = self.lock()?;
         let mut opened = false;
         match &guard.output {
             Some(Output { ledger, context }) => {
                 // Another thread has settled another schema, or has sent dictionaries that this plan did not know of.
-                if !Arc::ptr_eq(context, plan.context())
-                    || !plan.updates.hold_for::<F>(&plan.view.dictionaries, ledger.dictionaries())
-                {
+                if !Arc::ptr_eq(context, plan.context()) || !ledger.accepts(group, &plan.view.sent) {
                     guard.unlock();
                     return Ok(Planned::Stale(Box::new(plan)));
                 }
@@ -240,14 +251,14 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
         let worked = self.with_locked(guard, |Locked { sink, output }| {
             let open = output.as_mut().expect("it was there, or has just been put there");
-            let before = open.ledger.dictionaries().version();
-            let worked = work(sink, &mut open.ledger, plan.updates);
+            let before = open.ledger.sent().version();
+            let worked = work(sink, &mut open.ledger, group);
             // The schema is settled only once something was written with it: another batch may bring another one.
             if opened && worked.is_err() && open.ledger.confirmed_bytes() == 0 && open.ledger.check().is_ok() {
                 *output = None;
                 return worked;
             }
-            if opened || open.ledger.dictionaries().version() != before {
+            if opened || open.ledger.sent().version() != before {
                 self.view.store(View::of(open));
             }
             if opened {

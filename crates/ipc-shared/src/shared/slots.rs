@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use arrow_array::RecordBatch;
-use ipc_core::{Format, Metadata, Sending};
+use ipc_core::parts::Sending;
+use ipc_core::{Format, Metadata};
 
 use super::Shared;
 use super::locked::{Fault, Locked};
@@ -64,7 +65,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         let arrival = match self.buffer.claim(place) {
             Ok(arrival) => arrival,
             Err(rejected) => {
-                prepared.recycle_unwritten(encoder);
+                encoder.recycle(prepared);
                 return Err(rejected.into());
             }
         };
@@ -144,13 +145,13 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         while let Some(mut front) = drain.next() {
             let (pending, drain) = front.parts();
             self.with_encoder(|encoder| {
-                let PendingBatch { batch, message, context, plan } = pending;
+                let PendingBatch { batch, group, context, plan } = pending;
                 let plan = match plan.take() {
                     Some(plan) => Some(plan),
                     // An earlier attempt has used the plan, and failed.
-                    None => self.plan(encoder, context, batch, message.uses(), Sending::Changes)?,
+                    None => self.plan(encoder, context, batch, group, Sending::Changes)?,
                 };
-                let append = |plan| self.append(encoder, batch, message, plan, || drain.mark_front_appended());
+                let append = |plan| self.append(encoder, batch, group, plan, || drain.mark_front_appended());
                 let appended = plan.map(append).transpose()?.flatten();
                 appended.expect("a batch that waits in a slot has settled the schema");
                 Ok::<_, Error>(())

@@ -6,13 +6,13 @@
 //! A snapshot may be old. That costs a plan which has to be made again, and keeps replaced dictionaries in memory until the
 //! owner writes again; nothing else depends on it.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use ipc_core::{BatchEncoder, Dictionaries, Format, Message, Metadata, Sending, Slice, UnifiedSnapshot, Updates};
+use ipc_core::parts::{
+    AddedValues, BatchEncoder, Message, NewValues, Slice, StreamSchema, UnifiedSnapshot, UnifiedStore,
+};
 
-use super::context::{EncodingContext, Unified};
+use super::context::EncodingContext;
 use super::output::View;
 use crate::sync::{Published, Seen};
 
@@ -22,8 +22,11 @@ pub(crate) struct ThreadEncoder {
     encoder: BatchEncoder,
     view: Seen<View>,
     /// Of the context that was used last.
-    unified: Option<(Arc<EncodingContext>, Seen<UnifiedSnapshot>)>,
+    unified: SeenUnified,
 }
+
+/// The snapshot of unified dictionaries that was seen last, and the context that they belong to.
+type SeenUnified = Option<(Arc<EncodingContext>, Seen<UnifiedSnapshot>)>;
 
 impl ThreadEncoder {
     pub(crate) fn new(encoder: BatchEncoder, view: &Published<View>) -> Self {
@@ -35,81 +38,41 @@ impl ThreadEncoder {
         published.look(&mut self.view)
     }
 
-    /// Encodes a batch, and adds its new values to the unified dictionaries.
-    pub(super) fn encode_in<'a>(
-        &mut self,
-        context: &Arc<EncodingContext>,
-        batch: &'a RecordBatch,
-        metadata: &Metadata,
-    ) -> ipc_core::Result<Message<Slice<'a>>> {
-        let Some(unified) = context.unified() else {
-            return self.encoder.encode_with_metadata(batch, metadata);
+    /// The batch encoder, and the unified dictionaries of `context` for it.
+    pub(super) fn within<'t>(&'t mut self, context: &'t Arc<EncodingContext>) -> (&'t mut BatchEncoder, Store<'t>) {
+        (&mut self.encoder, Store { context, seen: &mut self.unified })
+    }
+
+    /// Takes back the memory of a group, written or not.
+    pub(super) fn recycle<'a>(&mut self, group: impl Into<Message<Slice<'a>>>) {
+        self.encoder.recycle(group);
+    }
+}
+
+/// The unified dictionaries of a context, read through the snapshot that one thread has seen last.
+pub(super) struct Store<'t> {
+    context: &'t Arc<EncodingContext>,
+    seen: &'t mut SeenUnified,
+}
+
+impl UnifiedStore for Store<'_> {
+    fn schema(&self) -> &StreamSchema {
+        self.context.schema()
+    }
+
+    fn snapshot(&mut self) -> &UnifiedSnapshot {
+        let context = self.context;
+        let published = context.unified().expect(ASKED_FOR).published();
+        let (_, seen) = match self.seen.take() {
+            Some(kept) if Arc::ptr_eq(&kept.0, context) => self.seen.insert(kept),
+            _ => self.seen.insert((Arc::clone(context), published.see())),
         };
-        loop {
-            let (encoder, snapshot) = self.with_unified(context, unified);
-            match encoder.encode_unified(batch, metadata, snapshot)? {
-                Ok(message) => return Ok(message),
-                // The snapshot lacks values of this batch: add them, and encode again with the next one.
-                Err(new) => self.encoder.learn(unified.grow(new)?),
-            }
-        }
+        published.look(seen)
     }
 
-    /// Encodes the dictionaries that a batch needs sent before it. Its message [uses](Message::uses) that many values of
-    /// each unified dictionary.
-    pub(super) fn encode_dictionaries_in<F: Format>(
-        &mut self,
-        context: &Arc<EncodingContext>,
-        batch: &RecordBatch,
-        uses: &[usize],
-        sent: &Dictionaries,
-        sending: Sending,
-    ) -> ipc_core::Result<Updates> {
-        match context.unified() {
-            None => self.encoder.encode_dictionaries::<F>(context.schema(), batch, sent, sending),
-            Some(unified) => {
-                let (encoder, snapshot) = self.with_unified(context, unified);
-                encoder.encode_unified_dictionaries::<F>(batch, uses, snapshot, sent, sending)
-            }
-        }
-    }
-
-    /// Encodes the dictionaries that a file has after all batches, which use that many values of each.
-    pub(super) fn encode_closing_dictionaries_in(
-        &mut self,
-        context: &Arc<EncodingContext>,
-        uses: &[usize],
-        sent: &Dictionaries,
-    ) -> ipc_core::Result<Updates> {
-        let unified = context.unified().expect("only unified dictionaries are sent after batches");
-        let (encoder, snapshot) = self.with_unified(context, unified);
-        encoder.encode_closing_dictionaries(snapshot, uses, sent)
-    }
-
-    /// The encoder, with a snapshot of the unified dictionaries: the newest, or one that was the newest a moment ago.
-    fn with_unified(
-        &mut self,
-        context: &Arc<EncodingContext>,
-        unified: &Unified,
-    ) -> (&mut BatchEncoder, &UnifiedSnapshot) {
-        let (_, seen) = match self.unified.take() {
-            Some(kept) if Arc::ptr_eq(&kept.0, context) => self.unified.insert(kept),
-            _ => self.unified.insert((Arc::clone(context), unified.published().see())),
-        };
-        (&mut self.encoder, unified.published().look(seen))
+    fn grow(&mut self, new: NewValues) -> ipc_core::Result<AddedValues> {
+        self.context.unified().expect(ASKED_FOR).grow(new)
     }
 }
 
-impl Deref for ThreadEncoder {
-    type Target = BatchEncoder;
-
-    fn deref(&self) -> &BatchEncoder {
-        &self.encoder
-    }
-}
-
-impl DerefMut for ThreadEncoder {
-    fn deref_mut(&mut self) -> &mut BatchEncoder {
-        &mut self.encoder
-    }
-}
+const ASKED_FOR: &str = "a store without unified dictionaries is asked for its schema only";
