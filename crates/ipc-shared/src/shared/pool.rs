@@ -1,8 +1,8 @@
-//! Encoders that nobody uses at the moment, for calls that have none of their own.
+//! Idle encoders, for calls on handles that have none of their own. There are as many as calls were ever made at once, and
+//! each keeps the memory of the batches that it has encoded.
 //!
-//! Calls that come at once each take one, so there are as many as calls were ever made at once, and each keeps the memory
-//! of the batches that it has encoded. What is given back last is taken first. So the ones that lie lowest are those that
-//! the last calls did not need, and after each 1,024 calls, those that none of them needed are dropped.
+//! The encoder given back last is taken first, so those at the bottom of the stack are those that recent calls did not need.
+//! After each 1,024 calls, the encoders that none of them needed are dropped.
 
 use super::thread_encoder::ThreadEncoder;
 use crate::sync::Mutex;
@@ -16,14 +16,14 @@ pub(crate) struct Pool {
 #[derive(Debug)]
 struct Idle {
     encoders: Vec<ThreadEncoder>,
-    /// How many have been left at least, since `taken` began to count.
+    /// The smallest number of encoders that were left, since `taken` began to count.
     fewest: usize,
     taken: u32,
     is_shut: bool,
 }
 
 impl Pool {
-    /// After how many calls those that nobody needed are dropped.
+    /// The number of calls after which unneeded encoders are dropped.
     const CALLS: u32 = 1024;
 
     pub(crate) fn new() -> Self {
@@ -53,7 +53,7 @@ impl Pool {
         }
     }
 
-    /// [Shuts](Self::shut) the pool when what it returns is dropped, also by a panic.
+    /// Returns a value whose drop [shuts](Self::shut) the pool, also in a panic.
     pub(crate) fn shut_when_dropped(&self) -> impl Drop {
         struct Shutting<'p>(&'p Pool);
         impl Drop for Shutting<'_> {
@@ -64,7 +64,7 @@ impl Pool {
         Shutting(self)
     }
 
-    /// Drops all of them, and those that will be given back.
+    /// Drops all encoders, and from now on those that are given back.
     pub(crate) fn shut(&self) {
         let mut idle = self.idle.lock();
         idle.is_shut = true;
@@ -75,7 +75,7 @@ impl Pool {
 }
 
 impl Idle {
-    /// Takes out those that no call has needed lately, to be dropped outside the mutex.
+    /// Takes out the encoders that no recent call has needed, to be dropped outside the mutex.
     fn drop_unneeded(&mut self) -> Vec<ThreadEncoder> {
         let mut unneeded = Vec::new();
         if self.fewest > 0 {

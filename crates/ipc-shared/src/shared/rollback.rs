@@ -43,7 +43,7 @@ impl<W: Truncate + Send, F: Format> Shared<W, F> {
     }
 
     fn cut_back(&self, mut guard: LockedGuard<'_, W>) -> Result<()> {
-        let Locked { sink, output } = &mut *guard;
+        let Locked { sink, output, .. } = &mut *guard;
         if let Some(output) = output {
             match output.ledger.rollback(sink) {
                 // `Closed`: the end has been written, and only the flush after it failed. `close` may be repeated.
@@ -67,7 +67,7 @@ impl<W: Truncate + Send, F: Format> Shared<W, F> {
 
 impl<W: Durable + Send, F: Format> Shared<W, F> {
     pub(crate) fn sync(&self) -> Result<u64> {
-        self.drain_then(|Locked { sink, output }| match output {
+        self.drain_then(|Locked { sink, output, .. }| match output {
             Some(Output { ledger, .. }) => ledger.sync(sink),
             // Without a schema, no batch was accepted, so none has to be confirmed.
             None => Ok(0),

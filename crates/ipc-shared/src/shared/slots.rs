@@ -13,7 +13,7 @@ use super::pending::PendingBatch;
 use super::reorder::{self, Arrival, GivenUp, Reserved};
 use super::thread_encoder::ThreadEncoder;
 use crate::error::{Error, Result};
-use crate::sync::{contain, panicking};
+use crate::sync::{catch_panic, panicking};
 
 /// The right to append the batches that wait.
 type Drain<'r> = reorder::Drain<'r, PendingBatch, Fault>;
@@ -105,7 +105,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     }
 
     pub(crate) fn flush(&self) -> Result<()> {
-        self.drain_then(|Locked { sink, output }| match output {
+        self.drain_then(|Locked { sink, output, .. }| match output {
             Some(Output { ledger, .. }) => ledger.flush(sink),
             None => Ok(sink.flush()?),
         })
@@ -132,7 +132,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     /// failed. The writer is poisoned by then.
     fn drain_on(&self, drain: Option<Drain<'_>>) {
         if let Some(drain) = drain {
-            contain(|| _ = self.append_ready(drain));
+            catch_panic(|| _ = self.append_ready(drain));
         }
     }
 

@@ -1,6 +1,6 @@
 //! A cell with the interface of loom's, which sees every access.
 
-/// A value that may be changed through a shared reference, by those who know that nobody else looks.
+/// A value that can be changed through a shared reference. The caller makes sure that no other thread accesses it.
 #[derive(Debug)]
 #[expect(clippy::disallowed_types, reason = "this is the place that names them")]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);

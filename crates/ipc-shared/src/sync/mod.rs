@@ -1,10 +1,9 @@
-//! The one place that names the primitives of concurrency: `std`, `crossbeam` and `arc-swap`, or those of a model
-//! checker, `loom` under `cfg(loom)` and `shuttle` under `cfg(shuttle)`.
+//! The primitives of concurrency: those of `std`, `crossbeam` and `arc-swap`, or those of a model checker, `loom` under
+//! `cfg(loom)` and `shuttle` under `cfg(shuttle)`. No other module names them, which clippy's lists of disallowed types and
+//! methods check, so the models explore the code that ships.
 //!
-//! Everything else in this crate reaches atomics, cells, parkers, the published snapshot, the clock and the spin hint
-//! through here, so that the models explore the very code that ships; clippy's lists of disallowed types and methods see
-//! to it. Where a checker has no counterpart, or one that would hide faults, [`modelled`](self) has a stand-in that
-//! allows *more* than the real thing: parks that return early, snapshots that are stale.
+//! If a checker has no counterpart, or one that would hide faults, `modelled` has a stand-in that allows *more* than the real
+//! primitive: parks that return early, snapshots that are stale.
 
 #[cfg(not(loom))]
 mod cell;

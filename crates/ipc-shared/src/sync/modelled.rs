@@ -1,4 +1,5 @@
-//! The primitives as the models explore them, with whichever checker this is built for.
+//! The primitives that the models explore, built on the checker that is configured. A stand-in allows more than the real
+//! primitive does.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
@@ -21,7 +22,7 @@ use super::model::{
 pub(crate) type AtomicU8 = checker::sync::atomic::AtomicU8;
 pub(crate) type AtomicUsize = checker::sync::atomic::AtomicUsize;
 
-/// Over at once: each look of a thread that spins is a branch to explore.
+/// Over at once, since each look of a thread that spins is a branch to explore.
 #[derive(Debug)]
 pub(crate) struct Backoff;
 
@@ -46,17 +47,17 @@ pub(crate) fn panicking() -> bool {
     UNWINDING.with(|panics| panics.get() > 0)
 }
 
-/// Does `work`, and lets no panic of the model's own out of it.
-pub(crate) fn contain(work: impl FnOnce()) {
+/// Does `work`, and catches a panic of the model's own.
+pub(crate) fn catch_panic(work: impl FnOnce()) {
     let _ = model::catch(work);
 }
 
-/// Counts for the models what the interface does not show.
+/// Counts plans that had gone stale, for the models.
 pub(crate) fn note_replan() {
     REPLANS.fetch_add(1, Relaxed);
 }
 
-/// Lets a model do what others may do between a plan and the lock.
+/// Lets a model act between a plan and the lock, as other threads may.
 pub(crate) fn note_plan() {
     if let Some(mut work) = OVERTAKING.with(Cell::take) {
         work();
@@ -68,7 +69,7 @@ pub(crate) fn note_plan() {
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);
 
-/// The right to use what is under a [`Mutex`]. Counted: see [`model::panic`].
+/// Access to the value of a [`Mutex`]. Counted: see [`model::panic`].
 #[derive(Debug)]
 pub(crate) struct MutexGuard<'m, T>(Option<checker::sync::MutexGuard<'m, T>>);
 
@@ -143,7 +144,7 @@ pub(crate) struct Waker(Arc<Token>);
 struct Token {
     given: Mutex<bool>,
     changed: Condvar,
-    /// Whether the parker has gone: a token that comes late, or was never used, wakes nobody. Out of the checker's sight.
+    /// Whether the parker is gone: a token that comes late, or was never used, wakes no thread. Out of the checker's sight.
     is_gone: std::sync::atomic::AtomicBool,
     is_counted: std::sync::atomic::AtomicBool,
 }
@@ -211,15 +212,15 @@ impl Waker {
     }
 }
 
-/// Versions that are only added to, and the number of the newest, which a reader may see late. The real one gives the newest
-/// to whoever finds that there is a newer one; this one gives any that is not older than what the reader has seen.
+/// All versions, and the number of the newest, which a reader may see late. The real one gives the newest to a reader that
+/// finds that there is one; this one gives any version that is not older than the one the reader has seen.
 #[derive(Debug)]
 pub(crate) struct Published<T> {
     versions: std::sync::Mutex<Vec<Arc<T>>>,
     newest: AtomicUsize,
 }
 
-/// What a reader has seen last of a [`Published`] value.
+/// The version of a [`Published`] value that a reader has seen last.
 #[derive(Debug)]
 pub(crate) struct Seen<T> {
     value: Arc<T>,
@@ -250,7 +251,7 @@ impl<T> Published<T> {
     }
 }
 
-/// A value that is settled once; a reader may see that late.
+/// A value that is set once. A reader may see that late.
 #[derive(Debug)]
 pub(crate) struct Settled<T>(Published<Option<Arc<T>>>);
 
@@ -268,7 +269,7 @@ impl<T> Settled<T> {
     }
 }
 
-/// Ends at the second look, or where a model says, so that models see all answers.
+/// Ends at the second look, or at the one that a model sets, so that models see all answers.
 #[derive(Debug)]
 pub(crate) struct Patience {
     looks: u32,
@@ -295,13 +296,13 @@ impl Patience {
     #[expect(clippy::unused_self, reason = "the real one has a clock")]
     pub(crate) fn begin_step(&mut self) {}
 
-    /// Whether to look, once a waiter has been overtaken so often: each second time, so that models see both answers soon.
+    /// Whether to look for a waiter that has been overtaken that often: each second time, so that models see both answers soon.
     pub(crate) fn is_worth_a_look(overtaken: u32) -> bool {
         overtaken.is_multiple_of(2)
     }
 }
 
-/// What the tokens of threads are multiples of.
+/// The tokens of threads are multiples of this.
 pub(crate) const TOKEN_UNIT: usize = 16;
 
 checker::thread_local! {
@@ -311,12 +312,12 @@ checker::thread_local! {
 /// Outside the checker's sight, since tokens are never used twice.
 static LAST_TOKEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
-/// A number that no other thread has or ever had, and never 0.
+/// Returns a number that no other thread has or ever had, and never 0.
 pub(crate) fn thread_token() -> usize {
     TOKEN.with(|token| *token)
 }
 
-/// How many cores there are.
+/// Returns the number of cores.
 pub(crate) fn cores() -> usize {
     1
 }

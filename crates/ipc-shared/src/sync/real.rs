@@ -1,4 +1,4 @@
-//! The primitives as they ship.
+//! The primitives that ship.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -13,8 +13,8 @@ use super::duty::LockDuty;
 pub(crate) type AtomicU8 = std::sync::atomic::AtomicU8;
 pub(crate) type AtomicUsize = std::sync::atomic::AtomicUsize;
 
-/// How a thread that wants a lock waits between two looks, before it sleeps: longer each time, so that those who look do
-/// not keep the word from those who change it; at last it lets others have the processor.
+/// The wait of a thread between two looks at a lock, before it sleeps. Each wait is longer, so that threads that look do not
+/// keep the cache line from those that change it; the last ones yield the processor.
 #[derive(Debug)]
 pub(crate) struct Backoff(crossbeam_utils::Backoff);
 
@@ -23,7 +23,7 @@ impl Backoff {
         Self(crossbeam_utils::Backoff::new())
     }
 
-    /// Whether it has waited long enough: some microseconds.
+    /// Whether it has waited for long enough: some microseconds.
     pub(crate) fn is_over(&self) -> bool {
         self.0.is_completed()
     }
@@ -38,15 +38,15 @@ pub(crate) fn panicking() -> bool {
     std::thread::panicking()
 }
 
-/// Does `work`, and lets no panic out of it. What is shared has to know by itself that it happened.
-pub(crate) fn contain(work: impl FnOnce()) {
+/// Does `work`, and catches a panic of it. Shared state has to note by itself that it happened.
+pub(crate) fn catch_panic(work: impl FnOnce()) {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-    // The drop of a payload may panic, too. The payload of that panic is left alone.
+    // The drop of a payload may panic, too. The payload of that panic is not dropped.
     let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(caught)));
     std::mem::forget(dropped);
 }
 
-/// A mutex for what is rare and short. It does not care for panics: nothing that panics runs under it.
+/// A mutex for what is rare and short. It ignores poison, since nothing that panics runs under it.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
@@ -59,14 +59,14 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nobody holds it.
+    /// Whether no thread holds it.
     #[cfg(test)]
     pub(crate) fn is_free(&self) -> bool {
         self.0.try_lock().is_ok()
     }
 }
 
-/// The right to use what is under a [`Mutex`].
+/// Access to the value of a [`Mutex`].
 pub(crate) type MutexGuard<'m, T> = std::sync::MutexGuard<'m, T>;
 
 /// A condition variable for [`Mutex`].
@@ -87,11 +87,11 @@ impl Condvar {
     }
 }
 
-/// Puts its thread to sleep until a [`Waker`] is used; may return early.
+/// Puts its thread to sleep until a [`Waker`] wakes it. May return early.
 #[derive(Debug)]
 pub(crate) struct Parker(crossbeam_utils::sync::Parker);
 
-/// Wakes the thread of a [`Parker`], or keeps its next park from sleeping.
+/// Wakes the thread of a [`Parker`]. If that does not sleep, its next park returns at once.
 #[derive(Debug)]
 pub(crate) struct Waker(crossbeam_utils::sync::Unparker);
 
@@ -115,18 +115,18 @@ impl Waker {
     }
 }
 
-/// A value that is replaced as a whole, and often. Each reader keeps what it has [`Seen`], and looks at one word to know
-/// whether that is the newest; so a store costs the same however many readers there are, or ever were.
+/// A value that is replaced as a whole, and often. Each reader keeps the version that it has [`Seen`], and compares one word
+/// to learn whether there is a newer one. So a store costs the same for any number of readers.
 ///
-/// The word stands on a line of its own, and changes under the mutex of the value. All accesses to it are relaxed: whoever
-/// finds that it has changed takes the mutex, and whoever finds it unchanged uses what it has had before.
+/// The word has a cache line of its own, and changes under the mutex of the value. All accesses to it are relaxed: a reader
+/// that finds it changed takes the mutex, and one that finds it unchanged uses its own version.
 #[derive(Debug)]
 pub(crate) struct Published<T> {
     version: CachePadded<AtomicUsize>,
     newest: Mutex<Arc<T>>,
 }
 
-/// What a reader has seen last of a [`Published`] value.
+/// The version of a [`Published`] value that a reader has seen last.
 #[derive(Debug)]
 pub(crate) struct Seen<T> {
     version: usize,
@@ -138,13 +138,13 @@ impl<T> Published<T> {
         Self { version: CachePadded::new(AtomicUsize::new(0)), newest: Mutex::new(Arc::new(value)) }
     }
 
-    /// The newest value.
+    /// Returns the newest version.
     pub(crate) fn see(&self) -> Seen<T> {
         let newest = self.newest.lock();
         Seen { version: self.version.load(Relaxed), value: Arc::clone(&newest) }
     }
 
-    /// The value as of now, or as of a moment ago. `seen` is of this very value.
+    /// Returns the newest version, or one that was the newest a moment ago. `seen` comes from this value.
     #[inline]
     pub(crate) fn look<'s>(&self, seen: &'s mut Seen<T>) -> &'s Arc<T> {
         if self.version.load(Relaxed) != seen.version {
@@ -163,7 +163,7 @@ impl<T> Published<T> {
     }
 }
 
-/// A value that is settled once, and read without a lock by whoever keeps nothing of it.
+/// A value that is set once. Readers that keep no version of their own read it without a lock.
 #[derive(Debug)]
 pub(crate) struct Settled<T>(ArcSwapOption<T>);
 
@@ -172,12 +172,13 @@ impl<T> Settled<T> {
         Self(ArcSwapOption::new(value))
     }
 
-    /// The value, once it is settled.
+    /// Returns the value, once it is set.
     pub(crate) fn load(&self) -> Option<Arc<T>> {
         self.0.load_full()
     }
 
-    /// Walks over a list with an entry for each thread that the process ever had at once, and is not for what happens often.
+    /// Sets the value. Walks a list with an entry for each thread that the process ever had at once, so it is not for values
+    /// that change often.
     pub(crate) fn settle(&self, value: Arc<T>) {
         #[cfg(test)]
         SETTLED.set(SETTLED.get() + 1);
@@ -191,26 +192,26 @@ thread_local! {
     pub(crate) static SETTLED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Says when a lock has been unfair for long enough, or a waiter on its way for so long that another is worth a try.
+/// Measures how long a lock has been unfair, and how long a woken waiter has been on its way.
 #[derive(Debug)]
 pub(crate) struct Patience {
-    /// When the lock is handed over.
+    /// When the lock is to be handed over.
     ends: Instant,
-    /// When the step ends: then another waiter is nudged.
+    /// When the step ends, and one more waiter is to be nudged.
     step_ends: Instant,
-    /// When the clock was looked at last.
+    /// The last look at the clock.
     looked: Instant,
 }
 
 impl Patience {
-    /// How long barging may go on before the lock is handed to the one that has waited longest.
+    /// How long barging may go on before the lock is handed over.
     const SPAN: Duration = Duration::from_micros(500);
-    /// How long the one that was woken may be on its way before another is nudged, and that one before the next.
+    /// How long the woken waiter may be on its way before another is nudged, and that one before the next.
     const STEP: Duration = Duration::from_micros(50);
-    /// How often the lock is taken in such a step at most where threads have other things to do than to take it. Where it is
-    /// taken more often, no processor is idle for want of it.
+    /// The most often that the lock is taken in a step by threads that also do other work. If it is taken more often, no
+    /// processor is idle for want of it, and no waiter is nudged.
     const FEW: u32 = 32;
-    /// How often a waiter is overtaken at most between two looks.
+    /// The most often that a waiter is overtaken between two looks.
     const MANY: u32 = 64;
 
     pub(crate) fn new() -> Self {
@@ -221,7 +222,7 @@ impl Patience {
         Self { ends: now + Self::SPAN, step_ends: now + Self::STEP, looked: now }
     }
 
-    /// What is due, once a waiter has been overtaken so often. Counts anew in each step.
+    /// Looks at the clock. Returns what is due for a waiter that has been `overtaken` that often; each step counts from 0.
     pub(crate) fn look(&mut self, overtaken: &mut u32) -> LockDuty {
         self.look_at(Instant::now(), overtaken)
     }
@@ -240,37 +241,37 @@ impl Patience {
         if taken <= Self::FEW { LockDuty::Nudge } else { LockDuty::Nothing }
     }
 
-    /// Begins a step at the last look, since a waiter has been woken then.
+    /// Begins a step at the last look, when a waiter has been woken.
     pub(crate) fn begin_step(&mut self) {
         self.step_ends = self.looked + Self::STEP;
     }
 
-    /// Whether to look, once a waiter has been overtaken so often: soon at first, and then so rarely that short sections do
-    /// not pay for it.
+    /// Whether to look at the clock for a waiter that has been overtaken that often: soon at first, and then so rarely that it
+    /// costs short sections little.
     pub(crate) fn is_worth_a_look(overtaken: u32) -> bool {
         overtaken.is_power_of_two() || overtaken.is_multiple_of(Self::MANY)
     }
 }
 
-/// What the tokens of threads are multiples of.
+/// The tokens of threads are multiples of this.
 pub(crate) const TOKEN_UNIT: usize = 16;
 
-/// A number that no other living thread has, never 0: the address of something that is the thread's own.
+/// Returns a number that no other living thread has, and never 0: an address in the thread's own memory.
 #[inline]
 pub(crate) fn thread_token() -> usize {
-    // So long that a multiple of the unit lies within, wherever it is put.
+    // Long enough to contain a multiple of the unit at any address.
     thread_local!(static OWN: [u8; 2 * TOKEN_UNIT] = const { [0; 2 * TOKEN_UNIT] });
     OWN.with(|own| own.as_ptr().addr().next_multiple_of(TOKEN_UNIT))
 }
 
-/// Counts for the models what the interface does not show.
+/// Counts plans that had gone stale, for the models.
 pub(crate) fn note_replan() {}
 
-/// Lets a model do what others may do between a plan and the lock.
+/// Lets a model act between a plan and the lock, as other threads may.
 #[inline(always)]
 pub(crate) fn note_plan() {}
 
-/// How many cores there are.
+/// Returns the number of cores.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -279,7 +280,7 @@ pub(crate) fn cores() -> usize {
 mod tests {
     use super::*;
 
-    /// Overtakes a waiter with sections of that length, and returns each look: when it came, and what was due.
+    /// Overtakes a waiter with sections of that length, and returns each look: its time, and what was due.
     fn looks(section: Duration, until: Duration) -> Vec<(Duration, LockDuty)> {
         let start = Instant::now();
         let (mut patience, mut overtaken, mut looks) = (Patience::from(start), 0, Vec::new());
