@@ -1,4 +1,4 @@
-//! How a writer is settled before the first thread writes.
+//! The options of a writer, and the constructors that return them.
 
 use std::io::Write;
 use std::marker::PhantomData;
@@ -14,10 +14,10 @@ use crate::sync::cores;
 use crate::writer::SharedWriter;
 
 impl<W: Write + Send> SharedWriter<W, StreamFormat> {
-    /// A writer of a stream.
+    /// Returns a builder for a writer of a stream.
     ///
-    /// The sink should block. One that does not, such as a non-blocking socket or pipe, and says
-    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) after a part of a message, has torn the output; since it takes nothing
+    /// The sink should block. A non-blocking socket or pipe that returns
+    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) after a part of a message has torn the output. Since it cannot take bytes
     /// back, that poisons the writer for good. Let such a sink write into memory, or wait in its `write`.
     #[doc(alias = "StreamWriter")]
     pub fn stream(sink: W) -> Builder<W, StreamFormat> {
@@ -26,14 +26,14 @@ impl<W: Write + Send> SharedWriter<W, StreamFormat> {
 }
 
 impl<W: Write + Send> SharedWriter<W, FileFormat> {
-    /// A writer of a file. The sink need not seek, and need not be buffered.
+    /// Returns a builder for a writer of a file. The sink need not seek, and need not be buffered.
     #[doc(alias = "FileWriter")]
     pub fn file(sink: W) -> Builder<W, FileFormat> {
         Builder::new(sink)
     }
 }
 
-/// Settles how a [`SharedWriter`] writes.
+/// Builds a [`SharedWriter`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder<W: Write + Send, F: Format> {
@@ -57,31 +57,32 @@ impl<W: Write + Send, F: Format> Builder<W, F> {
         }
     }
 
-    /// Writes as `options` ask, instead of as the defaults do.
+    /// Sets the encoding options. Without them, the defaults apply.
     #[doc(alias = "try_new_with_options")]
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
         self
     }
 
-    /// The schema of the output. Without it, the first batch that gets the lock tells it.
+    /// Sets the schema of the output. Without it, the schema of the first batch in the output applies.
     pub fn schema(mut self, schema: impl IntoSchema) -> Self {
         self.schema = Some(schema.into_schema());
         self
     }
 
-    /// How many places may be reserved at a time, at least one; four for each core by default.
+    /// Sets how many places may be reserved at a time: at least one, and by default four for each core.
     pub fn window(mut self, places: usize) -> Self {
         self.window = places.max(1);
         self
     }
 
-    /// The writer. A stream whose schema is given starts at once, since its readers wait for it.
+    /// Builds the writer. If the schema of a stream is set, it is written at once, since readers wait for it.
     ///
     /// # Errors
     ///
-    /// Where a given schema cannot be written, or the footer has no room for the metadata; the sink comes back. Without a
-    /// schema, never: the first batch is refused then.
+    /// If the schema cannot be written, or the footer has no room for the metadata. The error gives the sink back; `?` drops
+    /// it and converts to this crate's [`Error`](crate::Error). Without a schema there is no error here, but the first batch
+    /// gets it.
     #[doc(alias = "try_new")]
     #[doc(alias = "try_new_buffered")]
     pub fn build(self) -> Result<SharedWriter<W, F>, Failed<W>> {
@@ -96,7 +97,8 @@ impl<W: Write + Send, F: Format> Builder<W, F> {
 }
 
 impl<W: Write + Send> Builder<W, FileFormat> {
-    /// Puts a key-value pair into the footer.
+    /// Puts a key-value pair into the footer. More can follow while the writer is open, by
+    /// [`write_metadata`](SharedWriter::write_metadata).
     #[doc(alias = "write_metadata")]
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.footer_metadata.insert(key, value);

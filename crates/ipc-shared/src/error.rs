@@ -1,4 +1,4 @@
-//! What can go wrong when many threads write.
+//! The error of this crate, and its conversions: from the errors of ipc-core, to arrow's and the standard library's.
 
 use std::fmt;
 use std::io;
@@ -47,8 +47,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The batch was refused, or the sink failed before it took a byte of it: nothing was written and the writer goes on.
-    /// Or a rollback failed, and the writer is poisoned as before.
+    /// The batch was refused, or the sink failed before it took a byte of it: nothing was written, and the writer goes on.
+    /// Or a rollback failed, and the writer is still poisoned.
     #[error(transparent)]
     Core(ipc_core::Error),
 
@@ -56,42 +56,42 @@ pub enum Error {
     #[error("the writer has been closed")]
     Closed,
 
-    /// The writer has been given up, by this thread or another: nothing may follow.
+    /// The writer has been [aborted](crate::SharedWriter::abort), by this thread or another. Nothing can be written.
     #[error("the writer has been given up{}", if reason.is_empty() { String::new() } else { format!(": {reason}") })]
     Aborted {
-        /// The reason that was given; may be empty.
+        /// The reason that was given. May be empty.
         reason: Arc<str>,
     },
 
-    /// The writer was closed before anything told its schema: there is nothing to write.
+    /// The writer was closed before its schema was known. Nothing was written.
     #[error("the writer was closed before any schema was known; nothing was written")]
     NoSchema,
 
-    /// The output is torn, or a thread panicked while it wrote: nothing may follow, unless the torn bytes are
-    /// [taken back](crate::SharedWriter::rollback). Or a [sync](crate::SharedWriter::sync) failed: nothing may follow.
+    /// The output is torn, or a thread panicked while it wrote: nothing can be written until the torn bytes are
+    /// [taken back](crate::SharedWriter::rollback). Or a [sync](crate::SharedWriter::sync) failed: nothing can be written.
     #[error("the output is valid up to byte {offset}; accepted batches not in the output: {unconfirmed}")]
     Poisoned {
-        /// Where the last whole message ends; after a failed sync, what the sync before it has made durable.
+        /// The end of the last whole message, in bytes. After a failed sync, the position that the sync before it returned.
         offset: u64,
-        /// How many accepted batches are not in those bytes: staged, waiting in a slot, or not durable. A rollback loses
-        /// none of them.
+        /// The number of accepted batches that are not before `offset`: staged, waiting in a slot, or not durable. A rollback
+        /// loses none of them.
         unconfirmed: u64,
         /// The first error.
         source: Arc<io::Error>,
     },
 
-    /// Threads panicked while they held reserved [slots](crate::Slot), whose batches are missing. The close has begun, what
-    /// was accepted is appended, and no byte of the end is written.
-    /// [`close_with_gaps`](crate::SharedWriter::close_with_gaps) writes it nevertheless.
+    /// Threads panicked while they held reserved [slots](crate::Slot), so their batches are missing. The close has begun:
+    /// accepted batches are appended, but no byte of the end is written.
+    /// [`close_with_gaps`](crate::SharedWriter::close_with_gaps) writes the end all the same.
     #[error(
         "threads that panicked gave up reserved places, whose batches are missing: {places}; the end is not written"
     )]
     Gaps {
-        /// How many.
+        /// The number of places.
         places: u64,
     },
 
-    /// The sink called back into the writer that is calling it.
+    /// The sink called the writer that is calling it.
     #[error("the sink called back into its own writer")]
     Reentrant,
 
@@ -101,10 +101,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether repeating the same call may succeed, with nothing else done before: the output is as it was.
+    /// Returns whether the same call may succeed if it is repeated as it is: the output has not changed.
     ///
-    /// A [`Poisoned`](Self::Poisoned) writer needs a [rollback](crate::SharedWriter::rollback) first, and a refused batch
-    /// another batch.
+    /// A [`Poisoned`](Self::Poisoned) writer needs a [rollback](crate::SharedWriter::rollback) first. A refused batch is refused
+    /// again.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Core(error) if error.is_retryable())
@@ -120,7 +120,7 @@ impl From<Error> for ArrowError {
     }
 }
 
-/// As [`ipc_core::Error`](crate::CoreError) becomes one: with the kind of the sink's error where there is one.
+/// The error of a sink keeps its kind, as in the conversion of [`ipc_core::Error`](crate::CoreError).
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
@@ -175,13 +175,13 @@ impl<T> From<StillShared<T>> for io::Error {
     }
 }
 
-/// The sink cannot be taken out of a writer while other handles on it exist. Gives the handle back.
+/// The sink cannot be taken out while other handles on the writer exist. Gives the handle back.
 #[derive(thiserror::Error)]
 #[error("other handles on the writer still exist")]
 pub struct StillShared<T>(pub(crate) T);
 
 impl<T> StillShared<T> {
-    /// The handle.
+    /// Returns the handle.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.0

@@ -1,12 +1,12 @@
-//! One Arrow IPC stream or file, written from any number of threads.
+//! Writes one Arrow IPC stream or file from any number of threads.
 //!
-//! Arrow IPC writers are single-threaded: a writer behind a mutex, or behind a queue, leaves encoding and compression on
-//! one core. [`SharedWriter`] splits the two halves. Each thread encodes and compresses outside the lock; inside it,
-//! there is one decision about dictionaries, made by pointers alone, and one vectored write.
+//! Arrow IPC writers are single-threaded: a mutex or a queue around one leaves encoding and compression on one core.
+//! [`SharedWriter`] splits the work. Each thread encodes and compresses outside the lock; inside it, the dictionaries are
+//! compared by pointers, and the batch is appended with one vectored write.
 //!
-//! - [`SharedWriter::write`] from anywhere: the order of the batches is the order in which calls take the lock.
+//! - [`SharedWriter::write`] from any thread: batches are in the output in the order in which calls take the lock.
 //! - [`SharedWriter::producer`] for a thread that writes often: it owns its memory.
-//! - [`SharedWriter::reserve`] where the order matters: places in the output, filled in any order.
+//! - [`SharedWriter::reserve`] if the order matters: reserve places in order, fill them in any order.
 //!
 //! ```
 //! use arrow_array::record_batch;
@@ -22,8 +22,11 @@
 //! writer.close()?;
 //! let file: Vec<u8> = writer.into_inner()?;
 //! # assert!(file.ends_with(b"ARROW1"));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok::<(), ipc_shared::Error>(())
 //! ```
+//!
+//! This crate is enough: it re-exports the parts of ipc-core that its users need, and the arrow crates, in the versions of its
+//! interface, as [`arrow_array`], [`arrow_buffer`] and [`arrow_schema`].
 //!
 //! [`SharedWriter`] states the contract. The only unsafe code is in the lock, which is this crate's own; lock and writer are
 //! model-checked with loom.
@@ -32,7 +35,6 @@
 
 mod builder;
 mod error;
-#[allow(unsafe_code, reason = "a lock hands out its value by hand; each block has its proof")]
 mod lock;
 mod producer;
 mod shared;
@@ -51,9 +53,9 @@ pub use ipc_core::{
 pub use producer::Producer;
 pub use shared::stats::Summary;
 pub use slot::Slot;
-pub use writer::SharedWriter;
+pub use writer::{SharedFileWriter, SharedStreamWriter, SharedWriter};
 
-/// The lock by itself, and the switches of the models. For models and benchmarks: no part of the interface.
+/// The lock by itself, and the switches of the models: for models and benchmarks, and no part of the interface.
 #[doc(hidden)]
 pub mod internals {
     pub use crate::lock::{Guard, Lock, Refused};

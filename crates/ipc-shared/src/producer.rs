@@ -1,4 +1,4 @@
-//! A thread's own handle on a writer.
+//! A handle on the writer that belongs to one thread.
 
 use std::fmt;
 use std::io::Write;
@@ -12,10 +12,12 @@ use crate::error::Result;
 use crate::shared::Shared;
 use crate::shared::thread_encoder::ThreadEncoder;
 
-/// A handle for one thread that writes often. It owns the memory in which its batches are encoded, so it shares nothing
-/// with other threads before it takes the lock, and allocates nothing once it is warm, unless it has to sleep. Where
-/// dictionaries are [unified](crate::Unify), it also keeps the last ones that it was given. Memory for
-/// batches far larger than the last 64 is given back, and all of it with the handle.
+/// A handle for one thread that writes often.
+///
+/// It owns the memory in which its batches are encoded: it shares nothing with other threads before it takes the lock, and
+/// once it is warm it allocates nothing, unless it has to wait. Where dictionaries are [unified](crate::Unify), it also keeps
+/// the last ones that it was given. It gives back memory for batches far larger than the last 64, and all of its memory when
+/// it is dropped.
 pub struct Producer<W: Write + Send, F: Format> {
     shared: Arc<Shared<W, F>>,
     encoder: ThreadEncoder,
@@ -45,11 +47,10 @@ impl<W: Write + Send, F: Format> Producer<W, F> {
     }
 }
 
-/// Lets code that is generic over arrow's writers feed a shared output. `close` lets go of the handle; the output
-/// stays open for the others.
+/// For code that is generic over arrow's writers. `close` drops this handle only: the output stays open for the others.
 impl<W: Write + Send, F: Format> RecordBatchWriter for Producer<W, F> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        Self::write(self, batch).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+        Self::write(self, batch)?;
         Ok(())
     }
 

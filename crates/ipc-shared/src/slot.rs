@@ -1,4 +1,4 @@
-//! A reserved place in the output.
+//! A handle on one reserved place in the output.
 
 use std::fmt;
 use std::io::Write;
@@ -10,26 +10,28 @@ use ipc_core::{Failed, Format, Metadata};
 use crate::error::{Error, Result};
 use crate::shared::Shared;
 
-/// A place in the output, to be filled whenever its batch is ready.
+/// A reserved place in the output, to be filled whenever its batch is ready.
 ///
-/// Slots come out in the order in which they were [reserved](crate::SharedWriter::reserve), whoever encodes first.
-/// Writing to one never waits for another to be written, so slots may be written in any order, by any threads, also several
-/// by one.
+/// Slots come out in the order in which they were [reserved](crate::SharedWriter::reserve), whichever is written first.
+/// Writing to one never waits for another to be written: slots may be written in any order, by any threads, and one thread
+/// may write several.
 ///
-/// A thread that writes a slot whose turn it is appends what waits behind it, too: at most twice as many batches of others
-/// as the window has places. Where a thread appends for others already, `write` leaves its batch and returns. Only if that
-/// one has appended a window's worth, or flushes, syncs or closes, `write` waits until it can take over.
+/// A thread that writes the first slot in order also appends the batches that wait behind it: at most twice as many batches
+/// of other threads as the window has places. If another thread is appending already, `write` parks its batch and returns.
+/// Only if that thread has appended a window of batches, or flushes, syncs or closes, `write` waits to take over.
 ///
 /// # Dropping
 ///
-/// A slot that is dropped unwritten [gives up](Self::give_up) its place, and what waits behind it is appended then: its drop
-/// can take the lock and write to the sink, also in a future that is cancelled. Dropped by a thread that is unwinding from a
-/// panic, its batch counts as lost, and [`close`](crate::SharedWriter::close) fails.
+/// A slot that is dropped unwritten [gives up](Self::give_up) its place, and the batches behind it are appended then: the
+/// drop can take the lock and write to the sink, also in a future that is cancelled. If the thread that drops it is unwinding
+/// from a panic, its batch counts as lost, and [`close`](crate::SharedWriter::close) fails.
 ///
-/// Dictionaries are sent when the turn of their batch comes, in a stream and wherever they are
-/// [unified](crate::Unify). A file allows no replacement, so there the other dictionaries of a batch
-/// that has to wait are sent ahead, when the batch is written to its slot, and what does not fit those already sent is
-/// refused then: which of two threads brings its dictionary first can make a difference.
+/// # Dictionaries
+///
+/// In a stream, and where they are [unified](crate::Unify), dictionaries are sent with their batch, in order. A file allows
+/// no replacement, so the other dictionaries of a batch that has to wait are sent ahead, when the batch is written to its
+/// slot. A dictionary that does not fit those already sent is refused then: which of two threads brings its dictionary first
+/// can make a difference.
 ///
 /// ```
 /// # use arrow_array::record_batch;
@@ -53,18 +55,19 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
         Self { shared, place: Some(place) }
     }
 
-    /// Encodes a record batch, and appends it if it is its turn, with all that waits behind it; else leaves it with
-    /// the writer and returns.
+    /// Encodes a record batch. Appends it if it is the first in order, with the batches that wait behind it; otherwise parks
+    /// it and returns.
     ///
-    /// `Ok` means *accepted*: [`flush`](crate::SharedWriter::flush) and [`close`](crate::SharedWriter::close) confirm. What
-    /// comes of the batches behind it, an error or a panic of the sink, is theirs to report. So is, in a file, that the footer
-    /// can list no more messages, which is found at the batch's turn, after some 89 million: neither gets past it.
+    /// `Ok` means *accepted*: [`flush`](crate::SharedWriter::flush) and [`close`](crate::SharedWriter::close) confirm it, and
+    /// report an error or a panic of the sink that comes with batches behind this one. In a file they also report that the
+    /// footer can list no more messages, after some 89 million, which is found at the batch's turn; they cannot get past
+    /// that.
     ///
     /// # Errors
     ///
-    /// As [`SharedWriter::write`](crate::SharedWriter::write). The error gives the slot back, which still has its place: write
-    /// to it again after a [rollback](crate::SharedWriter::rollback), when the sink is good again, or with another batch.
-    /// Until then the batches behind it wait. A `?` drops it, and gives up its place.
+    /// As [`SharedWriter::write`](crate::SharedWriter::write). The error gives the slot back, which keeps its place: write to
+    /// it again after a [rollback](crate::SharedWriter::rollback), when the sink works again, or with another batch. The
+    /// batches behind it wait until then. A `?` drops it, and gives up its place.
     pub fn write(self, batch: &RecordBatch) -> Result<(), Failed<Self, Error>> {
         self.write_with_metadata(batch, &Metadata::new())
     }
@@ -80,7 +83,7 @@ impl<W: Write + Send, F: Format> Slot<W, F> {
     }
 
     /// Gives up the place: the output does without its batch, and the batches behind it go on. Not counted as lost, not even
-    /// by a thread that is unwinding.
+    /// if the thread is unwinding.
     pub fn give_up(mut self) {
         self.shared.give_up_slot(&mut self.place);
     }

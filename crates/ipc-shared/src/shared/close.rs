@@ -1,4 +1,5 @@
-//! The ends of an output: `close`, which completes it, and `abort`, which gives it up.
+//! The ends of an output: `close`, which completes it, and `abort`, which gives it up. And what a footer says, which can
+//! be set until the close.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -24,6 +25,21 @@ pub(crate) enum LostPlaces {
 }
 
 impl<W: Write + Send, F: Format> Shared<W, F> {
+    /// Puts a key-value pair into the footer. Before the schema is known, it waits for the output to be opened.
+    pub(crate) fn write_metadata(&self, key: String, value: String) -> Result<()> {
+        self.check()?;
+        let guard = self.lock()?;
+        let (guard, ()) = self.with_locked(guard, |Locked { output, early_metadata, .. }| match output {
+            Some(Output { ledger, .. }) => ledger.insert_footer_metadata(key, value),
+            None => {
+                early_metadata.insert(key, value);
+                Ok(())
+            }
+        })?;
+        guard.unlock();
+        Ok(())
+    }
+
     /// Drains accepted batches, cancels unfilled slots, refuses new calls, writes the end and closes the lock.
     pub(crate) fn close(&self, gaps: LostPlaces) -> Result<Summary> {
         self.check_lock()?;
@@ -41,7 +57,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             self.encoders.shut();
             return Err(Error::NoSchema);
         }
-        let (guard, summary) = self.with_locked(guard, |Locked { sink, output }| {
+        let (guard, summary) = self.with_locked(guard, |Locked { sink, output, .. }| {
             let Output { ledger, .. } = output.as_mut().expect("a schema stays known");
             match closing {
                 None => ledger.end(sink)?,
@@ -90,7 +106,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         // Before the sink is called, which may panic: a thread that finds the lock ended asks the buffer for the reason.
         let waiting = self.buffer.abandon(Fault::Aborted { reason: reason.into() });
         let pool = self.encoders.shut_when_dropped();
-        let Locked { sink, output } = &mut *guard;
+        let Locked { sink, output, .. } = &mut *guard;
         let aborted = output.as_mut().map_or(Ok(()), |output| output.ledger.abort(sink, reason));
         guard.close();
         drop(pool);

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use ipc_core::Metadata;
 use ipc_core::parts::Ledger;
 
 use super::output::Output;
@@ -22,6 +23,8 @@ pub(super) struct Locked<W> {
     pub(super) sink: W,
     /// There once the schema is known.
     pub(super) output: Option<Output>,
+    /// Footer metadata that was set before the schema was known: goes into the output when it is opened.
+    pub(super) early_metadata: Metadata,
 }
 
 /// The state as the lock stores it. Dropped with the last handle, it leaves the mark of a stream that was given up.
@@ -47,7 +50,7 @@ impl<W> GiveUpOnDrop<W> {
 
 impl<W> Drop for GiveUpOnDrop<W> {
     fn drop(&mut self) {
-        if let Some(Locked { sink, output: Some(output) }) = &mut self.locked {
+        if let Some(Locked { sink, output: Some(output), .. }) = &mut self.locked {
             (self.give_up)(&mut output.ledger, sink);
         }
     }

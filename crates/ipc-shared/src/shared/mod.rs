@@ -85,7 +85,7 @@ impl<W, F> Shared<W, F> {
             view = View::of(output);
         }
         Self {
-            lock: Lock::new(GiveUpOnDrop::new(Locked { sink, output })),
+            lock: Lock::new(GiveUpOnDrop::new(Locked { sink, output, early_metadata: Metadata::new() })),
             context: Settled::new(view.context.clone()),
             view: Published::new(view),
             buffer: ReorderBuffer::new(places),

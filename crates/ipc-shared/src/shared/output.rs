@@ -26,9 +26,18 @@ impl Output {
         options: &Options,
         footer_metadata: &Metadata,
     ) -> ipc_core::Result<Self> {
-        let mut ledger = Ledger::new::<F>(Arc::clone(context.schema()), options)?;
-        footer_metadata.iter().try_for_each(|(key, value)| ledger.insert_footer_metadata(key, value))?;
-        Ok(Self { ledger, context })
+        let mut output = Self { ledger: Ledger::new::<F>(Arc::clone(context.schema()), options)?, context };
+        output.insert_metadata(footer_metadata)?;
+        Ok(output)
+    }
+
+    /// Puts key-value pairs into the footer.
+    ///
+    /// # Errors
+    ///
+    /// If the footer has no room for them.
+    pub(super) fn insert_metadata(&mut self, metadata: &Metadata) -> ipc_core::Result<()> {
+        metadata.iter().try_for_each(|(key, value)| self.ledger.insert_footer_metadata(key, value))
     }
 }
 

@@ -245,11 +245,17 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 }
             }
             None => {
-                guard.output = Some(plan.opening.expect("an output that a view knew of stays open"));
+                let mut opening = plan.opening.expect("an output that a view knew of stays open");
+                // What was set since the plan was made, or before it.
+                if let Err(error) = opening.insert_metadata(&guard.early_metadata) {
+                    guard.unlock();
+                    return Err(error.into());
+                }
+                guard.output = Some(opening);
                 opened = true;
             }
         }
-        let worked = self.with_locked(guard, |Locked { sink, output }| {
+        let worked = self.with_locked(guard, |Locked { sink, output, .. }| {
             let open = output.as_mut().expect("it was there, or has just been put there");
             let before = open.ledger.sent().version();
             let worked = work(sink, &mut open.ledger, group);

@@ -110,3 +110,34 @@ fn footer_metadata_is_in_the_footer() {
         }
     });
 }
+
+#[test]
+fn footer_metadata_can_be_set_until_the_close() {
+    at_every_width(|threads| {
+        for given in [false, true] {
+            let mut builder = SharedWriter::file(Vec::new()).metadata("key", "first").metadata("made by", "a builder");
+            if given {
+                builder = builder.schema(schema(Words::Plain));
+            }
+            let writer = builder.build().unwrap();
+            // Before the schema is known, and in place of what the builder was given.
+            writer.write_metadata("key", "second").unwrap();
+            together(threads, |thread| {
+                writer.write_metadata(format!("before {thread}"), "").unwrap();
+                writer.write(&batch(Words::Plain, (thread, 0))).unwrap();
+                writer.write_metadata(format!("rows of {thread}"), "3").unwrap();
+            });
+            writer.write_metadata("made by", "many threads").unwrap();
+            writer.close().unwrap();
+            assert!(matches!(writer.write_metadata("late", ""), Err(Error::Closed)));
+            let mut expected =
+                vec![("key".to_owned(), "second".to_owned()), ("made by".to_owned(), "many threads".to_owned())];
+            expected.extend((0..threads).map(|thread| (format!("before {thread}"), String::new())));
+            expected.extend((0..threads).map(|thread| (format!("rows of {thread}"), "3".to_owned())));
+            expected.sort();
+            let mut found = framing::footer(&writer.into_inner().unwrap()).custom_metadata;
+            found.sort();
+            assert_eq!(found, expected);
+        }
+    });
+}
