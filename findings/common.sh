@@ -25,6 +25,13 @@ node_packages() {
     echo "with $*, Node $(node --version)"
 }
 
+# Fetches Go packages for the program in main.go: go_packages PACKAGE@VERSION...
+go_packages() {
+    go mod init finding 2>/dev/null
+    go get "$@" 2>/dev/null
+    echo "with $*, $(go env GOVERSION)"
+}
+
 # Shows that the way of looking is right, on something that the software reads well: reads_well EXPECTED SEEN
 reads_well() {
     if [[ "$2" != "$1" ]]; then
