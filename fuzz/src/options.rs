@@ -35,7 +35,7 @@ pub fn run(data: &[u8]) {
         Err(Error::NestingTooDeep { limit, .. }) => assert!(limit < 4),
         // In a file, a dictionary with others inside cannot be unified.
         Err(Error::Unsupported { .. }) => assert_eq!(options.dictionaries(), Unify::new().into()),
-        Err(Error::InvalidArray { expected, .. }) => assert_eq!(expected, "offsets in order within each type"),
+        Err(Error::InvalidArray { expected, .. }) => assert_eq!(expected, "offsets that do not decrease within a type"),
         Err(error) => panic!("{error:?}"),
     }
 }

@@ -204,7 +204,7 @@ fn reaches(buffer: &Buffer, end: usize) -> Result<(), Box<Error>> {
 fn in_order<O: PartialOrd + Display>(offsets: &[O]) -> Result<(), Box<Error>> {
     match offsets.windows(2).find(|pair| pair[0] > pair[1]) {
         None => Ok(()),
-        Some(pair) => Err(Error::invalid("offsets in order", format!("{} behind {}", pair[1], pair[0]))),
+        Some(pair) => Err(Error::invalid("offsets that do not decrease", format!("{}, then {}", pair[0], pair[1]))),
     }
 }
 
@@ -284,8 +284,8 @@ fn union(array: &UnionArray, fields: &UnionFields, rows: &Range<usize>, checks: 
         let last = &mut last[usize::from(id.unsigned_abs())];
         if offset < *last {
             return Err(Error::invalid(
-                "offsets in order within each type",
-                format!("{offset} behind {last} in type {id}"),
+                "offsets that do not decrease within a type",
+                format!("{last}, then {offset} in type {id}"),
             ));
         }
         *last = offset;
@@ -320,7 +320,7 @@ where
     let ends = array.run_ends().values();
     let found = match ends.first() {
         Some(first) if *first <= R::Native::default() => Some(format!("{first} as the first")),
-        _ => ends.windows(2).find(|pair| pair[0] >= pair[1]).map(|pair| format!("{} behind {}", pair[1], pair[0])),
+        _ => ends.windows(2).find(|pair| pair[0] >= pair[1]).map(|pair| format!("{}, then {}", pair[0], pair[1])),
     };
     match found {
         None => Ok(()),

@@ -182,7 +182,7 @@ fn bytes<T: ByteArrayType>(
         _ if !seen.sees(row) => Ok([].as_slice()),
         Some(text) => Ok(text),
         None => Err(Error::invalid(
-            format!("offsets in order, of {} bytes", values.len()),
+            format!("offsets that do not decrease, up to {}", values.len()),
             format!("{:?} to {:?}", window[row], window[row + 1]),
         )),
     };
@@ -191,7 +191,10 @@ fn bytes<T: ByteArrayType>(
         total += text(row)?.len();
         // Else the same bytes are there more than once, and might not fit.
         if total > values.len() {
-            return Err(Error::invalid("offsets in order", format!("{total} bytes and more of {}", values.len())));
+            return Err(Error::invalid(
+                "offsets that do not decrease",
+                format!("strings of {total} bytes or more in {}", values.len()),
+            ));
         }
     }
     body.made(size_of_val(window), |out| {

@@ -286,9 +286,9 @@ impl BatchEncoder {
     #[inline]
     pub(crate) fn blank<'a>(&mut self) -> Message<Slice<'a>> {
         match self.spare.take() {
-            Some(Message { mut made, segments }) => {
-                made.unused_values = 0;
-                Message { made, segments: recycle(segments) }
+            Some(Message { mut parts, segments }) => {
+                parts.unused_values = 0;
+                Message { parts, segments: recycle(segments) }
             }
             None => Message::default(),
         }
@@ -350,7 +350,7 @@ impl BatchEncoder {
         self.fill(message, batch.num_rows(), None, metadata, Some(dictionaries), |walk| columns(walk, batch))?;
         let lacking = self.maps.take_lacking();
         if lacking.is_none() {
-            message.made.unused_values = self.maps.take_unused();
+            message.parts.unused_values = self.maps.take_unused();
         }
         Ok(lacking)
     }
@@ -495,20 +495,20 @@ impl BatchEncoder {
     #[inline]
     pub fn recycle<'a>(&mut self, message: impl Into<Message<Slice<'a>>>) {
         let mut message = message.into();
-        self.maps.put_unused(message.made.unused_values);
-        if let Some(enough) = self.lately.enough_after(message.made.raw_body_length) {
-            self.give_back(&mut message.made, enough);
+        self.maps.put_unused(message.parts.unused_values);
+        if let Some(enough) = self.lately.enough_after(message.parts.raw_body_length) {
+            self.give_back(&mut message.parts, enough);
         }
-        self.spare = Some(Message { made: message.made, segments: recycle(message.segments) });
+        self.spare = Some(Message { parts: message.parts, segments: recycle(message.segments) });
     }
 
     /// Gives back memory that is far more than `enough` for a body.
     #[cold]
-    fn give_back(&mut self, made: &mut MessageParts, enough: usize) {
+    fn give_back(&mut self, parts: &mut MessageParts, enough: usize) {
         let is_outsized = |capacity: usize| capacity > Lately::KEPT && capacity / 4 >= enough;
         let kept = (2 * enough).max(Lately::KEPT / 2);
-        if is_outsized(made.arena.capacity()) {
-            made.arena.shrink(kept);
+        if is_outsized(parts.arena.capacity()) {
+            parts.arena.shrink(kept);
         }
         if is_outsized(self.scratch.len()) {
             self.scratch.truncate(kept);
@@ -524,9 +524,9 @@ impl BatchEncoder {
     /// Takes back what an owned message can give back: all but the segments that shared a batch's memory.
     pub fn recycle_owned(&mut self, message: impl Into<Message<Buffer>>) {
         let message = message.into();
-        self.maps.put_unused(message.made.unused_values);
+        self.maps.put_unused(message.parts.unused_values);
         let segments = self.spare.take().map(|spare| spare.segments).unwrap_or_default();
-        self.spare = Some(Message { made: message.made, segments });
+        self.spare = Some(Message { parts: message.parts, segments });
     }
 
     fn encode_dictionary(
@@ -562,31 +562,31 @@ impl BatchEncoder {
         check_keys(metadata)?;
         let compressed = dictionary.is_none() || self.options.compress_dictionaries;
         let codec = self.codec.as_mut().filter(|_| compressed);
-        let Message { made, segments } = message;
-        let made = &mut **made;
-        made.uses.clear();
-        made.unused_values = 0;
+        let Message { parts, segments } = message;
+        let parts = &mut **parts;
+        parts.uses.clear();
+        parts.unused_values = 0;
         let template = if dictionary.is_some() { &mut self.dictionary_batch } else { &mut self.record_batch };
-        let draft = template.begin(&mut made.metadata, &mut self.overflow);
-        let body = Body::new(&self.options, draft, segments, &mut made.arena, &mut self.scratch, codec);
+        let draft = template.begin(&mut parts.metadata, &mut self.overflow);
+        let body = Body::new(&self.options, draft, segments, &mut parts.arena, &mut self.scratch, codec);
         let keys = match dictionaries {
             None => Keys::Own,
-            Some(unified) => Keys::Unified(KeyRewriter::new(unified, &mut self.maps, &mut made.uses)),
+            Some(unified) => Keys::Unified(KeyRewriter::new(unified, &mut self.maps, &mut parts.uses)),
         };
         let mut walk = Walk { body, keys, keeps_nulls: false };
         write(&mut walk)?;
         let body = walk.body;
         let remaining = body.remaining();
-        (made.body_length, made.raw_body_length) = body.lengths();
-        made.rows = rows as u64;
-        made.layout = Some(Layout::of(&self.options));
+        (parts.body_length, parts.raw_body_length) = body.lengths();
+        parts.rows = rows as u64;
+        parts.layout = Some(Layout::of(&self.options));
         let numbers = Numbers {
             rows: signed("record batch length", rows)?,
-            body_length: i64::try_from(made.body_length).map_err(|_| too_large("message body", made.body_length))?,
+            body_length: i64::try_from(parts.body_length).map_err(|_| too_large("message body", parts.body_length))?,
             dictionary,
-            checksum: self.options.checksums.then(|| checksum(segments, &made.arena)),
+            checksum: self.options.checksums.then(|| checksum(segments, &parts.arena)),
         };
-        template.finish(&mut made.metadata, &mut self.overflow, remaining, &numbers, metadata)
+        template.finish(&mut parts.metadata, &mut self.overflow, remaining, &numbers, metadata)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::options::Options;
 /// Its bytes depend neither on its position in the output nor on what was written before.
 #[derive(Debug)]
 pub struct Message<B> {
-    pub(crate) made: Box<MessageParts>,
+    pub(crate) parts: Box<MessageParts>,
     pub(crate) segments: Vec<Segment<B>>,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for Layout {
 impl<B> Default for Message<B> {
     /// No message: the memory for one. A [`Ledger`](crate::Ledger) refuses it.
     fn default() -> Self {
-        Self { made: Box::default(), segments: Vec::new() }
+        Self { parts: Box::default(), segments: Vec::new() }
     }
 }
 
@@ -78,33 +78,33 @@ impl<B> Message<B> {
     /// The length of the metadata in bytes, with prefix and padding.
     #[must_use]
     pub fn metadata_length(&self) -> u64 {
-        self.made.metadata.len() as u64
+        self.parts.metadata.len() as u64
     }
 
     /// The length of the body in bytes, with padding.
     #[must_use]
     pub fn body_length(&self) -> u64 {
-        self.made.body_length
+        self.parts.body_length
     }
 
     /// How many values of each unified dictionary, by dictionary id, a reader must have before it; empty for a message that
     /// has its batch's own keys.
     #[must_use]
     pub fn uses(&self) -> &[usize] {
-        &self.made.uses
+        &self.parts.uses
     }
 
     /// The length of the whole message in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
-        self.metadata_length() + self.made.body_length
+        self.metadata_length() + self.parts.body_length
     }
 }
 
 impl<B: AsRef<[u8]>> Message<B> {
     /// The message's bytes, piece by piece: the metadata, then the body.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        let MessageParts { metadata, arena, .. } = &*self.made;
+        let MessageParts { metadata, arena, .. } = &*self.parts;
         iter::once(metadata.as_slice()).chain(self.segments.iter().map(|segment| segment.bytes(arena)))
     }
 }
@@ -117,7 +117,7 @@ impl Message<Slice<'_>> {
             Segment::Array(slice) => Segment::Array(slice.to_buffer()),
             Segment::Arena(range) => Segment::Arena(range),
         });
-        Message { segments: segments.collect(), made: self.made }
+        Message { segments: segments.collect(), parts: self.parts }
     }
 }
 
@@ -125,7 +125,7 @@ impl Message<Buffer> {
     /// The message as buffers, in order, for those that write elsewhere than to an [`io::Write`](std::io::Write).
     #[must_use]
     pub fn into_buffers(self) -> Vec<Buffer> {
-        let MessageParts { metadata, arena, .. } = *self.made;
+        let MessageParts { metadata, arena, .. } = *self.parts;
         let arena = arena.into_buffer();
         let body = self.segments.into_iter().map(|segment| match segment {
             Segment::Array(buffer) => buffer,

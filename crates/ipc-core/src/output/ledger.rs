@@ -118,7 +118,7 @@ impl Ledger {
         message: &mut Message<B>,
     ) -> Result<Receipt> {
         dictionaries.drop_sent(&self.dictionaries);
-        self.check_message(&message.made, dictionaries)?;
+        self.check_message(&message.parts, dictionaries)?;
         if dictionaries.is_empty() {
             if let Some(footer) = &self.footer {
                 footer.check_room(1, 0)?;
@@ -367,27 +367,27 @@ impl Ledger {
     }
 
     /// Refuses a message that readers could not read here, or would read wrong, once they have the `updates`.
-    fn check_message(&self, made: &MessageParts, updates: &DictionaryBatches) -> Result<()> {
-        self.check_layout(made)?;
-        if made.uses.is_empty() && !self.schema.has_unified_dictionaries() {
+    fn check_message(&self, parts: &MessageParts, updates: &DictionaryBatches) -> Result<()> {
+        self.check_layout(parts)?;
+        if parts.uses.is_empty() && !self.schema.has_unified_dictionaries() {
             return Ok(());
         }
         let count = self.schema.dictionary_count();
-        if made.uses.len() != count {
+        if parts.uses.len() != count {
             let (expected, found) =
-                (format!("keys of {count} unified dictionaries"), format!("of {}", made.uses.len()));
+                (format!("keys of {count} unified dictionaries"), format!("of {}", parts.uses.len()));
             return Err(Error::invalid(expected, found).within("columns").into());
         }
         if self.options.dictionaries_at_close() {
             return Ok(());
         }
         let mut updates = updates.by_id();
-        self.check_uses(&made.uses, |id| updates.unified_behind(id, self.dictionaries.unified(id)))
+        self.check_uses(&parts.uses, |id| updates.unified_behind(id, self.dictionaries.unified(id)))
     }
 
     /// Refuses a message that was encoded with other options than are written with here.
-    fn check_layout(&self, made: &MessageParts) -> Result<()> {
-        let Some(layout) = made.layout else {
+    fn check_layout(&self, parts: &MessageParts) -> Result<()> {
+        let Some(layout) = parts.layout else {
             return Err(Error::InvalidOptions("nothing has been encoded to this message".into()));
         };
         let expected = Layout::of(&self.options);
@@ -414,7 +414,7 @@ impl Ledger {
     /// them.
     fn check_dictionaries(&self, dictionaries: &DictionaryBatches, batches: usize) -> Result<()> {
         dictionaries.check(&self.schema, &self.dictionaries, self.footer.is_none())?;
-        dictionaries.messages().try_for_each(|message| self.check_layout(&message.made))?;
+        dictionaries.messages().try_for_each(|message| self.check_layout(&message.parts))?;
         match &self.footer {
             Some(footer) => footer.check_room(batches, dictionaries.len()),
             None => Ok(()),
@@ -464,19 +464,19 @@ impl Ledger {
             footer.record_batches.push(block(offset, batch));
         }
         self.count(batch);
-        if !batch.made.uses.is_empty() {
-            self.note_uses(&mut batch.made);
+        if !batch.parts.uses.is_empty() {
+            self.note_uses(&mut batch.parts);
         }
         let receipt = Receipt {
             sequence: self.stats.record_batches,
             offset,
             metadata_length: batch.metadata_length(),
-            body_length: batch.made.body_length,
-            raw_body_length: batch.made.raw_body_length,
+            body_length: batch.parts.body_length,
+            raw_body_length: batch.parts.raw_body_length,
         };
         self.stats.record_batches += 1;
         // A batch without columns may have any number of rows.
-        self.stats.rows = self.stats.rows.saturating_add(batch.made.rows);
+        self.stats.rows = self.stats.rows.saturating_add(batch.parts.rows);
         receipt
     }
 
@@ -493,7 +493,7 @@ impl Ledger {
 
     fn count<B>(&mut self, message: &Message<B>) {
         self.stats.messages += 1;
-        self.stats.raw_bytes += message.made.raw_body_length;
+        self.stats.raw_bytes += message.parts.raw_body_length;
         self.stats.written_bytes += message.length();
     }
 }

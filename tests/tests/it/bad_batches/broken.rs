@@ -94,7 +94,7 @@ fn text_that_overlaps_is_refused_where_it_would_be_copied() {
     };
     let bad = text((0..ROWS).map(|row| if row % 2 == 0 { 0 } else { BYTES }).chain([BYTES]).collect());
     match refusal(&text(vec![0, BYTES]), 1, &bad, &clearing()) {
-        Some(Error::InvalidArray { expected, .. }) => assert_eq!(expected, "offsets in order"),
+        Some(Error::InvalidArray { expected, .. }) => assert_eq!(expected, "offsets that do not decrease"),
         refusal => panic!("{refusal:?}"),
     }
 }
