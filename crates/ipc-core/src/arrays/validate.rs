@@ -18,16 +18,18 @@ use std::fmt::Display;
 use std::ops::Range;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{self, ByteArrayType, ByteViewType, Int16Type, Int32Type, Int64Type, RunEndIndexType};
+use arrow_array::types::{self, ByteArrayType, ByteViewType, RunEndIndexType};
 use arrow_array::{
-    Array, ArrayRef, GenericByteArray, GenericByteViewArray, RecordBatch, RunArray, UnionArray, downcast_integer_array,
+    Array, GenericByteArray, GenericByteViewArray, RecordBatch, RunArray, UnionArray, downcast_integer_array,
+    downcast_run_array,
 };
 use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer};
-use arrow_schema::{DataType, Fields, UnionFields};
+use arrow_schema::{DataType, UnionFields};
 
+use crate::arrays::shape::{children_fit, is_passable, of_type, validity_fits};
 use crate::arrays::spans;
-use crate::arrays::views::{self, Place};
-use crate::arrays::visible::{Child, Visible, children};
+use crate::arrays::views;
+use crate::arrays::visible::{Child, RowMask, children};
 use crate::error::{Error, Result};
 use crate::options::Options;
 
@@ -59,14 +61,14 @@ impl Checks {
 #[cold]
 pub(crate) fn columns(batch: &RecordBatch, checks: Checks) -> Result<(), Box<Error>> {
     batch.schema_ref().fields().iter().zip(batch.columns()).try_for_each(|(field, array)| {
-        let (rows, visible) = (0..batch.num_rows(), Visible::ALL);
+        let (rows, visible) = (0..batch.num_rows(), RowMask::ALL);
         child(Child { name: field.name(), field, array: array.as_ref(), rows, visible }, checks)
     })
 }
 
 /// Checks the values `rows` of a dictionary.
 pub(crate) fn dictionary(values: &dyn Array, rows: &Range<usize>, checks: Checks) -> Result<(), Box<Error>> {
-    array(values, rows, &Visible::ALL, checks)
+    array(values, rows, &RowMask::ALL, checks)
 }
 
 fn child(Child { name, field, array: values, rows, visible }: Child<'_>, checks: Checks) -> Result<(), Box<Error>> {
@@ -82,7 +84,7 @@ fn child(Child { name, field, array: values, rows, visible }: Child<'_>, checks:
 }
 
 /// Checks an array for itself, whatever its field says.
-fn array(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Result<(), Box<Error>> {
+fn array(array: &dyn Array, rows: &Range<usize>, visible: &RowMask, checks: Checks) -> Result<(), Box<Error>> {
     if rows.end > array.len() {
         return Err(Error::invalid(format!("at least {} rows", rows.end), format!("{} rows", array.len())));
     }
@@ -92,70 +94,16 @@ fn array(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Chec
             nulls_are_counted(nulls)?;
         }
     }
-    let visible = visible.but_nulls(array.nulls(), rows);
+    let visible = visible.and_valid(array.nulls(), rows);
     if checks != Checks::Nulls {
         let read = match (checks, array.data_type()) {
-            (Checks::Written, DataType::Dictionary(..)) => &Visible::ALL.but_nulls(array.nulls(), rows),
-            (Checks::Written, _) => &Visible::ALL,
+            (Checks::Written, DataType::Dictionary(..)) => &RowMask::ALL.and_valid(array.nulls(), rows),
+            (Checks::Written, _) => &RowMask::ALL,
             _ => &visible,
         };
         content(array, rows, read, checks)?;
     }
     children(array, rows, &visible, &mut |found| child(found, checks))
-}
-
-/// Checks that a validity bitmap can be that of an array of so many rows.
-#[inline(always)]
-pub(crate) fn validity_fits(nulls: &NullBuffer, length: usize) -> Result<(), Box<Error>> {
-    if nulls.len() == length && nulls.null_count() <= length { Ok(()) } else { Err(other_validity(nulls, length)) }
-}
-
-#[cold]
-fn other_validity(nulls: &NullBuffer, length: usize) -> Box<Error> {
-    if nulls.len() != length {
-        return Error::invalid(format!("validity for {length} rows"), format!("for {}", nulls.len()));
-    }
-    Error::invalid(format!("at most {length} nulls"), nulls.null_count().to_string())
-}
-
-/// Checks that an array of so many rows has `rows`.
-#[inline(always)]
-pub(crate) fn within(length: usize, rows: &Range<usize>) -> Result<(), Box<Error>> {
-    if rows.end > length { Err(too_few_rows(length, rows)) } else { Ok(()) }
-}
-
-#[cold]
-fn too_few_rows(length: usize, rows: &Range<usize>) -> Box<Error> {
-    Error::invalid(format!("at least {} rows", rows.end), format!("{length} rows"))
-}
-
-/// Checks that an array is what its field says. Only unsafe code can make one that is not.
-pub(crate) fn of_type(array: &dyn Array, data_type: &DataType) -> Result<(), Box<Error>> {
-    let found = array.data_type();
-    // Most are equal altogether, which is seen sooner.
-    if found == data_type || found.equals_datatype(data_type) {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("type {data_type}"), found.to_string()))
-}
-
-/// Checks that a struct has as many children as fields.
-#[inline]
-pub(crate) fn children_fit(fields: &Fields, children: &[ArrayRef]) -> Result<(), Box<Error>> {
-    if children.len() != fields.len() {
-        return Err(Error::invalid(format!("{} children", fields.len()), children.len().to_string()));
-    }
-    Ok(())
-}
-
-/// Checks that so many rows of an array can be gone through. Rows of nulls, of nothing, or of one run take no memory, and
-/// there may be more of them than anyone could wait for, or than a mask has room for.
-pub(crate) fn is_passable(array: &dyn Array, rows: usize) -> Result<(), Box<Error>> {
-    const ALWAYS: usize = 1 << 28;
-    if rows > ALWAYS && rows / 8 > array.get_array_memory_size() {
-        return Err(Error::invalid(format!("at most {ALWAYS} rows where they take no memory"), rows.to_string()));
-    }
-    Ok(())
 }
 
 fn nulls_are_counted(nulls: &NullBuffer) -> Result<(), Box<Error>> {
@@ -167,7 +115,7 @@ fn nulls_are_counted(nulls: &NullBuffer) -> Result<(), Box<Error>> {
 }
 
 /// Checks what of an array lies in buffers of its own, in the rows that somebody will read.
-fn content(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Result<(), Box<Error>> {
+fn content(array: &dyn Array, rows: &Range<usize>, visible: &RowMask, checks: Checks) -> Result<(), Box<Error>> {
     match array.data_type() {
         DataType::Utf8 => bytes(array.as_bytes::<types::Utf8Type>(), rows, visible, checks),
         DataType::LargeUtf8 => bytes(array.as_bytes::<types::LargeUtf8Type>(), rows, visible, checks),
@@ -185,11 +133,10 @@ fn content(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Ch
         DataType::Struct(fields) => children_fit(fields, array.as_struct().columns()),
         DataType::Union(fields, _) => union(array.as_union(), fields, rows, checks),
         DataType::Dictionary(..) => keys(array, rows, visible),
-        DataType::RunEndEncoded(run_ends, _) => match run_ends.data_type() {
-            DataType::Int16 => run_ends_rise(array.as_run::<Int16Type>()),
-            DataType::Int32 => run_ends_rise(array.as_run::<Int32Type>()),
-            _ => run_ends_rise(array.as_run::<Int64Type>()),
-        },
+        DataType::RunEndEncoded(..) => downcast_run_array!(
+            array => run_ends_rise(array),
+            other => unreachable!("it is run-end encoded: {other}")
+        ),
         _ => Ok(()),
     }
 }
@@ -211,7 +158,7 @@ fn in_order<O: PartialOrd + Display>(offsets: &[O]) -> Result<(), Box<Error>> {
 fn bytes<T: ByteArrayType>(
     array: &GenericByteArray<T>,
     rows: &Range<usize>,
-    visible: &Visible,
+    visible: &RowMask,
     checks: Checks,
 ) -> Result<(), Box<Error>>
 where
@@ -237,26 +184,16 @@ fn utf8(bytes: &[u8], row: usize) -> Result<(), Box<Error>> {
 fn byte_views<T: ByteViewType>(
     array: &GenericByteViewArray<T>,
     rows: &Range<usize>,
-    visible: &Visible,
+    visible: &RowMask,
     checks: Checks,
 ) -> Result<(), Box<Error>> {
     let window = views::window(array.views(), rows)?;
     visible.rows(rows.len()).try_for_each(|row| {
-        let inline = window[row].to_le_bytes();
-        let place = Place::of(window[row]);
-        let bytes = match place {
-            Some(place) => place.bytes(array.data_buffers())?,
-            None => &inline[4..4 + usize::from(inline[0])],
-        };
+        let bytes = views::bytes(&window[row], array.data_buffers())?;
         if !checks.is_full() {
             return Ok(());
         }
-        // Behind the length: the first four bytes of those outside, or all of them and zeros.
-        let as_promised = match place {
-            Some(_) => inline[4..8] == bytes[..4],
-            None => inline[4 + bytes.len()..].iter().all(|byte| *byte == 0),
-        };
-        if !as_promised {
+        if !views::has_prefix_of(&window[row], bytes) {
             return Err(Error::invalid(
                 "views with the first bytes of what they name, or with zeros behind their own",
                 format!("row {}: {:#034x}", rows.start + row, window[row]),
@@ -293,7 +230,7 @@ fn union(array: &UnionArray, fields: &UnionFields, rows: &Range<usize>, checks: 
     Ok(())
 }
 
-fn keys(array: &dyn Array, rows: &Range<usize>, visible: &Visible) -> Result<(), Box<Error>> {
+fn keys(array: &dyn Array, rows: &Range<usize>, visible: &RowMask) -> Result<(), Box<Error>> {
     let dictionary = array.as_any_dictionary();
     let (keys, count) = (dictionary.keys(), dictionary.values().len());
     downcast_integer_array!(
@@ -329,7 +266,7 @@ where
 }
 
 /// Refuses nulls among the visible rows, those of its own validity or, where all is checked, of what it refers to.
-fn no_nulls(array: &dyn Array, rows: &Range<usize>, visible: &Visible, checks: Checks) -> Result<(), Box<Error>> {
+fn no_nulls(array: &dyn Array, rows: &Range<usize>, visible: &RowMask, checks: Checks) -> Result<(), Box<Error>> {
     let refers = matches!(array.data_type(), DataType::Null | DataType::Dictionary(..) | DataType::RunEndEncoded(..));
     if array.nulls().is_none() && !(checks.is_full() && refers) {
         return Ok(());
@@ -358,11 +295,10 @@ fn is_null(array: &dyn Array, row: usize) -> bool {
             );
             dictionary.values().nulls().is_some_and(|nulls| key < nulls.len() && nulls.is_null(key))
         }
-        DataType::RunEndEncoded(run_ends, _) => match run_ends.data_type() {
-            DataType::Int16 => run(array.as_run::<Int16Type>(), row),
-            DataType::Int32 => run(array.as_run::<Int32Type>(), row),
-            _ => run(array.as_run::<Int64Type>(), row),
-        },
+        DataType::RunEndEncoded(..) => downcast_run_array!(
+            array => run(array, row),
+            other => unreachable!("it is run-end encoded: {other}")
+        ),
         _ => array.is_null(row),
     }
 }

@@ -10,20 +10,20 @@
 use std::ops::Range;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int16Type, Int32Type, Int64Type, RunEndIndexType};
-use arrow_array::{Array, GenericListViewArray, OffsetSizeTrait, RunArray, UnionArray};
+use arrow_array::types::RunEndIndexType;
+use arrow_array::{Array, GenericListViewArray, OffsetSizeTrait, RunArray, UnionArray, downcast_run_array};
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, BooleanBufferBuilder, NullBuffer};
 use arrow_schema::{DataType, Field};
 
+use crate::arrays::shape;
 use crate::arrays::spans;
-use crate::arrays::validate;
 use crate::error::{Error, Result};
 
 /// Which rows of a range can be seen.
 #[derive(Debug, Clone)]
-pub(crate) struct Visible(Option<BooleanBuffer>);
+pub(crate) struct RowMask(Option<BooleanBuffer>);
 
-impl Visible {
+impl RowMask {
     /// All rows of any range.
     pub(crate) const ALL: Self = Self(None);
 
@@ -65,7 +65,7 @@ impl Visible {
     }
 
     /// The same but for rows that are null. `nulls` are those of the whole array, of which `rows` is the range.
-    pub(crate) fn but_nulls(&self, nulls: Option<&NullBuffer>, rows: &Range<usize>) -> Self {
+    pub(crate) fn and_valid(&self, nulls: Option<&NullBuffer>, rows: &Range<usize>) -> Self {
         let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
             return self.clone();
         };
@@ -78,7 +78,7 @@ impl Visible {
 
     /// The rows that `name` calls its argument with, counted from the first of `span`. Those beyond are left out. Where the
     /// child has not so many, there is nothing to mask: whoever goes there finds out.
-    fn named(
+    fn from_ranges(
         span: &Range<usize>,
         child: &dyn Array,
         name: impl FnOnce(&mut dyn FnMut(Range<usize>)),
@@ -87,7 +87,7 @@ impl Visible {
             return Ok(Self::ALL);
         }
         let length = span.len();
-        validate::is_passable(child, length)?;
+        shape::is_passable(child, length)?;
         let mut mask = BooleanBufferBuilder::new(length);
         mask.append_n(length, false);
         name(&mut |rows| (rows.start..rows.end.min(length)).for_each(|row| mask.set_bit(row, true)));
@@ -102,7 +102,7 @@ pub(crate) struct Child<'a> {
     pub(crate) field: &'a Field,
     pub(crate) array: &'a dyn Array,
     pub(crate) rows: Range<usize>,
-    pub(crate) visible: Visible,
+    pub(crate) visible: RowMask,
 }
 
 /// Calls `each` with the children of `array`, in the format's order. The `visible` ones of `rows` are those that are
@@ -110,7 +110,7 @@ pub(crate) struct Child<'a> {
 pub(crate) fn children<'a>(
     array: &'a dyn Array,
     rows: &Range<usize>,
-    visible: &Visible,
+    visible: &RowMask,
     each: &mut dyn FnMut(Child<'a>) -> Result<(), Box<Error>>,
 ) -> Result<(), Box<Error>> {
     let mut child = |field: &'a Field, array: &'a dyn Array, rows, visible| {
@@ -162,12 +162,11 @@ pub(crate) fn children<'a>(
                 child(field, array.child(type_id).as_ref(), rows, visible)
             })
         }
-        DataType::RunEndEncoded(run_ends, field) => {
-            let (values, (rows, visible)) = match run_ends.data_type() {
-                DataType::Int16 => runs(array.as_run::<Int16Type>(), rows, visible)?,
-                DataType::Int32 => runs(array.as_run::<Int32Type>(), rows, visible)?,
-                _ => runs(array.as_run::<Int64Type>(), rows, visible)?,
-            };
+        DataType::RunEndEncoded(_, field) => {
+            let (values, (rows, visible)) = downcast_run_array!(
+                array => runs(array, rows, visible)?,
+                other => unreachable!("it is run-end encoded: {other}")
+            );
             each(Child { name: "values", field, array: values, rows, visible })
         }
         _ => Ok(()),
@@ -175,20 +174,20 @@ pub(crate) fn children<'a>(
 }
 
 /// Rows of a child, and which of them can be seen.
-type Span = (Range<usize>, Visible);
+type Span = (Range<usize>, RowMask);
 
 fn items<O: OffsetSizeTrait>(
     offsets: &[O],
     values: &dyn Array,
     rows: &Range<usize>,
-    visible: &Visible,
+    visible: &RowMask,
 ) -> Result<Span, Box<Error>> {
     let (window, span) = spans::of_offsets(offsets, rows)?;
     if visible.is_all() {
-        return Ok((span, Visible::ALL));
+        return Ok((span, RowMask::ALL));
     }
     let from_start = |offset: &O| offset.as_usize().saturating_sub(span.start);
-    let named = Visible::named(&span, values, |name| {
+    let named = RowMask::from_ranges(&span, values, |name| {
         visible.rows(rows.len()).for_each(|row| name(from_start(&window[row])..from_start(&window[row + 1])));
     })?;
     Ok((span, named))
@@ -197,10 +196,10 @@ fn items<O: OffsetSizeTrait>(
 fn viewed_items<O: OffsetSizeTrait>(
     array: &GenericListViewArray<O>,
     rows: &Range<usize>,
-    visible: &Visible,
+    visible: &RowMask,
 ) -> Result<Span, Box<Error>> {
     let views = spans::of_list_views(array.offsets(), array.sizes(), rows)?;
-    let named = Visible::named(&views.used, array.values(), |name| {
+    let named = RowMask::from_ranges(&views.used, array.values(), |name| {
         visible.rows(rows.len()).filter(|row| views.sizes[*row] > O::zero()).for_each(|row| {
             let start = views.offsets[row].as_usize() - views.used.start;
             name(start..start + views.sizes[row].as_usize());
@@ -209,13 +208,13 @@ fn viewed_items<O: OffsetSizeTrait>(
     Ok((views.used, named))
 }
 
-fn fixed_size_items(size: i32, values: &dyn Array, rows: &Range<usize>, visible: &Visible) -> Result<Span, Box<Error>> {
+fn fixed_size_items(size: i32, values: &dyn Array, rows: &Range<usize>, visible: &RowMask) -> Result<Span, Box<Error>> {
     let size = usize::try_from(size).map_err(|_| Error::invalid("a list size of at least 0", size.to_string()))?;
     let span = spans::scaled(rows, size)?;
     if visible.is_all() {
-        return Ok((span, Visible::ALL));
+        return Ok((span, RowMask::ALL));
     }
-    let named = Visible::named(&span, values, |name| {
+    let named = RowMask::from_ranges(&span, values, |name| {
         visible.rows(rows.len()).for_each(|row| name(row * size..(row + 1) * size));
     })?;
     Ok((span, named))
@@ -225,7 +224,7 @@ fn fixed_size_items(size: i32, values: &dyn Array, rows: &Range<usize>, visible:
 fn members<'a>(
     array: &'a UnionArray,
     rows: &Range<usize>,
-    visible: &Visible,
+    visible: &RowMask,
 ) -> Result<impl Fn(i8) -> Result<Span, Box<Error>> + use<'a>, Box<Error>> {
     let (rows, visible) = (rows.clone(), visible.clone());
     let type_ids: &'a [i8] = array.type_ids();
@@ -240,13 +239,14 @@ fn members<'a>(
         let of_type = visible.rows(rows.len()).filter(|row| type_ids[*row] == type_id);
         match &dense {
             None => {
-                let named =
-                    Visible::named(&rows, array.child(type_id), |name| of_type.for_each(|row| name(row..row + 1)));
+                let named = RowMask::from_ranges(&rows, array.child(type_id), |name| {
+                    of_type.for_each(|row| name(row..row + 1))
+                });
                 Ok((rows.clone(), named?))
             }
             Some((_, offsets, used)) => {
                 let span = used.of(type_id);
-                let named = Visible::named(&span, array.child(type_id), |name| {
+                let named = RowMask::from_ranges(&span, array.child(type_id), |name| {
                     of_type.for_each(|row| {
                         let row = used.rebased(type_id, offsets[row]).as_usize();
                         name(row..row + 1);
@@ -261,15 +261,15 @@ fn members<'a>(
 fn runs<'a, R: RunEndIndexType>(
     array: &'a RunArray<R>,
     rows: &Range<usize>,
-    visible: &Visible,
+    visible: &RowMask,
 ) -> Result<(&'a dyn Array, Span), Box<Error>> {
     let (runs, counted) = spans::of_run_ends(array.run_ends(), rows)?;
     let values = array.values().as_ref();
     if visible.is_all() {
-        return Ok((values, (runs, Visible::ALL)));
+        return Ok((values, (runs, RowMask::ALL)));
     }
     let ends = &array.run_ends().values()[runs.clone()];
-    let named = Visible::named(&runs, values, |name| {
+    let named = RowMask::from_ranges(&runs, values, |name| {
         let mut start = 0;
         for (run, end) in ends.iter().enumerate() {
             let end = end.as_usize().clamp(counted.start, counted.end) - counted.start;

@@ -7,7 +7,10 @@
 //! Batches of few rows and many columns cost what happens here for each buffer, so the short way, an array's buffer that
 //! is borrowed as it is, is inlined into the walk.
 
+pub(crate) mod compact_views;
 pub(crate) mod compress;
+#[cfg(feature = "lz4")]
+pub(crate) mod lz4;
 pub(crate) mod rewrite;
 pub(crate) mod validity;
 
@@ -178,7 +181,7 @@ impl<'s, 'a> Body<'s, 'a> {
     }
 
     /// `length` bytes that `write` fills, all of them.
-    pub(crate) fn made(&mut self, length: usize, write: impl FnOnce(&mut [u8])) -> Result<(), Box<Error>> {
+    pub(crate) fn build_buffer(&mut self, length: usize, write: impl FnOnce(&mut [u8])) -> Result<(), Box<Error>> {
         if length == 0 {
             self.empty();
             return Ok(());

@@ -34,7 +34,7 @@ fn has_bits_behind(bits: &BooleanBuffer, end: usize) -> bool {
 }
 
 fn shifted_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer, start: usize, length: usize) -> Result<(), Box<Error>> {
-    body.made(length.div_ceil(8), |out| {
+    body.build_buffer(length.div_ceil(8), |out| {
         let chunks = BitChunks::new(bits.values(), start, length);
         let (whole, rest) = out.split_at_mut(length / 64 * 8);
         for (out, chunk) in whole.chunks_exact_mut(8).zip(chunks.iter()) {
@@ -46,7 +46,7 @@ fn shifted_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer, start: usize, len
 }
 
 /// Bits that are not an array's own.
-pub(crate) fn made_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer) -> Result<(), Box<Error>> {
+pub(crate) fn write_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer) -> Result<(), Box<Error>> {
     shifted_bits(body, bits, bits.offset(), bits.len())
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn offsets<'a, O: OffsetSizeTrait>(
 fn rebased<O: OffsetSizeTrait>(body: &mut Body<'_, '_>, offsets: &[O], start: usize) -> Result<(), Box<Error>> {
     // Wraps where an offset in between is out of order, which is not looked for.
     let rebased = |offset: &O| O::usize_as(offset.as_usize().wrapping_sub(start));
-    body.made(size_of_val(offsets), |out| fill(out, offsets.iter().map(rebased)))
+    body.build_buffer(size_of_val(offsets), |out| fill(out, offsets.iter().map(rebased)))
 }
 
 /// The offsets of list views, rebased to the values that some row uses, which are returned. Sizes are not touched.
@@ -90,7 +90,7 @@ pub(crate) fn list_view_offsets<'a, O: OffsetSizeTrait>(
     } else {
         // A view of size 0 may point anywhere in the child; it is sent to its start, which always exists.
         let start = O::usize_as(used.start);
-        body.made(size_of_val(window), |out| {
+        body.build_buffer(size_of_val(window), |out| {
             let rebased = window.iter().zip(sizes);
             fill(out, rebased.map(|(&offset, &size)| if size == O::zero() { O::zero() } else { offset - start }));
         })?;
@@ -125,7 +125,7 @@ fn union_offsets<'a>(
         body.values(offsets, rows)?;
     } else {
         let rebased = ids.iter().zip(window).map(|(id, offset)| used.rebased(*id, *offset));
-        body.made(size_of_val(window), |out| fill(out, rebased))?;
+        body.build_buffer(size_of_val(window), |out| fill(out, rebased))?;
     }
     Ok(used)
 }
@@ -154,7 +154,7 @@ fn run_ends_array<'a, E: ArrowNativeType>(
         body.values(run_ends.inner(), &runs)?;
     } else {
         let rebased = window.iter().map(|e| E::usize_as(e.as_usize().min(end).saturating_sub(start)));
-        body.made(size_of_val(window), |out| fill(out, rebased))?;
+        body.build_buffer(size_of_val(window), |out| fill(out, rebased))?;
     }
     Ok(runs)
 }

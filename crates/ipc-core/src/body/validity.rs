@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use arrow_buffer::NullBuffer;
 
-use crate::arrays::validate::{validity_fits, within};
-use crate::arrays::visible::Visible;
+use crate::arrays::shape::{validity_fits, within};
+use crate::arrays::visible::RowMask;
 use crate::body::Body;
 use crate::body::rewrite;
 use crate::error::{Error, Result};
@@ -60,8 +60,8 @@ fn bitmap<'a>(
 pub(crate) fn cleared(
     body: &mut Body<'_, '_>,
     length: usize,
-    visible: &Visible,
-    seen: &Visible,
+    visible: &RowMask,
+    seen: &RowMask,
     nullable: bool,
 ) -> Result<(), Box<Error>> {
     let count = seen.count(length);
@@ -71,5 +71,5 @@ pub(crate) fn cleared(
         body.empty();
         return Ok(());
     }
-    rewrite::made_bits(body, &seen.bits(length))
+    rewrite::write_bits(body, &seen.bits(length))
 }

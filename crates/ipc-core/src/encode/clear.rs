@@ -20,15 +20,16 @@ use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{self, ByteArrayType, ByteViewType};
-use arrow_array::{Array, ArrowPrimitiveType, OffsetSizeTrait, RecordBatch, downcast_primitive};
+use arrow_array::{Array, ArrowPrimitiveType, OffsetSizeTrait, RecordBatch, downcast_primitive, downcast_run_array};
 use arrow_buffer::{ArrowNativeType, Buffer};
 use arrow_schema::DataType;
 
+use crate::arrays::shape::{children_fit, of_type, validity_fits, within};
 use crate::arrays::spans;
-use crate::arrays::validate::{children_fit, of_type, validity_fits, within};
 use crate::arrays::views;
-use crate::arrays::visible::{Visible, children};
+use crate::arrays::visible::{RowMask, children};
 use crate::body::Body;
+use crate::body::compact_views;
 use crate::body::rewrite;
 use crate::body::validity;
 use crate::encode::keys::Keys;
@@ -40,7 +41,7 @@ pub(crate) fn columns<'a>(walk: &mut Walk<'_, 'a>, batch: &'a RecordBatch) -> Re
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         let rows = 0..batch.num_rows();
         of_type(column.as_ref(), field.data_type())
-            .and_then(|()| array(walk, column.as_ref(), rows, field.is_nullable(), &Visible::ALL))
+            .and_then(|()| array(walk, column.as_ref(), rows, field.is_nullable(), &RowMask::ALL))
             .map_err(|e| e.within(field.name()))?;
     }
     Ok(())
@@ -52,19 +53,19 @@ pub(crate) fn array<'a>(
     array: &'a dyn Array,
     rows: Range<usize>,
     nullable: bool,
-    visible: &Visible,
+    visible: &RowMask,
 ) -> Result<(), Box<Error>> {
     within(array.len(), &rows)?;
     if let Some(nulls) = array.nulls() {
         validity_fits(nulls, array.len())?;
     }
-    let seen = visible.but_nulls(array.nulls(), &rows);
+    let seen = visible.and_valid(array.nulls(), &rows);
     match array.data_type() {
         DataType::Null => return self::walk(walk, array.data_type(), array, rows, nullable),
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
             // Where there are no values, rows are null, and have to stay so even if nobody can see them.
-            let visible = if dictionary.values().is_empty() { &Visible::ALL } else { visible };
+            let visible = if dictionary.values().is_empty() { &RowMask::ALL } else { visible };
             if let Keys::Unified(keys) = &mut walk.keys
                 && keys.rewrite(&mut walk.body, dictionary, rows.clone(), nullable, Some(visible))?
             {
@@ -79,8 +80,8 @@ pub(crate) fn array<'a>(
         }
         _ if walk.keeps_nulls => {
             // Where a null must not become a key, for want of a value that it could stand for, nulls stay what they are.
-            let valid = Visible::ALL.but_nulls(array.nulls(), &rows);
-            validity::cleared(&mut walk.body, rows.len(), &Visible::ALL, &valid, nullable)?;
+            let valid = RowMask::ALL.and_valid(array.nulls(), &rows);
+            validity::cleared(&mut walk.body, rows.len(), &RowMask::ALL, &valid, nullable)?;
         }
         _ => validity::cleared(&mut walk.body, rows.len(), visible, &seen, nullable)?,
     }
@@ -101,7 +102,7 @@ fn own<'a>(
     body: &mut Body<'_, 'a>,
     array: &'a dyn Array,
     rows: &Range<usize>,
-    seen: &Visible,
+    seen: &RowMask,
 ) -> Result<(), Box<Error>> {
     macro_rules! primitive_array {
         ($type:ty) => {
@@ -112,7 +113,7 @@ fn own<'a>(
         array.data_type() => (primitive_array),
         DataType::Boolean => {
             let values = array.as_boolean().values().slice(rows.start, rows.len());
-            rewrite::made_bits(body, &seen.mask(&values))
+            rewrite::write_bits(body, &seen.mask(&values))
         },
         DataType::Utf8 => bytes::<types::Utf8Type>(body, array, rows, seen),
         DataType::Binary => bytes::<types::BinaryType>(body, array, rows, seen),
@@ -132,11 +133,10 @@ fn own<'a>(
         DataType::FixedSizeList(..) => Ok(()),
         DataType::Struct(fields) => children_fit(fields, array.as_struct().columns()),
         DataType::Union(..) => rewrite::union_ids(body, array.as_union(), rows).map(drop),
-        DataType::RunEndEncoded(run_ends, _) => match run_ends.data_type() {
-            DataType::Int16 => rewrite::run_ends(body, array.as_run::<types::Int16Type>(), rows).map(drop),
-            DataType::Int32 => rewrite::run_ends(body, array.as_run::<types::Int32Type>(), rows).map(drop),
-            _ => rewrite::run_ends(body, array.as_run::<types::Int64Type>(), rows).map(drop),
-        },
+        DataType::RunEndEncoded(..) => downcast_run_array!(
+            array => rewrite::run_ends(body, array, rows).map(drop),
+            other => unreachable!("it is run-end encoded: {other}")
+        ),
         other => Err(no_such_array(other))
     }
 }
@@ -145,7 +145,7 @@ fn primitive<'a, T: ArrowPrimitiveType>(
     body: &mut Body<'_, 'a>,
     array: &'a dyn Array,
     rows: &Range<usize>,
-    seen: &Visible,
+    seen: &RowMask,
 ) -> Result<(), Box<Error>> {
     let array = array.as_primitive::<T>();
     fixed_width(body, array.values().inner(), size_of::<T::Native>(), rows, seen)
@@ -156,13 +156,13 @@ fn fixed_width<'a>(
     values: &'a Buffer,
     width: usize,
     rows: &Range<usize>,
-    seen: &Visible,
+    seen: &RowMask,
 ) -> Result<(), Box<Error>> {
     let span = spans::scaled(rows, width)?;
     let Some(bytes) = values.as_slice().get(span.clone()).filter(|_| !seen.is_all()) else {
         return body.array(values, span.start, span.len());
     };
-    body.made(span.len(), |out| {
+    body.build_buffer(span.len(), |out| {
         for (row, (out, value)) in out.chunks_exact_mut(width).zip(bytes.chunks_exact(width)).enumerate() {
             if seen.sees(row) { out.copy_from_slice(value) } else { out.fill(0) }
         }
@@ -173,7 +173,7 @@ fn bytes<T: ByteArrayType>(
     body: &mut Body<'_, '_>,
     array: &dyn Array,
     rows: &Range<usize>,
-    seen: &Visible,
+    seen: &RowMask,
 ) -> Result<(), Box<Error>> {
     let array = array.as_bytes::<T>();
     let (window, _) = spans::of_offsets(array.offsets(), rows)?;
@@ -197,7 +197,7 @@ fn bytes<T: ByteArrayType>(
             ));
         }
     }
-    body.made(size_of_val(window), |out| {
+    body.build_buffer(size_of_val(window), |out| {
         let lengths = (0..rows.len()).map(|row| text(row).map_or(0, <[u8]>::len));
         let ends = lengths.scan(0, |end, length| {
             *end += length;
@@ -205,7 +205,7 @@ fn bytes<T: ByteArrayType>(
         });
         rewrite::fill(out, std::iter::once(0).chain(ends).map(T::Offset::usize_as));
     })?;
-    body.made(total, |out| {
+    body.build_buffer(total, |out| {
         let mut rest = out;
         for text in (0..rows.len()).filter_map(|row| text(row).ok()) {
             let (place, behind) = rest.split_at_mut(text.len());
@@ -219,22 +219,22 @@ fn byte_views<T: ByteViewType>(
     body: &mut Body<'_, '_>,
     array: &dyn Array,
     rows: &Range<usize>,
-    seen: &Visible,
+    seen: &RowMask,
 ) -> Result<(), Box<Error>> {
     let array = array.as_byte_view::<T>();
     let (window, buffers) = (views::window(array.views(), rows)?, array.data_buffers());
-    let compacted = views::worth_compacting(window, seen, buffers)?.filter(|_| body.options.compact_views);
+    let compacted = compact_views::worth_compacting(window, seen, buffers)?.filter(|_| body.options.compact_views);
     if let Some(used) = compacted {
-        return views::compact(body, window, seen, buffers, used);
+        return compact_views::compact(body, window, seen, buffers, used);
     }
     body.variadic(buffers.len());
-    body.made(size_of_val(window), |out| {
+    body.build_buffer(size_of_val(window), |out| {
         rewrite::fill(out, window.iter().enumerate().map(|(row, view)| if seen.sees(row) { *view } else { 0 }));
     })?;
     let mut used: Vec<Vec<Range<usize>>> = vec![Vec::new(); buffers.len()];
-    views::places(window, seen).for_each(|place| used[place.buffer].push(place.start..place.start + place.length));
+    views::named(window, seen).for_each(|range| used[range.buffer].push(range.start..range.start + range.length));
     buffers.iter().zip(used).try_for_each(|(buffer, used)| {
-        body.made(buffer.len(), |out| {
+        body.build_buffer(buffer.len(), |out| {
             out.fill(0);
             used.into_iter().for_each(|range| out[range.clone()].copy_from_slice(&buffer[range]));
         })

@@ -19,8 +19,9 @@ use arrow_buffer::{ArrowNativeType, ToByteSlice};
 use arrow_schema::DataType;
 
 use crate::arrays::compare::is_same;
+use crate::arrays::shape;
 use crate::arrays::validate::{self, Checks};
-use crate::arrays::visible::Visible;
+use crate::arrays::visible::RowMask;
 use crate::body::Body;
 use crate::dictionary::unified::canonical::row_number;
 use crate::dictionary::unified::{Place, UnifiedSnapshot, most_values};
@@ -77,7 +78,7 @@ impl KeyMap {
         match known {
             Some(at) => kept[..=at].rotate_right(1),
             None => {
-                validate::is_passable(values, values.len())?;
+                shape::is_passable(values, values.len())?;
                 let oldest = if kept.len() < KEPT { None } else { kept.pop() };
                 kept.insert(0, Self::new(values, oldest.map_or_else(Vec::new, |map| map.ids)));
             }
@@ -134,7 +135,7 @@ impl KeyMap {
         body: &mut Body<'_, 'a>,
         keys: &'a PrimitiveArray<K>,
         rows: Range<usize>,
-        seen: &Visible,
+        seen: &RowMask,
         may_borrow: bool,
         lookup: &mut Lookup<'_>,
     ) -> Result<(), Box<Error>> {
@@ -165,11 +166,11 @@ impl KeyMap {
         &mut self,
         body: &mut Body<'_, '_>,
         window: &[T],
-        seen: &Visible,
+        seen: &RowMask,
         lookup: &mut Lookup<'_>,
     ) -> Result<(), Box<Error>> {
         let mut found = Ok(());
-        body.made(window.len() * size_of::<O>(), |out| {
+        body.build_buffer(window.len() * size_of::<O>(), |out| {
             if self.known == 0 || !self.fill::<T, O>(out, window, seen) {
                 found = self.look_up(window, seen, lookup);
                 self.fill::<T, O>(out, window, seen);
@@ -189,7 +190,7 @@ impl KeyMap {
         &self,
         out: &mut [u8],
         window: &[T],
-        seen: &Visible,
+        seen: &RowMask,
     ) -> bool {
         // A key that cannot be seen may be anything, but mostly is one that is known.
         let is_filled = self.fill_all::<T, O>(out, window);
@@ -252,7 +253,7 @@ impl KeyMap {
     fn look_up<T: ArrowNativeType>(
         &mut self,
         window: &[T],
-        seen: &Visible,
+        seen: &RowMask,
         lookup: &mut Lookup<'_>,
     ) -> Result<(), Box<Error>> {
         if !self.is_checked {
@@ -278,7 +279,7 @@ impl KeyMap {
     fn note<T: ArrowNativeType>(
         &mut self,
         window: &[T],
-        seen: &Visible,
+        seen: &RowMask,
         wanted: &mut Vec<u32>,
     ) -> Result<(), Box<Error>> {
         let length = self.ids.len();
@@ -393,7 +394,7 @@ mod tests {
     }
 
     /// What becomes of keys in keys of type `O`; `None` if not all of them are known. The same once the ids have settled.
-    fn filled<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(keys: &[T], seen: &Visible) -> Option<Vec<O>> {
+    fn filled<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(keys: &[T], seen: &RowMask) -> Option<Vec<O>> {
         let mut map = map();
         let found = filled_by(&map, keys, seen);
         if size_of::<T>() == size_of::<O>() {
@@ -406,7 +407,7 @@ mod tests {
     fn filled_by<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(
         map: &KeyMap,
         keys: &[T],
-        seen: &Visible,
+        seen: &RowMask,
     ) -> Option<Vec<O>> {
         let mut out = vec![0xEE; keys.len() * size_of::<O>()];
         let number = |bytes: &[u8]| {
@@ -420,13 +421,13 @@ mod tests {
     fn keys_become_ids_of_any_width() {
         for length in LENGTHS {
             let (keys, ids) = known(length);
-            assert_eq!(filled::<i32, u32>(&keys, &Visible::ALL).unwrap(), ids);
+            assert_eq!(filled::<i32, u32>(&keys, &RowMask::ALL).unwrap(), ids);
             let narrow: Vec<u8> = keys.iter().map(|key| u8::try_from(*key).unwrap()).collect();
             let wide: Vec<u64> = ids.iter().map(|id| u64::from(*id)).collect();
-            assert_eq!(filled::<u8, u64>(&narrow, &Visible::ALL).unwrap(), wide);
+            assert_eq!(filled::<u8, u64>(&narrow, &RowMask::ALL).unwrap(), wide);
             let bytes: Vec<i8> = ids.iter().map(|id| i8::try_from(*id).unwrap()).collect();
-            assert_eq!(filled::<i32, i8>(&keys, &Visible::ALL).unwrap(), bytes);
-            assert_eq!(filled::<u8, i8>(&narrow, &Visible::ALL).unwrap(), bytes);
+            assert_eq!(filled::<i32, i8>(&keys, &RowMask::ALL).unwrap(), bytes);
+            assert_eq!(filled::<u8, i8>(&narrow, &RowMask::ALL).unwrap(), bytes);
         }
     }
 
@@ -442,7 +443,7 @@ mod tests {
                 // As if the rows came from the middle of an array.
                 let valid =
                     BooleanBuffer::collect_bool(START + length, |bit| bit < START || !is_hidden(&(bit - START)));
-                let seen = Visible::ALL.but_nulls(Some(&NullBuffer::new(valid)), &(START..START + length));
+                let seen = RowMask::ALL.and_valid(Some(&NullBuffer::new(valid)), &(START..START + length));
                 let case = || format!("{length} keys, {hidden_key} cannot be seen");
                 assert_eq!(filled::<i32, u32>(&keys, &seen).unwrap(), ids, "{}", case());
                 let narrow: Vec<i16> = keys.iter().map(|key| i16::try_from(*key).unwrap_or(i16::MAX)).collect();
@@ -455,8 +456,8 @@ mod tests {
     #[test]
     fn a_key_without_an_id_is_noticed_wherever_it_stands() {
         let (length, nulls) = (133, BooleanBuffer::collect_bool(133, |row| row % 2 == 0));
-        let some = Visible::ALL.but_nulls(Some(&NullBuffer::new(nulls)), &(0..length));
-        for (seen, step) in [(Visible::ALL, 1), (some, 2)] {
+        let some = RowMask::ALL.and_valid(Some(&NullBuffer::new(nulls)), &(0..length));
+        for (seen, step) in [(RowMask::ALL, 1), (some, 2)] {
             for (row, key) in (0..length).step_by(step).flat_map(|row| [2, 5, -1, i32::MIN].map(|key| (row, key))) {
                 let (mut keys, _) = known(length);
                 keys[row] = key;

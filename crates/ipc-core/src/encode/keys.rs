@@ -15,7 +15,7 @@ use ahash::RandomState;
 use arrow_array::{AnyDictionaryArray, Array, downcast_integer_array};
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 
-use crate::arrays::visible::Visible;
+use crate::arrays::visible::RowMask;
 use crate::body::Body;
 use crate::body::validity::{self, validity};
 use crate::dictionary::unified::canonical::blank;
@@ -117,7 +117,7 @@ impl<'s> KeyRewriter<'s> {
         array: &'a dyn AnyDictionaryArray,
         rows: Range<usize>,
         nullable: bool,
-        visible: Option<&Visible>,
+        visible: Option<&RowMask>,
     ) -> Result<bool, Box<Error>> {
         let schema = self.dictionaries.schema();
         let Some(&id) = schema.outermost().get(self.met) else {
@@ -131,7 +131,7 @@ impl<'s> KeyRewriter<'s> {
         let seen = match visible {
             None => {
                 validity(body, keys.len(), keys.nulls(), &rows, nullable)?;
-                Visible::ALL.but_nulls(keys.nulls(), &rows)
+                RowMask::ALL.and_valid(keys.nulls(), &rows)
             }
             Some(visible) => cleared(body, keys, &rows, nullable, visible)?,
         };
@@ -188,11 +188,11 @@ fn cleared(
     keys: &dyn Array,
     rows: &Range<usize>,
     nullable: bool,
-    visible: &Visible,
-) -> Result<Visible, Box<Error>> {
+    visible: &RowMask,
+) -> Result<RowMask, Box<Error>> {
     let nulls = keys.nulls();
-    let visible = if has_valid(nulls, rows) { visible } else { &Visible::ALL };
-    let seen = visible.but_nulls(nulls, rows);
+    let visible = if has_valid(nulls, rows) { visible } else { &RowMask::ALL };
+    let seen = visible.and_valid(nulls, rows);
     validity::cleared(body, rows.len(), visible, &seen, nullable)?;
     Ok(seen)
 }

@@ -18,7 +18,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 
 use crate::arrays::validate::{self, Checks};
-use crate::arrays::visible::Visible;
+use crate::arrays::visible::RowMask;
 use crate::body::compress::Codec;
 use crate::body::{Body, signed, too_large};
 use crate::dictionary::unified::{AddedValues, NewValues, UnifiedSnapshot, UnifiedStore};
@@ -646,7 +646,7 @@ fn values_of<'a>(walk: &mut Walk<'_, 'a>, values: &'a dyn Array, rows: Range<usi
     // No field denies nulls among the values of a dictionary.
     let nullable = true;
     if options.clear_nulls {
-        clear::array(walk, values, rows.clone(), nullable, &Visible::ALL)?;
+        clear::array(walk, values, rows.clone(), nullable, &RowMask::ALL)?;
     } else {
         self::walk(walk, values.data_type(), values, rows.clone(), nullable)?;
     }

@@ -14,15 +14,16 @@ use arrow_array::types::{ByteArrayType, ByteViewType, RunEndIndexType};
 use arrow_array::{
     Array, ArrowPrimitiveType, BooleanArray, FixedSizeBinaryArray, FixedSizeListArray, GenericByteArray,
     GenericByteViewArray, GenericListArray, GenericListViewArray, MapArray, NullArray, OffsetSizeTrait, PrimitiveArray,
-    RunArray, StructArray, UnionArray, downcast_primitive, types,
+    RunArray, StructArray, UnionArray, downcast_primitive, downcast_run_end_index, types,
 };
 use arrow_schema::{DataType, Field, Fields, UnionFields, UnionMode};
 
+use crate::arrays::shape::{children_fit, of_type, within};
 use crate::arrays::spans;
-use crate::arrays::validate::{children_fit, of_type, within};
 use crate::arrays::views;
-use crate::arrays::visible::Visible;
+use crate::arrays::visible::RowMask;
 use crate::body::Body;
+use crate::body::compact_views;
 use crate::body::rewrite;
 use crate::body::validity::validity;
 use crate::encode::keys::Keys;
@@ -55,6 +56,11 @@ pub(crate) fn walk<'a>(
             primitive::<$type>(&mut walk.body, array, rows, nullable)
         };
     }
+    macro_rules! runs {
+        ($type:ty, $field:ident) => {
+            run_end_encoded::<$type>(walk, array, $field, rows)
+        };
+    }
     downcast_primitive! {
         data_type => (primitive_array),
         DataType::Null => null(&mut walk.body, array, rows, nullable),
@@ -75,10 +81,9 @@ pub(crate) fn walk<'a>(
         DataType::Struct(fields) => structs(walk, array, fields, rows, nullable),
         DataType::Union(fields, mode) => union(walk, array, fields, *mode, rows),
         DataType::Dictionary(key, values) => dictionary(walk, array, [key, values], rows, nullable),
-        DataType::RunEndEncoded(run_ends, field) => match run_ends.data_type() {
-            DataType::Int16 => run_end_encoded::<types::Int16Type>(walk, array, field, rows),
-            DataType::Int32 => run_end_encoded::<types::Int32Type>(walk, array, field, rows),
-            _ => run_end_encoded::<types::Int64Type>(walk, array, field, rows),
+        DataType::RunEndEncoded(run_ends, field) => downcast_run_end_index! {
+            run_ends.data_type() => (runs, field),
+            other => Err(no_such_array(other))
         },
         other => Err(no_such_array(other))
     }
@@ -168,9 +173,9 @@ fn byte_views<'a, T: ByteViewType>(
     let array = typed::<GenericByteViewArray<T>>(array)?;
     validity(body, array.len(), array.nulls(), &rows, nullable)?;
     if body.options.compact_views {
-        let (window, visible) = (views::window(array.views(), &rows)?, Visible::ALL.but_nulls(array.nulls(), &rows));
-        if let Some(used) = views::worth_compacting(window, &visible, array.data_buffers())? {
-            return views::compact(body, window, &visible, array.data_buffers(), used);
+        let (window, visible) = (views::window(array.views(), &rows)?, RowMask::ALL.and_valid(array.nulls(), &rows));
+        if let Some(used) = compact_views::worth_compacting(window, &visible, array.data_buffers())? {
+            return compact_views::compact(body, window, &visible, array.data_buffers(), used);
         }
     }
     body.variadic(array.data_buffers().len());

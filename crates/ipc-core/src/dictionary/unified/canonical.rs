@@ -23,7 +23,7 @@ use arrow_schema::{ArrowError, DataType};
 
 use crate::arrays::validate::{self, Checks};
 use crate::arrays::views;
-use crate::arrays::visible::{self, Visible};
+use crate::arrays::visible::{self, RowMask};
 use crate::dictionary::unified::Place;
 use crate::error::{Error, Result};
 use crate::schema::types::{children, map_children};
@@ -53,7 +53,7 @@ pub(crate) fn stored(
     }
     let selected = make_array(selected.freeze());
     let mut seen = Vec::new();
-    keys_seen(selected.as_ref(), 0..selected.len(), &Visible::ALL, &mut seen)?;
+    keys_seen(selected.as_ref(), 0..selected.len(), &RowMask::ALL, &mut seen)?;
     let mut form = Form { met: 0, seen: &seen, inner };
     Ok(form.of(selected.to_data(), data_type)?.map(make_array))
 }
@@ -96,11 +96,11 @@ pub(crate) fn blank(data_type: &DataType) -> ArrayRef {
 }
 
 /// The rows of a dictionary-encoded child that its parent uses, and which of them a reader can see.
-type Seen = (Range<usize>, Visible);
+type Seen = (Range<usize>, RowMask);
 
 /// Appends, by turn, what can be seen of the keys of inner dictionaries.
-fn keys_seen(array: &dyn Array, rows: Range<usize>, visible: &Visible, seen: &mut Vec<Seen>) -> Result<(), Box<Error>> {
-    let visible = visible.but_nulls(array.nulls(), &rows);
+fn keys_seen(array: &dyn Array, rows: Range<usize>, visible: &RowMask, seen: &mut Vec<Seen>) -> Result<(), Box<Error>> {
+    let visible = visible.and_valid(array.nulls(), &rows);
     if let DataType::Dictionary(..) = array.data_type() {
         seen.push((rows, visible));
         return Ok(());
@@ -111,12 +111,12 @@ fn keys_seen(array: &dyn Array, rows: Range<usize>, visible: &Visible, seen: &mu
 /// Views with buffers that hold nothing else. One that names no bytes becomes empty: had it been seen, it would have been
 /// refused.
 fn own_views<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Result<ArrayData, Box<Error>> {
-    let names_bytes = |view: u128| views::Place::of(view).is_none_or(|place| place.bytes(array.data_buffers()).is_ok());
-    if array.views().iter().all(|view| names_bytes(*view)) {
+    let names_bytes = |view: &u128| views::bytes(view, array.data_buffers()).is_ok();
+    if array.views().iter().all(names_bytes) {
         return Ok(array.gc().to_data());
     }
     // What follows views looks at those of nulls, too.
-    let views: Vec<u128> = array.views().iter().map(|view| if names_bytes(*view) { *view } else { 0 }).collect();
+    let views: Vec<u128> = array.views().iter().map(|view| if names_bytes(view) { *view } else { 0 }).collect();
     let array = GenericByteViewArray::<T>::try_new(views.into(), array.data_buffers().to_vec(), array.nulls().cloned());
     Ok(array.map_err(|error| refused(&error))?.gc().to_data())
 }

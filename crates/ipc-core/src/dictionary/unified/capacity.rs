@@ -13,6 +13,7 @@ use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_schema::{DataType, UnionMode};
 
+use crate::arrays::children::each_child;
 use crate::error::{Error, Result};
 
 /// What values take, of each thing that their type limits, in the order of a walk over it.
@@ -42,24 +43,8 @@ struct Walk<'t> {
 impl Walk<'_> {
     fn array(&mut self, array: &dyn Array) -> Result<(), Box<Error>> {
         match array.data_type() {
-            DataType::Utf8 => self.take("bytes of text", array.as_string::<i32>().values().len(), INT32),
-            DataType::Binary => self.take("bytes", array.as_binary::<i32>().values().len(), INT32),
-            DataType::List(_) => self.items(array.as_list::<i32>().values().as_ref()),
-            DataType::ListView(_) => self.items(array.as_list_view::<i32>().values().as_ref()),
-            DataType::Map(..) => self.items(array.as_map().entries()),
-            DataType::LargeList(_) => self.array(array.as_list::<i64>().values().as_ref()),
-            DataType::LargeListView(_) => self.array(array.as_list_view::<i64>().values().as_ref()),
-            DataType::FixedSizeList(..) => self.array(array.as_fixed_size_list().values().as_ref()),
-            DataType::Struct(_) => {
-                array.as_struct().columns().iter().try_for_each(|column| self.array(column.as_ref()))
-            }
-            DataType::Union(fields, mode) => fields.iter().try_for_each(|(type_id, _)| {
-                let child = array.as_union().child(type_id);
-                if *mode == UnionMode::Dense {
-                    self.take("values of one type in a union", child.len(), INT32)?;
-                }
-                self.array(child.as_ref())
-            }),
+            DataType::Utf8 => self.take("bytes of text", array.as_string::<i32>().values().len(), INT32)?,
+            DataType::Binary => self.take("bytes", array.as_binary::<i32>().values().len(), INT32)?,
             DataType::RunEndEncoded(run_ends, _) => {
                 let limit = match run_ends.data_type() {
                     DataType::Int16 => INT16,
@@ -67,15 +52,20 @@ impl Walk<'_> {
                     _ => INT64,
                 };
                 self.take("rows in runs", array.len(), limit)?;
-                self.array(array.as_any_ree().values().as_ref())
             }
-            _ => Ok(()),
+            _ => {}
         }
-    }
-
-    fn items(&mut self, items: &dyn Array) -> Result<(), Box<Error>> {
-        self.take("items in lists", items.len(), INT32)?;
-        self.array(items)
+        let of_a_child = match array.data_type() {
+            DataType::List(_) | DataType::ListView(_) | DataType::Map(..) => Some("items in lists"),
+            DataType::Union(_, UnionMode::Dense) => Some("values of one type in a union"),
+            _ => None,
+        };
+        each_child(array, &mut |child| {
+            if let Some(what) = of_a_child {
+                self.take(what, child.len(), INT32)?;
+            }
+            self.array(child)
+        })
     }
 
     fn take(&mut self, what: &'static str, more: usize, limit: u64) -> Result<(), Box<Error>> {

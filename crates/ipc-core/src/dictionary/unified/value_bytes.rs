@@ -9,11 +9,14 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{self, ByteArrayType, ByteViewType, RunEndIndexType};
-use arrow_array::{Array, GenericByteViewArray, OffsetSizeTrait, RunArray, UnionArray, downcast_primitive_array};
+use arrow_array::{
+    Array, GenericByteViewArray, OffsetSizeTrait, RunArray, UnionArray, downcast_primitive_array, downcast_run_array,
+};
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer};
 use arrow_schema::DataType;
 
-use crate::arrays::validate;
+use crate::arrays::shape;
+use crate::arrays::views;
 use crate::error::{Error, Result};
 
 /// The values of one array. Made once, asked for many rows.
@@ -32,7 +35,7 @@ enum Layout<'a> {
     Fixed { bytes: &'a [u8], width: usize },
     Short { offsets: &'a [i32], bytes: &'a [u8] },
     Long { offsets: &'a [i64], bytes: &'a [u8] },
-    Views { views: &'a [u8], buffers: &'a [Buffer] },
+    Views { views: &'a [u128], buffers: &'a [Buffer] },
     Nested(&'a dyn Array),
 }
 
@@ -45,8 +48,8 @@ impl<'a> Cells<'a> {
             DataType::Binary => short::<types::BinaryType>(array),
             DataType::LargeUtf8 => long::<types::LargeUtf8Type>(array),
             DataType::LargeBinary => long::<types::LargeBinaryType>(array),
-            DataType::Utf8View => views(array.as_byte_view::<types::StringViewType>()),
-            DataType::BinaryView => views(array.as_byte_view::<types::BinaryViewType>()),
+            DataType::Utf8View => view_layout(array.as_byte_view::<types::StringViewType>()),
+            DataType::BinaryView => view_layout(array.as_byte_view::<types::BinaryViewType>()),
             DataType::FixedSizeBinary(_) => {
                 let array = array.as_fixed_size_binary();
                 Layout::Fixed { bytes: array.values().as_slice(), width: array.value_size() }
@@ -85,7 +88,7 @@ impl<'a> Cells<'a> {
             }
             Layout::Short { offsets, bytes } => between(offsets, row).and_then(|range| bytes.get(range)),
             Layout::Long { offsets, bytes } => between(offsets, row).and_then(|range| bytes.get(range)),
-            Layout::Views { views, buffers } => viewed(views, buffers, row),
+            Layout::Views { views, buffers } => views.get(row).and_then(|view| views::bytes(view, buffers).ok()),
             Layout::Nested(array) => {
                 scratch.clear();
                 lay_out(*array, row, scratch)?;
@@ -129,27 +132,14 @@ fn long<'a, T: ByteArrayType<Offset = i64>>(array: &'a dyn Array) -> Layout<'a> 
     Layout::Long { offsets: array.value_offsets(), bytes: array.values().as_slice() }
 }
 
-fn views<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Layout<'_> {
-    Layout::Views { views: array.views().inner().as_slice(), buffers: array.data_buffers() }
+fn view_layout<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Layout<'_> {
+    Layout::Views { views: array.views(), buffers: array.data_buffers() }
 }
 
 /// The range between an offset and the next.
 fn between<O: ArrowNativeType>(offsets: &[O], row: usize) -> Option<std::ops::Range<usize>> {
     let [start, end] = offsets.get(row..row.checked_add(2)?)? else { return None };
     Some(start.to_usize()?..end.to_usize()?)
-}
-
-/// The bytes of a view: within itself if they are few, else in the buffer that it names.
-fn viewed<'a>(views: &'a [u8], buffers: &'a [Buffer], row: usize) -> Option<&'a [u8]> {
-    const INLINE: usize = 12;
-    let view = views.get(row.checked_mul(16)?..)?.get(..16)?;
-    let field = |at: usize| view[at..].first_chunk().map(|bytes| u32::from_le_bytes(*bytes).as_usize());
-    let length = field(0)?;
-    if length <= INLINE {
-        return view.get(4..4 + length);
-    }
-    let start = field(12)?;
-    buffers.get(field(8)?)?.as_slice().get(start..start.checked_add(length)?)
 }
 
 /// Appends the value in `row`, which is not null, of an array with others inside.
@@ -185,11 +175,10 @@ fn lay_out(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<(), Box<E
             array.as_struct().columns().iter().try_for_each(|column| Cells::of(column)?.append(row, out))
         }
         DataType::Union(..) => union(array.as_union(), row, out),
-        DataType::RunEndEncoded(run_ends, _) => match run_ends.data_type() {
-            DataType::Int16 => run(array.as_run::<types::Int16Type>(), row, out),
-            DataType::Int32 => run(array.as_run::<types::Int32Type>(), row, out),
-            _ => run(array.as_run::<types::Int64Type>(), row, out),
-        },
+        DataType::RunEndEncoded(..) => downcast_run_array!(
+            array => run(array, row, out),
+            other => unreachable!("it is run-end encoded: {other}")
+        ),
         other => unreachable!("a type without others inside lends its bytes, and ids stand for dictionaries: {other}"),
     }
 }
@@ -199,7 +188,7 @@ fn items(values: &dyn Array, range: Option<std::ops::Range<usize>>, out: &mut Ve
     let range = range
         .filter(|range| range.start <= range.end && range.end <= length)
         .ok_or_else(|| Error::invalid(format!("lists of {length} items"), "one that goes beyond"))?;
-    validate::is_passable(values, range.len())?;
+    shape::is_passable(values, range.len())?;
     append_length(range.len(), out);
     let cells = Cells::of(values)?;
     range.into_iter().try_for_each(|item| cells.append(item, out))
