@@ -83,9 +83,10 @@ mod schema;
 pub use {arrow_array, arrow_buffer, arrow_schema};
 
 pub use arrays::compare::Comparison;
-pub use dictionary::change::Change;
+pub use dictionary::batches::{DictionaryBatches as Updates, Sending};
+pub use dictionary::decide::Change;
+pub use dictionary::sent::SentDictionaries as Dictionaries;
 pub use dictionary::unified::{AddedValues as Added, NewValues, UnifiedDictionaries, UnifiedSnapshot};
-pub use dictionary::{DictionaryBatches as Updates, Sending, SentDictionaries as Dictionaries};
 pub use encode::BatchEncoder;
 pub use encoder::Encoder;
 pub use encoder::state::{Closed, Started, State, Unstarted};

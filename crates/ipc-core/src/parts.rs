@@ -29,8 +29,9 @@
 //! [`Message::into_buffers`] returns its bytes as buffers, for an object store or a remote procedure call.
 //! [`StreamSchema::message`] has the bytes that such messages must follow.
 
+pub use crate::dictionary::batches::{DictionaryBatches, Sending};
+pub use crate::dictionary::sent::SentDictionaries;
 pub use crate::dictionary::unified::{AddedValues, NewValues, UnifiedDictionaries, UnifiedSnapshot, UnifiedStore};
-pub use crate::dictionary::{DictionaryBatches, Sending, SentDictionaries};
 pub use crate::encode::BatchEncoder;
 pub use crate::encode::group::Group;
 pub use crate::message::Message;

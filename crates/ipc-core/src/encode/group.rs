@@ -5,7 +5,7 @@
 
 use arrow_buffer::Buffer;
 
-use crate::dictionary::DictionaryBatches;
+use crate::dictionary::batches::DictionaryBatches;
 use crate::message::Message;
 use crate::message::segment::Slice;
 

@@ -6,7 +6,7 @@
 //!
 //! In the long run, unified dictionaries cost what a key costs here. So there is one table with the ids as they are
 //! written, in which what is no id has a bit that no id has: a run of keys is rewritten, and looked at once for that
-//! bit. Keys that stand for themselves are compared with one bound, many at a time, and borrowed. [`Narrow`] ones have
+//! bit. Keys that stand for themselves are compared with one bound, many at a time, and borrowed. [`KeyPairs`] ones have
 //! a table that needs neither, once their ids have settled.
 
 use std::iter::successors;
@@ -24,8 +24,9 @@ use crate::arrays::validate::{self, Checks};
 use crate::arrays::visible::RowMask;
 use crate::body::Body;
 use crate::dictionary::unified::canonical::row_number;
-use crate::dictionary::unified::{Place, UnifiedSnapshot, most_values};
-use crate::encode::key_pairs::Narrow;
+use crate::dictionary::unified::value_id::ValueId;
+use crate::dictionary::unified::{UnifiedSnapshot, most_values};
+use crate::encode::key_pairs::KeyPairs;
 use crate::error::{Error, Result};
 use crate::options::{Options, Validation};
 
@@ -40,11 +41,11 @@ pub(super) struct KeyMap {
     /// How many keys have been rewritten since an id was learned.
     rewritten: usize,
     /// The ids once more, where those are many and narrow.
-    narrow: Option<Narrow>,
+    pairs: Option<KeyPairs>,
     /// How many of the first keys are their own unified ids.
     same: usize,
     /// The highest id, and one more: so many values a reader must have.
-    top: usize,
+    required: usize,
     /// Whether its values have been checked.
     is_checked: bool,
     /// Whether its unused values have been counted.
@@ -60,7 +61,7 @@ const WANTED: u32 = u32::MAX - 1;
 /// What those two have, and no id: there are at most 2^31.
 const NO_ID: u32 = 1 << 31;
 
-/// So many keys take far longer to rewrite than a [`Narrow`] table to make.
+/// So many keys take far longer to rewrite than a [`KeyPairs`] table to make.
 const SETTLED: usize = 1 << 18;
 
 /// How many maps are kept for each field: as many producers can take turns. Their dictionaries stay alive with them.
@@ -74,7 +75,7 @@ impl KeyMap {
         length: usize,
     ) -> Result<&'m mut Self, Box<Error>> {
         // A map that knows more than the dictionary has comes from a later version.
-        let known = kept.iter().position(|map| map.top <= length && is_same(&map.values, values));
+        let known = kept.iter().position(|map| map.required <= length && is_same(&map.values, values));
         match known {
             Some(at) => kept[..=at].rotate_right(1),
             None => {
@@ -95,9 +96,9 @@ impl KeyMap {
             ids,
             known: 0,
             rewritten: 0,
-            narrow: None,
+            pairs: None,
             same: 0,
-            top: 0,
+            required: 0,
             is_checked: false,
             is_counted: false,
         }
@@ -109,8 +110,8 @@ impl KeyMap {
     }
 
     /// How many values a reader must have.
-    pub(super) fn top(&self) -> usize {
-        self.top
+    pub(super) fn required(&self) -> usize {
+        self.required
     }
 
     /// How many values no key has used so far; 0 for whoever asks again.
@@ -178,8 +179,8 @@ impl KeyMap {
         })?;
         found?;
         self.rewritten = self.rewritten.saturating_add(window.len());
-        if self.rewritten >= SETTLED && self.narrow.is_none() && size_of::<T>() == size_of::<O>() {
-            self.narrow = Narrow::new::<T>(&self.ids, self.top);
+        if self.rewritten >= SETTLED && self.pairs.is_none() && size_of::<T>() == size_of::<O>() {
+            self.pairs = KeyPairs::new::<T>(&self.ids, self.required);
         }
         Ok(())
     }
@@ -208,8 +209,8 @@ impl KeyMap {
 
     /// Does that for keys that all can be seen.
     fn fill_all<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(&self, out: &mut [u8], keys: &[T]) -> bool {
-        if let Some(narrow) = &self.narrow {
-            return narrow.rewrite(out, keys.to_byte_slice());
+        if let Some(pairs) = &self.pairs {
+            return pairs.rewrite(out, keys.to_byte_slice());
         }
         // A branch out of a loop keeps the compiler from unrolling it.
         const AT_ONCE: usize = 4;
@@ -265,11 +266,11 @@ impl KeyMap {
         wanted.iter().for_each(|row| self.ids[row.as_usize()] = UNKNOWN);
         noted?;
         wanted.sort_unstable();
-        let places = lookup.dictionaries.find(lookup.id, &self.values, &wanted)?;
-        for (row, place) in wanted.into_iter().zip(places) {
-            match place {
-                None => lookup.lacking.push(row),
-                Some(place) => self.learn(row.as_usize(), place),
+        let found = lookup.dictionaries.find(lookup.id, &self.values, &wanted)?;
+        for (row, value) in wanted.into_iter().zip(found) {
+            match value {
+                None => lookup.missing.push(row),
+                Some(value) => self.learn(row.as_usize(), value),
             }
         }
         Ok(())
@@ -295,11 +296,11 @@ impl KeyMap {
     }
 
     /// Notes where the value of a key is.
-    pub(super) fn learn(&mut self, key: usize, place: Place) {
-        let id = place.get() - 1;
-        (self.rewritten, self.narrow) = (0, None);
+    pub(super) fn learn(&mut self, key: usize, value: ValueId) {
+        let id = value.get();
+        (self.rewritten, self.pairs) = (0, None);
         self.known += usize::from(std::mem::replace(&mut self.ids[key], id) == UNKNOWN);
-        self.top = self.top.max(place.get().as_usize());
+        self.required = self.required.max(value.required().as_usize());
         while self.ids.get(self.same).is_some_and(|id| id.as_usize() == self.same) {
             self.same += 1;
         }
@@ -337,7 +338,7 @@ pub(super) struct Lookup<'l> {
     pub(super) dictionaries: &'l UnifiedSnapshot,
     pub(super) id: usize,
     pub(super) options: &'l Options,
-    pub(super) lacking: &'l mut Vec<u32>,
+    pub(super) missing: &'l mut Vec<u32>,
 }
 
 impl Lookup<'_> {
@@ -372,16 +373,15 @@ mod tests {
         let values: ArrayRef = Arc::new(StringArray::from_iter_values(["a", "b", "c", "d", "e"]));
         let mut map = KeyMap::new(&values, Vec::new());
         IDS.iter().enumerate().for_each(|(key, id)| {
-            id.iter().for_each(|id| map.learn(key, place(*id)));
+            id.iter().for_each(|id| map.learn(key, value(*id)));
         });
         map
     }
 
     const IDS: [Option<u32>; 5] = [Some(3), Some(0), None, Some(1), Some(100)];
 
-    /// The place of an id.
-    fn place(id: u32) -> Place {
-        Place::new(id + 1).unwrap()
+    fn value(id: u32) -> ValueId {
+        ValueId::new(id.as_usize()).unwrap()
     }
 
     /// Lengths around those of runs.
@@ -398,7 +398,7 @@ mod tests {
         let mut map = map();
         let found = filled_by(&map, keys, seen);
         if size_of::<T>() == size_of::<O>() {
-            map.narrow = Narrow::new::<T>(&map.ids, map.top);
+            map.pairs = KeyPairs::new::<T>(&map.ids, map.required);
             assert_eq!(found, filled_by(&map, keys, seen), "by the table of those that have settled");
         }
         found
@@ -472,10 +472,10 @@ mod tests {
         let mut map = KeyMap::new(&values, Vec::new());
         assert!(!map.are_same(&[0]), "nothing is known");
         // The bound moves on once what was missing is there, and not beyond what stands for another.
-        (0..120).filter(|key| ![50, 100].contains(key)).for_each(|key| map.learn(key.as_usize(), place(key)));
+        (0..120).filter(|key| ![50, 100].contains(key)).for_each(|key| map.learn(key.as_usize(), value(key)));
         assert!(map.are_same(&[49]) && !map.are_same(&[51]), "50 is missing");
-        map.learn(50, place(50));
-        map.learn(100, place(250));
+        map.learn(50, value(50));
+        map.learn(100, value(250));
         let right: Vec<i16> = (0..100).cycle().take(600).collect();
         assert!(map.are_same(&right));
         for (row, key) in (0..right.len()).flat_map(|row| [100, 101, -1].map(|key| (row, key))) {

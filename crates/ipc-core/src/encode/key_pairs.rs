@@ -9,7 +9,7 @@ use arrow_buffer::ArrowNativeType;
 
 /// Two bytes of ids for any two bytes of keys.
 #[derive(Debug)]
-pub(super) struct Narrow {
+pub(super) struct KeyPairs {
     ids: Box<[[u8; 2]; 1 << 16]>,
     /// The bits of two bytes that are set in no id, and set where the id is not known.
     unknown: u16,
@@ -18,18 +18,18 @@ pub(super) struct Narrow {
 /// How many bytes are written before they are looked at: so many that most of them have arrived in the cache.
 const BLOCK: usize = 2048;
 
-impl Narrow {
-    /// The table of keys of type `T`, which become keys of the same width: these `ids`, all below `top`, or none, for
+impl KeyPairs {
+    /// The table of keys of type `T`, which become keys of the same width: these `ids`, all below `required`, or none, for
     /// which a number stands that is wider than such keys. `None` where `T` has more than two bytes, or where ids need
     /// their highest bit, as those of unsigned keys may.
-    pub(super) fn new<T: ArrowNativeType>(ids: &[u32], top: usize) -> Option<Self> {
+    pub(super) fn new<T: ArrowNativeType>(ids: &[u32], required: usize) -> Option<Self> {
         let (width, unknown) = match size_of::<T>() {
             1 => (1, u16::from_ne_bytes([0x80; 2])),
             2 => (2, 0x8000),
             _ => return None,
         };
         let half = 1 << (8 * width - 1);
-        if top > half {
+        if required > half {
             return None;
         }
         // The other half of signed keys is negative, and stands for nothing, however many values there are.
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn each_key_becomes_its_id_in_either_byte_and_behind_all_others() {
         let (ids, top) = ids(1);
-        let table = Narrow::new::<i8>(&ids, top).unwrap();
+        let table = KeyPairs::new::<i8>(&ids, top).unwrap();
         for length in LENGTHS {
             let keys: Vec<u8> =
                 (0..128).filter(|key| ![5, 100].contains(key)).cycle().skip(length).take(length).collect();
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn each_key_of_two_bytes_becomes_its_id() {
         let (ids, top) = ids(2);
-        let table = Narrow::new::<i16>(&ids, top).unwrap();
+        let table = KeyPairs::new::<i16>(&ids, top).unwrap();
         let keys: Vec<i16> = (0..=i16::MAX).filter(|key| ![5, 100].contains(key)).collect();
         let bytes: Vec<u8> = keys.iter().flat_map(|key| key.to_ne_bytes()).collect();
         let mut out = vec![0xEE; bytes.len()];
@@ -123,7 +123,8 @@ mod tests {
         for (width, length) in LENGTHS.into_iter().flat_map(|length| [(1, length), (2, length / 2)]) {
             let (ids, top) = ids(width);
             let ids = &ids[..top - 1];
-            let table = if width == 1 { Narrow::new::<i8>(ids, top) } else { Narrow::new::<i16>(ids, top) }.unwrap();
+            let table =
+                if width == 1 { KeyPairs::new::<i8>(ids, top) } else { KeyPairs::new::<i16>(ids, top) }.unwrap();
             let (mut keys, mut out) = (vec![0; length * width], vec![0; length * width]);
             assert!(table.rewrite(&mut out, &keys));
             for row in (0..length).step_by(1 + length / 64).chain(length.checked_sub(1)) {
@@ -142,16 +143,16 @@ mod tests {
 
     #[test]
     fn negative_keys_have_no_ids_and_high_ones_do() {
-        let byte = |table: Option<Narrow>| table.unwrap().rewrite(&mut [0; 2], &[0, 200]);
-        assert!(!byte(Narrow::new::<i8>(&[3; 256], 4)) && byte(Narrow::new::<u8>(&[3; 256], 4)));
-        let two = |table: Option<Narrow>| table.unwrap().rewrite(&mut [0; 2], &40_000_u16.to_ne_bytes());
-        assert!(!two(Narrow::new::<i16>(&[3; 50_000], 4)) && two(Narrow::new::<u16>(&[3; 50_000], 4)));
+        let byte = |table: Option<KeyPairs>| table.unwrap().rewrite(&mut [0; 2], &[0, 200]);
+        assert!(!byte(KeyPairs::new::<i8>(&[3; 256], 4)) && byte(KeyPairs::new::<u8>(&[3; 256], 4)));
+        let two = |table: Option<KeyPairs>| table.unwrap().rewrite(&mut [0; 2], &40_000_u16.to_ne_bytes());
+        assert!(!two(KeyPairs::new::<i16>(&[3; 50_000], 4)) && two(KeyPairs::new::<u16>(&[3; 50_000], 4)));
     }
 
     #[test]
     fn ids_that_need_their_highest_bit_and_wider_keys_have_no_table() {
-        assert!(Narrow::new::<u8>(&[127], 128).is_some() && Narrow::new::<u8>(&[128], 129).is_none());
-        assert!(Narrow::new::<u16>(&[0x7FFF], 0x8000).is_some() && Narrow::new::<u16>(&[0x8000], 0x8001).is_none());
-        assert!(Narrow::new::<i32>(&[0], 1).is_none() && Narrow::new::<u64>(&[0], 1).is_none());
+        assert!(KeyPairs::new::<u8>(&[127], 128).is_some() && KeyPairs::new::<u8>(&[128], 129).is_none());
+        assert!(KeyPairs::new::<u16>(&[0x7FFF], 0x8000).is_some() && KeyPairs::new::<u16>(&[0x8000], 0x8001).is_none());
+        assert!(KeyPairs::new::<i32>(&[0], 1).is_none() && KeyPairs::new::<u64>(&[0], 1).is_none());
     }
 }

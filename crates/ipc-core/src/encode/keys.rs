@@ -32,7 +32,7 @@ pub(crate) struct KeyMaps {
     /// By dictionary id, those used last in front.
     maps: Vec<Vec<KeyMap>>,
     /// What the batch at hand brings that is not known.
-    lacking: Vec<New>,
+    missing: Vec<New>,
     /// How many values that no key uses have been left out of dictionaries that were met for the first time, and are on no
     /// batch's account yet.
     unused: u64,
@@ -48,7 +48,7 @@ impl KeyMaps {
             self.hasher = Some(Arc::clone(&dictionaries.hasher));
             self.unused = 0;
         }
-        self.lacking.clear();
+        self.missing.clear();
     }
 
     /// Notes where values are that have been added.
@@ -56,18 +56,18 @@ impl KeyMaps {
         if !self.hasher.as_ref().is_some_and(|hasher| Arc::ptr_eq(hasher, &added.hasher)) {
             return;
         }
-        for (New { id, values, rows, .. }, places) in added.list {
+        for (New { id, values, rows, .. }, ids) in added.list {
             let maps = self.maps.get_mut(id).into_iter().flatten();
             if let Some(map) = maps.into_iter().find(|map| Arc::ptr_eq(map.values(), &values)) {
-                rows.into_iter().zip(places).for_each(|(row, place)| map.learn(row.as_usize(), place));
+                rows.into_iter().zip(ids).for_each(|(row, id)| map.learn(row.as_usize(), id));
             }
         }
     }
 
     /// What the batch that has been walked brings and is not known, if anything.
-    pub(crate) fn take_lacking(&mut self) -> Option<NewValues> {
-        let hasher = self.hasher.as_ref().filter(|_| !self.lacking.is_empty())?;
-        Some(NewValues { hasher: Arc::clone(hasher), list: std::mem::take(&mut self.lacking) })
+    pub(crate) fn take_missing(&mut self) -> Option<NewValues> {
+        let hasher = self.hasher.as_ref().filter(|_| !self.missing.is_empty())?;
+        Some(NewValues { hasher: Arc::clone(hasher), list: std::mem::take(&mut self.missing) })
     }
 
     /// How many values have been left out, for a batch to take on its account.
@@ -94,17 +94,17 @@ pub(crate) struct KeyRewriter<'s> {
     dictionaries: &'s UnifiedSnapshot,
     maps: &'s mut KeyMaps,
     /// How many values of each dictionary a reader must have.
-    uses: &'s mut Vec<usize>,
+    required: &'s mut Vec<usize>,
     /// How many dictionaries the walk has met.
     met: usize,
 }
 
 impl<'s> KeyRewriter<'s> {
-    pub(crate) fn new(dictionaries: &'s UnifiedSnapshot, maps: &'s mut KeyMaps, uses: &'s mut Vec<usize>) -> Self {
+    pub(crate) fn new(dictionaries: &'s UnifiedSnapshot, maps: &'s mut KeyMaps, required: &'s mut Vec<usize>) -> Self {
         maps.begin(dictionaries);
-        uses.clear();
-        uses.resize(dictionaries.schema().dictionary_count(), 0);
-        Self { dictionaries, maps, uses, met: 0 }
+        required.clear();
+        required.resize(dictionaries.schema().dictionary_count(), 0);
+        Self { dictionaries, maps, required, met: 0 }
     }
 
     /// Appends the keys `rows` of a dictionary-encoded array as ids of its unified dictionary. Does nothing, and returns
@@ -138,9 +138,9 @@ impl<'s> KeyRewriter<'s> {
         // What nobody may see is written over even where all the rest is right.
         let may_borrow = visible.is_none() || seen.is_all();
         let map = KeyMap::of(&mut self.maps.maps[id], array.values(), self.dictionaries.len(id))?;
-        let mut lacking = Vec::new();
+        let mut missing = Vec::new();
         let options = body.options;
-        let mut lookup = Lookup { dictionaries: self.dictionaries, id, options, lacking: &mut lacking };
+        let mut lookup = Lookup { dictionaries: self.dictionaries, id, options, missing: &mut missing };
         downcast_integer_array!(
             keys => {
                 if keys.data_type() == field.key() {
@@ -153,28 +153,28 @@ impl<'s> KeyRewriter<'s> {
             },
             other => unreachable!("keys are integers: {other}")
         );
-        self.uses[id] = map.top();
+        self.required[id] = map.required();
         let others = self.dictionaries.len(id);
         // Readers need a dictionary before the first batch, and some take that one for all there is: better a whole one
         // whose values are not used yet than an empty one.
-        if others == 0 && lookup.lacking.is_empty() && field.inner().is_empty() && !options.clear_nulls {
-            *lookup.lacking = map.all(&lookup)?;
+        if others == 0 && lookup.missing.is_empty() && field.inner().is_empty() && !options.clear_nulls {
+            *lookup.missing = map.all(&lookup)?;
         }
         // A key that is cleared has become a 0, and that has to be the id of some value.
         let needs_any = visible.is_some() && has_valid(array.nulls(), &rows);
         if needs_any {
-            self.uses[id] = map.top().max(1);
+            self.required[id] = map.required().max(1);
         }
-        let new = if !lacking.is_empty() {
+        let new = if !missing.is_empty() {
             // In the map's wrapping, by which it is found again.
-            New { id, values: Arc::clone(map.values()), rows: lacking, others }
+            New { id, values: Arc::clone(map.values()), rows: missing, others }
         } else if needs_any && others == 0 {
             New { id, values: blank(field.values()), rows: vec![0], others }
         } else {
             self.maps.unused += map.count_unused();
             return Ok(true);
         };
-        self.maps.lacking.push(new);
+        self.maps.missing.push(new);
         // What is made from here on is thrown away: no need to compress it.
         body.forget_codec();
         Ok(true)

@@ -5,6 +5,7 @@
 //! what was sent as an argument.
 
 pub(crate) mod clear;
+pub(crate) mod dictionaries;
 pub(crate) mod group;
 pub(crate) mod key_map;
 pub(crate) mod key_pairs;
@@ -12,17 +13,16 @@ pub(crate) mod keys;
 pub(crate) mod walk;
 
 use std::fmt;
-use std::ops::Range;
 
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 
 use crate::arrays::validate::{self, Checks};
-use crate::arrays::visible::RowMask;
 use crate::body::compress::Codec;
 use crate::body::{Body, signed, too_large};
+use crate::dictionary::batches::{DictionaryBatches, Sending};
+use crate::dictionary::sent::SentDictionaries;
 use crate::dictionary::unified::{AddedValues, NewValues, UnifiedSnapshot, UnifiedStore};
-use crate::dictionary::{self, DictionaryBatch, DictionaryBatches, Due, Sending, Sent, SentDictionaries};
 use crate::encode::group::Group;
 use crate::encode::keys::{KeyMaps, KeyRewriter, Keys};
 use crate::encode::walk::{Walk, walk};
@@ -33,7 +33,6 @@ use crate::message::metadata::{Kind, Numbers, Overflow, Template};
 use crate::message::segment::{Slice, checksum, recycle};
 use crate::message::{Layout, Message, MessageParts};
 use crate::options::{Options, Validation};
-use crate::schema::StreamSchema;
 
 /// Turns record batches, and the dictionaries they need, into [`Message`]s.
 ///
@@ -191,7 +190,7 @@ impl BatchEncoder {
             return Ok(dictionaries);
         }
         self.encode_into_store(message, batch, metadata, unified)?;
-        self.encode_unified_dictionaries::<F>(batch, message.uses(), unified.snapshot(), sent, sending)
+        self.encode_unified_dictionaries::<F>(batch, message.required(), unified.snapshot(), sent, sending)
     }
 
     /// Encodes the record batch of a group, whose keys are rewritten to the unified dictionaries of the store where there are
@@ -235,53 +234,6 @@ impl BatchEncoder {
         Ok(())
     }
 
-    /// Replaces the dictionary batches of a group by those that must precede it where readers have what was `sent` by now.
-    /// Its record batch message stays as it is.
-    ///
-    /// `batch` is the one that the group was encoded from, and `unified` the store.
-    ///
-    /// # Errors
-    ///
-    /// As [`encode_group`](Self::encode_group); and [`Error::InvalidArray`] where the store lacks values that the message
-    /// requires. The group has no dictionary batches then, and must be encoded anew.
-    pub fn reencode_dictionaries<F: Format, B>(
-        &mut self,
-        group: &mut Group<B>,
-        batch: &RecordBatch,
-        unified: &mut impl UnifiedStore,
-        sent: &SentDictionaries,
-        sending: Sending,
-    ) -> Result<()> {
-        // Their memory goes before that of the new ones comes.
-        group.dictionaries = DictionaryBatches::none();
-        group.dictionaries = if unified.schema().has_unified_dictionaries() {
-            self.encode_unified_dictionaries::<F>(batch, group.message.uses(), unified.snapshot(), sent, sending)?
-        } else {
-            self.encode_dictionaries::<F>(unified.schema(), batch, sent, sending)?
-        };
-        Ok(())
-    }
-
-    /// Encodes the dictionary batches that an output needs before its end, whose batches require so many values of each
-    /// unified dictionary, as [`Ledger::required`](crate::parts::Ledger::required) says, and whose readers have what was
-    /// `sent`. There are none where nothing is unified.
-    ///
-    /// # Errors
-    ///
-    /// As [`encode`](Self::encode).
-    pub fn encode_closing(
-        &mut self,
-        unified: &mut impl UnifiedStore,
-        required: &[usize],
-        sent: &SentDictionaries,
-    ) -> Result<DictionaryBatches> {
-        if unified.schema().has_unified_dictionaries() {
-            self.encode_closing_dictionaries(unified.snapshot(), required, sent)
-        } else {
-            Ok(DictionaryBatches::new(sent, Sending::Changes))
-        }
-    }
-
     /// A message to encode into: what it holds is of no account, but its memory is used again.
     #[inline]
     pub(crate) fn blank<'a>(&mut self) -> Message<Slice<'a>> {
@@ -321,9 +273,9 @@ impl BatchEncoder {
         let mut message = self.blank();
         match self.encode_unified_into(&mut message, batch, metadata, dictionaries) {
             Ok(None) => Ok(Ok(message)),
-            Ok(Some(lacking)) => {
+            Ok(Some(missing)) => {
                 self.recycle(message);
-                Ok(Err(lacking))
+                Ok(Err(missing))
             }
             Err(error) => {
                 self.recycle(message);
@@ -348,144 +300,11 @@ impl BatchEncoder {
     ) -> Result<Option<NewValues>> {
         same_width(batch)?;
         self.fill(message, batch.num_rows(), None, metadata, Some(dictionaries), |walk| columns(walk, batch))?;
-        let lacking = self.maps.take_lacking();
-        if lacking.is_none() {
+        let missing = self.maps.take_missing();
+        if missing.is_none() {
             message.parts.unused_values = self.maps.take_unused();
         }
-        Ok(lacking)
-    }
-
-    /// Encodes the dictionaries of `batch` that have to be sent before it, given what has been `sent`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DictionaryReplacement`] where `F` allows no replacement but the batch needs one; else as
-    /// [`encode`](Self::encode).
-    #[inline]
-    pub fn encode_dictionaries<F: Format>(
-        &mut self,
-        schema: &StreamSchema,
-        batch: &RecordBatch,
-        sent: &SentDictionaries,
-        sending: Sending,
-    ) -> Result<DictionaryBatches> {
-        let mut updates = DictionaryBatches::new(sent, sending);
-        if schema.has_only_unified_dictionaries() {
-            return Ok(updates);
-        }
-        same_width(batch)?;
-        dictionary::visit(schema, batch, &mut |id, values| {
-            if id >= schema.dictionary_count() {
-                return Err(more_dictionaries(schema.dictionary_count()).into());
-            }
-            if schema.dictionary(id).is_unified() {
-                return Ok(());
-            }
-            let decision = dictionary::decide::<F>(schema, id, values, sent, &updates, sending)
-                .map_err(|e| e.within(schema.dictionary(id).path()))?;
-            if let Some(due) = decision {
-                let update = self.encode_dictionary(id, values, due, Sent::Array(values.clone()), false);
-                updates.push(update.map_err(|e| Box::new(e).within(schema.dictionary(id).path()))?);
-            }
-            Ok(())
-        })?;
-        Ok(updates)
-    }
-
-    /// As [`encode_dictionaries`](Self::encode_dictionaries), where some are unified: also those values that the message which
-    /// `batch` was encoded to [uses](Message::uses) and that have not been sent.
-    ///
-    /// # Errors
-    ///
-    /// As [`encode_dictionaries`](Self::encode_dictionaries); and [`Error::InvalidArray`] where the snapshot is older than
-    /// the one that the message was encoded with, and has not all of the values.
-    pub fn encode_unified_dictionaries<F: Format>(
-        &mut self,
-        batch: &RecordBatch,
-        uses: &[usize],
-        dictionaries: &UnifiedSnapshot,
-        sent: &SentDictionaries,
-        sending: Sending,
-    ) -> Result<DictionaryBatches> {
-        let mut updates = self.encode_dictionaries::<F>(dictionaries.schema(), batch, sent, sending)?;
-        if !self.options.dictionaries_at_close() {
-            self.encode_due(dictionaries, uses, sent, &mut updates)?;
-        }
-        Ok(updates.in_order())
-    }
-
-    /// Encodes what batches need of unified dictionaries and readers do not have, for the end of an output that
-    /// [uses](crate::Ledger::uses) so many values of each (0 beyond its end).
-    ///
-    /// # Errors
-    ///
-    /// As [`encode`](Self::encode).
-    pub fn encode_closing_dictionaries(
-        &mut self,
-        dictionaries: &UnifiedSnapshot,
-        uses: &[usize],
-        sent: &SentDictionaries,
-    ) -> Result<DictionaryBatches> {
-        let mut updates = DictionaryBatches::new(sent, Sending::Changes);
-        self.encode_due(dictionaries, uses, sent, &mut updates)?;
-        Ok(updates)
-    }
-
-    /// Encodes what readers do not have of the first `uses` values of each unified dictionary.
-    fn encode_due(
-        &mut self,
-        dictionaries: &UnifiedSnapshot,
-        uses: &[usize],
-        sent: &SentDictionaries,
-        updates: &mut DictionaryBatches,
-    ) -> Result<()> {
-        if uses.is_empty() {
-            return Ok(());
-        }
-        dictionaries.schema().outermost().iter().try_for_each(|&id| {
-            if dictionaries.schema().dictionary(id).is_unified() {
-                self.encode_growth(dictionaries, id, uses.get(id).copied().unwrap_or(0), sent, updates)
-            } else {
-                Ok(())
-            }
-        })
-    }
-
-    /// Encodes what readers do not have of the first `count` values of one unified dictionary, and of those inside it.
-    fn encode_growth(
-        &mut self,
-        dictionaries: &UnifiedSnapshot,
-        id: usize,
-        count: usize,
-        sent: &SentDictionaries,
-        updates: &mut DictionaryBatches,
-    ) -> Result<()> {
-        let have = sent.unified(id);
-        if have.is_some_and(|have| have >= count) {
-            return Ok(());
-        }
-        let field = dictionaries.schema().dictionary(id);
-        let known = dictionaries.len(id);
-        // The first message has what is known, rather than nothing.
-        let count = if have.is_none() && count == 0 { known } else { count };
-        if known < count {
-            let (expected, found) = (format!("a snapshot of {count} unified values"), format!("one of {known}"));
-            return Err(Error::invalid(expected, found).at(field.path()).into());
-        }
-        // A value of this dictionary came after those inside it.
-        field
-            .inner()
-            .iter()
-            .try_for_each(|&inner| self.encode_growth(dictionaries, inner, dictionaries.len(inner), sent, updates))?;
-        let extended = have.filter(|_| field.inner().is_empty());
-        let update = dictionaries.values(id, extended.unwrap_or(0)..count).map_err(Error::from).and_then(|values| {
-            let due = Due { rows: 0..values.len(), extends: extended.map(Sent::Unified) };
-            // Nulls stand for values of an inner dictionary, which may have none.
-            let keeps_nulls = field.inner().iter().any(|inner| dictionaries.len(*inner) == 0);
-            self.encode_dictionary(id, &values, due, Sent::Unified(count), keeps_nulls)
-        });
-        updates.push(update.map_err(|error| Box::new(error).at(field.path()))?);
-        Ok(())
+        Ok(missing)
     }
 
     /// Takes back the memory of a message, or of a group's, for the next one.
@@ -529,25 +348,6 @@ impl BatchEncoder {
         self.spare = Some(Message { parts: message.parts, segments });
     }
 
-    fn encode_dictionary(
-        &mut self,
-        id: usize,
-        values: &ArrayRef,
-        due: Due,
-        sent: Sent,
-        keeps_nulls: bool,
-    ) -> Result<DictionaryBatch> {
-        let Due { rows, extends } = due;
-        let dictionary = Some((signed("dictionary id", id)?, extends.is_some()));
-        let mut message = self.blank();
-        let (count, metadata) = (rows.len(), Metadata::new());
-        self.fill(&mut message, count, dictionary, &metadata, None, |walk| {
-            walk.keeps_nulls = keeps_nulls;
-            values_of(walk, values.as_ref(), rows)
-        })?;
-        Ok(DictionaryBatch { id, extends, sent, message: message.into_owned() })
-    }
-
     /// Makes `message` one whose body is what `write` writes.
     #[inline(always)]
     fn fill<'a>(
@@ -564,14 +364,14 @@ impl BatchEncoder {
         let codec = self.codec.as_mut().filter(|_| compressed);
         let Message { parts, segments } = message;
         let parts = &mut **parts;
-        parts.uses.clear();
+        parts.required.clear();
         parts.unused_values = 0;
         let template = if dictionary.is_some() { &mut self.dictionary_batch } else { &mut self.record_batch };
         let draft = template.begin(&mut parts.metadata, &mut self.overflow);
         let body = Body::new(&self.options, draft, segments, &mut parts.arena, &mut self.scratch, codec);
         let keys = match dictionaries {
             None => Keys::Own,
-            Some(unified) => Keys::Unified(KeyRewriter::new(unified, &mut self.maps, &mut parts.uses)),
+            Some(unified) => Keys::Unified(KeyRewriter::new(unified, &mut self.maps, &mut parts.required)),
         };
         let mut walk = Walk { body, keys, keeps_nulls: false };
         write(&mut walk)?;
@@ -635,24 +435,6 @@ fn columns<'a>(walk: &mut Walk<'_, 'a>, batch: &'a RecordBatch) -> Result<(), Bo
     if walk.body.has_suspects() { validate::columns(batch, Checks::Nulls) } else { Ok(()) }
 }
 
-/// Writes the values `rows` of a dictionary.
-fn values_of<'a>(walk: &mut Walk<'_, 'a>, values: &'a dyn Array, rows: Range<usize>) -> Result<(), Box<Error>> {
-    let options = walk.body.options;
-    let checks = match options.validation {
-        Validation::Layout => Checks::Indices,
-        Validation::Full => Checks::full(options),
-    };
-    validate::dictionary(values, &rows, checks)?;
-    // No field denies nulls among the values of a dictionary.
-    let nullable = true;
-    if options.clear_nulls {
-        clear::array(walk, values, rows.clone(), nullable, &RowMask::ALL)?;
-    } else {
-        self::walk(walk, values.data_type(), values, rows.clone(), nullable)?;
-    }
-    if walk.body.has_suspects() { validate::dictionary(values, &rows, Checks::Nulls) } else { Ok(()) }
-}
-
 /// Refuses a batch with more or fewer columns than its schema has fields.
 #[inline(always)]
 fn same_width(batch: &RecordBatch) -> Result<(), Box<Error>> {
@@ -672,12 +454,6 @@ fn other_width(batch: &RecordBatch) -> Box<Error> {
     let (fields, columns) = (batch.schema_ref().fields(), batch.num_columns());
     let first = fields.get(columns).map_or("columns", |field| field.name());
     Error::invalid(format!("{} columns", fields.len()), columns.to_string()).within(first)
-}
-
-/// Columns of other types than their batch's schema says: only unsafe code can build such a batch.
-#[cold]
-fn more_dictionaries(expected: usize) -> Box<Error> {
-    Error::invalid(format!("{expected} dictionaries"), "more").within("columns")
 }
 
 impl fmt::Debug for BatchEncoder {

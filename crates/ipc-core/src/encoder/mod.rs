@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, RecordBatchWriter};
 use arrow_schema::{ArrowError, SchemaRef};
 
-use crate::dictionary::Sending;
+use crate::dictionary::batches::Sending;
 use crate::dictionary::unified::UnifiedDictionaries;
 use crate::encode::BatchEncoder;
 use crate::encoder::output::{Opening, Output, Parts};

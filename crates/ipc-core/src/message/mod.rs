@@ -37,7 +37,7 @@ pub(crate) struct MessageParts {
     pub(crate) raw_body_length: u64,
     /// The number of values of each unified dictionary, by dictionary id, that readers need; empty for a message with its
     /// batch's own keys.
-    pub(crate) uses: Vec<usize>,
+    pub(crate) required: Vec<usize>,
     /// The number of values of the batch's dictionaries that are left out because no key uses them.
     pub(crate) unused_values: u64,
     /// The options it was encoded with; `None` if nothing has been encoded yet.
@@ -89,9 +89,14 @@ impl<B> Message<B> {
 
     /// How many values of each unified dictionary, by dictionary id, a reader must have before it; empty for a message that
     /// has its batch's own keys.
+    pub(crate) fn required(&self) -> &[usize] {
+        &self.parts.required
+    }
+
+    #[doc(hidden)]
     #[must_use]
     pub fn uses(&self) -> &[usize] {
-        &self.parts.uses
+        &self.parts.required
     }
 
     /// The length of the whole message in bytes.

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use arrow_ipc::Block;
 
-use crate::dictionary::{DictionaryBatches, Sending, SentDictionaries};
+use crate::dictionary::batches::{DictionaryBatch, DictionaryBatches, Sending};
+use crate::dictionary::sent::SentDictionaries;
 use crate::encode::group::Group;
 use crate::error::{Error, Result};
 use crate::format::{Format, end_of_stream};
@@ -37,7 +38,7 @@ pub struct Ledger {
     stages: bool,
     dictionaries: SentDictionaries,
     /// How many values of each unified dictionary, by dictionary id, the batches need.
-    uses: Vec<usize>,
+    required: Vec<usize>,
     stats: Stats,
     /// What the footer will say, in formats that have one.
     footer: Option<Footer>,
@@ -68,7 +69,7 @@ impl Ledger {
         Ok(Self {
             stages,
             dictionaries: SentDictionaries::new(schema.dictionary_count()),
-            uses: Vec::new(),
+            required: Vec::new(),
             stats: Stats { messages: 1, written_bytes: writer.position(), ..Stats::default() },
             footer: F::HAS_FOOTER.then(|| Footer::new(&schema, options)),
             options: options.clone(),
@@ -295,13 +296,13 @@ impl Ledger {
     /// none.
     #[must_use]
     pub fn required(&self) -> &[usize] {
-        &self.uses
+        &self.required
     }
 
     /// How many values of each unified dictionary, by dictionary id, the batches need; empty where they need none.
     #[must_use]
     pub fn uses(&self) -> &[usize] {
-        &self.uses
+        &self.required
     }
 
     /// The schema of the output.
@@ -327,7 +328,7 @@ impl Ledger {
         closing.drop_sent(&self.dictionaries);
         self.check_dictionaries(closing, 0)?;
         let mut behind = closing.by_id();
-        self.check_uses(&self.uses, |id| behind.unified_behind(id, self.dictionaries.unified(id)))?;
+        self.check_required(&self.required, |id| behind.unified_after(id, self.dictionaries.unified(id)))?;
         let start = self.writer.position();
         let blocks = blocks(start, closing);
         let footer = self.footer.as_ref().map(|footer| footer.finish(&self.schema, &self.options, &blocks));
@@ -366,23 +367,23 @@ impl Ledger {
         }
     }
 
-    /// Refuses a message that readers could not read here, or would read wrong, once they have the `updates`.
-    fn check_message(&self, parts: &MessageParts, updates: &DictionaryBatches) -> Result<()> {
+    /// Refuses a message that readers could not read here, or would read wrong, once they have the `dictionaries`.
+    fn check_message(&self, parts: &MessageParts, dictionaries: &DictionaryBatches) -> Result<()> {
         self.check_layout(parts)?;
-        if parts.uses.is_empty() && !self.schema.has_unified_dictionaries() {
+        if parts.required.is_empty() && !self.schema.has_unified_dictionaries() {
             return Ok(());
         }
         let count = self.schema.dictionary_count();
-        if parts.uses.len() != count {
+        if parts.required.len() != count {
             let (expected, found) =
-                (format!("keys of {count} unified dictionaries"), format!("of {}", parts.uses.len()));
+                (format!("keys of {count} unified dictionaries"), format!("of {}", parts.required.len()));
             return Err(Error::invalid(expected, found).within("columns").into());
         }
         if self.options.dictionaries_at_close() {
             return Ok(());
         }
-        let mut updates = updates.by_id();
-        self.check_uses(&parts.uses, |id| updates.unified_behind(id, self.dictionaries.unified(id)))
+        let mut dictionaries = dictionaries.by_id();
+        self.check_required(&parts.required, |id| dictionaries.unified_after(id, self.dictionaries.unified(id)))
     }
 
     /// Refuses a message that was encoded with other options than are written with here.
@@ -399,7 +400,7 @@ impl Ledger {
 
     /// Refuses batches that use more values of a unified dictionary than readers `have`, which is asked in the order of the
     /// ids.
-    fn check_uses(&self, uses: &[usize], mut have: impl FnMut(usize) -> usize) -> Result<()> {
+    fn check_required(&self, uses: &[usize], mut have: impl FnMut(usize) -> usize) -> Result<()> {
         uses.iter().enumerate().try_for_each(|(id, count)| {
             let found = have(id);
             if *count <= found {
@@ -444,15 +445,16 @@ impl Ledger {
     /// Records dictionaries that have been accepted, and returns where they end.
     fn commit_dictionaries(&mut self, start: u64, dictionaries: &mut DictionaryBatches) -> u64 {
         let mut offset = start;
-        for update in dictionaries.take() {
+        for DictionaryBatch { id, extends, sent, message } in dictionaries.take() {
             if let Some(footer) = &mut self.footer {
-                footer.dictionaries.push(block(offset, &update.message));
+                footer.dictionaries.push(block(offset, &message));
             }
-            offset += update.message.length();
-            self.count(&update.message);
+            offset += message.length();
+            self.count(&message);
             self.stats.dictionary_batches += 1;
-            self.stats.deltas += u64::from(update.extends.is_some());
-            self.stats.replacements += u64::from(self.dictionaries.commit(update));
+            let before = self.dictionaries.record(id, sent);
+            self.stats.deltas += u64::from(extends.is_some());
+            self.stats.replacements += u64::from(before.is_some() && extends.is_none());
         }
         offset
     }
@@ -464,8 +466,8 @@ impl Ledger {
             footer.record_batches.push(block(offset, batch));
         }
         self.count(batch);
-        if !batch.parts.uses.is_empty() {
-            self.note_uses(&mut batch.parts);
+        if !batch.parts.required.is_empty() {
+            self.note_required(&mut batch.parts);
         }
         let receipt = Receipt {
             sequence: self.stats.record_batches,
@@ -481,12 +483,12 @@ impl Ledger {
     }
 
     /// Records what a batch needs of unified dictionaries.
-    fn note_uses(&mut self, MessageParts { uses, unused_values, .. }: &mut MessageParts) {
+    fn note_required(&mut self, MessageParts { required, unused_values, .. }: &mut MessageParts) {
         self.stats.unused_values += mem::take(unused_values);
-        if self.uses.len() < uses.len() {
-            self.uses.resize(uses.len(), 0);
+        if self.required.len() < required.len() {
+            self.required.resize(required.len(), 0);
         }
-        for (all, count) in self.uses.iter_mut().zip(&*uses) {
+        for (all, count) in self.required.iter_mut().zip(&*required) {
             *all = (*all).max(*count);
         }
     }
@@ -503,14 +505,14 @@ const DROPPED: &str = "the writer was dropped before it was closed";
 const DROPPED_IN_A_PANIC: &str = "the writer was dropped by a panic";
 
 /// Where the footer says that dictionaries stand which are written from `start` on.
-fn blocks(start: u64, updates: &DictionaryBatches) -> Vec<Block> {
+fn blocks(start: u64, dictionaries: &DictionaryBatches) -> Vec<Block> {
     let mut offset = start;
     let mut next = |message| {
         let block = block(offset, message);
         offset += message.length();
         block
     };
-    updates.messages().map(&mut next).collect()
+    dictionaries.messages().map(&mut next).collect()
 }
 
 #[cfg(test)]

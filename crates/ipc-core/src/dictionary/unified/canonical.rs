@@ -24,17 +24,17 @@ use arrow_schema::{ArrowError, DataType};
 use crate::arrays::validate::{self, Checks};
 use crate::arrays::views;
 use crate::arrays::visible::{self, RowMask};
-use crate::dictionary::unified::Place;
+use crate::dictionary::unified::value_id::ValueId;
 use crate::error::{Error, Result};
 use crate::schema::types::{children, map_children};
 
 /// What gives the places of an inner dictionary's values: the dictionary by its turn, its values, and the rows asked for,
 /// each once. A place is `None` where the unified dictionary does not have the value.
-pub(crate) type Inner<'i> = dyn FnMut(usize, &ArrayRef, &[u32]) -> Result<Vec<Option<Place>>, Box<Error>> + 'i;
+pub(crate) type Inner<'i> = dyn FnMut(usize, &ArrayRef, &[u32]) -> Result<Vec<Option<ValueId>>, Box<Error>> + 'i;
 
 /// The rows `rows` of `values` as values of type `data_type`, which differs from theirs in metadata and key types at most.
 /// `None` where an inner dictionary lacks one of them.
-pub(crate) fn stored(
+pub(crate) fn canonical(
     values: &dyn Array,
     rows: &[u32],
     data_type: &DataType,
@@ -74,10 +74,10 @@ pub(crate) fn joined(arrays: &[&ArrayRef]) -> Result<ArrayRef, Box<Error>> {
 }
 
 /// The type in which values of `data_type` are stored.
-pub(crate) fn stored_type(data_type: &DataType) -> DataType {
+pub(crate) fn canonical_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Dictionary(key, _) => (**key).clone(),
-        other => map_children(other, &mut |child| child.clone().with_data_type(stored_type(child.data_type()))),
+        other => map_children(other, &mut |child| child.clone().with_data_type(canonical_type(child.data_type()))),
     }
 }
 
@@ -144,7 +144,7 @@ impl Form<'_, '_> {
                     let Some(part) = self.of(child.clone(), field.data_type())? else { return Ok(None) };
                     parts.push(part);
                 }
-                let whole = data.into_builder().data_type(stored_type(data_type)).child_data(parts);
+                let whole = data.into_builder().data_type(canonical_type(data_type)).child_data(parts);
                 whole.build().map(Some).map_err(|error| refused(&error))
             }
         }
@@ -173,21 +173,21 @@ impl Form<'_, '_> {
         rows.sort_unstable();
         rows.dedup();
         let are_null = nulls.is_some_and(|nulls| nulls.null_count() == nulls.len());
-        let places = if rows.is_empty() && !are_null && !keys.is_empty() {
+        let found = if rows.is_empty() && !are_null && !keys.is_empty() {
             (self.inner)(turn, &blank(values.data_type()), &[0])?
         } else {
             (self.inner)(turn, values, &rows)?
         };
-        let Some(places) = places.into_iter().collect::<Option<Vec<Place>>>() else { return Ok(None) };
+        let Some(ids) = found.into_iter().collect::<Option<Vec<ValueId>>>() else { return Ok(None) };
         // A key that nobody can see is of no account, but has to stand for some value unless it is null.
-        let ids = keys.iter().map(|key| {
+        let new_keys = keys.iter().map(|key| {
             let known = rows.binary_search_by(|row| row.as_usize().cmp(key));
-            known.map_or(0, |at| places[at].get() - 1)
+            known.map_or(0, |at| ids[at].get())
         });
         macro_rules! column {
             ($t:ty) => {{
-                let ids = ids.map(|id| <$t as ArrowPrimitiveType>::Native::usize_as(id.as_usize()));
-                PrimitiveArray::<$t>::new(ids.collect(), nulls.cloned()).to_data()
+                let new_keys = new_keys.map(|id| <$t as ArrowPrimitiveType>::Native::usize_as(id.as_usize()));
+                PrimitiveArray::<$t>::new(new_keys.collect(), nulls.cloned()).to_data()
             }};
         }
         Ok(Some(downcast_integer! {

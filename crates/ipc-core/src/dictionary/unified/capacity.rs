@@ -16,13 +16,13 @@ use arrow_schema::{DataType, UnionMode};
 use crate::arrays::children::each_child;
 use crate::error::{Error, Result};
 
-/// What values take, of each thing that their type limits, in the order of a walk over it.
+/// How much values take of each thing that one array limits, in the order of a walk over their type.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Taken {
+pub(crate) struct Capacity {
     counts: Vec<u64>,
 }
 
-impl Taken {
+impl Capacity {
     /// With `values` besides, which are all that is in their memory.
     ///
     /// # Errors
@@ -116,8 +116,8 @@ mod tests {
 
     /// What is said of `values` once they have been added as often as they fit.
     fn refused(values: &dyn Array, fit: u32) -> String {
-        let taken = (0..fit).fold(Taken::default(), |taken, _| taken.with(values).unwrap());
-        taken.with(values).unwrap_err().to_string()
+        let capacity = (0..fit).fold(Capacity::default(), |capacity, _| capacity.with(values).unwrap());
+        capacity.with(values).unwrap_err().to_string()
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         assert!(refused(&runs, 2047).contains("2147483648 rows in runs"));
         let runs: RunArray<Int64Type> =
             RunArray::try_new(&Int64Array::from(vec![1 << 40]), &NullArray::new(1)).unwrap();
-        assert!(Taken::default().with(&runs).is_ok());
+        assert!(Capacity::default().with(&runs).is_ok());
     }
 
     #[test]

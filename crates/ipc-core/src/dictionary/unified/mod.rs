@@ -8,7 +8,7 @@
 //! - A snapshot is cheap and does not change: it can be read on one thread while another one grows the dictionaries.
 //! - Ids never change, so keys that were rewritten for one snapshot are right for all later ones. Only one owner can grow
 //!   the dictionaries, so that there are no two later ones that differ.
-//! - Growing is all or nothing, and looks up again, in what has been added since, before it adds: what is missing in one
+//! - SegmentedDictionary is all or nothing, and looks up again, in what has been added since, before it adds: what is missing in one
 //!   snapshot need not be missing in the next.
 //!
 //! What readers have been sent is no matter here; see [`SentDictionaries`](crate::SentDictionaries).
@@ -17,9 +17,9 @@ pub(crate) mod canonical;
 mod capacity;
 mod segments;
 pub(crate) mod value_bytes;
+pub(crate) mod value_id;
 
 use std::fmt;
-use std::num::NonZero;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -27,14 +27,12 @@ use ahash::RandomState;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 
-use self::canonical::{stored, stored_type};
-use self::segments::{Growing, Limits, Wanted};
+use self::canonical::{canonical, canonical_type};
+use self::segments::{Limits, SegmentedDictionary, Wanted};
+use self::value_id::ValueId;
 use crate::error::{Error, Result};
 use crate::schema::StreamSchema;
 use crate::schema::survey::DictionaryField;
-
-/// An id, and one more: so that the absence of an id is the number 0.
-pub(crate) type Place = NonZero<u32>;
 
 /// The unified dictionaries of an output, which grow.
 #[derive(Debug)]
@@ -48,7 +46,7 @@ pub struct UnifiedSnapshot {
     schema: Arc<StreamSchema>,
     /// All snapshots of the same dictionaries have the same, and no others have it.
     pub(crate) hasher: Arc<RandomState>,
-    dictionaries: Vec<Arc<Growing>>,
+    dictionaries: Vec<Arc<SegmentedDictionary>>,
 }
 
 /// The values that a batch brings along, and that the unified dictionaries lack.
@@ -74,7 +72,7 @@ pub(crate) struct New {
 pub struct AddedValues {
     /// Tells to which dictionaries.
     pub(crate) hasher: Arc<RandomState>,
-    pub(crate) list: Vec<(New, Vec<Place>)>,
+    pub(crate) list: Vec<(New, Vec<ValueId>)>,
 }
 
 impl UnifiedDictionaries {
@@ -173,7 +171,7 @@ impl UnifiedSnapshot {
 
     /// The values of these ids, as they are to be written.
     pub(crate) fn values(&self, id: usize, ids: Range<usize>) -> Result<ArrayRef, Box<Error>> {
-        self.dictionaries[id].values(ids, &stored_type(self.schema.dictionary(id).values()))
+        self.dictionaries[id].values(ids, &canonical_type(self.schema.dictionary(id).values()))
     }
 
     /// Whether these are the dictionaries that have `hasher`.
@@ -182,13 +180,13 @@ impl UnifiedSnapshot {
     }
 
     /// The places of the rows `rows` of `values`; `None` for those that are not there.
-    pub(crate) fn find(&self, id: usize, values: &ArrayRef, rows: &[u32]) -> Result<Vec<Option<Place>>, Box<Error>> {
+    pub(crate) fn find(&self, id: usize, values: &ArrayRef, rows: &[u32]) -> Result<Vec<Option<ValueId>>, Box<Error>> {
         let (field, dictionary) = (self.schema.dictionary(id), &self.dictionaries[id]);
         if field.inner().is_empty() {
             return dictionary.find(&self.hasher, Wanted { values, rows });
         }
         let mut inner = |turn: usize, values: &ArrayRef, rows: &[u32]| self.find(field.inner()[turn], values, rows);
-        match stored(values, rows, field.values(), &mut inner)? {
+        match canonical(values, rows, field.values(), &mut inner)? {
             Some(values) => dictionary.find(&self.hasher, Wanted { values: &values, rows: &all_rows(&values)? }),
             // An inner value is lacking. Which values it is in comes out when it is added.
             None => Ok(vec![None; rows.len()]),
@@ -197,7 +195,7 @@ impl UnifiedSnapshot {
 
     /// The places of the rows `rows` of `values`, which are added where they are not there. They are none of the first
     /// `others` values.
-    fn add(&mut self, id: usize, values: &ArrayRef, rows: &[u32], others: usize) -> Result<Vec<Place>, Box<Error>> {
+    fn add(&mut self, id: usize, values: &ArrayRef, rows: &[u32], others: usize) -> Result<Vec<ValueId>, Box<Error>> {
         let schema = Arc::clone(&self.schema);
         let field = schema.dictionary(id);
         if field.inner().is_empty() {
@@ -208,7 +206,7 @@ impl UnifiedSnapshot {
             let places = self.add(field.inner()[turn], values, rows, 0)?;
             Ok(places.into_iter().map(Some).collect())
         };
-        let values = stored(values, rows, field.values(), &mut inner).map_err(|error| error.at(field.path()))?;
+        let values = canonical(values, rows, field.values(), &mut inner).map_err(|error| error.at(field.path()))?;
         let values = values.expect("what is lacking is added");
         let rows = all_rows(&values).map_err(|error| error.at(field.path()))?;
         let added = self.add_to(id, field, Wanted { values: &values, rows: &rows }, others);
@@ -221,9 +219,9 @@ impl UnifiedSnapshot {
         field: &DictionaryField,
         wanted: Wanted<'_>,
         others: usize,
-    ) -> Result<Vec<Place>, Box<Error>> {
+    ) -> Result<Vec<ValueId>, Box<Error>> {
         let dictionary = Arc::make_mut(&mut self.dictionaries[id]);
-        let limits = Limits { data_type: stored_type(field.values()), length: most_values(field.key()) };
+        let limits = Limits { data_type: canonical_type(field.values()), length: most_values(field.key()) };
         dictionary.add(&self.hasher, wanted, others, &limits)
     }
 }

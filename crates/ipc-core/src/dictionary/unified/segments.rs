@@ -16,19 +16,19 @@ use arrow_buffer::ArrowNativeType;
 use arrow_schema::DataType;
 use hashbrown::HashTable;
 
-use crate::dictionary::unified::Place;
-use crate::dictionary::unified::canonical::{joined, stored};
-use crate::dictionary::unified::capacity::Taken;
-use crate::dictionary::unified::value_bytes::{Cell, Cells};
+use crate::dictionary::unified::canonical::{canonical, joined};
+use crate::dictionary::unified::capacity::Capacity;
+use crate::dictionary::unified::value_bytes::{ValueBytes, ValueReader};
+use crate::dictionary::unified::value_id::ValueId;
 use crate::error::{Error, Result};
 
 /// A dictionary's values, each of them once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Growing {
+pub(crate) struct SegmentedDictionary {
     /// From the first values to the last.
     segments: Vec<Arc<Segment>>,
     length: usize,
-    taken: Taken,
+    capacity: Capacity,
 }
 
 #[derive(Debug)]
@@ -56,22 +56,22 @@ pub(crate) struct Limits {
     pub(crate) length: u64,
 }
 
-impl Growing {
+impl SegmentedDictionary {
     /// How many values there are.
     pub(crate) fn len(&self) -> usize {
         self.length
     }
 
     /// Looks up what is wanted: the place of each, in order, or `None`.
-    pub(crate) fn find(&self, hasher: &RandomState, wanted: Wanted<'_>) -> Result<Vec<Option<Place>>, Box<Error>> {
-        let known = self.cells(0)?;
-        let cells = Cells::of(wanted.values)?;
+    pub(crate) fn find(&self, hasher: &RandomState, wanted: Wanted<'_>) -> Result<Vec<Option<ValueId>>, Box<Error>> {
+        let known = self.readers(0)?;
+        let reader = ValueReader::of(wanted.values)?;
         let [mut own, mut others] = [Vec::new(), Vec::new()];
-        let place = |row: &u32| {
-            let cell = cells.get(row.as_usize(), &mut own)?;
-            Ok(place_in(&known, hasher.hash_one(cell), cell, &mut others))
+        let id_of = |row: &u32| {
+            let value = reader.get(row.as_usize(), &mut own)?;
+            Ok(find_in(&known, hasher.hash_one(value), value, &mut others))
         };
-        wanted.rows.iter().map(place).collect()
+        wanted.rows.iter().map(id_of).collect()
     }
 
     /// Looks up what is wanted, which is none of the first `others` values, and adds what is not there. All or nothing:
@@ -82,38 +82,38 @@ impl Growing {
         wanted: Wanted<'_>,
         others: usize,
         limits: &Limits,
-    ) -> Result<Vec<Place>, Box<Error>> {
-        let known = self.cells(others)?;
-        let cells = Cells::of(wanted.values)?;
+    ) -> Result<Vec<ValueId>, Box<Error>> {
+        let known = self.readers(others)?;
+        let reader = ValueReader::of(wanted.values)?;
         let mut new = Additions::default();
         let [mut own, mut scratch] = [Vec::new(), Vec::new()];
-        let place = |row: &u32| {
-            let cell = cells.get(row.as_usize(), &mut own)?;
-            let hash = hasher.hash_one(cell);
-            if let Some(place) = place_in(&known, hash, cell, &mut scratch) {
-                return Ok(place);
+        let id_of = |row: &u32| {
+            let value = reader.get(row.as_usize(), &mut own)?;
+            let hash = hasher.hash_one(value);
+            if let Some(id) = find_in(&known, hash, value, &mut scratch) {
+                return Ok(id);
             }
-            let id = self.length + new.index(&cells, hash, cell, *row, &mut scratch);
-            place_of(id).ok_or_else(|| overflow(id + 1, limits.length))
+            let id = self.length + new.index(&reader, hash, value, *row, &mut scratch);
+            ValueId::new(id).ok_or_else(|| overflow(id + 1, limits.length))
         };
-        let places = wanted.rows.iter().map(place).collect::<Result<Vec<Place>, Box<Error>>>()?;
+        let ids = wanted.rows.iter().map(id_of).collect::<Result<Vec<ValueId>, Box<Error>>>()?;
         let count = self.length + new.rows.len();
         if count as u64 > limits.length {
             return Err(overflow(count, limits.length));
         }
         if new.rows.is_empty() {
-            return Ok(places);
+            return Ok(ids);
         }
         drop(known);
         let mut no_inner = |_, _: &ArrayRef, _: &[u32]| unreachable!("inner dictionaries have become ids by now");
-        let values = stored(wanted.values, &new.rows, &limits.data_type, &mut no_inner)?;
+        let values = canonical(wanted.values, &new.rows, &limits.data_type, &mut no_inner)?;
         let values = values.expect("without inner dictionaries nothing is lacking");
-        let taken = self.taken.with(values.as_ref())?;
+        let capacity = self.capacity.with(values.as_ref())?;
         let Additions { hashes, table, .. } = new;
         self.segments.push(Arc::new(Segment { start: self.length, values, hashes, table }));
-        (self.length, self.taken) = (count, taken);
+        (self.length, self.capacity) = (count, capacity);
         self.join()?;
-        Ok(places)
+        Ok(ids)
     }
 
     /// The values of these ids.
@@ -135,10 +135,10 @@ impl Growing {
     }
 
     /// The segments that have values beyond the first `others`.
-    fn cells(&self, others: usize) -> Result<Vec<(&Segment, Cells<'_>)>, Box<Error>> {
+    fn readers(&self, others: usize) -> Result<Vec<(&Segment, ValueReader<'_>)>, Box<Error>> {
         let is_wanted = |segment: &&Segment| segment.start + segment.values.len() > others;
         let segments = self.segments.iter().map(Arc::as_ref).filter(is_wanted);
-        segments.map(|segment| Ok((segment, Cells::of(segment.values.as_ref())?))).collect()
+        segments.map(|segment| Ok((segment, ValueReader::of(segment.values.as_ref())?))).collect()
     }
 
     /// Joins the last segments, as many as are due.
@@ -183,11 +183,18 @@ struct Additions {
 
 impl Additions {
     /// Where a value stands among the additions, which it joins if it is not there yet.
-    fn index(&mut self, cells: &Cells<'_>, hash: u64, cell: Cell<'_>, row: u32, scratch: &mut Vec<u8>) -> usize {
+    fn index(
+        &mut self,
+        reader: &ValueReader<'_>,
+        hash: u64,
+        value: ValueBytes<'_>,
+        row: u32,
+        scratch: &mut Vec<u8>,
+    ) -> usize {
         let Self { rows, hashes, table } = self;
         let known = table.find(hash, |&index| {
             let index = index.as_usize();
-            hashes[index] == hash && cells.get(rows[index].as_usize(), scratch).is_ok_and(|known| known == cell)
+            hashes[index] == hash && reader.get(rows[index].as_usize(), scratch).is_ok_and(|known| known == value)
         });
         if let Some(index) = known {
             return index.as_usize();
@@ -202,19 +209,19 @@ impl Additions {
 }
 
 /// Where a value stands in one of these segments.
-fn place_in(segments: &[(&Segment, Cells<'_>)], hash: u64, cell: Cell<'_>, scratch: &mut Vec<u8>) -> Option<Place> {
+fn find_in(
+    segments: &[(&Segment, ValueReader<'_>)],
+    hash: u64,
+    value: ValueBytes<'_>,
+    scratch: &mut Vec<u8>,
+) -> Option<ValueId> {
     segments.iter().find_map(|(segment, values)| {
         let index = segment.table.find(hash, |&index| {
             let index = index.as_usize();
-            segment.hashes[index] == hash && values.get(index, scratch).is_ok_and(|known| known == cell)
+            segment.hashes[index] == hash && values.get(index, scratch).is_ok_and(|known| known == value)
         })?;
-        place_of(segment.start + index.as_usize())
+        ValueId::new(segment.start + index.as_usize())
     })
-}
-
-/// The place of an id, unless ids are exhausted.
-fn place_of(id: usize) -> Option<Place> {
-    u32::try_from(id).ok().and_then(|id| Place::new(id.checked_add(1)?))
 }
 
 #[cold]
@@ -228,17 +235,22 @@ mod tests {
 
     use super::*;
 
-    fn add(growing: &mut Growing, hasher: &RandomState, values: &[&str], length: u64) -> Result<Vec<u32>, String> {
+    fn add(
+        growing: &mut SegmentedDictionary,
+        hasher: &RandomState,
+        values: &[&str],
+        length: u64,
+    ) -> Result<Vec<u32>, String> {
         let array = StringArray::from(values.to_vec());
         let rows: Vec<u32> = (0..u32::try_from(values.len()).unwrap()).collect();
         let limits = Limits { data_type: DataType::Utf8, length };
-        let places = growing.add(hasher, Wanted { values: &array, rows: &rows }, 0, &limits);
-        places.map(|all| all.iter().map(|place| place.get() - 1).collect()).map_err(|error| error.to_string())
+        let ids = growing.add(hasher, Wanted { values: &array, rows: &rows }, 0, &limits);
+        ids.map(|all| all.iter().map(|id| id.get()).collect()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_value_keeps_the_id_it_got_first() {
-        let (mut growing, hasher) = (Growing::default(), RandomState::new());
+        let (mut growing, hasher) = (SegmentedDictionary::default(), RandomState::new());
         assert_eq!(add(&mut growing, &hasher, &["a", "b", "a"], 9).unwrap(), [0, 1, 0]);
         let before = growing.clone();
         assert_eq!(add(&mut growing, &hasher, &["c", "b"], 9).unwrap(), [2, 1]);
@@ -249,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_is_there_is_shared_and_not_copied() {
-        let (mut growing, hasher) = (Growing::default(), RandomState::new());
+        let (mut growing, hasher) = (SegmentedDictionary::default(), RandomState::new());
         add(&mut growing, &hasher, &["a", "b", "c", "d"], 9).unwrap();
         let before = growing.clone();
         add(&mut growing, &hasher, &["e", "a", "f"], 9).unwrap();
@@ -259,7 +271,7 @@ mod tests {
 
     #[test]
     fn what_would_be_too_much_changes_nothing() {
-        let (mut growing, hasher) = (Growing::default(), RandomState::new());
+        let (mut growing, hasher) = (SegmentedDictionary::default(), RandomState::new());
         add(&mut growing, &hasher, &["a", "b"], 3).unwrap();
         let error = add(&mut growing, &hasher, &["c", "a", "d", "e"], 3).unwrap_err();
         assert!(error.contains("would have 5 values; the key type allows 3"), "{error}");
@@ -269,7 +281,7 @@ mod tests {
 
     #[test]
     fn segments_stay_few_and_values_are_seldom_copied() {
-        let (mut growing, hasher) = (Growing::default(), RandomState::new());
+        let (mut growing, hasher) = (SegmentedDictionary::default(), RandomState::new());
         let mut copied = 0;
         for round in 0..1000 {
             let last = growing.segments.last().map(Arc::as_ptr);

@@ -5,7 +5,7 @@
 //! value is what a reader of the array sees, whatever stands behind offsets, views or run ends, and in null slots.
 //!
 //! Arrays are not trusted: what does not fit together is an error. Dictionaries do not occur, since
-//! [`stored`](mod@crate::dictionary::unified::canonical) has ids in their place.
+//! [`canonical`](mod@crate::dictionary::unified::canonical) has ids in their place.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{self, ByteArrayType, ByteViewType, RunEndIndexType};
@@ -19,15 +19,15 @@ use crate::arrays::shape;
 use crate::arrays::views;
 use crate::error::{Error, Result};
 
-/// The values of one array. Made once, asked for many rows.
-pub(crate) struct Cells<'a> {
+/// Reads the values of one array. Made once, asked for many rows.
+pub(crate) struct ValueReader<'a> {
     length: usize,
     nulls: Option<&'a NullBuffer>,
     layout: Layout<'a>,
 }
 
 /// A value's bytes, or `None` for null.
-pub(crate) type Cell<'c> = Option<&'c [u8]>;
+pub(crate) type ValueBytes<'c> = Option<&'c [u8]>;
 
 enum Layout<'a> {
     Null,
@@ -39,7 +39,7 @@ enum Layout<'a> {
     Nested(&'a dyn Array),
 }
 
-impl<'a> Cells<'a> {
+impl<'a> ValueReader<'a> {
     pub(crate) fn of(array: &'a dyn Array) -> Result<Self, Box<Error>> {
         let layout = match array.data_type() {
             DataType::Null => Layout::Null,
@@ -69,7 +69,7 @@ impl<'a> Cells<'a> {
     }
 
     /// The value in `row`, in the array or in `scratch`, whose contents are lost.
-    pub(crate) fn get<'c>(&self, row: usize, scratch: &'c mut Vec<u8>) -> Result<Cell<'c>, Box<Error>>
+    pub(crate) fn get<'c>(&self, row: usize, scratch: &'c mut Vec<u8>) -> Result<ValueBytes<'c>, Box<Error>>
     where
         'a: 'c,
     {
@@ -172,7 +172,7 @@ fn lay_out(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<(), Box<E
             items(array.values(), range, out)
         }
         DataType::Struct(_) => {
-            array.as_struct().columns().iter().try_for_each(|column| Cells::of(column)?.append(row, out))
+            array.as_struct().columns().iter().try_for_each(|column| ValueReader::of(column)?.append(row, out))
         }
         DataType::Union(..) => union(array.as_union(), row, out),
         DataType::RunEndEncoded(..) => downcast_run_array!(
@@ -190,8 +190,8 @@ fn items(values: &dyn Array, range: Option<std::ops::Range<usize>>, out: &mut Ve
         .ok_or_else(|| Error::invalid(format!("lists of {length} items"), "one that goes beyond"))?;
     shape::is_passable(values, range.len())?;
     append_length(range.len(), out);
-    let cells = Cells::of(values)?;
-    range.into_iter().try_for_each(|item| cells.append(item, out))
+    let reader = ValueReader::of(values)?;
+    range.into_iter().try_for_each(|item| reader.append(item, out))
 }
 
 fn span<O: OffsetSizeTrait>(offsets: &[O], sizes: &[O], row: usize) -> Option<std::ops::Range<usize>> {
@@ -210,14 +210,14 @@ fn union(array: &UnionArray, row: usize, out: &mut Vec<u8>) -> Result<(), Box<Er
         return Err(Error::invalid("type ids and offsets of the union's children", format!("id {type_id}")));
     };
     out.extend_from_slice(&type_id.to_le_bytes());
-    Cells::of(array.child(type_id))?.append(offset, out)
+    ValueReader::of(array.child(type_id))?.append(offset, out)
 }
 
 fn run<R: RunEndIndexType>(array: &RunArray<R>, row: usize, out: &mut Vec<u8>) -> Result<(), Box<Error>> {
     let ends = array.run_ends();
     let row = ends.offset() + row;
     let run = ends.values().partition_point(|end| end.as_usize() <= row);
-    Cells::of(array.values())?.append(run, out)
+    ValueReader::of(array.values())?.append(run, out)
 }
 
 fn append_length(length: usize, out: &mut Vec<u8>) {
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     fn bytes(array: &dyn Array, row: usize) -> Option<Vec<u8>> {
-        Cells::of(array).unwrap().get(row, &mut Vec::new()).unwrap().map(<[u8]>::to_vec)
+        ValueReader::of(array).unwrap().get(row, &mut Vec::new()).unwrap().map(<[u8]>::to_vec)
     }
 
     #[test]
@@ -283,6 +283,6 @@ mod tests {
     #[test]
     fn a_row_that_is_not_there_is_an_error() {
         let array = StringArray::from(vec!["a"]);
-        assert!(Cells::of(&array).unwrap().get(1, &mut Vec::new()).is_err());
+        assert!(ValueReader::of(&array).unwrap().get(1, &mut Vec::new()).is_err());
     }
 }

@@ -1,0 +1,251 @@
+//! Encodes the dictionary batches that a record batch, or the end of an output, needs sent.
+//!
+//! What must be sent is [decided](mod@crate::dictionary::decide) from what readers have. Here that becomes messages, each of
+//! which owns its bytes or shares those of its array, since it may be written much later.
+
+use std::ops::Range;
+
+use arrow_array::{Array, ArrayRef, RecordBatch};
+
+use crate::arrays::validate::{self, Checks};
+use crate::arrays::visible::RowMask;
+use crate::body::signed;
+use crate::dictionary::batches::{DictionaryBatch, DictionaryBatches, Sending};
+use crate::dictionary::decide::{ToSend, decide};
+use crate::dictionary::sent::{Sent, SentDictionaries};
+use crate::dictionary::unified::{UnifiedSnapshot, UnifiedStore};
+use crate::dictionary::visit::visit;
+use crate::encode::clear;
+use crate::encode::group::Group;
+use crate::encode::walk::{Walk, walk};
+use crate::encode::{BatchEncoder, same_width};
+use crate::error::{Error, Result};
+use crate::format::Format;
+use crate::key_values::Metadata;
+use crate::options::Validation;
+use crate::schema::StreamSchema;
+
+impl BatchEncoder {
+    /// Replaces the dictionary batches of a group by those that must precede it where readers have what was `sent` by now.
+    /// Its record batch message stays as it is.
+    ///
+    /// `batch` is the one that the group was encoded from, and `unified` the store.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode_group`](Self::encode_group); and [`Error::InvalidArray`] where the store lacks values that the message
+    /// requires. The group has no dictionary batches then, and must be encoded anew.
+    pub fn reencode_dictionaries<F: Format, B>(
+        &mut self,
+        group: &mut Group<B>,
+        batch: &RecordBatch,
+        unified: &mut impl UnifiedStore,
+        sent: &SentDictionaries,
+        sending: Sending,
+    ) -> Result<()> {
+        // Their memory goes before that of the new ones comes.
+        group.dictionaries = DictionaryBatches::none();
+        group.dictionaries = if unified.schema().has_unified_dictionaries() {
+            self.encode_unified_dictionaries::<F>(batch, group.message.required(), unified.snapshot(), sent, sending)?
+        } else {
+            self.encode_dictionaries::<F>(unified.schema(), batch, sent, sending)?
+        };
+        Ok(())
+    }
+
+    /// Encodes the dictionary batches that an output needs before its end, whose batches require so many values of each
+    /// unified dictionary, as [`Ledger::required`](crate::parts::Ledger::required) says, and whose readers have what was
+    /// `sent`. There are none where nothing is unified.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_closing(
+        &mut self,
+        unified: &mut impl UnifiedStore,
+        required: &[usize],
+        sent: &SentDictionaries,
+    ) -> Result<DictionaryBatches> {
+        if unified.schema().has_unified_dictionaries() {
+            self.encode_closing_dictionaries(unified.snapshot(), required, sent)
+        } else {
+            Ok(DictionaryBatches::new(sent, Sending::Changes))
+        }
+    }
+
+    /// Encodes the dictionaries of `batch` that have to be sent before it, given what has been `sent`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DictionaryReplacement`] where `F` allows no replacement but the batch needs one; else as
+    /// [`encode`](Self::encode).
+    #[inline]
+    pub fn encode_dictionaries<F: Format>(
+        &mut self,
+        schema: &StreamSchema,
+        batch: &RecordBatch,
+        sent: &SentDictionaries,
+        sending: Sending,
+    ) -> Result<DictionaryBatches> {
+        let mut batches = DictionaryBatches::new(sent, sending);
+        if schema.has_only_unified_dictionaries() {
+            return Ok(batches);
+        }
+        same_width(batch)?;
+        visit(schema, batch, &mut |id, values| {
+            if id >= schema.dictionary_count() {
+                return Err(more_dictionaries(schema.dictionary_count()).into());
+            }
+            if schema.dictionary(id).is_unified() {
+                return Ok(());
+            }
+            let decision = decide::<F>(schema, id, values, sent, &batches, sending)
+                .map_err(|e| e.within(schema.dictionary(id).path()))?;
+            if let Some(to_send) = decision {
+                let batch = self.encode_dictionary(id, values, to_send, Sent::Array(values.clone()), false);
+                batches.push(batch.map_err(|e| Box::new(e).within(schema.dictionary(id).path()))?);
+            }
+            Ok(())
+        })?;
+        Ok(batches)
+    }
+
+    /// As [`encode_dictionaries`](Self::encode_dictionaries), where some are unified: also those values that the message which
+    /// `batch` was encoded to [uses](Message::uses) and that have not been sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode_dictionaries`](Self::encode_dictionaries); and [`Error::InvalidArray`] where the snapshot is older than
+    /// the one that the message was encoded with, and has not all of the values.
+    pub fn encode_unified_dictionaries<F: Format>(
+        &mut self,
+        batch: &RecordBatch,
+        required: &[usize],
+        dictionaries: &UnifiedSnapshot,
+        sent: &SentDictionaries,
+        sending: Sending,
+    ) -> Result<DictionaryBatches> {
+        let mut batches = self.encode_dictionaries::<F>(dictionaries.schema(), batch, sent, sending)?;
+        if !self.options.dictionaries_at_close() {
+            self.encode_unsent(dictionaries, required, sent, &mut batches)?;
+        }
+        Ok(batches.in_order())
+    }
+
+    /// Encodes what batches need of unified dictionaries and readers do not have, for the end of an output that
+    /// [uses](crate::Ledger::uses) so many values of each (0 beyond its end).
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_closing_dictionaries(
+        &mut self,
+        dictionaries: &UnifiedSnapshot,
+        required: &[usize],
+        sent: &SentDictionaries,
+    ) -> Result<DictionaryBatches> {
+        let mut batches = DictionaryBatches::new(sent, Sending::Changes);
+        self.encode_unsent(dictionaries, required, sent, &mut batches)?;
+        Ok(batches)
+    }
+
+    /// Encodes what readers do not have of the first `uses` values of each unified dictionary.
+    fn encode_unsent(
+        &mut self,
+        dictionaries: &UnifiedSnapshot,
+        required: &[usize],
+        sent: &SentDictionaries,
+        batches: &mut DictionaryBatches,
+    ) -> Result<()> {
+        if required.is_empty() {
+            return Ok(());
+        }
+        dictionaries.schema().outermost().iter().try_for_each(|&id| {
+            if dictionaries.schema().dictionary(id).is_unified() {
+                self.encode_growth(dictionaries, id, required.get(id).copied().unwrap_or(0), sent, batches)
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// Encodes what readers do not have of the first `count` values of one unified dictionary, and of those inside it.
+    fn encode_growth(
+        &mut self,
+        dictionaries: &UnifiedSnapshot,
+        id: usize,
+        count: usize,
+        sent: &SentDictionaries,
+        batches: &mut DictionaryBatches,
+    ) -> Result<()> {
+        let have = sent.unified(id);
+        if have.is_some_and(|have| have >= count) {
+            return Ok(());
+        }
+        let field = dictionaries.schema().dictionary(id);
+        let known = dictionaries.len(id);
+        // The first message has what is known, rather than nothing.
+        let count = if have.is_none() && count == 0 { known } else { count };
+        if known < count {
+            let (expected, found) = (format!("a snapshot of {count} unified values"), format!("one of {known}"));
+            return Err(Error::invalid(expected, found).at(field.path()).into());
+        }
+        // A value of this dictionary came after those inside it.
+        field
+            .inner()
+            .iter()
+            .try_for_each(|&inner| self.encode_growth(dictionaries, inner, dictionaries.len(inner), sent, batches))?;
+        let extended = have.filter(|_| field.inner().is_empty());
+        let batch = dictionaries.values(id, extended.unwrap_or(0)..count).map_err(Error::from).and_then(|values| {
+            let to_send = ToSend { rows: 0..values.len(), extends: extended.map(Sent::Unified) };
+            // Nulls stand for values of an inner dictionary, which may have none.
+            let keeps_nulls = field.inner().iter().any(|inner| dictionaries.len(*inner) == 0);
+            self.encode_dictionary(id, &values, to_send, Sent::Unified(count), keeps_nulls)
+        });
+        batches.push(batch.map_err(|error| Box::new(error).at(field.path()))?);
+        Ok(())
+    }
+
+    fn encode_dictionary(
+        &mut self,
+        id: usize,
+        values: &ArrayRef,
+        to_send: ToSend,
+        sent: Sent,
+        keeps_nulls: bool,
+    ) -> Result<DictionaryBatch> {
+        let ToSend { rows, extends } = to_send;
+        let dictionary = Some((signed("dictionary id", id)?, extends.is_some()));
+        let mut message = self.blank();
+        let (count, metadata) = (rows.len(), Metadata::new());
+        self.fill(&mut message, count, dictionary, &metadata, None, |walk| {
+            walk.keeps_nulls = keeps_nulls;
+            values_of(walk, values.as_ref(), rows)
+        })?;
+        Ok(DictionaryBatch { id, extends, sent, message: message.into_owned() })
+    }
+}
+
+/// Writes the values `rows` of a dictionary.
+fn values_of<'a>(walk: &mut Walk<'_, 'a>, values: &'a dyn Array, rows: Range<usize>) -> Result<(), Box<Error>> {
+    let options = walk.body.options;
+    let checks = match options.validation {
+        Validation::Layout => Checks::Indices,
+        Validation::Full => Checks::full(options),
+    };
+    validate::dictionary(values, &rows, checks)?;
+    // No field denies nulls among the values of a dictionary.
+    let nullable = true;
+    if options.clear_nulls {
+        clear::array(walk, values, rows.clone(), nullable, &RowMask::ALL)?;
+    } else {
+        self::walk(walk, values.data_type(), values, rows.clone(), nullable)?;
+    }
+    if walk.body.has_suspects() { validate::dictionary(values, &rows, Checks::Nulls) } else { Ok(()) }
+}
+
+/// Columns of other types than their batch's schema says: only unsafe code can build such a batch.
+#[cold]
+fn more_dictionaries(expected: usize) -> Box<Error> {
+    Error::invalid(format!("{expected} dictionaries"), "more").within("columns")
+}
