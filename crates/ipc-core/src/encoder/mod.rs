@@ -193,7 +193,7 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     /// took a byte of the batch. After [`Error::Poisoned`] nothing more is written, unless the sink can
     /// [take bytes back](Self::rollback).
     pub fn write(&mut self, batch: &RecordBatch) -> Result<Receipt> {
-        self.write_with_metadata(batch, &Metadata::new())
+        self.write_with_metadata(batch, NO_METADATA)
     }
 
     /// Writes a record batch whose message carries `metadata`.
@@ -380,6 +380,8 @@ impl<W: Write, F: Format> Encoder<W, F, Closed> {
         self.state.stats
     }
 }
+
+const NO_METADATA: &Metadata = &Metadata::new();
 
 /// Lets code that is generic over arrow's writers use an encoder; errors become [`ArrowError`]s.
 impl<W: Write, F: Format> RecordBatchWriter for Encoder<W, F, Started> {

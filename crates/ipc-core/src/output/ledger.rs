@@ -34,6 +34,8 @@ use crate::schema::StreamSchema;
 pub struct Ledger {
     schema: Arc<StreamSchema>,
     options: Options,
+    /// What all messages must have been encoded with.
+    layout: Layout,
     writer: GroupWriter,
     stages: bool,
     dictionaries: SentDictionaries,
@@ -73,6 +75,7 @@ impl Ledger {
             stats: Stats { messages: 1, written_bytes: writer.position(), ..Stats::default() },
             footer: F::HAS_FOOTER.then(|| Footer::new(&schema, options)),
             options: options.clone(),
+            layout: Layout::of(options),
             schema,
             writer,
         })
@@ -105,6 +108,7 @@ impl Ledger {
     /// of a unified dictionary than they have, [`Error::InvalidOptions`] for another alignment or version, or other checksums. After all these
     /// nothing has changed. From [`Error::Poisoned`] there is no way but [`rollback`](Self::rollback), and from
     /// [`Error::Closed`] none.
+    #[inline]
     pub fn append<B: AsRef<[u8]>>(&mut self, sink: &mut impl Write, group: &mut Group<B>) -> Result<Receipt> {
         let Group { message, dictionaries } = group;
         self.append_parts(sink, dictionaries, message)
@@ -368,11 +372,18 @@ impl Ledger {
     }
 
     /// Refuses a message that readers could not read here, or would read wrong, once they have the `dictionaries`.
+    #[inline(always)]
     fn check_message(&self, parts: &MessageParts, dictionaries: &DictionaryBatches) -> Result<()> {
         self.check_layout(parts)?;
         if parts.required.is_empty() && !self.schema.has_unified_dictionaries() {
             return Ok(());
         }
+        self.check_unified(parts, dictionaries)
+    }
+
+    /// Refuses a message whose keys are not those of unified dictionaries, or that requires values which readers will not have
+    /// once they have the `dictionaries`.
+    fn check_unified(&self, parts: &MessageParts, dictionaries: &DictionaryBatches) -> Result<()> {
         let count = self.schema.dictionary_count();
         if parts.required.len() != count {
             let (expected, found) =
@@ -387,15 +398,18 @@ impl Ledger {
     }
 
     /// Refuses a message that was encoded with other options than are written with here.
+    #[inline(always)]
     fn check_layout(&self, parts: &MessageParts) -> Result<()> {
-        let Some(layout) = parts.layout else {
-            return Err(Error::InvalidOptions("nothing has been encoded to this message".into()));
-        };
-        let expected = Layout::of(&self.options);
-        if layout == expected {
-            return Ok(());
-        }
-        Err(Error::InvalidOptions(format!("the message has {layout}, the output {expected}")))
+        if parts.layout == Some(self.layout) { Ok(()) } else { Err(self.other_layout(parts)) }
+    }
+
+    #[cold]
+    fn other_layout(&self, parts: &MessageParts) -> Error {
+        let expected = self.layout;
+        Error::InvalidOptions(match parts.layout {
+            None => "nothing has been encoded to this message".into(),
+            Some(found) => format!("the message has {found}, the output {expected}"),
+        })
     }
 
     /// Refuses batches that use more values of a unified dictionary than readers `have`, which is asked in the order of the
