@@ -250,6 +250,39 @@ fn a_message_that_was_torn_before_another_stream_was_appended_is_cut() {
     }
 }
 
+/// Ids of dictionaries are a stream's own. A batch of a later stream is not given the dictionary of an earlier one.
+#[test]
+fn a_later_stream_has_no_dictionary_of_an_earlier_one() {
+    let (first, second) = (cities(&["Lima", "Oslo"], &[0, 1]), cities(&["Pune", "Rome"], &[0, 1]));
+    let later = stream(std::slice::from_ref(&second));
+    let dictionary = ipc_tests::framing::messages(&later, 0).messages.remove(1);
+    assert!(dictionary.dictionary_id.is_some());
+    let later = [&later[..dictionary.offset], &later[dictionary.end()..]].concat();
+    let both = [stream(std::slice::from_ref(&first)), later].concat();
+    let (output, report) = recover(&both, &RecoverOptions::default()).unwrap();
+    assert_same_batches(std::slice::from_ref(&first), &read::stream(&output).unwrap().batches);
+    assert!(report.leaves_rows_out(), "{report:?}");
+    assert!(matches!(report.cuts[0].fault, Fault::DictionaryMissing { id: 0 }), "{report:?}");
+    let mut input = Input::open(Source::from(both.as_slice())).unwrap();
+    let damage = loop {
+        match input.next() {
+            Ok(part) => assert!(part.is_some(), "it is refused"),
+            Err(damage) => break damage,
+        }
+    };
+    assert!(matches!(damage.fault, Fault::DictionaryMissing { id: 0 }), "{damage}");
+}
+
+/// What stands behind an end marker is no message of the stream, whatever it starts like.
+#[test]
+fn the_start_of_a_message_behind_an_end_is_not_cut_as_a_torn_one() {
+    let (first, second) = ([numbers(&[1, 2]), numbers(&[3])], [numbers(&[4])]);
+    let start = [&[0xff, 0xff, 0xff, 0xff, 200, 0, 0, 0][..], &[0xc3; 40]].concat();
+    let both = [&stream(&first)[..], &start, &stream(&second)].concat();
+    let refused = recover(&both, &RecoverOptions::default()).unwrap_err();
+    assert!(matches!(refused, Error::DamagedBeforeTail { .. }), "{refused}");
+}
+
 /// Nobody tore a message then, so which of them is to go is not for recovery to say.
 #[test]
 fn bytes_between_two_streams_that_are_no_message_cost_no_batch() {
