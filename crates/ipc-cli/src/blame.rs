@@ -4,16 +4,21 @@
 //! of these, down to one, and then what is inside of it. That takes time only where something is wrong, and no more than the
 //! number of columns times its logarithm.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::RecordBatchDecoder;
 use arrow_ipc::{BodyCompressionBuilder, MetadataVersion, RecordBatch, RecordBatchBuilder};
 use arrow_schema::{DataType, Field, FieldRef, Schema, UnionMode};
 use flatbuffers::FlatBufferBuilder;
 
-use crate::decode::{Values, contained};
+use crate::catch_panic::catch_panic;
+
+/// The dictionaries of an input, by id.
+pub(crate) type Values = HashMap<i64, ArrayRef>;
 
 /// A batch that was refused, and what it takes to decode a part of it.
 pub(crate) struct Refused<'a> {
@@ -68,7 +73,7 @@ impl Refused<'_> {
         let part = flatbuffers::root::<RecordBatch<'_>>(&bytes).map_err(|error| error.to_string())?;
         let schema = Arc::new(Schema::new(fields.to_vec()));
         let decoder = || RecordBatchDecoder::try_new(self.body, part, schema, self.dictionaries, &self.version);
-        contained(|| decoder()?.read_record_batch().map(drop))
+        catch_panic(|| decoder()?.read_record_batch().map(drop))
     }
 
     /// The metadata of a batch that has these arrays only. Its buffers are where they were in the body.

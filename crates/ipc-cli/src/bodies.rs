@@ -12,7 +12,8 @@ use ipc_core::{Encoder, StreamFormat};
 use ipc_recover::scan::Head;
 use ipc_recover::{Damage, Fault, Input as Account};
 
-use crate::decode::{self, Encoded, Values};
+use crate::blame::Values;
+use crate::decode::{self, Encoded};
 use crate::values::Dictionaries;
 
 /// The bodies of one stream, or of a file.

@@ -8,13 +8,9 @@
 //! validates the arrays; what makes it panic all the same is contained here, and told as damage. Which column it is about,
 //! [`blame`](crate::blame) finds out. What is sound but unknown to arrow, or text that is not UTF-8, is told as that.
 
-use std::cell::Cell;
-use std::collections::HashMap;
-use std::fmt::Display;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::KeyValue;
 use arrow_ipc::convert::try_fb_to_schema;
@@ -25,10 +21,8 @@ use ipc_core::{Metadata, format::RESERVED_KEYS};
 use ipc_recover::scan::Head;
 use ipc_recover::{Checksums, Damage, Fault, claimed_length};
 
-use crate::blame::{Blame, Refused, dictionary_field};
-
-/// The dictionaries of an input, by id.
-pub(crate) type Values = HashMap<i64, ArrayRef>;
+use crate::blame::{Blame, Refused, Values, dictionary_field};
+use crate::catch_panic::catch_panic;
 
 /// A record batch as it stood in its input.
 pub(crate) struct Encoded {
@@ -53,7 +47,7 @@ impl Encoded {
         let damaged = |reason: &str| damaged(head, "record batch", reason);
         let batch = message.header_as_record_batch().ok_or_else(|| damaged("the metadata is of another kind"))?;
         check(&batch, body).map_err(damaged)?;
-        let decoded = contained(|| {
+        let decoded = catch_panic(|| {
             RecordBatchDecoder::try_new(body, batch, Arc::clone(schema), dictionaries, &message.version())?
                 .read_record_batch()
         });
@@ -82,7 +76,7 @@ pub(crate) fn dictionary(
     let dictionary = message.header_as_dictionary_batch().ok_or_else(|| damaged("the metadata is of another kind"))?;
     let batch = dictionary.data().ok_or_else(|| damaged("it has no values"))?;
     check(&batch, body).map_err(damaged)?;
-    let read = contained(|| read_dictionary(body, dictionary, own, values, &message.version()));
+    let read = catch_panic(|| read_dictionary(body, dictionary, own, values, &message.version()));
     read.map_err(|reason| {
         let Some((path, value_type)) = dictionary_field(schema.fields(), dictionary.id()) else {
             return damaged(&reason);
@@ -117,7 +111,7 @@ pub(crate) fn schema(schema: arrow_ipc::Schema<'_>) -> Result<SchemaRef, Fault> 
     if !schema.endianness().equals_to_target_endianness() {
         return Err(Fault::OtherByteOrder);
     }
-    let decoded = contained(|| try_fb_to_schema(schema));
+    let decoded = catch_panic(|| try_fb_to_schema(schema));
     decoded.map(Arc::new).map_err(|reason| {
         let unknown = schema.fields().into_iter().flatten().find_map(unknown_type);
         let (path, reason) = unknown.unwrap_or((String::new(), reason));
@@ -134,7 +128,7 @@ pub(crate) fn schema(schema: arrow_ipc::Schema<'_>) -> Result<SchemaRef, Fault> 
 
 /// The path of the first field, this one or inside of it, that arrow has no type for, and what it says.
 fn unknown_type(field: arrow_ipc::Field<'_>) -> Option<(String, String)> {
-    let reason = contained(|| Ok::<_, String>(Field::from(field))).err()?;
+    let reason = catch_panic(|| Ok::<_, String>(Field::from(field))).err()?;
     let name = field.name().unwrap_or_default();
     let inside = field.children().into_iter().flatten().find_map(unknown_type);
     Some(match inside {
@@ -153,35 +147,6 @@ pub(crate) fn metadata(pairs: Option<Vector<'_, ForwardsUOffset<KeyValue<'_>>>>)
         }
     }
     metadata
-}
-
-/// Does `work` on untrusted data; a panic in it becomes the reason why it failed.
-pub(crate) fn contained<T, E: Display>(work: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    CONTAINED.set(true);
-    let done = panic::catch_unwind(AssertUnwindSafe(work));
-    CONTAINED.set(false);
-    match done {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            Err(text.or_else(|| panic.downcast_ref().copied()).unwrap_or("it contradicts itself").to_owned())
-        }
-    }
-}
-
-/// Lets panics that are [`contained`] say nothing of their own. Others are told as ever.
-pub(crate) fn silence_contained_panics() {
-    let tell = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        if !CONTAINED.get() {
-            tell(panic);
-        }
-    }));
-}
-
-thread_local! {
-    /// Whether this thread is inside [`contained`].
-    static CONTAINED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Checks what a batch claims about its rows, its arrays and its buffers.
@@ -232,12 +197,6 @@ mod tests {
     use ipc_recover::scan::{self, Next};
 
     use super::*;
-
-    #[test]
-    fn a_panic_becomes_a_reason() {
-        let contained = contained(|| -> Result<(), String> { panic!("index {} is out of range", 7) });
-        assert_eq!(contained.unwrap_err(), "index 7 is out of range");
-    }
 
     /// A batch with one column, and a message that says what it likes about it.
     fn encoded(data_type: DataType, nodes: &[FieldNode], buffers: &[arrow_ipc::Buffer], body: &[u8]) -> Encoded {

@@ -18,7 +18,7 @@ use arrow_schema::{DataType, Field, Fields};
 use ipc_core::{Change, Comparison, FileFormat, Remedy, StreamFormat, StreamSchema};
 use ipc_recover::Kind;
 
-use crate::decode::Values;
+use crate::blame::Values;
 
 /// The latest dictionary of each field of the output.
 pub(crate) struct Known {
@@ -40,6 +40,18 @@ pub(crate) struct DictionaryField {
     path: String,
     /// How many bits of its keys count.
     key_bits: usize,
+}
+
+impl DictionaryField {
+    /// The id of the dictionary in the input.
+    pub(crate) fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// The path of the field.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
 }
 
 /// A dictionary that a file cannot have beside the one before.

@@ -104,7 +104,7 @@ fn tell(what: impl Display) {
 }
 
 /// A text without line ends, and without what a terminal would obey: names come from inputs.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let shown = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
     words.join(" ").chars().map(shown).collect()

@@ -13,7 +13,8 @@ use ipc_recover::scan::{Framing, Head};
 use ipc_recover::{Damage, Ending, Fault, Input as Account, Kind, Part, Trailing, scan};
 use serde_json::{Value, json};
 
-use crate::decode::{self, Encoded, Values};
+use crate::blame::Values;
+use crate::decode::{self, Encoded};
 use crate::dictionaries::{self, DictionaryField, Known, Refused};
 use crate::error::{Error, Result, warn};
 use crate::source::{display_name, into_seekable, is_standard, open};

@@ -10,12 +10,12 @@ use std::io::{self, BufWriter, Write};
 use indicatif::{HumanBytes, HumanCount};
 use ipc_recover::scan::{self, Content, Head, MessageKind};
 use ipc_recover::{Damage, Ending, Input, Kind, Part, Trailing};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::InspectArguments;
 use crate::bodies::Bodies;
-use crate::decode;
-use crate::error::{Error, Result};
+use crate::description::Description;
+use crate::error::{Error, Result, one_line};
 use crate::input::refused;
 use crate::source::{display_name, into_seekable, open};
 use crate::summary::counted;
@@ -37,6 +37,8 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<()> {
         json: arguments.json,
         reads_bodies: !arguments.metadata_only,
         bodies: None,
+        description: None,
+        schema: None,
         totals: Totals::default(),
         streams: Vec::new(),
         broken,
@@ -56,6 +58,10 @@ struct Listing<W> {
     reads_bodies: bool,
     /// Those of the stream that is being listed, unless nothing more is to be found out about them.
     bodies: Option<Bodies>,
+    /// The schema of the stream, or of the file, that is being listed.
+    description: Option<Description>,
+    /// The first one of them, for programs.
+    schema: Option<Value>,
     totals: Totals,
     streams: Vec<Stream>,
     /// Why a merge would not take all of it, as far as that has been found.
@@ -94,10 +100,7 @@ impl<W: Write> Listing<W> {
                 Ok(Some(Part::Schema(head))) => {
                     let offset = head.as_ref().map_or_else(|| input.schema_offset(), |head| head.place().offset);
                     self.streams.push(Stream { offset, ..Stream::default() });
-                    // What can be listed, and a merge cannot decode.
-                    if let Err(fault) = decode::schema(input.schema()) {
-                        self.broken.get_or_insert_with(|| Damage::new(input.schema_offset(), fault));
-                    }
+                    self.describe(&input)?;
                     if input.kind() == Kind::Stream {
                         self.begin_bodies(&input);
                     }
@@ -177,17 +180,39 @@ impl<W: Write> Listing<W> {
         self.broken = self.broken.take().or(damage);
     }
 
+    /// Describes the schema of a stream that begins, or of the file. A schema that cannot be decoded is damage, and its
+    /// messages are listed all the same. Streams after the first one have its schema but for ids of dictionaries.
+    fn describe(&mut self, input: &Input<'_>) -> io::Result<()> {
+        match Description::of(input) {
+            Ok(description) if self.streams.len() == 1 && !self.json => {
+                description.write(&mut self.out)?;
+                writeln!(self.out)?;
+                self.description = Some(description);
+            }
+            Ok(description) => {
+                if self.json && self.schema.is_none() {
+                    self.schema = Some(description.json());
+                }
+                self.description = Some(description);
+            }
+            Err(damage) => {
+                self.description = None;
+                self.broken.get_or_insert(damage);
+            }
+        }
+        if self.streams.len() == 1 && !self.json {
+            let head = ["#", "kind", "offset", "metadata", "body", "rows", "codec", "dictionary"];
+            writeln!(self.out, "{}", row(head).trim_end())?;
+        }
+        Ok(())
+    }
+
     fn start(&mut self, name: &str, kind: Kind, length: Option<u64>) -> io::Result<()> {
         if self.json {
             return write!(self.out, "{{\"format\":{},\"messages\":[", json!(kind.name()));
         }
         let length = length.map_or(String::new(), |length| format!(", {} bytes", HumanCount(length)));
-        writeln!(self.out, "{name}: {}{length}\n", kind.name())?;
-        writeln!(
-            self.out,
-            "{}",
-            row(["#", "kind", "offset", "metadata", "body", "rows", "codec", "dictionary"]).trim_end()
-        )
+        writeln!(self.out, "{name}: {}{length}\n", kind.name())
     }
 
     fn message(&mut self, head: &Head) -> io::Result<()> {
@@ -199,6 +224,8 @@ impl<W: Write> Listing<W> {
             stream.record_batches += 1;
             stream.rows = stream.rows.saturating_add(rows(&content));
         }
+        let described = self.description.as_ref().zip(content.dictionary_id);
+        let column = described.and_then(|(description, id)| description.column(id));
         if self.json {
             let separator = if number == 0 { "" } else { "," };
             return write!(
@@ -211,12 +238,16 @@ impl<W: Write> Listing<W> {
                     "body_length": place.body_length,
                     "rows": content.rows,
                     "dictionary_id": content.dictionary_id,
+                    "dictionary_column": column,
                     "is_delta": content.is_delta,
                     "codec": content.codec,
                 })
             );
         }
         let delta = if content.is_delta { " delta" } else { "" };
+        let dictionary = content.dictionary_id.map_or_else(String::new, |id| {
+            format!("{id}{delta}{}", column.map_or_else(String::new, |column| format!(" `{}`", one_line(column))))
+        });
         let cells = [
             number.to_string(),
             content.kind.name().replace('_', " "),
@@ -225,7 +256,7 @@ impl<W: Write> Listing<W> {
             place.body_length.to_string(),
             content.rows.map_or_else(String::new, |rows| rows.to_string()),
             if place.body_length > 0 { content.codec.to_owned() } else { String::new() },
-            content.dictionary_id.map_or_else(String::new, |id| format!("{id}{delta}")),
+            dictionary,
         ];
         writeln!(self.out, "{}", row(cells.each_ref().map(String::as_str)).trim_end())
     }
@@ -248,6 +279,7 @@ impl<W: Write> Listing<W> {
                 "complete": if stopped.is_none() && !self.reads_bodies { None } else { Some(stopped.is_none()) },
                 "bodies_read": self.reads_bodies,
                 "stopped": stopped,
+                "schema": self.schema,
                 "streams": streams,
                 "trailing": trailing,
                 "totals": totals.json(),
@@ -313,7 +345,7 @@ impl Totals {
         }
     }
 
-    fn json(&self) -> serde_json::Value {
+    fn json(&self) -> Value {
         json!({
             "messages": self.messages,
             "record_batches": self.record_batches,
@@ -327,7 +359,7 @@ impl Totals {
 }
 
 impl Stream {
-    fn json(&self) -> serde_json::Value {
+    fn json(&self) -> Value {
         let (word, sentence) = self.ending.as_ref().map(|(word, sentence)| (*word, sentence)).unzip();
         json!({
             "offset": self.offset,

@@ -13,6 +13,7 @@
 //! - [`input`] is a file or a stream as a sequence of encoded batches, each with the [`dictionaries`] as of its place.
 //! - [`decode`] makes a record batch of an encoded one, and lets no damaged input panic; [`blame`] names the column that is
 //!   refused.
+//! - [`description`] shows a schema and its metadata.
 //! - [`bodies`] decodes all of an input for nothing but the verdict.
 //! - [`survey`] looks at all inputs before anything is written; [`advice`] says which switch helps where their dictionaries
 //!   are in the way.
@@ -34,7 +35,9 @@ mod advice;
 mod args;
 mod blame;
 mod bodies;
+mod catch_panic;
 mod decode;
+mod description;
 mod dictionaries;
 mod error;
 mod input;
@@ -61,7 +64,7 @@ use crate::args::{Arguments, Command};
 use crate::error::Error;
 
 fn main() -> ExitCode {
-    decode::silence_contained_panics();
+    catch_panic::silence_caught_panics();
     signals::let_writes_fail();
     let done = match Arguments::parse().command {
         Command::Merge(arguments) => {

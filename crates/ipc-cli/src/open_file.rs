@@ -26,6 +26,34 @@ pub(crate) fn named_by(_: &Path) -> io::Result<Option<File>> {
     Ok(None)
 }
 
+/// The standard output without the line buffer that the standard library puts before it.
+///
+/// # Errors
+///
+/// Where it is closed. The standard library opens the null device for reading and writing in its place, before the program
+/// begins; who wants the data to vanish opens that for writing only, as shells do.
+#[cfg(unix)]
+pub(crate) fn standard_output() -> io::Result<File> {
+    use std::io::Read;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+    let mut file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let found = file.metadata()?;
+    let is_null = found.file_type().is_char_device()
+        && std::fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == found.rdev());
+    if is_null && file.read(&mut [0]).is_ok() {
+        return Err(io::Error::other("is closed (or the null device; --output /dev/null writes to that)"));
+    }
+    Ok(file)
+}
+
+#[cfg(windows)]
+pub(crate) fn standard_output() -> io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
+}
+
 #[cfg(unix)]
 mod unix {
     use std::fs::{self, File, OpenOptions};
@@ -33,7 +61,7 @@ mod unix {
     use std::os::fd::{AsFd, BorrowedFd};
     use std::path::{Path, PathBuf};
 
-    use crate::output::standard_output;
+    use super::standard_output;
 
     /// An entry in a folder of open files.
     pub(super) struct OpenFile {

@@ -42,7 +42,7 @@ impl Output {
     pub(crate) fn create(path: &Path) -> Result<(Self, Sink)> {
         let name = display_name(path);
         let failed = |error: io::Error| Error::output(&name, error);
-        let open = if is_standard(path) { standard_output().map(Some) } else { open_file::named_by(path) };
+        let open = if is_standard(path) { open_file::standard_output().map(Some) } else { open_file::named_by(path) };
         let open = match (open.map_err(failed)?, fs::metadata(path)) {
             (Some(open), _) => Some(open),
             (None, Ok(found)) if found.is_dir() => return Err(Error::output(&name, "is a directory")),
@@ -138,34 +138,6 @@ pub(crate) fn is_same_file(input: &Path, output: &Path) -> bool {
 /// The name that errors call the output by.
 pub(crate) fn display_name(path: &Path) -> String {
     if is_standard(path) { "standard output".to_owned() } else { path.display().to_string() }
-}
-
-/// The standard output without the line buffer that the standard library puts before it.
-///
-/// # Errors
-///
-/// Where it is closed. The standard library opens the null device for reading and writing in its place, before the program
-/// begins; who wants the data to vanish opens that for writing only, as shells do.
-#[cfg(unix)]
-pub(crate) fn standard_output() -> io::Result<File> {
-    use std::io::Read;
-    use std::os::fd::AsFd;
-    use std::os::unix::fs::{FileTypeExt, MetadataExt};
-
-    let mut file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    let found = file.metadata()?;
-    let is_null =
-        found.file_type().is_char_device() && fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == found.rdev());
-    if is_null && file.read(&mut [0]).is_ok() {
-        return Err(io::Error::other("is closed (or the null device; --output /dev/null writes to that)"));
-    }
-    Ok(file)
-}
-
-#[cfg(windows)]
-pub(crate) fn standard_output() -> io::Result<File> {
-    use std::os::windows::io::AsHandle;
-    Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
 }
 
 /// Whether what is written to this output goes where the standard output does, whatever it is called.

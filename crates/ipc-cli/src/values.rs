@@ -11,7 +11,8 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use ipc_recover::scan::Head;
 use ipc_recover::{Damage, Input as Account};
 
-use crate::decode::{self, Values};
+use crate::blame::Values;
+use crate::decode;
 
 /// The dictionaries that have come so far.
 pub(crate) struct Dictionaries {

@@ -1,10 +1,15 @@
 //! `inspect` shows every message and what it is, calls complete what a merge takes, and stops where the input stops making
 //! sense.
 
+use std::collections::HashMap;
 use std::fs;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Instant;
 
+use arrow_array::RecordBatch;
+use arrow_ipc::writer::FileWriter;
+use arrow_schema::Schema;
 use serde_json::Value;
 
 use crate::support::{
@@ -48,6 +53,57 @@ fn a_file_is_shown_as_its_footer_says() {
     assert!(complete && said["format"] == "file");
     assert_eq!(kinds(&said), ["schema", "record_batch", "record_batch"]);
     assert_eq!(said["totals"]["rows"], 12);
+}
+
+#[test]
+fn the_schema_and_its_metadata_are_shown() {
+    let folder = folder();
+    let cities = dictionary_batch(&["Lima"], &[0]);
+    let mut fields: Vec<_> = cities.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+    fields[0] = fields[0].clone().with_metadata(HashMap::from([("unit".to_owned(), "none".to_owned())]));
+    let schema = Schema::new(fields).with_metadata(HashMap::from([("origin".to_owned(), "two\nlines".to_owned())]));
+    let batch = RecordBatch::try_new(Arc::new(schema), cities.columns().to_vec()).unwrap();
+    let mut writer = FileWriter::try_new(Vec::new(), batch.schema_ref()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.write_metadata("rows", "1");
+    let input = put(&folder, "a.arrow", &writer.into_inner().unwrap());
+    let told = text(&run(["inspect", input.to_str().unwrap()]).stdout);
+    for line in [
+        "  city: Dictionary(Int32, Utf8), not null",
+        "metadata of the schema:",
+        "  origin: two lines",
+        "metadata of the footer:",
+        "  rows: 1",
+    ] {
+        assert!(told.lines().any(|found| found == line), "{line}: {told}");
+    }
+    assert!(told.contains("0 `city`"), "the column of a dictionary: {told}");
+    let (said, _) = inspect(&input);
+    assert_eq!(said["messages"][1]["dictionary_column"], "city", "{said}");
+    let field = &said["schema"]["fields"][0];
+    assert_eq!(
+        (&field["name"], &field["nullable"], &field["metadata"]["unit"]),
+        (&"city".into(), &false.into(), &"none".into())
+    );
+    assert_eq!(
+        (&said["schema"]["metadata"]["origin"], &said["schema"]["footer_metadata"]["rows"]),
+        (&"two\nlines".into(), &"1".into())
+    );
+    // A stream has no footer.
+    assert!(inspect(&put(&folder, "a.arrows", &stream(&[batch]))).0["schema"]["footer_metadata"].is_null());
+}
+
+#[test]
+fn a_wide_schema_does_not_hide_the_messages() {
+    let folder = folder();
+    let column = batch(1, 1).column(0).clone();
+    let names: Vec<String> = (0..250).map(|number| format!("column {number}")).collect();
+    let wide = RecordBatch::try_from_iter(names.iter().map(|name| (name.as_str(), column.clone()))).unwrap();
+    let input = put(&folder, "a.arrows", &stream(&[wide]));
+    let told = text(&run(["inspect", input.to_str().unwrap()]).stdout);
+    assert!(told.contains("  column 99: ") && !told.contains("column 100:"), "{told}");
+    assert!(told.contains("and 150 more columns"), "{told}");
+    assert_eq!(inspect(&input).0["schema"]["fields"].as_array().unwrap().len(), 250);
 }
 
 #[test]
