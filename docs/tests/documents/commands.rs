@@ -35,7 +35,7 @@ fn commands(text: &str) -> Vec<String> {
 
 fn chore(root: &Path, name: &str) -> Result<(), String> {
     let is_option = name.starts_with('-') || name.is_empty();
-    let exists = is_option || root.join(format!("crates/xtask/src/chores/{name}.rs")).exists();
+    let exists = is_option || root.join(format!("crates/xtask/src/chores/{}.rs", name.replace('-', "_"))).exists();
     if exists { Ok(()) } else { Err(format!("no chore {name}")) }
 }
 
