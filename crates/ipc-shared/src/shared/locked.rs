@@ -1,4 +1,4 @@
-//! The state that only the holder of the lock may use, and what is left of it after a panic.
+//! The state that only the holder of the lock may use, and its guard.
 //!
 //! A [`LockedGuard`] that is dropped instead of given back was dropped by a panic: it aborts the reorder buffer, with what
 //! the ledger knows at that moment, and then poisons the lock. That order matters, since a thread that finds the lock

@@ -41,7 +41,7 @@ impl Output {
     }
 }
 
-/// What is known of the output without the lock. It may be a moment old.
+/// The state of the output as it is published. It may be a moment old.
 #[derive(Debug, Default)]
 pub(crate) struct View {
     /// There once the schema is known.

@@ -246,7 +246,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
             }
             None => {
                 let mut opening = plan.opening.expect("an output that a view knew of stays open");
-                // What was set since the plan was made, or before it.
+                // The plan's output has only the builder's metadata.
                 if let Err(error) = opening.insert_metadata(&guard.early_metadata) {
                     guard.unlock();
                     return Err(error.into());

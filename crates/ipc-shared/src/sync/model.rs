@@ -1,6 +1,5 @@
-//! What a model may set and ask: the switches and counts of the modelled primitives, out of the checker's sight.
-//!
-//! The primitives in `modelled` read the switches and keep the counts.
+//! Switches that a model sets, and counts that it reads. The primitives in `modelled` read the switches and keep the counts,
+//! out of the checker's sight.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -13,9 +12,9 @@ use shuttle as checker;
 
 /// Panics, in a thread that will [`catch`] it, without a word on standard error.
 ///
-/// Waits until nobody holds a mutex. All threads of a model run on one thread of the system, so that `std` would take
-/// a mutex for poisoned that another one gives back meanwhile. That takes nothing from what is explored: where a
-/// panic begins nobody sees, only what is done while it passes.
+/// Waits until no thread holds a mutex. All threads of a model run on one thread of the system, so `std` would call a mutex
+/// poisoned that another one unlocks meanwhile. No schedule is lost by that: other threads see only what is done while a
+/// panic passes, not where it began.
 ///
 /// # Panics
 ///
@@ -28,7 +27,7 @@ pub fn panic() -> ! {
     resume_unwind(Box::new(OfTheModel))
 }
 
-/// Runs `f`, and says whether it came through without a [`panic`].
+/// Runs `f`. Returns `None` if it ended in a [`panic`].
 pub fn catch<R>(f: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(result) => Some(result),
@@ -41,44 +40,44 @@ pub fn catch<R>(f: impl FnOnce() -> R) -> Option<R> {
     }
 }
 
-/// What a panic of the model's own brings along.
+/// The payload of a panic of the model's own.
 struct OfTheModel;
 
-/// How many parkers there are, over all threads: none, once nobody waits and nobody is being woken.
+/// Returns the number of parkers of all threads: 0 once no thread waits or is being woken.
 #[must_use]
 pub fn parkers() -> usize {
     ALIVE.load(Relaxed)
 }
 
-/// Makes one park of this thread return early, as a real one may.
+/// Makes one park of this thread return early, as a real park may.
 pub fn wake_spuriously_once() {
     COIN.with(|coin| coin.set(true));
 }
 
-/// Whether a park of this thread has returned early.
+/// Returns whether a park of this thread has returned early.
 #[must_use]
 pub fn has_woken_spuriously() -> bool {
     TOSSED.with(Cell::get)
 }
 
-/// Runs `work` before the next waking of this thread: whoever was to be woken sleeps on meanwhile.
+/// Runs `work` before this thread wakes another one the next time. That one sleeps on meanwhile.
 pub fn before_the_next_wake(work: impl FnOnce() + 'static) {
     LATE.with(|late| late.set(Some(Box::new(work))));
 }
 
-/// How many parkers have been woken and have not returned from their park, over all threads.
+/// Returns the number of parkers, of all threads, that have been woken and have not returned from their park.
 #[must_use]
 pub fn waking() -> usize {
     WAKING.load(Relaxed)
 }
 
-/// How often parkers have been woken that were not on their way yet, over all threads and executions so far.
+/// Returns how often parkers have been woken that were not on their way yet, over all threads and executions so far.
 #[must_use]
 pub fn wakes() -> usize {
     WAKES.load(Relaxed)
 }
 
-/// Lets the patience of the locks that this thread makes end at that look, at the second if nothing is said.
+/// Makes the patience of the locks that this thread creates end at that look, instead of the second.
 pub fn be_patient(looks: u32) {
     SPAN.with(|span| span.set(looks));
 }
@@ -87,37 +86,37 @@ pub(super) fn patience() -> u32 {
     SPAN.with(Cell::get)
 }
 
-/// How often threads really went to sleep, over all executions so far.
+/// Returns how often threads went to sleep, over all executions so far.
 #[must_use]
 pub fn parks() -> usize {
     PARKS.load(Relaxed)
 }
 
-/// How often this thread really went to sleep in this execution.
+/// Returns how often this thread went to sleep in this execution.
 #[must_use]
 pub fn parks_of_this_thread() -> usize {
     SLEEPS.with(Cell::get)
 }
 
-/// How often this thread waited for a condition in this execution, sleeps among them.
+/// Returns how often this thread waited for a condition in this execution, including sleeps.
 #[must_use]
 pub fn waits_of_this_thread() -> usize {
     WAITS.with(Cell::get)
 }
 
-/// Runs `work` after each plan of this thread from now on, before it is carried out. Plans that `work` itself makes do
-/// not count.
+/// Runs `work` after each plan of this thread from now on, before the plan is used. Plans that `work` itself makes do not
+/// count.
 pub fn after_each_plan(work: impl FnMut() + 'static) {
     OVERTAKING.with(|overtaking| overtaking.set(Some(Box::new(work))));
 }
 
-/// How often threads waited for a condition, sleeps among them, over all executions so far.
+/// Returns how often threads waited for a condition, including sleeps, over all executions so far.
 #[must_use]
 pub fn waits() -> usize {
     ALL_WAITS.load(Relaxed)
 }
 
-/// How often a plan had gone stale when it was to be carried out, over all executions so far.
+/// Returns how often a plan had gone stale when it was to be used, over all executions so far.
 #[must_use]
 pub fn replans() -> usize {
     REPLANS.load(Relaxed)

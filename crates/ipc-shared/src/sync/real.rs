@@ -9,7 +9,7 @@ use crossbeam_utils::CachePadded;
 
 use super::duty::LockDuty;
 
-// Aliases, not imports: clippy sees through imports, and would find the types behind them wherever they are used.
+// Aliases, not imports: clippy sees through imports, and would report the types wherever they are used.
 pub(crate) type AtomicU8 = std::sync::atomic::AtomicU8;
 pub(crate) type AtomicUsize = std::sync::atomic::AtomicUsize;
 
