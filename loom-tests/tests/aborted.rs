@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "the code of tests")]
 
 use arrow_array::Int32Array;
-use ipc_core::{Options, StreamSchema};
+use ipc_core::Options;
+use ipc_core::parts::StreamSchema;
 use ipc_shared::internals::model;
 use ipc_shared::{Error, SharedWriter, StreamFormat};
 use loom::thread;

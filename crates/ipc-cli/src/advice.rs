@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use ipc_core::{DictionaryHandling, FileFormat, Ledger, StreamFormat, StreamSchema};
+use ipc_core::parts::{Ledger, StreamSchema};
+use ipc_core::{DictionaryHandling, FileFormat, StreamFormat};
 use ipc_recover::Kind;
 
 use crate::args::Job;

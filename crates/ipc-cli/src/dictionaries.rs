@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Field, Fields};
-use ipc_core::{Change, Comparison, FileFormat, Remedy, StreamFormat, StreamSchema};
+use ipc_core::parts::{Change, Comparison, StreamSchema};
+use ipc_core::{FileFormat, Remedy, StreamFormat};
 use ipc_recover::Kind;
 
 use crate::blame::Values;

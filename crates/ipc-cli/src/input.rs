@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_schema::SchemaRef;
-use ipc_core::{Metadata, MetadataDifference, Options, StreamSchema};
+use ipc_core::parts::{MetadataDifference, StreamSchema};
+use ipc_core::{Metadata, Options};
 use ipc_recover::scan::{Framing, Head};
 use ipc_recover::{Damage, Ending, Fault, Input as Account, Kind, Part, Trailing, scan};
 use serde_json::{Value, json};

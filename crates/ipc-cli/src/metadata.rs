@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use ipc_core::{Metadata, MetadataDifference};
+use ipc_core::Metadata;
+use ipc_core::parts::MetadataDifference;
 use ipc_recover::Kind;
 use serde_json::{Value, json};
 

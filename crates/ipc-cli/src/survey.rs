@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::{Fields, SchemaRef};
-use ipc_core::{FileFormat, Ledger, Metadata, Options, StreamSchema};
+use ipc_core::parts::{Ledger, StreamSchema};
+use ipc_core::{FileFormat, Metadata, Options};
 use ipc_recover::Kind;
 
 use crate::args::Job;

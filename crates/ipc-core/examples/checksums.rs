@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use ipc_core::format::Checksum;
-use ipc_core::{BatchEncoder, Encoder, Options};
+use ipc_core::parts::BatchEncoder;
+use ipc_core::{Encoder, Options};
 
 /// Discards all bytes without reading them.
 struct Nowhere;

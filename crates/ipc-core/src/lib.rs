@@ -17,16 +17,9 @@
 //!
 //! # Parts
 //!
-//! Data flows one way: batch, message, ledger, sink.
-//!
-//! - [`Encoder`] is what one thread uses: the parts below, put together.
-//! - [`BatchEncoder`] turns a batch into a [`Message`]: metadata, and a list of segments that borrow the arrays' own
-//!   bytes. It allocates nothing once it is warm, and knows nothing of the stream.
-//! - [`Ledger`] appends messages to a sink: position, dictionaries sent, footer. It records only what was written.
-//!
-//! Batch encoder and ledger are public so that they can be used apart: encode on many threads, append under a lock, as
-//! `ipc-shared` does; or keep messages and write them elsewhere than to an [`io::Write`](std::io::Write), through
-//! [`Message::into_owned`].
+//! [`Encoder`] puts the parts of an output together for one thread. To put them together in another way, use [`parts`]: encode
+//! on many threads and append under a lock, as `ipc-shared` does, or keep messages and write them elsewhere than to an
+//! [`io::Write`](std::io::Write).
 //!
 //! # Guarantees
 //!
@@ -82,26 +75,15 @@ mod schema;
 /// ```
 pub use {arrow_array, arrow_buffer, arrow_schema};
 
-pub use arrays::compare::Comparison;
-pub use dictionary::batches::{DictionaryBatches as Updates, Sending};
-pub use dictionary::decide::Change;
-pub use dictionary::sent::SentDictionaries as Dictionaries;
-pub use dictionary::unified::{AddedValues as Added, NewValues, UnifiedDictionaries, UnifiedSnapshot};
-pub use encode::BatchEncoder;
 pub use encoder::Encoder;
 pub use encoder::state::{Closed, Started, State, Unstarted};
 pub use error::{Error, Remedy, Result};
 pub use failed::Failed;
 pub use format::{Alignment, FileFormat, Format, MetadataVersion, StreamFormat};
 pub use key_values::Metadata;
-pub use message::Message;
-pub use message::segment::Slice;
 pub use options::compression::{Compression, RawBuffers};
 pub use options::dictionaries::{DictionaryHandling, Unify};
 pub use options::{Options, OptionsBuilder, Validation};
-pub use output::ledger::Ledger;
 pub use output::receipt::{Receipt, Stats};
 pub use output::storage::{Durable, FileTail, ForeignEnd, Truncate};
-pub use schema::StreamSchema;
-pub use schema::difference::MetadataDifference;
 pub use schema::given::IntoSchema;

@@ -7,7 +7,8 @@
 //!   must precede it. It needs no access to the output, only to what readers [have](SentDictionaries) of its dictionaries.
 //! - [`Ledger`] appends groups to a sink. It knows the output's position, what readers have, and what the footer will say.
 //!   It records only what was written.
-//! - [`StreamSchema`] is a schema that can be written, with its message.
+//! - [`StreamSchema`] is a schema that can be written, with its message. It also says [what becomes](StreamSchema::change) of
+//!   a dictionary that differs, and [which metadata](StreamSchema::metadata_differences) of another schema is lost.
 //! - [`UnifiedDictionaries`] are the dictionaries that all batches of an output share, where the options
 //!   [unify](crate::DictionaryHandling::Unify) them. [`UnifiedStore`] lets several threads share them.
 //!
@@ -29,7 +30,9 @@
 //! [`Message::into_buffers`] returns its bytes as buffers, for an object store or a remote procedure call.
 //! [`StreamSchema::message`] has the bytes that such messages must follow.
 
+pub use crate::arrays::compare::Comparison;
 pub use crate::dictionary::batches::{DictionaryBatches, Sending};
+pub use crate::dictionary::decide::Change;
 pub use crate::dictionary::sent::SentDictionaries;
 pub use crate::dictionary::unified::{AddedValues, NewValues, UnifiedDictionaries, UnifiedSnapshot, UnifiedStore};
 pub use crate::encode::BatchEncoder;
@@ -38,3 +41,4 @@ pub use crate::message::Message;
 pub use crate::message::segment::Slice;
 pub use crate::output::ledger::Ledger;
 pub use crate::schema::StreamSchema;
+pub use crate::schema::difference::MetadataDifference;

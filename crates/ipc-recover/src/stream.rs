@@ -7,7 +7,8 @@
 use std::io::Read;
 
 use arrow_ipc::convert::try_fb_to_schema;
-use ipc_core::{Options, StreamSchema};
+use ipc_core::Options;
+use ipc_core::parts::StreamSchema;
 
 use crate::error::{Damage, Fault};
 use crate::footer::Footer;

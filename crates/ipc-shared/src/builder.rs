@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use ipc_core::{Failed, FileFormat, Format, IntoSchema, Metadata, Options, StreamFormat, StreamSchema};
+use ipc_core::parts::StreamSchema;
+use ipc_core::{Failed, FileFormat, Format, IntoSchema, Metadata, Options, StreamFormat};
 
 use crate::shared::Shared;
 use crate::shared::context::EncodingContext;

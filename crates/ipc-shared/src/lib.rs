@@ -45,10 +45,11 @@ mod writer;
 pub use builder::Builder;
 pub use error::{Error, Result, StillShared};
 pub use ipc_core::Error as CoreError;
+pub use ipc_core::parts::StreamSchema;
 pub use ipc_core::{
     Alignment, Compression, DictionaryHandling, Durable, Failed, FileFormat, FileTail, ForeignEnd, Format, IntoSchema,
-    Metadata, MetadataVersion, Options, OptionsBuilder, RawBuffers, Receipt, Remedy, Stats, StreamFormat, StreamSchema,
-    Truncate, Unify, Validation, arrow_array, arrow_buffer, arrow_schema, format,
+    Metadata, MetadataVersion, Options, OptionsBuilder, RawBuffers, Receipt, Remedy, Stats, StreamFormat, Truncate,
+    Unify, Validation, arrow_array, arrow_buffer, arrow_schema, format,
 };
 pub use producer::Producer;
 pub use shared::stats::Summary;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
 use arrow_schema::{DataType, Field, Metadata, Schema, SchemaRef, UnionFields, UnionMode};
-use ipc_core::{Encoder, Error, Options, StreamSchema};
+use ipc_core::parts::StreamSchema;
+use ipc_core::{Encoder, Error, Options};
 use ipc_shared::SharedWriter;
 use ipc_tests::read;
 

@@ -14,11 +14,12 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, Str
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_schema::{DataType, Field, Metadata, Schema};
+use ipc_core::parts::Comparison;
 use ipc_core::parts::{
     AddedValues, BatchEncoder, NewValues, Sending, SentDictionaries, StreamSchema, UnifiedDictionaries,
     UnifiedSnapshot, UnifiedStore,
 };
-use ipc_core::{Comparison, Compression, Encoder, Error, FileFormat, Format, Options, Unify, Unstarted};
+use ipc_core::{Compression, Encoder, Error, FileFormat, Format, Options, Unify, Unstarted};
 use ipc_tests::allocations;
 use ipc_tests::arrays::{Sharing, has_dictionary};
 use ipc_tests::batches::{Batches, Plan, every_kind};

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::Metadata;
-use ipc_core::{BatchEncoder, Compression, Encoder, Options};
+use ipc_core::parts::BatchEncoder;
+use ipc_core::{Compression, Encoder, Options};
 use ipc_tests::arrays::Sharing;
 use ipc_tests::batches::{Batches, Plan, every_kind};
 use ipc_tests::sink::Counting;

@@ -5,7 +5,8 @@
 
 use arrow_buffer::Buffer;
 use arrow_schema::Metadata;
-use ipc_core::{Alignment, BatchEncoder, Compression, Options};
+use ipc_core::parts::BatchEncoder;
+use ipc_core::{Alignment, Compression, Options};
 use ipc_tests::arrays::Sharing::Shared;
 use ipc_tests::batches::{Batches, Plan, every_kind};
 

@@ -5,7 +5,8 @@ use std::sync::Mutex;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
-use ipc_core::{BatchEncoder, Encoder, Options};
+use ipc_core::parts::BatchEncoder;
+use ipc_core::{Encoder, Options};
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 
 use crate::codec::Codec;

@@ -2,7 +2,7 @@
 //!
 //! A buffer is borrowed where the array holds it as the format wants it, made in the arena where not, compressed where
 //! the options say so, and padded. [`Body`] writes the lists of the message's metadata beside it; it lives as long as one
-//! message, over memory that [`BatchEncoder`](crate::BatchEncoder) keeps.
+//! message, over memory that [`BatchEncoder`](crate::parts::BatchEncoder) keeps.
 //!
 //! Batches of few rows and many columns cost what happens here for each buffer, so the short way, an array's buffer that
 //! is borrowed as it is, is inlined into the walk.

@@ -11,7 +11,6 @@ use arrow_buffer::Buffer;
 
 use crate::dictionary::sent::{Sent, SentDictionaries};
 use crate::error::{Error, Result};
-use crate::format::Format;
 use crate::message::Message;
 use crate::schema::StreamSchema;
 
@@ -77,14 +76,6 @@ impl DictionaryBatches {
     #[must_use]
     pub fn len(&self) -> usize {
         self.list.len()
-    }
-
-    /// Whether what was decided against `compared` is right for `current` too. Compares no values. If it was decided against
-    /// something else, it is not.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn hold_for<F: Format>(&self, compared: &SentDictionaries, current: &SentDictionaries) -> bool {
-        self.still_hold(compared, current, !F::HAS_FOOTER)
     }
 
     /// Whether what was decided against `compared` is right for `current` too, in an output that takes replacements or not.

@@ -66,21 +66,15 @@ impl BatchEncoder {
         required: &[usize],
         sent: &SentDictionaries,
     ) -> Result<DictionaryBatches> {
+        let mut batches = DictionaryBatches::new(sent, Sending::Changes);
         if unified.schema().has_unified_dictionaries() {
-            self.encode_closing_dictionaries(unified.snapshot(), required, sent)
-        } else {
-            Ok(DictionaryBatches::new(sent, Sending::Changes))
+            self.encode_unsent(unified.snapshot(), required, sent, &mut batches)?;
         }
+        Ok(batches)
     }
 
-    /// Encodes the dictionaries of `batch` that have to be sent before it, given what has been `sent`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DictionaryReplacement`] where `F` allows no replacement but the batch needs one; else as
-    /// [`encode`](Self::encode).
-    #[inline]
-    pub fn encode_dictionaries<F: Format>(
+    /// Encodes those dictionaries of `batch` that are not unified and that readers need, who have what was `sent`.
+    pub(super) fn encode_dictionaries<F: Format>(
         &mut self,
         schema: &StreamSchema,
         batch: &RecordBatch,
@@ -110,14 +104,9 @@ impl BatchEncoder {
         Ok(batches)
     }
 
-    /// As [`encode_dictionaries`](Self::encode_dictionaries), where some are unified: also those values that the message which
-    /// `batch` was encoded to [uses](Message::uses) and that have not been sent.
-    ///
-    /// # Errors
-    ///
-    /// As [`encode_dictionaries`](Self::encode_dictionaries); and [`Error::InvalidArray`] where the snapshot is older than
-    /// the one that the message was encoded with, and has not all of the values.
-    pub fn encode_unified_dictionaries<F: Format>(
+    /// Encodes all dictionaries that readers need for `batch`, whose message requires so many values of unified ones. Fails where
+    /// the snapshot is older than the one that the message was encoded with, and lacks some.
+    pub(super) fn encode_unified_dictionaries<F: Format>(
         &mut self,
         batch: &RecordBatch,
         required: &[usize],
@@ -132,24 +121,7 @@ impl BatchEncoder {
         Ok(batches.in_order())
     }
 
-    /// Encodes what batches need of unified dictionaries and readers do not have, for the end of an output that
-    /// [uses](crate::Ledger::uses) so many values of each (0 beyond its end).
-    ///
-    /// # Errors
-    ///
-    /// As [`encode`](Self::encode).
-    pub fn encode_closing_dictionaries(
-        &mut self,
-        dictionaries: &UnifiedSnapshot,
-        required: &[usize],
-        sent: &SentDictionaries,
-    ) -> Result<DictionaryBatches> {
-        let mut batches = DictionaryBatches::new(sent, Sending::Changes);
-        self.encode_unsent(dictionaries, required, sent, &mut batches)?;
-        Ok(batches)
-    }
-
-    /// Encodes what readers do not have of the first `uses` values of each unified dictionary.
+    /// Encodes what readers lack of the values that are `required` of each unified dictionary.
     fn encode_unsent(
         &mut self,
         dictionaries: &UnifiedSnapshot,
@@ -169,25 +141,25 @@ impl BatchEncoder {
         })
     }
 
-    /// Encodes what readers do not have of the first `count` values of one unified dictionary, and of those inside it.
+    /// Encodes what readers lack of the first `required` values of one unified dictionary, and of the dictionaries inside it.
     fn encode_growth(
         &mut self,
         dictionaries: &UnifiedSnapshot,
         id: usize,
-        count: usize,
+        required: usize,
         sent: &SentDictionaries,
         batches: &mut DictionaryBatches,
     ) -> Result<()> {
-        let have = sent.unified(id);
-        if have.is_some_and(|have| have >= count) {
+        let already_sent = sent.unified(id);
+        if already_sent.is_some_and(|count| count >= required) {
             return Ok(());
         }
         let field = dictionaries.schema().dictionary(id);
         let known = dictionaries.len(id);
         // The first message has what is known, rather than nothing.
-        let count = if have.is_none() && count == 0 { known } else { count };
-        if known < count {
-            let (expected, found) = (format!("a snapshot of {count} unified values"), format!("one of {known}"));
+        let required = if already_sent.is_none() && required == 0 { known } else { required };
+        if known < required {
+            let (expected, found) = (format!("a snapshot of {required} unified values"), format!("one of {known}"));
             return Err(Error::invalid(expected, found).at(field.path()).into());
         }
         // A value of this dictionary came after those inside it.
@@ -195,12 +167,12 @@ impl BatchEncoder {
             .inner()
             .iter()
             .try_for_each(|&inner| self.encode_growth(dictionaries, inner, dictionaries.len(inner), sent, batches))?;
-        let extended = have.filter(|_| field.inner().is_empty());
-        let batch = dictionaries.values(id, extended.unwrap_or(0)..count).map_err(Error::from).and_then(|values| {
+        let extended = already_sent.filter(|_| field.inner().is_empty());
+        let batch = dictionaries.values(id, extended.unwrap_or(0)..required).map_err(Error::from).and_then(|values| {
             let to_send = ToSend { rows: 0..values.len(), extends: extended.map(Sent::Unified) };
             // Nulls stand for values of an inner dictionary, which may have none.
             let keeps_nulls = field.inner().iter().any(|inner| dictionaries.len(*inner) == 0);
-            self.encode_dictionary(id, &values, to_send, Sent::Unified(count), keeps_nulls)
+            self.encode_dictionary(id, &values, to_send, Sent::Unified(required), keeps_nulls)
         });
         batches.push(batch.map_err(|error| Box::new(error).at(field.path()))?);
         Ok(())

@@ -22,7 +22,7 @@ use crate::body::compress::Codec;
 use crate::body::{Body, signed, too_large};
 use crate::dictionary::batches::{DictionaryBatches, Sending};
 use crate::dictionary::sent::SentDictionaries;
-use crate::dictionary::unified::{AddedValues, NewValues, UnifiedSnapshot, UnifiedStore};
+use crate::dictionary::unified::{NewValues, UnifiedSnapshot, UnifiedStore};
 use crate::encode::group::Group;
 use crate::encode::keys::{KeyMaps, KeyRewriter, Keys};
 use crate::encode::walk::{Walk, walk};
@@ -43,7 +43,8 @@ use crate::options::{Options, Validation};
 ///
 /// ```
 /// # use arrow_array::record_batch;
-/// # use ipc_core::{BatchEncoder, Options};
+/// # use ipc_core::parts::BatchEncoder;
+/// # use ipc_core::Options;
 /// let batch = record_batch!(("a", Int32, [1, 2, 3])).unwrap();
 /// let mut encoder = BatchEncoder::new(&Options::default());
 /// let message = encoder.encode(&batch)?;
@@ -255,7 +256,7 @@ impl BatchEncoder {
 
     /// Encodes a record batch over `message`.
     #[inline]
-    pub(crate) fn encode_into<'a>(
+    fn encode_into<'a>(
         &mut self,
         message: &mut Message<Slice<'a>>,
         batch: &'a RecordBatch,
@@ -265,40 +266,9 @@ impl BatchEncoder {
         self.fill(message, batch.num_rows(), None, metadata, None, |walk| columns(walk, batch))
     }
 
-    /// Encodes a record batch with its keys rewritten to unified dictionaries, or says which values these lack. They have
-    /// to [grow](crate::UnifiedDictionaries::grow) by those then, and the batch is to be encoded again.
-    ///
-    /// # Errors
-    ///
-    /// As [`encode`](Self::encode), also for keys outside a dictionary.
-    pub fn encode_unified<'a>(
-        &mut self,
-        batch: &'a RecordBatch,
-        metadata: &Metadata,
-        dictionaries: &UnifiedSnapshot,
-    ) -> Result<Result<Message<Slice<'a>>, NewValues>> {
-        let mut message = self.blank();
-        match self.encode_unified_into(&mut message, batch, metadata, dictionaries) {
-            Ok(None) => Ok(Ok(message)),
-            Ok(Some(missing)) => {
-                self.recycle(message);
-                Ok(Err(missing))
-            }
-            Err(error) => {
-                self.recycle(message);
-                Err(error)
-            }
-        }
-    }
-
-    /// Takes note of where values are that a batch of this encoder brought and that have been added, so that they need not
-    /// be looked up once more.
-    pub fn learn(&mut self, added: AddedValues) {
-        self.maps.learn(added);
-    }
-
-    /// As [`encode_unified`](Self::encode_unified), over `message`.
-    pub(crate) fn encode_unified_into<'a>(
+    /// Encodes a record batch over `message`, with its keys rewritten to unified dictionaries, or returns the values that these
+    /// lack. Then the dictionaries have to grow by those, and the batch is to be encoded again.
+    fn encode_unified_into<'a>(
         &mut self,
         message: &mut Message<Slice<'a>>,
         batch: &'a RecordBatch,
@@ -340,11 +310,6 @@ impl BatchEncoder {
             self.scratch.truncate(kept);
             self.scratch.shrink_to_fit();
         }
-    }
-
-    /// As [`recycle`](Self::recycle).
-    pub fn recycle_unwritten(&mut self, message: Message<Slice<'_>>) {
-        self.recycle(message);
     }
 
     /// Takes back what an owned message can give back: all but the segments that shared a batch's memory.

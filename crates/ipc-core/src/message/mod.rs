@@ -68,7 +68,7 @@ impl fmt::Display for Layout {
 }
 
 impl<B> Default for Message<B> {
-    /// No message: the memory for one. A [`Ledger`](crate::Ledger) refuses it.
+    /// No message: the memory for one. A [`Ledger`](crate::parts::Ledger) refuses it.
     fn default() -> Self {
         Self { parts: Box::default(), segments: Vec::new() }
     }
@@ -90,12 +90,6 @@ impl<B> Message<B> {
     /// How many values of each unified dictionary, by dictionary id, a reader must have before it; empty for a message that
     /// has its batch's own keys.
     pub(crate) fn required(&self) -> &[usize] {
-        &self.parts.required
-    }
-
-    #[doc(hidden)]
-    #[must_use]
-    pub fn uses(&self) -> &[usize] {
         &self.parts.required
     }
 

@@ -50,7 +50,7 @@ pub enum DictionaryHandling {
 ///
 /// # Memory
 ///
-/// Besides the unified dictionary, each encoder (a [`BatchEncoder`](crate::BatchEncoder), and so each producer of a
+/// Besides the unified dictionary, each encoder (a [`BatchEncoder`](crate::parts::BatchEncoder), and so each producer of a
 /// shared writer) remembers the last eight dictionaries that batches had for each field: their arrays with the buffers
 /// they lie in, and four bytes for each value. Keys of one or two bytes take 128 KiB more, once 262,144 of them have been
 /// rewritten without a new value. The memory is freed with the encoder, or when eight other dictionaries have come.

@@ -111,17 +111,6 @@ impl Ledger {
     #[inline]
     pub fn append<B: AsRef<[u8]>>(&mut self, sink: &mut impl Write, group: &mut Group<B>) -> Result<Receipt> {
         let Group { message, dictionaries } = group;
-        self.append_parts(sink, dictionaries, message)
-    }
-
-    /// As [`append`](Self::append), for a record batch and its dictionary batches.
-    #[doc(hidden)]
-    pub fn append_parts<B: AsRef<[u8]>>(
-        &mut self,
-        sink: &mut impl Write,
-        dictionaries: &mut DictionaryBatches,
-        message: &mut Message<B>,
-    ) -> Result<Receipt> {
         dictionaries.drop_sent(&self.dictionaries);
         self.check_message(&message.parts, dictionaries)?;
         if dictionaries.is_empty() {
@@ -146,11 +135,7 @@ impl Ledger {
     ///
     /// As [`append`](Self::append).
     pub fn append_ahead<B>(&mut self, sink: &mut impl Write, group: &mut Group<B>) -> Result<()> {
-        self.append_dictionaries(sink, &mut group.dictionaries)
-    }
-
-    #[doc(hidden)]
-    pub fn append_dictionaries(&mut self, sink: &mut impl Write, dictionaries: &mut DictionaryBatches) -> Result<()> {
+        let dictionaries = &mut group.dictionaries;
         dictionaries.drop_sent(&self.dictionaries);
         if dictionaries.is_empty() {
             return Ok(());
@@ -290,22 +275,10 @@ impl Ledger {
         &self.dictionaries
     }
 
-    #[doc(hidden)]
-    #[must_use]
-    pub fn dictionaries(&self) -> &SentDictionaries {
-        &self.dictionaries
-    }
-
     /// How many values of each unified dictionary, by dictionary id, the appended batches require; empty where they require
     /// none.
     #[must_use]
     pub fn required(&self) -> &[usize] {
-        &self.required
-    }
-
-    /// How many values of each unified dictionary, by dictionary id, the batches need; empty where they need none.
-    #[must_use]
-    pub fn uses(&self) -> &[usize] {
         &self.required
     }
 

@@ -90,12 +90,13 @@ impl StreamSchema {
     /// Returns the schema message with which a stream starts: prefix, flatbuffer and padding.
     ///
     /// It is for services that take the schema and the batches separately, such as BigQuery's Storage Write API, Spark
-    /// Connect and Arrow Flight's `GetSchema`. [`BatchEncoder`](crate::BatchEncoder) encodes the batches' messages.
+    /// Connect and Arrow Flight's `GetSchema`. [`BatchEncoder`](crate::parts::BatchEncoder) encodes the batches' messages.
     ///
     /// ```
     /// # use std::sync::Arc;
     /// # use arrow_schema::{DataType, Field, Schema};
-    /// use ipc_core::{Options, StreamSchema};
+    /// use ipc_core::parts::StreamSchema;
+    /// use ipc_core::Options;
     ///
     /// let schema = Arc::new(Schema::new(vec![Field::new("height", DataType::Int32, false)]));
     /// let options = Options::default();

@@ -5,7 +5,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use ipc_core::{Closed, Encoder, Error, FileFormat, Options, Started, StreamFormat, StreamSchema, Unify, Unstarted};
+use ipc_core::parts::StreamSchema;
+use ipc_core::{Closed, Encoder, Error, FileFormat, Options, Started, StreamFormat, Unify, Unstarted};
 use ipc_tests::byte_faults::{Fault, Log, Sink, sink};
 use ipc_tests::outside::aloud;
 use ipc_tests::shared::{Output, Words, batch, schema};

@@ -2,7 +2,8 @@
 
 use arrow_array::RecordBatch;
 use arrow_schema::Metadata;
-use ipc_core::{BatchEncoder, Options};
+use ipc_core::Options;
+use ipc_core::parts::BatchEncoder;
 use ipc_tests::arrays::Sharing::Changing;
 use ipc_tests::batches::{Batches, Plan, every_kind};
 

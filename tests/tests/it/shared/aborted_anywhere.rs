@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use arrow_ipc::MessageHeader;
-use ipc_core::StreamSchema;
+use ipc_core::parts::StreamSchema;
 use ipc_shared::{Error, FileFormat, Options, SharedWriter, Slot, StreamFormat, Unify};
 use ipc_tests::byte_faults::{Fault, Log, Sink, Watch, sink};
 use ipc_tests::framing::Framed;

@@ -1,9 +1,8 @@
 //! Dictionaries that all batches of an output share, whatever dictionaries they came with.
 //!
 //! [`UnifiedDictionaries`] have, for each dictionary-encoded field, one [growing](segments) dictionary of the values that
-//! batches have used. [`BatchEncoder::encode_unified`](crate::BatchEncoder::encode_unified) rewrites a batch's
-//! [keys](crate::encode::keys) to a [`UnifiedSnapshot`] of them, and says which values are missing there; [`UnifiedDictionaries::grow`]
-//! adds them, and the encoder [learns](crate::BatchEncoder::learn) where they are.
+//! batches have used. The [batch encoder](crate::encode) rewrites a batch's [keys](crate::encode::keys) to a
+//! [`UnifiedSnapshot`] of them; [`UnifiedDictionaries::grow`] adds the values that the snapshot lacks.
 //!
 //! - A snapshot is cheap and does not change: it can be read on one thread while another one grows the dictionaries.
 //! - Ids never change, so keys that were rewritten for one snapshot are right for all later ones. Only one owner can grow
@@ -11,7 +10,7 @@
 //! - SegmentedDictionary is all or nothing, and looks up again, in what has been added since, before it adds: what is missing in one
 //!   snapshot need not be missing in the next.
 //!
-//! What readers have been sent is no matter here; see [`SentDictionaries`](crate::SentDictionaries).
+//! What readers have been sent is no matter here; see [`SentDictionaries`](crate::parts::SentDictionaries).
 
 pub(crate) mod canonical;
 mod capacity;
