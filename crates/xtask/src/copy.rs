@@ -1,9 +1,9 @@
-//! A copy of the workspace below its target directory, to be spoilt by mutants.
+//! A copy of the workspace below its target directory, for mutants.
 //!
-//! - It has the packages and what cargo needs to build them, no more. It is made anew each time: a source that has gone
-//!   must not linger, and cargo takes what is newer than the last build for changed.
-//! - It has a target directory of its own, which stays. Cargo knows a package by its place in the workspace: in the
-//!   directory of the sound sources it would find what was built last from spoilt ones, newer than any source, and run that.
+//! - It has the packages, and what cargo needs to build them. It is made anew each time: no removed source stays, and
+//!   cargo rebuilds each package, since its sources are newer than the last build.
+//! - It has a target directory of its own, which is kept. Cargo identifies a package by its place in the workspace, so
+//!   in a shared target directory it could run a program that was last built from a mutant.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ impl Copy {
         &self.target
     }
 
-    /// Does `work` while a file of the copy is spoilt.
+    /// Runs `work` while a file of the copy is changed.
     pub(crate) fn with<R>(
         &self,
         file: &Path,

@@ -15,10 +15,10 @@ pub(crate) enum Error {
     Start {
         /// The command as a person would type it.
         command: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A program ran and was not content.
+    /// A program ran and failed.
     #[error("`{command}` failed: {status}")]
     Exit {
         /// The command as a person would type it.
@@ -26,12 +26,12 @@ pub(crate) enum Error {
         /// How it ended.
         status: ExitStatus,
     },
-    /// A chore needs what is not there.
+    /// A program that a chore needs is missing.
     #[error("{tool} is missing; this installs it: {install}")]
     Missing {
-        /// What it is.
+        /// Its name.
         tool: &'static str,
-        /// A command, or several to choose from.
+        /// The command that installs it.
         install: String,
     },
     /// A file could not be read.
@@ -39,7 +39,7 @@ pub(crate) enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// A file or folder could not be written.
@@ -47,16 +47,16 @@ pub(crate) enum Error {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Cargo's output is not what it is documented to be.
+    /// The output of cargo is not as documented.
     #[error("unexpected output of cargo: {0}")]
     Output(String),
-    /// A check of our own found something.
+    /// A check found something.
     #[error("{0}")]
     Check(String),
-    /// Some steps failed; the report has already told which, and why.
+    /// Some steps failed. The report has shown why.
     #[error("failed: {}", .0.join(", "))]
     Steps(Vec<String>),
 }

@@ -1,15 +1,15 @@
 //! The project's chores, run as `cargo xtask CHORE`.
 //!
 //! - [`chores`]: one file per chore. A new chore is a file there and a variant of [`Chore`] here.
-//! - [`checks`]: what a chore looks at by itself instead of asking cargo.
-//! - [`mutant`]: the table of faults that the models must notice. [`mod@copy`]: the sources they are seeded into. [`program`]:
-//!   runs the models.
-//! - [`steps`]: runs what a chore consists of, and reports on it. [`tally`]: counts tests, and says why some are skipped.
+//! - [`checks`]: checks that no tool makes.
+//! - [`mutant`]: the table of faults that the models must find. [`mod@copy`]: the sources that they are seeded into.
+//!   [`program`]: runs a model.
+//! - [`steps`]: runs the steps of a chore, and reports on them. [`tally`]: counts tests, and says why some are skipped.
 //! - [`cargo`] and [`workspace`]: cargo commands, and what cargo knows about this workspace.
-//! - [`tools`]: programs that not everybody has.
+//! - [`tools`]: programs that may be missing.
 //!
-//! A chore needs no environment variables and no other command before it. It changes nothing but the target directory,
-//! unless it is told to: `counts --renew` and `bench --output`.
+//! A chore needs no environment variables and no other command before it. It changes only the target directory, except
+//! for `counts --renew` and `bench --output`.
 
 #![forbid(unsafe_code)]
 

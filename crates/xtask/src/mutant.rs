@@ -1,10 +1,11 @@
 //! The table of seeded faults, `loom-tests/mutants.toml`: what each one changes, and which model must notice.
 //!
-//! A mutant replaces one piece of text of one source file, so that the code that ships carries no trace of it. The table
-//! is checked as a whole before any of it is used: a text that stands in its file not exactly once, a model that does not
-//! exist or an ordering that no mutant weakens is an error, and a test of this module finds it without building a model.
+//! A mutant replaces one piece of text in one source file, so the code that ships knows nothing of it. The whole table
+//! is checked before any of it is used. It is an error if a text does not occur exactly once in its file, if a model
+//! does not exist, or if no mutant weakens an ordering. A test of this module finds these errors without building a
+//! model.
 //!
-//! Whether a mutant is caught is the business of the chore [`mutants`](crate::chores::mutants).
+//! The chore [`mutants`](crate::chores::mutants) finds out whether a mutant is caught.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -23,15 +24,15 @@ pub(crate) struct Table(Vec<Mutant>);
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mutant {
-    /// What is wrong with it, in a few words without spaces.
+    /// A name that says what is wrong, without spaces.
     pub(crate) name: String,
     /// The file that it changes, from the root of the workspace.
     pub(crate) file: PathBuf,
     find: String,
     replace: String,
-    /// The model that must notice.
+    /// The model that must fail.
     pub(crate) model: Model,
-    /// What the model must say: failing for another reason is not catching it.
+    /// What the model must print. A model that fails for another reason has not caught the fault.
     pub(crate) says: String,
 }
 
@@ -109,7 +110,7 @@ impl Mutant {
         }
     }
 
-    /// Whether the ordering at `at` is among what this mutant replaces.
+    /// Whether this mutant weakens the ordering at `at`.
     fn weakens(&self, source: &str, at: usize) -> bool {
         let weaker = self.replace.matches("Relaxed").count() > self.find.matches("Relaxed").count();
         weaker && self.place_in(source).is_ok_and(|start| (start..start + self.find.len()).contains(&at))
@@ -148,8 +149,8 @@ impl fmt::Display for Model {
     }
 }
 
-/// The line of the first acquire or release that none of the mutants weakens. Comments, imports and the tests at the end
-/// of a file are no code that ships.
+/// The line of the first acquire or release that none of the mutants weakens. Comments, imports, and the tests at the
+/// end of a file do not count.
 fn unweakened(source: &str, mutants: &[&Mutant]) -> Option<usize> {
     let mut start = 0;
     for (index, line) in source.split_inclusive('\n').enumerate() {

@@ -1,4 +1,4 @@
-//! Test programs that are run by themselves, since they may fail, abort or hang.
+//! Runs test programs that may fail, abort or hang.
 
 use std::fmt;
 use std::io;
@@ -20,7 +20,7 @@ pub(crate) enum Ending {
     OutOfTime,
 }
 
-/// Builds a test program by a `cargo test --no-run`, and says where it is.
+/// Builds a test program by a `cargo test --no-run`, and returns its path.
 pub(crate) fn built(build: Cargo, target: &str) -> Result<PathBuf> {
     let messages = build.arg("--message-format=json-render-diagnostics").capture()?;
     for line in messages.lines() {
@@ -32,7 +32,7 @@ pub(crate) fn built(build: Cargo, target: &str) -> Result<PathBuf> {
     Err(Error::Output(format!("no test program `{target}`")))
 }
 
-/// Waits for the command's end, and stops it where that does not come in time.
+/// Runs the command, and stops it at the limit of time.
 pub(crate) fn end_of(command: &mut Command, limit: Duration) -> Result<Ending> {
     let end = |command: &mut Command| -> io::Result<Ending> {
         let limit = Instant::now() + limit;

@@ -1,14 +1,14 @@
-//! Runs the steps of a chore one after the other, and reports what became of them and how long they took.
+//! Runs the steps of a chore one after the other, and reports the result of each and how long it took.
 //!
-//! A step that fails does not keep the others from running: one run tells everything that is wrong. Who would rather
-//! stop says so.
+//! The other steps run even after one has failed, so that one run shows everything that is wrong. A chore may also stop
+//! at the first failure.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// What became of the steps, in the order in which they ran; printed as a table.
+/// The results of the steps, in the order in which they ran; shown as a table.
 #[derive(Debug)]
 pub(crate) struct Report {
     outcomes: Vec<Outcome>,
@@ -45,7 +45,7 @@ impl Report {
         Self { outcomes }
     }
 
-    /// An error that names the steps that failed, if there are any.
+    /// Returns an error that names the steps that failed, if any did.
     pub(crate) fn into_result(self) -> Result<()> {
         let failed: Vec<_> =
             self.outcomes.into_iter().filter(|outcome| outcome.result.is_err()).map(|outcome| outcome.name).collect();

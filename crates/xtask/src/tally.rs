@@ -1,7 +1,8 @@
 //! Counts tests in the output of test programs: how many passed, failed and were left out, and why.
 //!
-//! The test harness prints a `test result` for each program, and `ignored` with a reason where a test has one. A test that
-//! misses something outside the workspace passes, after a line `skipped: TEST: REASON`; that it passed says little then.
+//! The test harness prints a `test result` for each program, and `ignored` with a reason where a test has one. A test
+//! that misses something outside the workspace passes, after a line `skipped: TEST: REASON`; that it passed says little
+//! then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,17 +1,17 @@
-//! Programs that some chores need beyond Rust and a C compiler: whether they are there, and how to get them.
+//! Programs that some chores need beyond Rust and a C compiler, and how to install them.
 
 use std::process::{Command, Stdio};
 
 use crate::error::{Error, Result};
 
-/// A program that may have to be installed first.
+/// A program that may be missing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tool {
-    /// What to say of it.
+    /// Its name in messages.
     name: &'static str,
-    /// A command that succeeds where it is installed.
+    /// A command that succeeds if it is installed.
     probe: &'static [&'static str],
-    /// How to get it.
+    /// The command that installs it.
     install: &'static str,
 }
 
@@ -45,7 +45,7 @@ impl Tool {
     };
     pub(crate) const GIT: Self = Self { name: "git", probe: &["git", "--version"], install: "apt-get install git" };
 
-    /// An error that says how to get it, where it is missing.
+    /// Returns an error that says how to install the program, if it is missing.
     pub(crate) fn require(self) -> Result<()> {
         if self.is_there() { Ok(()) } else { Err(Error::Missing { tool: self.name, install: self.install.to_owned() }) }
     }

@@ -22,7 +22,7 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// Its `Cargo.toml`.
     pub(crate) manifest: PathBuf,
-    /// Whether cargo means it too where no package is named.
+    /// Whether a command that names no package includes it.
     pub(crate) default: bool,
     /// Its examples, by name.
     pub(crate) examples: Vec<Example>,
@@ -33,12 +33,12 @@ pub(crate) struct Member {
 pub(crate) struct Example {
     /// The name to run it by.
     pub(crate) name: String,
-    /// The features it asks for in the manifest.
+    /// The features that the manifest requires for it.
     pub(crate) features: Vec<String>,
 }
 
 impl Workspace {
-    /// Asks cargo.
+    /// Finds the workspace around the current directory.
     pub(crate) fn load() -> Result<Self> {
         Self::parse(&Cargo::anywhere("metadata --format-version 1 --no-deps").capture()?)
     }

@@ -1,3 +1,3 @@
-//! What a chore looks at by itself. Each file holds one check, its parser, and samples that it must and must not pass.
+//! Checks that no tool makes. Each file has one check, its parser, and samples that must pass and must fail.
 
 pub(crate) mod imports;

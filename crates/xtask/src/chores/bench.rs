@@ -1,6 +1,7 @@
-//! `cargo xtask bench`: ours, the peers and the floor side by side, in one run.
+//! `cargo xtask bench`: measures ours, the peers and the floor side by side, in one run.
 //!
-//! The work is that of the package `ipc-bench`; the report lands in `target/bench`, or wherever `--output` says.
+//! The package `ipc-bench` does the work. The report is written to `target/bench`, or to the folder that `--output`
+//! names.
 
 use std::path::{self, PathBuf};
 
@@ -18,7 +19,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "quick")]
     smoke: bool,
 
-    /// The folder for the report; `target/bench` where none is named.
+    /// The folder for the report; `target/bench` by default.
     #[arg(long)]
     output: Option<PathBuf>,
 
@@ -45,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         .run()
 }
 
-/// Builds the bench for release: the program itself, and the one beside it that counts.
+/// Builds both programs of the bench for release: the one that measures, and the one that counts.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     workspace.cargo("build --release --package ipc-bench --bins").run()
 }

@@ -1,8 +1,8 @@
 //! `cargo xtask counts`: allocations, sink calls and instructions per batch, compared with a stored baseline.
 //!
 //! Counts do not depend on what else the machine does, so a change is judged by them and never by time. The baseline is
-//! `crates/ipc-bench/counts.json`. Instructions are counted where valgrind is installed, and compared where the
-//! compiler is the baseline's; else they are skipped, which is said.
+//! `crates/ipc-bench/counts.json`. Instructions are counted only with valgrind, and compared only with the compiler of
+//! the baseline; the chore says if it skips them.
 
 use crate::chores::bench;
 use crate::error::Result;
@@ -11,12 +11,12 @@ use crate::workspace::Workspace;
 /// Counts allocations, sink calls and instructions per batch, and compares them with the stored baseline.
 #[derive(clap::Args, Debug, Default)]
 pub(crate) struct Arguments {
-    /// Store what is counted as the new baseline; needs valgrind.
+    /// Store the counts as the new baseline; needs valgrind.
     #[arg(long)]
     renew: bool,
 }
 
-/// Builds the bench and has it count.
+/// Builds the bench, and runs its counts.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     bench::build(workspace)?;
     let renew = arguments.renew.then_some("--renew");

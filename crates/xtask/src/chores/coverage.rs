@@ -1,7 +1,7 @@
 //! `cargo xtask coverage`: the share of the lines of each library that the tests run.
 //!
-//! A line that runs is not thereby tested: `cargo mutants` asks whether a test would notice if it were wrong. A line that
-//! does not run is not tested.
+//! A line that runs is not thereby tested: `cargo mutants` asks whether a test would notice if it were wrong. A line
+//! that does not run is not tested.
 
 use crate::error::Result;
 use crate::tools::Tool;

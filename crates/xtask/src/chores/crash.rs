@@ -1,7 +1,7 @@
-//! `cargo xtask crash`: losses of power, replayed, and what `recover` makes of each.
+//! `cargo xtask crash`: replays losses of power, and recovers what each leaves.
 //!
-//! The same scenarios as those of the test `crash`, which takes some hundred states of each; and, once more, the states of
-//! names that an output has.
+//! The test `crash` replays some hundred states of the same scenarios. The chore also replays the states of an output's
+//! name.
 
 use crate::error::Result;
 use crate::workspace::Workspace;
@@ -14,14 +14,14 @@ pub(crate) struct Arguments {
     states: u64,
 }
 
-/// Runs it.
+/// Builds and runs both.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     workspace.cargo(COMMAND).arg("--").arg(arguments.states.to_string()).run()?;
     workspace.cargo(NAMES).run()
 }
 
-/// What builds and runs it, up to the states. Not optimised, so that an overflow panics.
+/// The command, up to the number of states. Not optimised, so that an overflow panics.
 const COMMAND: &str = "run --package ipc-tests --bin crash";
 
-/// What replays the names of the tool's outputs.
+/// The command that replays the names of the tool's outputs.
 const NAMES: &str = "test --package ipc-cli --test cli power";

@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     rust_version: bool,
 }
 
-/// Asks cargo-hack.
+/// Runs cargo-hack.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     Tool::HACK.require()?;
     let packages = ["ipc-core", "ipc-shared"].iter().flat_map(|package| ["--package", package]);

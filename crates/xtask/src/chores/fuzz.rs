@@ -1,8 +1,8 @@
 //! `cargo xtask fuzz`: every fuzz target for some seconds, with the address sanitizer.
 //!
-//! cargo-fuzz asks for compiler flags that a stable compiler has, but hides; `RUSTC_BOOTSTRAP` shows them. What the fuzzer
-//! finds on its way is kept in the target directory and used again; the corpus in the repository is read and not changed.
-//! An input that fails is named, and belongs into the corpus together with the fix.
+//! cargo-fuzz needs compiler flags that a stable compiler accepts only with `RUSTC_BOOTSTRAP`. Inputs that reach new
+//! code are kept in the target directory for the next run; the corpus in the repository is read and not changed. The
+//! path of an input that fails is printed. Add that input to the corpus, together with the fix.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     targets: Vec<String>,
 }
 
-/// Runs the targets; one that finds something does not keep the others from running.
+/// Runs all targets, also after one of them failed.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     Tool::FUZZ.require()?;
     let all = targets(workspace)?;

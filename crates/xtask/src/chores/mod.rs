@@ -1,8 +1,7 @@
 //! The chores, one file each.
 //!
-//! A chore has `Arguments` that clap reads, whose documentation is its help, and `run(&Workspace, &Arguments)`. What
-//! belongs to every change is a step of [`mod@test`]; what takes long or asks for tools beyond Rust and a C compiler
-//! is a chore of its own.
+//! A chore has `Arguments`, whose documentation is its help, and `run(&Workspace, &Arguments)`. A chore that every
+//! change needs is a step of [`mod@test`], unless it takes long or needs more than Rust and a C compiler.
 
 pub(crate) mod bench;
 pub(crate) mod counts;

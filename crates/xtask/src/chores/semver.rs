@@ -1,7 +1,7 @@
-//! `cargo xtask semver`: whether the public interface has changed in a way that asks for another version.
+//! `cargo xtask semver`: whether a change of the public interface needs a new version number.
 //!
-//! Nothing has been published yet, so there is no release to compare with. The interface of a git revision serves instead:
-//! the last tag `v*`, or one that is named.
+//! Nothing has been published yet, so the interface is compared with that of a git revision: the last tag `v*`, or the
+//! revision that is named.
 
 use std::process::{Command, Stdio};
 
@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 /// The libraries that are meant to be published.
 const LIBRARIES: [&str; 2] = ["ipc-core", "ipc-shared"];
 
-/// Asks cargo-semver-checks.
+/// Runs cargo-semver-checks.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     Tool::SEMVER_CHECKS.require()?;
     Tool::GIT.require()?;

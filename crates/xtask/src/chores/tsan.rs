@@ -1,12 +1,12 @@
 //! `cargo xtask tsan`: the stress test under ThreadSanitizer, which sees races between real threads.
 //!
-//! The models cannot see into arc-swap, parkers and mutexes, and have few threads; ThreadSanitizer takes one schedule of
-//! many threads, and reports each access that no release and acquire order, whatever the processor made of it.
+//! The models cannot see into arc-swap, parkers and mutexes, and have few threads; ThreadSanitizer takes one schedule
+//! of many threads, and reports each access that no release and acquire order, whatever the processor made of it.
 //!
-//! A standard library that is not instrumented looks like a race to it, so `std` is built too. That takes its sources and
-//! a compiler of the very same version, which rustup has only with a component that may be out of reach, and Debian as the
-//! packages of `rustc-web`. They are unpacked below the target directory: nothing is installed. The sanitizer's runtime
-//! comes from the compiler that runs this chore; it must have been made with the same LLVM.
+//! It would report races in a standard library that is not instrumented, so `std` is built too. That needs the sources
+//! of `std` and a compiler of exactly their version. Debian has both, in the packages of `rustc-web`; they are unpacked
+//! below the target directory, and nothing is installed. The sanitizer's runtime comes from the compiler that runs this
+//! chore, which must use the same LLVM.
 //!
 //! With `--mutant`, the chore seeds that fault into a copy of the sources, and fails unless a race is reported.
 
@@ -26,7 +26,7 @@ use crate::workspace::Workspace;
 /// Runs the stress test under ThreadSanitizer.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// How long.
+    /// How long to run.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
 
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     mutant: Option<String>,
 }
 
-/// Gets the compiler where it is missing, and runs the test.
+/// Gets the compiler if it is missing, and runs the test.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let compiler = Compiler::of(workspace)?;
     let Some(name) = &arguments.mutant else {
@@ -123,7 +123,7 @@ impl Compiler {
     }
 }
 
-/// Whether the compiler of the packages can build this, by the name of its library.
+/// Checks, by the name of its library, that the compiler of the packages can build this workspace.
 fn is_new_enough(library: &str) -> Result<()> {
     let minor = |version: &str| version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
     let (found, needed) = (library.trim_start_matches(LIBRARY), env!("CARGO_PKG_RUST_VERSION"));
@@ -133,7 +133,7 @@ fn is_new_enough(library: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a package depends on, by the start of its name.
+/// The dependency of a package whose name starts so.
 fn dependency(package: &str, start: &str) -> Result<String> {
     let list = output(Command::new("apt-cache").args(["depends", package]))?;
     let found =
@@ -141,7 +141,7 @@ fn dependency(package: &str, start: &str) -> Result<String> {
     found.map(str::to_owned).ok_or_else(|| Error::Check(format!("the package {package} depends on no {start}*")))
 }
 
-/// What a command of the packages' manager prints.
+/// The output of a command of the package manager.
 fn output(command: &mut Command) -> Result<String> {
     let shown = format!("{} {:?}", command.get_program().display(), command.get_args().collect::<Vec<_>>());
     println!("$ {shown}");
@@ -155,11 +155,11 @@ fn output(command: &mut Command) -> Result<String> {
     }
 }
 
-/// What the package of the standard library is called, but for its version.
+/// The name of the package of the standard library, without its version.
 const LIBRARY: &str = "libstd-rust-web-";
 const MISSING: &str = "ThreadSanitizer needs an instrumented standard library, which is built with a compiler and sources \
     from the packages rustc-web, rust-web-src and libstd-rust-web-dev of Debian 12 (`apt-get update` makes them known)";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const RUNTIME: &str = "librustc-stable_rt.tsan.a";
-/// How the test exits where a race was reported.
+/// The exit code of the test after a race was reported.
 const RACE: i32 = 66;

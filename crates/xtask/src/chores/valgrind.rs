@@ -1,8 +1,8 @@
 //! `cargo xtask valgrind`: no byte that was never written reaches a sink.
 //!
-//! Valgrind knows of every byte whether it has been written to, and speaks up where a decision depends on one that has
-//! not. The tests decide something on every byte that an encoder hands out. First comes a test that hands out such a byte
-//! on purpose: were valgrind to pass it, its silence on the others would mean nothing.
+//! Valgrind reports a branch that depends on a byte which was never written. The tests branch on every byte that an
+//! encoder hands out. The first test hands out such a byte on purpose: if valgrind does not report it, the others mean
+//! nothing.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,10 +12,10 @@ use crate::program;
 use crate::tools::Tool;
 use crate::workspace::Workspace;
 
-/// What valgrind exits with when it has found something; the test harness never does.
+/// The exit code of valgrind when it has found something. The test harness never uses it.
 const FOUND: i32 = 9;
 
-/// Runs the round trips and the tests of what leaves an encoder under valgrind.
+/// Runs the round trips, and the tests of what leaves an encoder, under valgrind.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
     /// How many cases each property is tried with.
@@ -41,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     }
 }
 
-/// What builds the test program, and its name.
+/// The command that builds the test program, and the program's name.
 const BUILD: &str = "test --package ipc-tests --test it --no-run";
 const PROGRAM: &str = "it";
 /// The tests that run.
@@ -51,7 +51,7 @@ const UNINTERESTED: &str = "reuse::";
 /// The test that must not pass.
 const CONTROL: &str = "secrets::uninitialised::a_byte_that_was_never_written_is_noticed";
 
-/// Runs a test program, and returns what it exits with.
+/// Runs a test program, and returns its exit code.
 fn under_valgrind(
     program: &Path,
     arguments: &Arguments,
