@@ -309,7 +309,7 @@ impl<W: Write + Send> SharedFileWriter<W> {
     }
 }
 
-impl<W: Truncate + Send, F: Format> SharedWriter<W, F> {
+impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     /// Takes back the torn bytes of a poisoned writer, for all its handles. All calls work again after that.
     ///
     /// No accepted batch is lost: staged batches are still staged, batches in slots still wait for their turn. A [`Slot`] that
@@ -366,12 +366,15 @@ impl<W: Truncate + Send, F: Format> SharedWriter<W, F> {
     ///     }
     /// }
     /// ```
-    pub fn rollback(&self) -> Result<()> {
+    pub fn rollback(&self) -> Result<()>
+    where
+        W: Truncate,
+    {
         self.shared.rollback()
     }
 }
 
-impl<W: Durable + Send, F: Format> SharedWriter<W, F> {
+impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     /// As [`flush`](Self::flush), and returns once the storage device has all of it. Returns the confirmed position, in bytes
     /// from the output's first (0 before any schema): everything before it survives a loss of power.
     ///
@@ -388,7 +391,10 @@ impl<W: Durable + Send, F: Format> SharedWriter<W, F> {
     /// As `flush`. A sync that fails poisons the writer for good, since it is unknown then what the device holds: no other
     /// sync is tried, and [`rollback`](Self::rollback) is refused. [`Error::Core`](crate::Error::Core) with `InvalidOptions`
     /// if dictionaries come at the close: without them nothing on the device could be recovered. The writer goes on.
-    pub fn sync(&self) -> Result<u64> {
+    pub fn sync(&self) -> Result<u64>
+    where
+        W: Durable,
+    {
         self.shared.sync()
     }
 }

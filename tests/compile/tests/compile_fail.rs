@@ -1,5 +1,6 @@
 //! A second header, a batch before the header, a batch behind the end, an end before the header, and an encoder used
-//! after the step that consumed it do not compile.
+//! after the step that consumed it do not compile. Neither does a rollback or a sync of a sink that cannot do it, and the
+//! compiler names one that can: `FileTail`.
 //!
 //! Fails where a state gets a call that is not right in it, or a step stops consuming. Each case has a twin in
 //! `compile_pass/` that differs by the offending line alone and compiles, so that a case cannot fail for another

@@ -296,14 +296,17 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     }
 }
 
-impl<W: Truncate, F: Format> Encoder<W, F, Unstarted> {
+impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     /// Takes back the torn header of a [`start`](Self::start) that failed, so that the encoder may be started again. If
     /// the sink holds nothing else, any schema will do.
     ///
     /// # Errors
     ///
     /// [`Error::Rollback`], after which it may be repeated.
-    pub fn rollback(&mut self) -> Result<()> {
+    pub fn rollback(&mut self) -> Result<()>
+    where
+        W: Truncate,
+    {
         match &mut self.sink {
             Opening::Untouched(_) => Ok(()),
             Opening::Begun(output) => {
@@ -314,7 +317,7 @@ impl<W: Truncate, F: Format> Encoder<W, F, Unstarted> {
     }
 }
 
-impl<W: Truncate, F: Format> Encoder<W, F, Started> {
+impl<W: Write, F: Format> Encoder<W, F, Started> {
     /// Takes back what a call that tore the output has left behind, so that the encoder can go on.
     ///
     /// Nothing that was accepted is lost: what was staged is still staged, and so are its places in the output. The call
@@ -325,13 +328,16 @@ impl<W: Truncate, F: Format> Encoder<W, F, Started> {
     ///
     /// [`Error::Rollback`] where the sink failed to: it may be repeated. [`Error::Poisoned`] after a failed
     /// [`sync`](Self::sync).
-    pub fn rollback(&mut self) -> Result<()> {
+    pub fn rollback(&mut self) -> Result<()>
+    where
+        W: Truncate,
+    {
         let Parts { sink, ledger } = self.sink.parts_mut();
         ledger.rollback(sink)
     }
 }
 
-impl<W: Durable, F: Format> Encoder<W, F, Started> {
+impl<W: Write, F: Format> Encoder<W, F, Started> {
     /// Writes what is staged, and returns once the storage device has all that was written so far: the confirmed position,
     /// in bytes from the output's first. Everything before it survives a loss of power. Note it outside the output, and
     /// hand it to `recover` if that is ever needed; in a file that held something before, [`FileTail::start`] comes on top.
@@ -347,7 +353,10 @@ impl<W: Durable, F: Format> Encoder<W, F, Started> {
     /// tried, and [`rollback`](Self::rollback) is refused. [`Error::InvalidOptions`], before anything is written, where
     /// [dictionaries come at the close](crate::Unify::at_close): without them nothing that is on the
     /// device could be recovered.
-    pub fn sync(&mut self) -> Result<u64> {
+    pub fn sync(&mut self) -> Result<u64>
+    where
+        W: Durable,
+    {
         let Parts { sink, ledger } = self.sink.parts_mut();
         ledger.sync(sink)
     }
