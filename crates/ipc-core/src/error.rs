@@ -351,14 +351,14 @@ mod tests {
     }
 
     #[test]
-    fn arrow_is_told_the_kind_of_error_and_all_of_its_text() {
+    fn an_arrow_error_has_the_kind_and_all_of_the_text() {
         let (path, expected, found) = ("c".to_owned(), "a".to_owned(), "b".to_owned());
         let mismatch = Error::SchemaMismatch { path, expected, found };
         let text = mismatch.to_string();
-        assert!(matches!(ArrowError::from(mismatch), ArrowError::SchemaError(told) if told == text));
+        assert!(matches!(ArrowError::from(mismatch), ArrowError::SchemaError(found) if found == text));
         let invalid = Error::from(Error::invalid("a", "b"));
         assert!(
-            matches!(ArrowError::from(invalid), ArrowError::InvalidArgumentError(told) if told.contains("found b"))
+            matches!(ArrowError::from(invalid), ArrowError::InvalidArgumentError(found) if found.contains("found b"))
         );
         let io = Error::Io(io::ErrorKind::StorageFull.into());
         assert!(
@@ -412,10 +412,10 @@ mod tests {
     }
 
     #[test]
-    fn a_codec_that_fails_is_told_with_the_column() {
+    fn a_codec_that_fails_is_named_with_the_column() {
         let source = io::Error::other("no");
         let failed = Box::new(Error::Compression { path: String::new(), codec: "LZ4", source });
-        let told = failed.within("b").within("a").to_string();
-        assert_eq!(told, "compression of column `a.b` with LZ4 failed");
+        let text = failed.within("b").within("a").to_string();
+        assert_eq!(text, "compression of column `a.b` with LZ4 failed");
     }
 }

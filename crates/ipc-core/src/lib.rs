@@ -1,4 +1,4 @@
-//! An Arrow IPC encoder for one thread, whose types rule out double headers and writes after close.
+//! An Arrow IPC encoder for one thread. Its types rule out a second header and a write after the close.
 //!
 //! ```
 //! use arrow_array::record_batch;
@@ -23,24 +23,24 @@
 //!
 //! # Guarantees
 //!
-//! - Nothing is recorded before it is written: a batch that failed leaves no trace, not even a dictionary thought sent. Only
-//!   in [unified](Unify) dictionaries do its values keep their places, to be sent when they are needed.
-//! - A sink that fails between messages may be tried again. One that fails inside a message is the end, and neither
-//!   marker nor footer ever follows torn bytes, unless the sink can [take them back](Encoder::rollback).
-//! - A stream that is dropped or [aborted](Encoder::abort) ends in a mark at which readers fail, and does not pass for a whole,
-//!   shorter one. A file that was not closed has no footer.
 //! - A batch is refused before any byte of it is written, with the path of the column at fault.
+//! - Nothing is recorded before it is written: a batch that failed leaves no trace. The one exception are
+//!   [unified](Unify) dictionaries, in which its values keep their positions.
+//! - A call that failed because the sink failed between two messages may be repeated. If the sink fails inside a message,
+//!   nothing follows the torn bytes, unless the sink can [cut them off](Encoder::rollback).
+//! - A stream that is dropped or [aborted](Encoder::abort) ends in a mark that makes readers fail. A file that was not
+//!   closed has no footer.
 //! - A file is also a stream, from byte 8 to its end-of-stream marker, and every body starts at an aligned offset.
 //! - No unsafe code, no locks, no threads.
 //!
 //! # Features
 //!
-//! `lz4` and `zstd`, both on by default, build in the codecs.
+//! `lz4` and `zstd` build in the codecs. Both are on by default.
 
 #![forbid(unsafe_code)]
 
 #[cfg(target_endian = "big")]
-compile_error!("ipc-core writes arrays as they lie in memory, and its schemas say little-endian");
+compile_error!("ipc-core writes arrays as they are in memory, and its schemas say little-endian");
 
 mod arrays;
 mod body;

@@ -1,4 +1,4 @@
-//! The states of an [`Encoder`](crate::Encoder) and what each of them owns.
+//! The states of an [`Encoder`](crate::Encoder), each with what exists only in it.
 
 use arrow_schema::SchemaRef;
 
@@ -7,38 +7,38 @@ use crate::encode::BatchEncoder;
 use crate::encoder::output::{Opening, Output};
 use crate::output::receipt::Stats;
 
-/// A state of an [`Encoder`](crate::Encoder). Sealed: [`Unstarted`], [`Started`] and [`Closed`] are all there are.
+/// A state of an [`Encoder`](crate::Encoder): [`Unstarted`], [`Started`] or [`Closed`]. Sealed.
 pub trait State: sealed::Sealed {
-    /// What the sink is kept in.
+    /// How the sink is kept.
     #[doc(hidden)]
     type Sink<W>;
 }
 
-/// No schema yet, so nothing to write.
+/// No schema yet, so nothing can be written.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Unstarted;
 
-/// The header is settled; record batches may follow.
+/// The schema is known, and record batches may follow.
 #[derive(Debug)]
 pub struct Started {
     pub(crate) batches: BatchEncoder,
     pub(crate) unified: UnifiedDictionaries,
 }
 
-/// The end has been written; nothing may follow.
+/// The end has been written, and nothing may follow.
 #[derive(Debug)]
 pub struct Closed {
     pub(crate) stats: Stats,
     pub(crate) schema: SchemaRef,
 }
 
-/// A start that failed may have left a header.
+/// A start that failed may have written the header.
 impl State for Unstarted {
     type Sink<W> = Opening<W>;
 }
 
-/// The state with a header and no end: here a sink is not dropped unseen.
+/// A header without an end: if the sink is dropped, the output gets a mark.
 impl State for Started {
     type Sink<W> = Output<W>;
 }

@@ -217,9 +217,9 @@ impl Template {
         } else {
             out.clone_from(bytes);
         }
-        let (before, behind) = out.split_at_mut(buffers.start);
+        let (before, after) = out.split_at_mut(buffers.start);
         let pairs = |bytes| <[u8]>::as_chunks_mut(bytes).0.as_chunks_mut().0.iter_mut();
-        Draft { nodes: pairs(&mut before[nodes.clone()]), buffers: pairs(&mut behind[..buffers.len()]), overflow }
+        Draft { nodes: pairs(&mut before[nodes.clone()]), buffers: pairs(&mut after[..buffers.len()]), overflow }
     }
 
     /// Turns the draft in `out` and `overflow`, with `remaining` places not filled, into a framed message.

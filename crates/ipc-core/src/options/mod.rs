@@ -11,23 +11,23 @@ use crate::format::{Alignment, MetadataVersion};
 use crate::options::compression::{Compression, RawBuffers};
 use crate::options::dictionaries::{DictionaryHandling, Unify};
 
-/// How much of an array is looked at before it is written.
+/// How much of an array is checked before it is written.
 ///
-/// What `arrow-rs` builds by its safe constructors is valid. What came through a foreign interface, or out of an unsafe
-/// constructor, may contradict itself. Neither choice panics on such an array or lets it be followed out of its buffers;
-/// they differ in what may get into the output. The user's
-/// guide (`docs/guide/src/errors.md`) lists which choice refuses what.
+/// Arrays from the safe constructors of `arrow-rs` are valid. Arrays from a foreign interface or an unsafe constructor may
+/// contradict themselves. Neither choice panics on such an array or reads outside its buffers; they differ in what may get
+/// into the output. The user's guide (`docs/guide/src/errors.md`) lists which choice refuses what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Validation {
-    /// Lengths, the first and the last of offsets, and all that is read anyway because it has to be rewritten: work that
-    /// does not grow with the rows. An array that is wrong in between is written as it is, for its readers to refuse.
+    /// Checks lengths, the first and last offsets, and everything that is read anyway because it has to be rewritten. The
+    /// work does not grow with the number of rows. An array that is wrong in between is written as it is, and readers may
+    /// refuse it.
     #[default]
     Layout,
-    /// Every row: offsets in order, keys and type ids of what is there, rising run ends, views inside their buffers,
-    /// UTF-8, null counts, and the types that the schema says. What a reader that validates in full would refuse is
-    /// refused, also below nulls, where some readers look too, unless [`clear_nulls`](OptionsBuilder::clear_nulls) keeps
-    /// that back. What values mean (the digits of a decimal, the order of a sorted map) is not looked at.
+    /// Checks every row: offsets, keys, type ids, run ends, views, UTF-8, null counts, and the types in the schema. Refuses
+    /// whatever a reader that validates in full would refuse, also in rows that are null, unless
+    /// [`clear_nulls`](OptionsBuilder::clear_nulls) clears them. Does not check what values mean (the digits of a decimal,
+    /// the order of a sorted map).
     Full,
 }
 

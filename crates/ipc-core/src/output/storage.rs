@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sink_behind_a_reference_or_a_box_can_do_the_same() {
+    fn a_reference_to_a_sink_or_a_box_with_one_can_do_the_same() {
         /// Counts what it is asked for.
         #[derive(Default)]
         struct Asked(Vec<u64>, usize);

@@ -124,8 +124,8 @@ fn excerpts(texts: [&str; 2]) -> [String; 2] {
     texts.map(|text| {
         let mut rest = text.chars().skip(start);
         let shown: String = rest.by_ref().take(SHOWN).collect();
-        let [before, behind] = [start > 0, rest.next().is_some()].map(|is_cut| if is_cut { "..." } else { "" });
-        format!("{before}{shown}{behind}")
+        let [before, after] = [start > 0, rest.next().is_some()].map(|is_cut| if is_cut { "..." } else { "" });
+        format!("{before}{shown}{after}")
     })
 }
 
