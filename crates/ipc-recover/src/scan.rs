@@ -143,10 +143,12 @@ pub fn recognize(source: &mut Source<'_>) -> Result<Kind, Damage> {
     if let Some(other) = named::other(&first) {
         return Err(Damage::new(0, other));
     }
-    // Before Arrow 0.15, a stream started with a length; no schema is as long as most texts would make it.
-    let length = first.first_chunk().map(|word| i32::from_le_bytes(*word));
-    let is_legacy = length.is_some_and(|length| (1..LEGACY_SCHEMA_AT_MOST).contains(&length));
-    if is_legacy { Ok(Kind::Stream) } else { Err(Damage::new(0, Fault::NotArrow)) }
+    // Before Arrow 0.15, a stream started with a length; no schema is as long as most texts would make it. A flatbuffer
+    // follows, which starts with where its root is.
+    let word = |at: usize| first.get(at..)?.first_chunk().map(|word| i32::from_le_bytes(*word));
+    let length = word(0).filter(|length| (1..LEGACY_SCHEMA_AT_MOST).contains(length));
+    let has_root = |length: i32| word(4).is_none_or(|root| root >= 4 && root < length && root % 4 == 0);
+    if length.is_some_and(has_root) { Ok(Kind::Stream) } else { Err(Damage::new(0, Fault::NotArrow)) }
 }
 
 /// Goes to the first message of a file that starts with the magic: the zeros that pad it are passed over.

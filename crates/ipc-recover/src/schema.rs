@@ -99,8 +99,11 @@ impl Schema {
         let offset = source.position();
         let head = match scan::next(source)? {
             Next::Message(head) => head,
-            Next::EndOfStream(_) | Next::Aborted(_) => return Err(Damage::new(offset, Fault::InvalidMetadata)),
-            Next::EndOfInput => return Err(Damage::new(offset, Fault::NoMarker)),
+            Next::EndOfStream(_) => return Err(Damage::new(offset, no_schema("an end-of-stream marker"))),
+            Next::Aborted(_) => return Err(Damage::new(offset, no_schema("an abort mark"))),
+            Next::EndOfInput => {
+                return Err(Damage::new(offset, Fault::Truncated { part: Part::Prefix, length: None }));
+            }
         };
         head.skip_body(source)?;
         Self::of_message(head)
@@ -358,6 +361,10 @@ fn check_batch(
         return Err(mismatch(expected, format!("{body_length} bytes")));
     }
     Err(Failed::Fault(head.truncated().fault))
+}
+
+fn no_schema(found: &str) -> Fault {
+    Fault::Mismatch { expected: "a schema message".to_owned(), found: found.to_owned() }
 }
 
 fn mismatch(expected: String, found: String) -> Failed {

@@ -191,6 +191,27 @@ fn rows(python: Option<&Path>, output: &Path) -> Option<usize> {
     Some(said.trim().parse().unwrap_or_else(|_| panic!("{}: {errors}", output.display())))
 }
 
+/// Text in UTF-16 starts like a length; an end-of-stream marker alone, and a magic alone, are no streams and no files.
+#[test]
+fn what_starts_like_an_input_and_is_none_is_named_alike() {
+    let folder = folder();
+    let utf16: Vec<u8> = "\u{feff}a,b\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (bytes, words) in [
+        (&utf16[..], "is neither an Arrow IPC file nor a stream"),
+        (&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], "expected a schema message, found an end-of-stream marker"),
+        (&[0xff, 0xff, 0xff, 0xff, 8, 0, 0, 0], "expected a schema message, found an abort mark"),
+        (b"ARROW1\0\0", "truncated"),
+    ] {
+        let input = put(&folder, "input", bytes);
+        let told = merge_badly(folder.path(), &[&input], &folder.path().join("out.arrow"), &[]);
+        assert!(told.contains(words), "{words}: {told}");
+        for command in [&["inspect"][..], &["recover", "--output", "nowhere.arrow"]] {
+            let done = program().arg(command[0]).arg(&input).args(&command[1..]).output().unwrap();
+            assert!(done.status.code() == Some(1) && text(&done.stderr).contains(words), "{}", text(&done.stderr));
+        }
+    }
+}
+
 /// Of a next message, only the first bytes of its prefix came. Nothing tells them from other bytes, and no row is lost with
 /// them.
 #[test]
