@@ -15,6 +15,7 @@ mod documents;
 mod errors;
 mod extension_types;
 mod given_up;
+mod guide_on_readers;
 mod inputs;
 mod inspect;
 mod killed;
