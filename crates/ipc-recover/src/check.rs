@@ -15,6 +15,7 @@ use arrow_ipc::{CompressionType, FieldNode, MetadataVersion, RecordBatch};
 use flatbuffers::VectorIter;
 
 use crate::error::Fault;
+use crate::format::ALIGNED;
 use crate::layout::{Array, ArrayKind};
 use crate::source::Source;
 
@@ -296,9 +297,6 @@ fn contradiction(expected: impl Into<String>, found: &dyn Display) -> Failed {
 fn mismatch(expected: &str, found: &dyn Display) -> Failed {
     Failed::Fault(Fault::Mismatch { expected: expected.to_owned(), found: found.to_string() })
 }
-
-/// What buffers, and the lengths of bodies, are multiples of.
-pub(crate) const ALIGNED: u64 = 8;
 
 /// The length prefix of a buffer that is not compressed.
 const RAW: i64 = -1;

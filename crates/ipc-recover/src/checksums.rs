@@ -8,7 +8,8 @@ use arrow_buffer::Buffer;
 use ipc_core::format::{CHECKSUM_KEY, CHECKSUMS, CHECKSUMS_KEY, Checksum};
 
 use crate::error::{Damage, Fault};
-use crate::scan::{Head, MessageKind};
+use crate::format::MessageKind;
+use crate::message::Head;
 use crate::source::Source;
 
 /// Which batches of an input have checksums.

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 use crate::dictionaries::Dictionaries;
 use crate::error::{Damage, Fault};
+use crate::format::{Framing, Kind};
 use crate::report::Cuts;
-use crate::scan::{Framing, Kind};
 use crate::schema::{Checked, Item, Role};
 
 /// A collection in the making.

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::{Damage, Error, Fault, Part};
+use crate::error::{Damage, Error, Fault, MessagePart};
 use crate::report::Condition;
 use crate::source::Source;
 use crate::survey::Survey;
@@ -73,7 +73,9 @@ impl Confirmed {
         let Some(first) = cuts.iter().position(|cut| !is_of_the_end(cut.offset, &cut.fault)) else { return Ok(()) };
         let cut = cuts.swap_remove(first);
         Err(match cut.fault {
-            Fault::Truncated { part: Part::Prefix | Part::Metadata | Part::Body, .. } if confirmed < length => {
+            Fault::Truncated { part: MessagePart::Prefix | MessagePart::Metadata | MessagePart::Body, .. }
+                if confirmed < length =>
+            {
                 Error::NoConfirmedPosition { confirmed, offset: cut.offset }
             }
             fault => Error::ConfirmedDamaged { damage: Damage::new(cut.offset, fault), confirmed },

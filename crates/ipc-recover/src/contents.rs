@@ -11,7 +11,9 @@ use arrow_ipc::RecordBatch;
 
 use crate::error::{Damage, Error, Fault};
 use crate::footer::Footer;
-use crate::scan::{Head, Place};
+use crate::format::{PADDED_AT_MOST, Place};
+use crate::message::Head;
+use crate::scan::seek_first_message;
 use crate::schema::Schema;
 use crate::source::Source;
 
@@ -69,6 +71,49 @@ pub(crate) fn stored(listed: &[Listed]) -> Vec<Listed> {
 pub(crate) fn is_in_order(listed: &[Listed]) -> bool {
     let batches = listed.partition_point(|listed| listed.is_dictionary);
     listed[..batches].is_sorted() && listed[batches..].is_sorted()
+}
+
+/// The schema message at the front of a file, if one can be read there.
+pub(crate) fn schema_at_front(source: &mut Source<'_>) -> Result<Option<Schema>, Damage> {
+    seek_first_message(source)?;
+    match Schema::read(source) {
+        Ok(schema) => Ok(Some(schema)),
+        Err(damage) if damage.is_of_system() => Err(damage),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The schema of a footer, for messages of the version that the schema message at the front has, or else the first one
+/// that is listed: there are footers of another.
+pub(crate) fn of_footer(
+    footer: Footer,
+    at_front: Option<&Schema>,
+    listed: &[Listed],
+    source: &mut Source<'_>,
+) -> Result<Schema, Damage> {
+    let mut schema = Schema::of_footer(footer, at_front)?;
+    if let (None, Some(first)) = (at_front, listed.first()) {
+        match first.place().head(source) {
+            Ok(head) => schema.set_version(head.message().version()),
+            Err(damage) if damage.is_of_system() => return Err(damage),
+            Err(_) => {}
+        }
+    }
+    Ok(schema)
+}
+
+/// Whether there is more between the schema and the footer than what the footer lists, which is in the order in which it
+/// stands.
+pub(crate) fn gaps(at_front: Option<&Schema>, listed: &[Listed], footer_at: u64) -> bool {
+    let first = listed.first().map(|first| first.offset);
+    let mut stood_at = at_front.map(end_of_schema).or(first).unwrap_or(footer_at);
+    let follows = listed.iter().all(|listed| std::mem::replace(&mut stood_at, listed.place().end()) == listed.offset);
+    !follows || footer_at.saturating_sub(stood_at) >= MARKER_AND_PADDING
+}
+
+/// Where the message ends that a schema comes from.
+pub(crate) fn end_of_schema(schema: &Schema) -> u64 {
+    schema.message().map_or(0, |head| head.place().end())
 }
 
 /// The first dictionary of each id that a file has, to tell a second one by.
@@ -214,3 +259,6 @@ pub(crate) fn refuse_replacements(
 
 /// How many bytes of two bodies are compared at once.
 const BLOCK: usize = 64 * 1024;
+
+/// No more than this stands between the last message of a file and its footer. A message is longer.
+pub(crate) const MARKER_AND_PADDING: u64 = 8 + PADDED_AT_MOST;

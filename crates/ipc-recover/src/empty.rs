@@ -12,8 +12,8 @@ use flatbuffers::FlatBufferBuilder;
 use ipc_core::format::{CHECKSUM_KEY, CONTINUATION, Checksum};
 
 use crate::error::Error;
+use crate::format::{Framing, Place};
 use crate::layout::{Array, ArrayKind};
-use crate::scan::{Framing, Place};
 
 /// A message with a dictionary batch of no values.
 pub(crate) struct EmptyDictionary {

@@ -5,7 +5,7 @@ use std::io;
 
 use flatbuffers::InvalidFlatbuffer;
 
-use crate::scan::MessageKind;
+use crate::format::MessageKind;
 
 /// Where an input stops making sense, and why.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub enum Fault {
     #[error("truncated: the input ends inside the {part} of a message{}", Length(.length))]
     Truncated {
         /// In which part of the message it ends.
-        part: Part,
+        part: MessagePart,
         /// How long that part is said to be, in bytes.
         length: Option<u64>,
     },
@@ -56,7 +56,7 @@ pub enum Fault {
     #[error("torn: the stream ends inside the {part} of a message{}, and another one starts there", Length(.length))]
     TornBeforeAnother {
         /// In which part of the message it ends.
-        part: Part,
+        part: MessagePart,
         /// How long that part is said to be, in bytes.
         length: Option<u64>,
     },
@@ -156,7 +156,7 @@ pub enum Fault {
 
     /// A length below 0.
     #[error("damaged: the {0} of a message has a negative length")]
-    NegativeLength(Part),
+    NegativeLength(MessagePart),
 
     /// A body that is not padded: what stands behind it is not where it should be.
     #[error("damaged: the body of a message is {length} bytes long, which is no multiple of 8")]
@@ -310,7 +310,7 @@ impl Fault {
 /// A part of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Part {
+pub enum MessagePart {
     /// The marker and the length before the metadata.
     Prefix,
     /// The flatbuffer.
@@ -414,7 +414,12 @@ impl Damage {
     }
 }
 
-impl fmt::Display for Part {
+/// For `map_err`: not even the schema can be read.
+pub(crate) fn hopeless(damage: Damage) -> Error {
+    damage.of_input().map_or_else(|error| error, Error::Hopeless)
+}
+
+impl fmt::Display for MessagePart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Prefix => "prefix",

@@ -13,8 +13,11 @@ use flatbuffers::Vector;
 use ipc_core::format::FOOTER_MAGIC;
 
 use crate::error::{Damage, Fault};
-use crate::scan::{self, Head, LEADING_MAGIC, Next, Place, limits};
+use crate::format::{LEADING_MAGIC, Place};
+use crate::message::{Head, limits};
+use crate::scan::{self, Next};
 use crate::source::Source;
+use crate::words::words;
 
 /// What a file says about itself, as far as it can be true.
 #[derive(Debug)]
@@ -151,7 +154,7 @@ fn behind_the_magic(source: &mut Source<'_>, total: u64) -> Result<Option<Damage
     if footer.is_none_or(|footer| root_as_footer_with_opts(&limits(footer.len()), footer).is_err()) {
         return Ok(None);
     }
-    let words = scan::words(&last[end..(end + 64).min(last.len())]);
+    let words = words(&last[end..(end + 64).min(last.len())]);
     Ok(Some(Damage::new(from + end as u64, Fault::BehindTheFooter { words })))
 }
 

@@ -17,16 +17,17 @@ use arrow_buffer::Buffer;
 
 use crate::check::Body;
 use crate::checksums::Checksums;
-use crate::contents::{Bases, Listed, stored};
+use crate::contents::Listed;
 use crate::dictionaries::Dictionaries;
-use crate::error::{Damage, Error, Fault};
+use crate::error::{Damage, Fault};
+use crate::file::{Contents, file, take};
 use crate::footer::Footer;
-use crate::report::Condition;
-use crate::scan::{self, Framing, Head, Kind, MessageKind, Next, recognize, seek_first_message};
-use crate::schema::{Checked, Role, Schema};
+use crate::format::{Framing, Kind, MessageKind};
+use crate::message::Head;
+use crate::scan::{self, Next, recognize, seek_first_message};
+use crate::schema::Schema;
 use crate::source::Source;
 use crate::stream::{Behind, Trailing, behind, check_schema};
-use crate::survey::{Survey, gaps};
 
 /// An input that is read from its start to its end.
 #[derive(Debug)]
@@ -406,100 +407,5 @@ impl Ending {
             Self::Aborted(reason) => Fault::Aborted { reason: reason.clone() },
         };
         Some(Damage::new(offset, fault))
-    }
-}
-
-/// What a file consists of.
-struct Contents {
-    /// As the footer has it.
-    schema: Schema,
-    front: Option<Head>,
-    listed: Vec<Listed>,
-    /// All that it has: in a file, they may stand anywhere.
-    dictionaries: Dictionaries,
-}
-
-/// What a file consists of, as its footer says.
-fn file(source: &mut Source<'_>) -> Result<Contents, Damage> {
-    let footer = Footer::read(source)?;
-    let footer_at = footer.offset();
-    let listed = Listed::of(&footer)?;
-    let at_front = schema_at_front(source)?;
-    let schema = of_footer(footer, at_front.as_ref(), &listed, source)?;
-    let mut bases = Bases::default();
-    let mut list = Vec::with_capacity(listed.len());
-    let mut dictionaries = Dictionaries::default();
-    for place in &listed {
-        if place.is_dictionary {
-            let head = place.head(source)?;
-            if !bases.admit_listed(&head, &schema, source)? {
-                continue;
-            }
-            take(schema.check_metadata(&head)?, &mut dictionaries)?;
-        }
-        list.push(*place);
-    }
-    if gaps(at_front.as_ref(), &stored(&listed), footer_at) {
-        whole(source)?;
-    }
-    let front = at_front.and_then(|schema| schema.message().cloned());
-    Ok(Contents { schema, front, listed: list, dictionaries })
-}
-
-/// The schema message at the front of a file, if one can be read there.
-pub(crate) fn schema_at_front(source: &mut Source<'_>) -> Result<Option<Schema>, Damage> {
-    seek_first_message(source)?;
-    match Schema::read(source) {
-        Ok(schema) => Ok(Some(schema)),
-        Err(damage) if damage.is_of_system() => Err(damage),
-        Err(_) => Ok(None),
-    }
-}
-
-/// The schema of a footer, for messages of the version that the schema message at the front has, or else the first one
-/// that is listed: there are footers of another.
-pub(crate) fn of_footer(
-    footer: Footer,
-    at_front: Option<&Schema>,
-    listed: &[Listed],
-    source: &mut Source<'_>,
-) -> Result<Schema, Damage> {
-    let mut schema = Schema::of_footer(footer, at_front)?;
-    if let (None, Some(first)) = (at_front, listed.first()) {
-        match first.place().head(source) {
-            Ok(head) => schema.set_version(head.message().version()),
-            Err(damage) if damage.is_of_system() => return Err(damage),
-            Err(_) => {}
-        }
-    }
-    Ok(schema)
-}
-
-/// Takes a message, if the dictionaries have come that it needs.
-fn take(Checked { item, needs }: Checked, dictionaries: &mut Dictionaries) -> Result<(), Damage> {
-    let missing = match item.role {
-        Role::RecordBatch { .. } => dictionaries.missing_of(&needs),
-        Role::DictionaryBatch { id, is_delta: true } if !dictionaries.has(id) => Some(id),
-        Role::DictionaryBatch { id, is_delta } => {
-            dictionaries.take(id, is_delta, &needs);
-            None
-        }
-    };
-    missing.map_or(Ok(()), |id| Err(Damage::new(item.place.offset, Fault::DictionaryMissing { id })))
-}
-
-/// Refuses a file that is not complete, after a look at all of it.
-fn whole(source: &mut Source<'_>) -> Result<(), Damage> {
-    // The survey begins with a look at what the input starts with.
-    source.seek(0).map_err(Damage::unreadable(0))?;
-    let survey = match Survey::of(source, false) {
-        Ok(survey) => survey,
-        Err(Error::DamagedBeforeTail { damage, .. } | Error::Hopeless(damage)) => return Err(damage),
-        Err(Error::Read(error)) => return Err(Damage::new(source.position(), Fault::Unreadable(error))),
-        Err(_) => return Ok(()),
-    };
-    match survey.collected.cuts.list.into_iter().next() {
-        Some(cut) if survey.condition != Condition::Complete => Err(Damage::new(cut.offset, cut.fault)),
-        _ => Ok(()),
     }
 }

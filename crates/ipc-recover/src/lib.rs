@@ -60,6 +60,7 @@
 
 #![forbid(unsafe_code)]
 
+mod appended;
 mod check;
 mod checksums;
 mod collect;
@@ -68,9 +69,12 @@ mod contents;
 mod dictionaries;
 mod empty;
 mod error;
+mod file;
 mod footer;
+mod format;
 mod input;
 mod layout;
+mod message;
 mod named;
 mod recover;
 mod reframe;
@@ -81,15 +85,17 @@ mod search;
 mod source;
 mod stream;
 mod survey;
+mod walk;
+mod words;
 mod wrap;
 
 pub use check::claimed_length;
 pub use checksums::Checksums;
-pub use error::{Damage, Error, Fault, Part as MessagePart};
+pub use error::{Damage, Error, Fault, MessagePart};
 pub use footer::Footer;
+pub use format::Kind;
 pub use input::{Ending, Input, Part};
 pub use recover::{Plan, RecoverOptions, recover};
 pub use report::{Condition, Cut, Report, Tally};
-pub use scan::Kind;
 pub use source::Source;
 pub use stream::Trailing;

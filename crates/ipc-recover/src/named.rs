@@ -3,7 +3,7 @@
 //! People hand over what they have: compressed files, tables in other formats, text. A name helps more than "not Arrow".
 
 use crate::error::Fault;
-use crate::scan::words;
+use crate::words::words;
 
 /// What `first` is the start of, if that is known, and is no Arrow.
 pub(crate) fn other(first: &[u8]) -> Option<Fault> {

@@ -6,9 +6,9 @@
 use arrow_ipc::{Message, MetadataVersion};
 use ipc_core::format::CONTINUATION;
 
-use crate::check::ALIGNED;
 use crate::error::Error;
-use crate::scan::{Framing, Head};
+use crate::format::{ALIGNED, Framing};
+use crate::message::Head;
 
 /// The prefix and the metadata of a message in this framing and version. Its buffers are the same in both versions.
 pub(crate) fn reframe(head: &Head, framing: Framing, version: MetadataVersion) -> Result<Vec<u8>, Error> {

@@ -1,7 +1,7 @@
 //! What a recovery kept, what it cut, and why.
 
 use crate::error::Fault;
-use crate::scan::Kind;
+use crate::format::Kind;
 use crate::schema::{Item, Role};
 
 /// The outcome of a recovery.

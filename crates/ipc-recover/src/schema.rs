@@ -9,11 +9,12 @@ use arrow_ipc::{Footer as FooterTable, MetadataVersion, RecordBatch};
 
 use crate::check::{Body, Claims, Failed, Passed};
 use crate::checksums::Checksums;
-use crate::error::{Damage, Fault, Part};
+use crate::error::{Damage, Fault, MessagePart};
 use crate::footer::Footer;
+use crate::format::{Framing, MessageKind, PADDED_AT_MOST, Place};
 use crate::layout::{Array, Layout, path};
-use crate::scan::{self, Framing, Head, MessageKind, Next, Place};
-use crate::search;
+use crate::message::Head;
+use crate::scan::{self, Next, START, metadata_claim};
 use crate::source::Source;
 
 /// A schema that the batches of an input can be checked against.
@@ -102,7 +103,7 @@ impl Schema {
             Next::EndOfStream(_) => return Err(Damage::new(offset, no_schema("an end-of-stream marker"))),
             Next::Aborted(_) => return Err(Damage::new(offset, no_schema("an abort mark"))),
             Next::EndOfInput => {
-                return Err(Damage::new(offset, Fault::Truncated { part: Part::Prefix, length: None }));
+                return Err(Damage::new(offset, Fault::Truncated { part: MessagePart::Prefix, length: None }));
             }
         };
         head.skip_body(source)?;
@@ -309,8 +310,8 @@ impl Schema {
 
     fn is_header(&self, source: &mut Source<'_>, length: u64) -> io::Result<bool> {
         let end = source.position().saturating_add(length);
-        let start = source.peek::<{ search::START }>()?;
-        if start.len() < search::START || search::metadata_claim(&start, self.framing(), length).is_none() {
+        let start = source.peek::<{ START }>()?;
+        if start.len() < START || metadata_claim(&start, self.framing(), length).is_none() {
             return Ok(false);
         }
         let head = match scan::next(source) {
@@ -324,7 +325,7 @@ impl Schema {
             // Of a body that is cut, this says that all else is as it should be.
             Ok(_) => matches!(
                 self.check_message(&head, &mut Body::Cut),
-                Ok(_) | Err(Failed::Fault(Fault::Truncated { part: Part::Body, .. }))
+                Ok(_) | Err(Failed::Fault(Fault::Truncated { part: MessagePart::Body, .. }))
             ),
             Err(_) => false,
         })
@@ -370,6 +371,3 @@ fn no_schema(found: &str) -> Fault {
 fn mismatch(expected: String, found: String) -> Failed {
     Failed::Fault(Fault::Mismatch { expected, found })
 }
-
-/// No writer pads a buffer further than this.
-pub(crate) const PADDED_AT_MOST: u64 = 64;

@@ -11,7 +11,9 @@ use ipc_core::format::CONTINUATION;
 
 use crate::checksums::Checksums;
 use crate::error::{Damage, Fault};
-use crate::scan::{self, Framing, Head, Next, Place};
+use crate::format::{Framing, Place};
+use crate::message::Head;
+use crate::scan::{self, Next, START, metadata_claim};
 use crate::schema::Schema;
 use crate::source::Source;
 
@@ -157,19 +159,6 @@ fn start(source: &mut Source<'_>, damage: &Damage) -> u64 {
     }
 }
 
-/// How long the metadata would be, if a message started with `start` and `left` bytes were left.
-pub(crate) fn metadata_claim(start: &[u8], framing: Framing, left: u64) -> Option<u64> {
-    let start = match framing {
-        Framing::Marked => start.strip_prefix(&CONTINUATION)?,
-        Framing::Legacy => start,
-    };
-    let (length, start) = start.split_first_chunk()?;
-    let length = u64::try_from(i32::from_le_bytes(*length)).ok().filter(|length| *length > 0 && *length < left)?;
-    // A flatbuffer starts with where its root is.
-    let root = u32::from_le_bytes(*start.first_chunk()?);
-    (root >= 4 && root.is_multiple_of(4) && u64::from(root) < length && length.is_multiple_of(4)).then_some(length)
-}
-
 fn is_whole(source: &mut Source<'_>, schema: &Schema, offset: u64, allowance: &mut u64) -> Result<bool, Damage> {
     source.seek(offset).map_err(Damage::unreadable(offset))?;
     let checked = scan::next(source).and_then(|next| match next {
@@ -185,9 +174,6 @@ fn is_whole(source: &mut Source<'_>, schema: &Schema, offset: u64, allowance: &m
     });
     checked.or_else(|damage| if damage.is_of_system() { Err(damage) } else { Ok(false) })
 }
-
-/// How many bytes of a message are looked at first: the prefix, and where the flatbuffer's root is.
-pub(crate) const START: usize = 12;
 
 /// How many bytes are read at once.
 const BLOCK: usize = 64 * 1024;

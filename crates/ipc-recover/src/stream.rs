@@ -12,9 +12,12 @@ use ipc_core::parts::StreamSchema;
 
 use crate::error::{Damage, Fault};
 use crate::footer::Footer;
-use crate::scan::{self, Head, MessageKind, Next, words};
+use crate::format::MessageKind;
+use crate::message::Head;
+use crate::scan::{self, Next};
 use crate::schema::Schema;
 use crate::source::Source;
+use crate::words::words;
 
 /// Bytes behind the end of the last stream, or of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use arrow_ipc::{MessageHeader, MetadataVersion};
 use ipc_core::format::{CHECKSUMS, CHECKSUMS_KEY, FOOTER_MAGIC};
 
 use crate::error::Error;
-use crate::scan::Place;
+use crate::format::Place;
 
 /// A flatbuffer, and where in it the parts stand that are pointed to.
 #[derive(Debug, Clone, Copy)]
