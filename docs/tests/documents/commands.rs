@@ -41,15 +41,7 @@ fn chore(root: &Path, name: &str) -> Result<(), String> {
 
 fn tests(root: &Path, words: &[&str]) -> Result<(), String> {
     let package = words.get(1).ok_or("no package")?;
-    let mut folder = PathBuf::new();
-    for place in [package.trim_start_matches("ipc-"), &format!("crates/{package}"), package] {
-        if root.join(place).join("Cargo.toml").exists() {
-            folder = root.join(place);
-        }
-    }
-    if folder.as_os_str().is_empty() {
-        return Err(format!("no package {package}"));
-    }
+    let folder = folder_of(root, package).ok_or(format!("no package {package}"))?;
     let mut names = Vec::new();
     let mut filters = Vec::new();
     let mut rest = words[2..].iter();
@@ -73,6 +65,24 @@ fn tests(root: &Path, words: &[&str]) -> Result<(), String> {
         Some(filter) => Err(format!("no test has {filter} in its name")),
         None => Ok(()),
     }
+}
+
+/// Returns the folder of a package, at most three levels below the root.
+fn folder_of(root: &Path, package: &str) -> Option<PathBuf> {
+    let mut folders = vec![root.to_owned()];
+    for _ in 0..3 {
+        let inner = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+        folders = inner.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+        let name = format!("name = \"{package}\"");
+        let is_it = |folder: &&PathBuf| {
+            let manifest = fs::read_to_string(folder.join("Cargo.toml"));
+            manifest.is_ok_and(|manifest| manifest.lines().any(|line| line == name))
+        };
+        if let Some(found) = folders.iter().find(is_it) {
+            return Some(found.clone());
+        }
+    }
+    None
 }
 
 /// Collects the paths of the functions below a folder of modules.
