@@ -210,7 +210,7 @@ mod tests {
         let text = "the output is valid up to byte 8; accepted batches not in the output: 3";
         let error = io::Error::from(poisoned);
         assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::StorageFull, text));
-        assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
+        assert!(error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).is_some());
         assert_eq!(io::Error::from(Failed::new(Error::NoSchema, ())).kind(), io::ErrorKind::Other);
         assert!(matches!(ArrowError::from(Failed::new(Error::NoSchema, ())), ArrowError::ExternalError(_)));
         let io = ArrowError::from(Error::Core(ipc_core::Error::Io(full())));
