@@ -1,14 +1,14 @@
 //! The child arrays of an array.
 //!
-//! A new nested type is added here, and to [`visible::children`](crate::arrays::visible::children), which also says which rows
-//! of a child its parent's rows use.
+//! A new nested type is added here, and to [`visible::children`](crate::arrays::visible::children), which also says
+//! which rows of a child its parent's rows use.
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_schema::DataType;
 
-/// Calls `each` with the child arrays of `array`, whole, in the format's order, until it fails. The values of a dictionary
-/// are no child, since they are in a message of their own; nor are run ends, which are no array in memory.
+/// Calls `each` with the child arrays of `array`, whole, in the format's order, until it fails. The values of a
+/// dictionary are no child, since they are in a message of their own; nor are run ends, which are no array in memory.
 pub(crate) fn each_child<'a, E>(
     array: &'a dyn Array,
     each: &mut dyn FnMut(&'a dyn Array) -> Result<(), E>,

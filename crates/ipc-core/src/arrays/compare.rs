@@ -1,8 +1,8 @@
-//! How the values of one dictionary stand to those of another.
+//! Compares the values of two dictionaries.
 //!
-//! Dictionaries are compared with every batch and seldom change, and whoever reads them wraps the same memory anew for each
-//! batch. So the addresses of arrays are compared first, then the addresses of their memory, and values last: only that
-//! takes time with their number.
+//! Dictionaries are compared with every batch and seldom change, and a program that reads them often wraps the same
+//! memory anew for each batch. So the addresses of the arrays are compared first, then those of their memory, and
+//! values last, which is the only step that takes time in proportion to their number.
 
 use std::sync::Arc;
 
@@ -16,17 +16,17 @@ use crate::arrays::validate::{self, Checks};
 use crate::error::Result;
 use crate::schema::types::children;
 
-/// How the values of a dictionary stand to those of one before it. Values are compared by their bits, and the metadata of
-/// fields inside their type is of no account.
+/// How the values of a dictionary differ from those of an earlier one. Values are compared by their bits; the metadata
+/// of fields inside their type is not compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     /// They are the same.
     Same,
-    /// The first of them are those before, and there are more.
+    /// They are the earlier values, followed by others.
     Extends,
-    /// They are the first of those before.
+    /// They are the first of the earlier values.
     Within,
-    /// Neither.
+    /// None of these.
     Different,
 }
 
@@ -35,7 +35,8 @@ impl Comparison {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArray`](crate::Error::InvalidArray) where the new values contradict themselves; of the old ones this is known.
+    /// [`Error::InvalidArray`](crate::Error::InvalidArray) if the new values contradict themselves. The old ones were
+    /// checked when they were new.
     pub fn of(old: &ArrayRef, new: &ArrayRef) -> Result<Self> {
         if is_same(old, new) {
             return Ok(Self::Same);
@@ -56,8 +57,8 @@ impl Comparison {
     }
 }
 
-/// The same data with fields that have other metadata; `None` where the type differs in more than that, or where arrow
-/// does not take the data for valid.
+/// Returns the data with the metadata of other fields; `None` if the types differ in more than metadata, or if arrow
+/// does not accept the data.
 fn with_type(data: ArrayData, data_type: &DataType) -> Option<ArrayData> {
     if data.data_type() == data_type {
         return Some(data);
@@ -74,8 +75,8 @@ fn with_type(data: ArrayData, data_type: &DataType) -> Option<ArrayData> {
     data.into_builder().data_type(data_type.clone()).child_data(parts).build().ok()
 }
 
-/// Whether two arrays are known to be the same without a look at their values: one array, or, at any level, different
-/// wrappings of the same memory. Allocates nothing.
+/// Whether two arrays are the same by their addresses: one array, or, at any level, two arrays over the same memory.
+/// Reads no values, and allocates nothing.
 pub(crate) fn is_same(old: &ArrayRef, new: &ArrayRef) -> bool {
     Arc::ptr_eq(old, new) || has_same_memory(old.as_ref(), new.as_ref())
 }
@@ -89,7 +90,7 @@ fn has_same_memory(old: &dyn Array, new: &dyn Array) -> bool {
     old.len() == new.len() && has_same_nulls && has_same_content(old, new)
 }
 
-/// What there is beside length and validity.
+/// Compares all but length and validity.
 fn has_same_content(old: &dyn Array, new: &dyn Array) -> bool {
     use DataType::{
         Binary, BinaryView, Boolean, Dictionary, FixedSizeBinary, FixedSizeList, LargeBinary, LargeList, LargeListView,

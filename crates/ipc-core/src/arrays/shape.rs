@@ -1,4 +1,5 @@
-//! Checks of an array that take the same time whatever its length: type, length, number of children, length of the validity.
+//! Checks of an array that take the same time whatever its length: type, length, number of children, length of the
+//! validity.
 //!
 //! What goes through the rows is in [`validate`](mod@crate::arrays::validate).
 
@@ -10,7 +11,7 @@ use arrow_schema::{DataType, Fields};
 
 use crate::error::{Error, Result};
 
-/// Checks that a validity bitmap can be that of an array of so many rows.
+/// Checks that a validity bitmap fits an array of `length` rows.
 #[inline(always)]
 pub(crate) fn validity_fits(nulls: &NullBuffer, length: usize) -> Result<(), Box<Error>> {
     if nulls.len() == length && nulls.null_count() <= length { Ok(()) } else { Err(other_validity(nulls, length)) }
@@ -35,10 +36,10 @@ fn too_few_rows(length: usize, rows: &Range<usize>) -> Box<Error> {
     Error::invalid(format!("at least {} rows", rows.end), format!("{length} rows"))
 }
 
-/// Checks that an array is what its field says. Only unsafe code can make one that is not.
+/// Checks that an array has its field's type. Only unsafe code can make one that has not.
 pub(crate) fn of_type(array: &dyn Array, data_type: &DataType) -> Result<(), Box<Error>> {
     let found = array.data_type();
-    // Most are equal altogether, which is seen sooner.
+    // Most types are equal altogether, which is faster to see.
     if found == data_type || found.equals_datatype(data_type) {
         return Ok(());
     }
@@ -54,8 +55,8 @@ pub(crate) fn children_fit(fields: &Fields, children: &[ArrayRef]) -> Result<(),
     Ok(())
 }
 
-/// Checks that so many rows of an array can be gone through. Rows of nulls, of nothing, or of one run take no memory, and
-/// there may be more of them than anyone could wait for, or than a mask has room for.
+/// Checks that a loop over this many rows of an array ends in a reasonable time, and that a mask of them fits memory.
+/// Rows of nulls, of no columns or of one run take no memory, so there may be any number of them.
 pub(crate) fn is_passable(array: &dyn Array, rows: usize) -> Result<(), Box<Error>> {
     const ALWAYS: usize = 1 << 28;
     if rows > ALWAYS && rows / 8 > array.get_array_memory_size() {

@@ -1,9 +1,9 @@
-//! Which rows of its children a range of an array's rows uses.
+//! Computes which rows of its children a range of an array's rows uses.
 //!
-//! An array with children names their rows by offsets, sizes, type ids or run ends. What is read of them here is
-//! checked, and what a span names is checked against the child by whoever goes there: an array that contradicts itself is
-//! an error and not a panic. What is not read here - the offsets between the first and the last, the order of run ends
-//! - is looked at by [`validate`](mod@crate::arrays::validate) alone.
+//! An array names rows of its children by offsets, sizes, type ids or run ends. What is read here is checked, and the
+//! caller checks a span against the child, so that an array that contradicts itself is an error and never a panic. What
+//! is not read here, such as the offsets between the first and the last, only [`validate`](mod@crate::arrays::validate)
+//! checks.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use arrow_buffer::{ArrowNativeType, RunEndBuffer};
 
 use crate::error::{Error, Result};
 
-/// `rows` where each row is `factor` units long.
+/// Returns the units of `rows` if each row has `factor` of them.
 #[inline(always)]
 pub(crate) fn scaled(rows: &Range<usize>, factor: usize) -> Result<Range<usize>, Box<Error>> {
     match (rows.start.checked_mul(factor), rows.end.checked_mul(factor)) {
@@ -21,7 +21,7 @@ pub(crate) fn scaled(rows: &Range<usize>, factor: usize) -> Result<Range<usize>,
     }
 }
 
-/// The offsets of `rows`, which are one more than rows, and the values that they span.
+/// Returns the offsets of `rows`, one more than rows, and the values that they span.
 #[inline(always)]
 pub(crate) fn of_offsets<'a, O: OffsetSizeTrait>(
     offsets: &'a [O],
@@ -41,13 +41,13 @@ pub(crate) fn of_offsets<'a, O: OffsetSizeTrait>(
 pub(crate) struct ListViews<'a, O> {
     pub(crate) offsets: &'a [O],
     pub(crate) sizes: &'a [O],
-    /// The values from the first that some view uses to the last.
+    /// The values from the first that a view uses to the last.
     pub(crate) used: Range<usize>,
-    /// The largest offset of a view of size 0, which may point anywhere.
+    /// The largest offset of an empty view, which may point anywhere.
     pub(crate) furthest_empty: usize,
 }
 
-/// The list views of `rows`.
+/// Returns the list views of `rows`.
 pub(crate) fn of_list_views<'a, O: OffsetSizeTrait>(
     offsets: &'a [O],
     sizes: &'a [O],
@@ -76,9 +76,9 @@ pub(crate) fn of_list_views<'a, O: OffsetSizeTrait>(
     Ok(ListViews { offsets, sizes, used: first.min(end)..end, furthest_empty })
 }
 
-/// The rows that a dense union's children are asked for.
+/// The rows of its children that a range of a dense union's rows uses.
 pub(crate) struct UnionRows {
-    /// First row and end, by type id; an end of 0 where no row has that type.
+    /// By type id, the first row and the end; the end is 0 if no row has that type.
     spans: [(i32, i32); 128],
 }
 
@@ -88,18 +88,18 @@ impl UnionRows {
         if end == 0 { 0..0 } else { first.as_usize()..end.as_usize() }
     }
 
-    /// Whether each child is asked for rows from its first on.
+    /// Whether the rows of each child begin at its first row.
     pub(crate) fn start_at_0(&self) -> bool {
         self.spans.iter().all(|(first, end)| *end == 0 || *first == 0)
     }
 
-    /// The offset of a row of this type, from the first that its child is asked for.
+    /// Returns an offset into the child of this type as an offset into the used rows.
     pub(crate) fn rebased(&self, type_id: i8, offset: i32) -> i32 {
         offset - self.spans[usize::from(type_id.unsigned_abs())].0
     }
 }
 
-/// The type ids and the offsets of a dense union's `rows`, and the rows that each child is asked for.
+/// Returns the type ids and the offsets of a dense union's `rows`, and the rows of its children that they use.
 pub(crate) fn of_union<'a>(
     type_ids: &'a [i8],
     offsets: &'a [i32],
@@ -123,7 +123,7 @@ pub(crate) fn of_union<'a>(
     Ok((ids, offsets, UnionRows { spans }))
 }
 
-/// The runs that cover `rows`, as a range of the run ends, and `rows` as run ends count them.
+/// Returns the runs that cover `rows`, as a range of the run ends, and `rows` as the run ends count them.
 pub(crate) fn of_run_ends<E: ArrowNativeType>(
     run_ends: &RunEndBuffer<E>,
     rows: &Range<usize>,

@@ -1,18 +1,18 @@
-//! Whether arrays keep what their layout promises, beyond what a walk over them looks at.
+//! Checks whether the rows of an array keep what its layout promises.
 //!
-//! A walk checks what it reads on its way: lengths, the ends of offsets, whatever it has to rewrite. That costs next to
-//! nothing and keeps an array that contradicts itself from being followed out of its buffers. What it does not read is
-//! checked here, in a pass of its own that goes through the rows value by value and stops at the first fault:
+//! The walk that writes an array checks only what it reads: lengths, the ends of offsets, whatever it rewrites. That
+//! costs next to nothing, and keeps it within the array's buffers. The checks here go through the rows value by value,
+//! and stop at the first fault:
 //!
 //! | checks | of what | when |
 //! |---|---|---|
-//! | [`Checks::Nulls`] | nulls in fields that deny them, but for those below a parent's null | the walk met such a field with nulls |
-//! | [`Checks::Indices`] | all that one part says of another: types, offsets, keys, type ids, run ends, views | a dictionary, before it is sent or compared |
-//! | [`Checks::Written`], [`Checks::Cleared`] | both, and what stands in the buffers: null counts, UTF-8, prefixes of views | [`Validation::Full`](crate::Validation::Full) |
+//! | [`Checks::Nulls`] | nulls in fields that deny them, unless a parent's null hides them | the walk met such a field with nulls |
+//! | [`Checks::Indices`] | all that one part of an array says of another: types, offsets, keys, type ids, run ends, views | a dictionary, before it is sent or compared |
+//! | [`Checks::Written`], [`Checks::Cleared`] | both, and the contents of buffers: null counts, UTF-8, prefixes of views | [`Validation::Full`](crate::Validation::Full) |
 //!
-//! A row that nobody can see need not make sense, as far as the format goes: a null may have any key and any bytes, if
-//! only its offsets are in order. But not all readers look away: what is below nulls is checked too where it is written,
-//! and not where it is [cleared](mod@crate::encode::clear). A key of a null is nobody's business either way.
+//! The format does not ask hidden rows to make sense: a null may have any key and any bytes, if its offsets are in
+//! order. But some readers look at them. So they are checked if they are written, and not if they are
+//! [cleared](mod@crate::encode::clear). Keys of null rows are never checked.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -36,18 +36,18 @@ use crate::options::Options;
 /// What is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Checks {
-    /// Nulls in fields that deny them. The rest of the array has been walked.
+    /// Nulls in fields that deny them.
     Nulls,
-    /// What the array says of its own parts.
+    /// What one part of the array says of another.
     Indices,
-    /// All that can be known without knowing what the values mean.
+    /// All that can be checked without knowing what the values mean.
     Written,
-    /// The same, but for rows that nobody can see, since they are not written as they are.
+    /// The same in visible rows only, since hidden ones are cleared.
     Cleared,
 }
 
 impl Checks {
-    /// What full validation checks.
+    /// The checks of full validation.
     pub(crate) fn full(options: &Options) -> Self {
         if options.clear_nulls { Self::Cleared } else { Self::Written }
     }
@@ -83,7 +83,7 @@ fn child(Child { name, field, array: values, rows, visible }: Child<'_>, checks:
     check().map_err(|e| e.within(name))
 }
 
-/// Checks an array for itself, whatever its field says.
+/// Checks an array regardless of its field.
 fn array(array: &dyn Array, rows: &Range<usize>, visible: &RowMask, checks: Checks) -> Result<(), Box<Error>> {
     if rows.end > array.len() {
         return Err(Error::invalid(format!("at least {} rows", rows.end), format!("{} rows", array.len())));
@@ -114,7 +114,7 @@ fn nulls_are_counted(nulls: &NullBuffer) -> Result<(), Box<Error>> {
     Ok(())
 }
 
-/// Checks what of an array lies in buffers of its own, in the rows that somebody will read.
+/// Checks the array's own buffers, in those of the rows that are `visible`.
 fn content(array: &dyn Array, rows: &Range<usize>, visible: &RowMask, checks: Checks) -> Result<(), Box<Error>> {
     match array.data_type() {
         DataType::Utf8 => bytes(array.as_bytes::<types::Utf8Type>(), rows, visible, checks),
@@ -249,7 +249,7 @@ fn keys(array: &dyn Array, rows: &Range<usize>, visible: &RowMask) -> Result<(),
     )
 }
 
-/// All run ends, since those of a few rows are found by a search that relies on their order.
+/// Checks all run ends: those of a few rows are found by a search that relies on the order of all.
 fn run_ends_rise<R: RunEndIndexType>(array: &RunArray<R>) -> Result<(), Box<Error>>
 where
     R::Native: Display,
@@ -265,7 +265,8 @@ where
     }
 }
 
-/// Refuses nulls among the visible rows, those of its own validity or, where all is checked, of what it refers to.
+/// Refuses nulls in visible rows: by the array's own validity, or, with full checks, by that of the values it refers
+/// to.
 fn no_nulls(array: &dyn Array, rows: &Range<usize>, visible: &RowMask, checks: Checks) -> Result<(), Box<Error>> {
     let refers = matches!(array.data_type(), DataType::Null | DataType::Dictionary(..) | DataType::RunEndEncoded(..));
     if array.nulls().is_none() && !(checks.is_full() && refers) {
@@ -279,7 +280,7 @@ fn no_nulls(array: &dyn Array, rows: &Range<usize>, visible: &RowMask, checks: C
     }
 }
 
-/// Whether a row is null to a reader: by itself, or because the value that it refers to is.
+/// Whether a row is null to a reader, by its own validity or by that of the value that it refers to.
 fn is_null(array: &dyn Array, row: usize) -> bool {
     fn run<R: RunEndIndexType>(array: &RunArray<R>, row: usize) -> bool {
         is_null(array.values().as_ref(), array.get_physical_index(row))

@@ -1,7 +1,7 @@
 //! Decodes string and binary views.
 //!
-//! A view holds up to 12 bytes itself; a longer one names a data buffer, an offset in it and a length. This is the only place
-//! that knows where in a view these stand.
+//! A view holds up to 12 bytes itself; a longer one names a data buffer, an offset in it and a length. This is the only
+//! place that knows where in a view these stand.
 
 use std::ops::Range;
 

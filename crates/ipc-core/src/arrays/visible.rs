@@ -1,11 +1,11 @@
-//! Which rows a reader can see: those that are not null, and not below a null.
+//! Computes which rows readers can see: those that are not null, and that no parent hides.
 //!
-//! A row of a child is hidden where its parent's row is null, where no row of its parent names it (the gaps between list
-//! views), or where a union's row has another type. What a hidden row holds does not matter to readers: a null there
-//! breaks no promise of its field, and bytes there are nobody's business.
+//! A parent hides a row of its child if it is null there, if none of its rows uses that row (a gap between list views),
+//! or if its row has another type (in a union). Hidden rows do not matter to readers: a null there breaks no promise of
+//! its field, and its bytes may be anything.
 //!
-//! The masks that this takes are allocated. Nothing here is on the way of a batch that is written with the defaults and
-//! has no nulls where its schema denies them, but where it brings new values with dictionaries inside to be unified.
+//! Masks are allocated. A batch that is written with the defaults needs none, unless it has nulls where its schema
+//! denies them, or brings new values with dictionaries inside to be unified.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ use crate::arrays::shape;
 use crate::arrays::spans;
 use crate::error::{Error, Result};
 
-/// Which rows of a range can be seen.
+/// The visible ones of a range of rows.
 #[derive(Debug, Clone)]
 pub(crate) struct RowMask(Option<BooleanBuffer>);
 
@@ -27,44 +27,43 @@ impl RowMask {
     /// All rows of any range.
     pub(crate) const ALL: Self = Self(None);
 
-    /// Whether a row can be seen, counted from the first of the range.
+    /// Whether a row is visible, counted from the first of the range.
     pub(crate) fn sees(&self, row: usize) -> bool {
         self.0.as_ref().is_none_or(|mask| mask.value(row))
     }
 
-    /// A bit for each row, in words of 64 that begin with the lowest and end with zeros; `None` where every row can be
-    /// seen.
+    /// Returns a bit for each row, in words of 64, lowest first, with zeros at the end; `None` if all rows are visible.
     pub(crate) fn words(&self) -> Option<impl Iterator<Item = u64>> {
         let chunks = self.0.as_ref()?.bit_chunks();
         Some(chunks.iter().chain([chunks.remainder_bits()]))
     }
 
-    /// Whether every row can be seen.
+    /// Whether all rows are visible.
     pub(crate) fn is_all(&self) -> bool {
         self.0.is_none()
     }
 
-    /// The rows that can be seen, of a range of `length` rows.
+    /// Returns the visible rows of a range of `length` rows.
     pub(crate) fn rows(&self, length: usize) -> impl Iterator<Item = usize> {
         (0..length).filter(|row| self.sees(*row))
     }
 
-    /// How many of `length` rows can be seen.
+    /// Returns the number of visible rows of `length` rows.
     pub(crate) fn count(&self, length: usize) -> usize {
         self.0.as_ref().map_or(length, BooleanBuffer::count_set_bits)
     }
 
-    /// A bit for each of `length` rows: whether it can be seen.
+    /// Returns a bit for each of `length` rows, set if it is visible.
     pub(crate) fn bits(&self, length: usize) -> BooleanBuffer {
         self.0.clone().unwrap_or_else(|| BooleanBuffer::new_set(length))
     }
 
-    /// Of `bits`, one for each row, those of rows that can be seen.
+    /// Returns `bits`, one for each row, with those of hidden rows unset.
     pub(crate) fn mask(&self, bits: &BooleanBuffer) -> BooleanBuffer {
         self.0.as_ref().map_or_else(|| bits.clone(), |mask| mask & bits)
     }
 
-    /// The same but for rows that are null. `nulls` are those of the whole array, of which `rows` is the range.
+    /// Returns the mask without null rows. `nulls` is the validity of the whole array, and `rows` the range in it.
     pub(crate) fn and_valid(&self, nulls: Option<&NullBuffer>, rows: &Range<usize>) -> Self {
         let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
             return self.clone();
@@ -76,8 +75,9 @@ impl RowMask {
         }))
     }
 
-    /// The rows that `name` calls its argument with, counted from the first of `span`. Those beyond are left out. Where the
-    /// child has not so many, there is nothing to mask: whoever goes there finds out.
+    /// Returns the mask of the ranges that `name` calls its argument with, counted from the first row of `span`. Rows
+    /// beyond `span` are left out. If the child is shorter than `span` nothing is masked: whoever reads the child
+    /// reports that.
     fn from_ranges(
         span: &Range<usize>,
         child: &dyn Array,
@@ -95,9 +95,9 @@ impl RowMask {
     }
 }
 
-/// A child of an array, and what of it some rows of its parent use.
+/// A child of an array, and the rows of it that some rows of its parent use.
 pub(crate) struct Child<'a> {
-    /// What the child is called in a column's path.
+    /// The child's name in a column's path.
     pub(crate) name: &'a str,
     pub(crate) field: &'a Field,
     pub(crate) array: &'a dyn Array,
@@ -105,8 +105,8 @@ pub(crate) struct Child<'a> {
     pub(crate) visible: RowMask,
 }
 
-/// Calls `each` with the children of `array`, in the format's order. The `visible` ones of `rows` are those that are
-/// not null. The values of a dictionary are no child: they stand in a message of their own.
+/// Calls `each` with the children of `array`, in the format's order, until it fails. The `visible` ones of `rows` are
+/// not null. The values of a dictionary are no child, since they are in a message of their own.
 pub(crate) fn children<'a>(
     array: &'a dyn Array,
     rows: &Range<usize>,
@@ -173,7 +173,7 @@ pub(crate) fn children<'a>(
     }
 }
 
-/// Rows of a child, and which of them can be seen.
+/// Rows of a child, and the visible ones of them.
 type Span = (Range<usize>, RowMask);
 
 fn items<O: OffsetSizeTrait>(
@@ -220,7 +220,7 @@ fn fixed_size_items(size: i32, values: &dyn Array, rows: &Range<usize>, visible:
     Ok((span, named))
 }
 
-/// Says of each type id which rows of its child are used.
+/// Returns a function from a type id to the rows that its child uses.
 fn members<'a>(
     array: &'a UnionArray,
     rows: &Range<usize>,

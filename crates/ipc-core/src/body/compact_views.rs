@@ -1,7 +1,7 @@
 //! Writes string and binary views with one data buffer that holds just the bytes in use.
 //!
-//! Arrays share data buffers freely, so a batch of few rows may hold on to many bytes that none of its views use. Finding them
-//! takes a pass over the views, so it happens only where the options ask for it.
+//! Arrays share data buffers freely, so a batch of few rows may hold on to many bytes that none of its views use.
+//! Finding them takes a pass over the views, so it happens only where the options ask for it.
 
 use arrow_buffer::Buffer;
 
@@ -11,8 +11,8 @@ use crate::body::Body;
 use crate::body::rewrite::fill;
 use crate::error::{Error, Result};
 
-/// Returns how many bytes of their data buffers the visible ones of `views` use, if that is less than these hold and one
-/// buffer can hold it.
+/// Returns how many bytes of their data buffers the visible ones of `views` use, if that is less than these hold and
+/// one buffer can hold it.
 pub(crate) fn worth_compacting(
     views: &[u128],
     visible: &RowMask,

@@ -1,6 +1,6 @@
-//! Body compression: one buffer in, one compressed frame out, with contexts that are kept from buffer to buffer.
+//! Compresses one buffer at a time into one frame, with a codec's context that is kept from buffer to buffer.
 //!
-//! LZ4 frames are [made here](crate::body::lz4); Zstandard is the library's one-shot call with a kept context.
+//! LZ4 frames are [made here](crate::body::lz4). Zstandard is the library's one-shot call with a kept context.
 
 use std::fmt;
 

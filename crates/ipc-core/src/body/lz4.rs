@@ -1,7 +1,7 @@
 //! LZ4 frames around `lz4_flex`'s blocks, made with a table that is kept from buffer to buffer.
 //!
-//! `lz4_flex`'s own frame encoder allocates its hash table anew for each buffer. A frame here has the smallest block size that
-//! holds the buffer, independent blocks of at most 4 MiB and no checksums, which is what every peer writes.
+//! `lz4_flex`'s own frame encoder allocates its hash table anew for each buffer. A frame here has the smallest block
+//! size that holds the buffer, independent blocks of at most 4 MiB and no checksums, which is what every peer writes.
 //!
 //! See the [LZ4 frame format](https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md).
 

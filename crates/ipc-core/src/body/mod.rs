@@ -1,11 +1,11 @@
-//! What a walk over arrays writes to: the field nodes, and the buffers of a body in order.
+//! The body of a message in the making: takes field nodes and buffers in order, and keeps segments.
 //!
-//! A buffer is borrowed where the array holds it as the format wants it, made in the arena where not, compressed where
-//! the options say so, and padded. [`Body`] writes the lists of the message's metadata beside it; it lives as long as one
-//! message, over memory that [`BatchEncoder`](crate::parts::BatchEncoder) keeps.
+//! A buffer is borrowed if the array holds it as the format wants it, built in the arena if not, compressed if the
+//! options say so, and padded. [`Body`] also writes the node and buffer lists of the message's metadata. It lives as
+//! long as one message, over memory that [`BatchEncoder`](crate::parts::BatchEncoder) keeps.
 //!
-//! Batches of few rows and many columns cost what happens here for each buffer, so the short way, an array's buffer that
-//! is borrowed as it is, is inlined into the walk.
+//! The cost of a batch with few rows and many columns is what happens here for each buffer. So the short way, for an
+//! array's buffer that is borrowed, is inlined into the walk.
 
 pub(crate) mod compact_views;
 pub(crate) mod compress;
@@ -25,36 +25,36 @@ use crate::message::segment::{Arena, Segment, Slice};
 use crate::options::Options;
 use crate::options::compression::RawBuffers;
 
-/// Length prefix of a compressed buffer, or -1 where the buffer is stored raw.
+/// The length prefix of a buffer in a compressed body: its length before compression, or -1 if it is stored raw.
 const LENGTH_PREFIX: usize = 8;
 const STORED_RAW: i64 = -1;
 
-/// Array buffers shorter than this are copied to the arena, where they merge with their neighbours: handing a piece to
-/// the kernel costs more than copying so few bytes.
+/// Array buffers shorter than this are copied to the arena, where they merge with their neighbours: one more piece in a
+/// vectored write costs the kernel more than so short a copy.
 const COPY_BELOW: usize = 128;
 
-/// A body in the making.
+/// The body of a message in the making.
 pub(crate) struct Body<'s, 'a> {
     pub(crate) options: &'s Options,
     draft: Draft<'s>,
     segments: &'s mut Vec<Segment<Slice<'a>>>,
     arena: &'s mut Arena,
-    /// Where a buffer is made before it is compressed; unused without a codec.
+    /// Memory in which a buffer is built before it is compressed.
     scratch: &'s mut Vec<u8>,
     codec: Option<&'s mut Codec>,
-    /// Array buffers of at least this length are borrowed as they are: none with a codec.
+    /// Array buffers of at least this length are borrowed; with a codec, none is.
     borrowed_from: usize,
-    /// So many bytes so far; always aligned between buffers. Offsets never exceed it, so that it fits the format's signed
-    /// numbers need be checked only once, for the whole body.
+    /// The number of bytes so far, always aligned between buffers. Offsets never exceed it, so whether they fit the
+    /// format's signed numbers is checked once, for the whole body.
     length: u64,
-    /// How many bytes compression has saved.
+    /// The number of bytes that compression has saved.
     saved: i64,
-    /// How many arrays have nulls that their fields deny, unless nulls of their parents hide them.
+    /// The number of arrays with nulls that their fields deny, some of which nulls of their parents may hide.
     suspects: usize,
 }
 
 impl<'s, 'a> Body<'s, 'a> {
-    /// An empty body, over the memory of a message and of a batch encoder.
+    /// Returns an empty body, over the memory of a message and of a batch encoder.
     #[inline(always)]
     pub(crate) fn new(
         options: &'s Options,
@@ -70,7 +70,7 @@ impl<'s, 'a> Body<'s, 'a> {
         Self { options, draft, segments, arena, scratch, codec, borrowed_from, length: 0, saved: 0, suspects: 0 }
     }
 
-    /// The body's length, and what it would be without compression.
+    /// Returns the body's length, and what it would be without compression.
     #[inline(always)]
     pub(crate) fn lengths(&self) -> (u64, u64) {
         (self.length, self.length.saturating_add_signed(self.saved))
@@ -82,19 +82,19 @@ impl<'s, 'a> Body<'s, 'a> {
         self.draft.remaining()
     }
 
-    /// Compresses nothing from here on, since the body will not be used.
+    /// Stops compressing, since the body will not be used.
     pub(crate) fn forget_codec(&mut self) {
         self.codec = None;
     }
 
-    /// Whether there are nulls that a field denies, unless nobody can see them, which is for others to find out.
+    /// Whether there are nulls that a field denies. The caller checks whether they are visible.
     #[inline(always)]
     pub(crate) fn has_suspects(&self) -> bool {
         self.suspects > 0
     }
 
-    /// Appends the field node of an array: its length, its null count, which is no greater, and whether its field allows
-    /// nulls.
+    /// Appends the field node of an array: its length, its null count, which is no greater, and whether its field
+    /// allows nulls.
     #[inline(always)]
     pub(crate) fn node(&mut self, length: usize, null_count: usize, nullable: bool) -> Result<(), Box<Error>> {
         if i64::try_from(length).is_err() {
@@ -107,18 +107,18 @@ impl<'s, 'a> Body<'s, 'a> {
         Ok(())
     }
 
-    /// Says how many data buffers follow the views of a view array.
+    /// Appends the number of data buffers that follow the views of a view array.
     pub(crate) fn variadic(&mut self, count: usize) {
         self.draft.variadic_count(count as u64);
     }
 
-    /// A buffer without bytes; it stays without a length prefix when compressed.
+    /// Appends a buffer without bytes, which has no length prefix in a compressed body.
     #[inline(always)]
     pub(crate) fn empty(&mut self) {
         self.draft.buffer(self.length, 0);
     }
 
-    /// The bytes from `start` to `start + length` of an array's buffer, as they are.
+    /// Appends the bytes from `start` to `start + length` of an array's buffer.
     #[inline(always)]
     pub(crate) fn array(&mut self, buffer: &'a Buffer, start: usize, length: usize) -> Result<(), Box<Error>> {
         match buffer.as_slice().get(start..).and_then(|bytes| bytes.get(..length)) {
@@ -127,7 +127,7 @@ impl<'s, 'a> Body<'s, 'a> {
         }
     }
 
-    /// The elements `rows` of an array's buffer, as they are.
+    /// Appends the elements `rows` of an array's buffer.
     #[inline(always)]
     pub(crate) fn values<T: ArrowNativeType>(
         &mut self,
@@ -140,7 +140,7 @@ impl<'s, 'a> Body<'s, 'a> {
         }
     }
 
-    /// Some of the bytes of an array's buffer, as they are.
+    /// Appends `bytes`, which are a range of an array's `buffer`.
     #[inline(always)]
     fn slice(&mut self, bytes: &'a [u8], buffer: &'a Buffer) -> Result<(), Box<Error>> {
         if bytes.len() < self.borrowed_from {
@@ -154,7 +154,7 @@ impl<'s, 'a> Body<'s, 'a> {
         Ok(())
     }
 
-    /// As [`slice`](Self::slice), for what is not borrowed as it is.
+    /// The same for bytes that are copied or compressed.
     #[inline(never)]
     fn copied_or_compressed(&mut self, bytes: &'a [u8], buffer: &'a Buffer) -> Result<(), Box<Error>> {
         if bytes.is_empty() {
@@ -180,7 +180,7 @@ impl<'s, 'a> Body<'s, 'a> {
         self.push_arena(copy);
     }
 
-    /// `length` bytes that `write` fills, all of them.
+    /// Appends a buffer of `length` bytes, all of which `write` fills.
     pub(crate) fn build_buffer(&mut self, length: usize, write: impl FnOnce(&mut [u8])) -> Result<(), Box<Error>> {
         if length == 0 {
             self.empty();
@@ -212,7 +212,8 @@ impl<'s, 'a> Body<'s, 'a> {
         Ok(())
     }
 
-    /// Appends `bytes` compressed, if there is a codec and it saves enough; else does nothing.
+    /// Appends `bytes` compressed, and returns `true`, if there is a codec and it saves enough. Otherwise appends
+    /// nothing.
     fn compress(&mut self, bytes: &[u8]) -> Result<bool, Box<Error>> {
         let Some(codec) = self.codec.as_deref_mut() else {
             return Ok(false);
@@ -232,7 +233,7 @@ impl<'s, 'a> Body<'s, 'a> {
         Ok(true)
     }
 
-    /// Adds a buffer of so many bytes to the draft, and returns how many bytes of padding are due behind it.
+    /// Appends a buffer of `length` bytes to the draft's list. Returns the number of bytes of padding that must follow.
     #[inline(always)]
     fn describe(&mut self, length: usize) -> usize {
         self.draft.buffer(self.length, length as u64);
@@ -241,7 +242,7 @@ impl<'s, 'a> Body<'s, 'a> {
         padding
     }
 
-    /// As [`describe`](Self::describe), for a buffer of `stored` bytes that stands for one of `raw`.
+    /// The same for a buffer of `stored` bytes in place of one of `raw` bytes. Appends the padding.
     fn describe_instead_of(&mut self, stored: usize, raw: usize) {
         let padded = |length: usize| (length + self.options.alignment.padding(length)) as u64;
         self.saved += padded(raw).cast_signed() - padded(stored).cast_signed();
@@ -261,7 +262,7 @@ impl<'s, 'a> Body<'s, 'a> {
         }
     }
 
-    /// Appends bytes of the arena, as part of the segment before where they adjoin it.
+    /// Appends bytes of the arena. Extends the last segment if they follow it in the arena.
     fn push_arena(&mut self, range: Range<usize>) {
         match self.segments.last_mut() {
             Some(Segment::Arena(last)) if last.end == range.start => last.end = range.end,
@@ -280,7 +281,7 @@ fn saves_enough(frame: usize, raw: usize, raw_buffers: RawBuffers) -> bool {
     }
 }
 
-/// A length as the format's signed 64-bit field.
+/// Returns a length as the format's signed 64-bit field.
 #[inline(always)]
 pub(crate) fn signed(what: &'static str, length: usize) -> Result<i64, Box<Error>> {
     match i64::try_from(length) {

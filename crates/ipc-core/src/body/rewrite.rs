@@ -1,8 +1,8 @@
-//! Buffers brought into the form that the format wants: bitmaps that start at bit 0, offsets that start at 0.
+//! Brings buffers into the form that the format wants: bitmaps that start at bit 0, offsets that start at 0.
 //!
-//! Each function borrows the array's buffer where it already has that form and makes a new one in the arena where not.
-//! Those that narrow a child return the rows of the child that the given rows use. All of them check what they index
-//! with, so an array that contradicts itself is an error, or garbage for the reader to refuse, and not a panic.
+//! Each function borrows the array's buffer if it has that form, and builds a new one in the arena if not. Those that
+//! narrow a child return the rows of the child that the given rows use. All of them check what they index with: for an
+//! array that contradicts itself they return an error, or write garbage for readers to refuse, and never panic.
 
 use std::ops::Range;
 
@@ -15,8 +15,8 @@ use crate::arrays::spans::{self, ListViews, UnionRows};
 use crate::body::Body;
 use crate::error::{Error, Result};
 
-/// The bits `rows` of `bits`, from bit 0 of the first byte on. Those behind the last row are 0: where rows have been cut
-/// off there, their bits are nobody's business.
+/// Appends the bits `rows` of `bits`, starting at bit 0 of the first byte. Bits after the last row are 0: those of rows
+/// that a slice has cut off are not written.
 #[inline(always)]
 pub(crate) fn bits<'a>(body: &mut Body<'_, 'a>, bits: &'a BooleanBuffer, rows: Range<usize>) -> Result<(), Box<Error>> {
     let start = bits.offset() + rows.start;
@@ -45,17 +45,17 @@ fn shifted_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer, start: usize, len
     })
 }
 
-/// Bits that are not an array's own.
+/// Appends bits that were computed, not an array's own.
 pub(crate) fn write_bits(body: &mut Body<'_, '_>, bits: &BooleanBuffer) -> Result<(), Box<Error>> {
     shifted_bits(body, bits, bits.offset(), bits.len())
 }
 
-/// How many of the bits `rows` are set.
+/// Returns the number of set bits among the bits `rows`.
 pub(crate) fn count_ones(bits: &BooleanBuffer, rows: &Range<usize>) -> usize {
     UnalignedBitChunk::new(bits.values(), bits.offset() + rows.start, rows.len()).count_ones()
 }
 
-/// The offsets of `rows`, from 0 on, one more than rows. Returns the values they span.
+/// Appends the offsets of `rows`, one more than rows, starting at 0. Returns the values that they span.
 #[inline(always)]
 pub(crate) fn offsets<'a, O: OffsetSizeTrait>(
     body: &mut Body<'_, 'a>,
@@ -72,12 +72,13 @@ pub(crate) fn offsets<'a, O: OffsetSizeTrait>(
 }
 
 fn rebased<O: OffsetSizeTrait>(body: &mut Body<'_, '_>, offsets: &[O], start: usize) -> Result<(), Box<Error>> {
-    // Wraps where an offset in between is out of order, which is not looked for.
+    // Wraps around if an offset in between is out of order, which is not checked.
     let rebased = |offset: &O| O::usize_as(offset.as_usize().wrapping_sub(start));
     body.build_buffer(size_of_val(offsets), |out| fill(out, offsets.iter().map(rebased)))
 }
 
-/// The offsets of list views, rebased to the values that some row uses, which are returned. Sizes are not touched.
+/// Appends the offsets of list views, rebased to the values that some row uses. Returns those values. Sizes are not
+/// written.
 pub(crate) fn list_view_offsets<'a, O: OffsetSizeTrait>(
     body: &mut Body<'_, 'a>,
     offsets: &'a ScalarBuffer<O>,
@@ -88,7 +89,7 @@ pub(crate) fn list_view_offsets<'a, O: OffsetSizeTrait>(
     if used.start == 0 && furthest_empty <= used.end {
         body.values(offsets, rows)?;
     } else {
-        // A view of size 0 may point anywhere in the child; it is sent to its start, which always exists.
+        // An empty view may point anywhere in the child; here it points to the start, which always exists.
         let start = O::usize_as(used.start);
         body.build_buffer(size_of_val(window), |out| {
             let rebased = window.iter().zip(sizes);
@@ -98,7 +99,8 @@ pub(crate) fn list_view_offsets<'a, O: OffsetSizeTrait>(
     Ok(used)
 }
 
-/// What a union has before its children, and the rows that each of them is asked for, if not the same.
+/// Appends what comes before a union's children. Returns the rows that a dense union uses of each of them; a sparse one
+/// uses the same rows.
 pub(crate) fn union_ids<'a>(
     body: &mut Body<'_, 'a>,
     array: &'a UnionArray,
@@ -113,7 +115,7 @@ pub(crate) fn union_ids<'a>(
     array.offsets().map(|offsets| union_offsets(body, type_ids, offsets, rows)).transpose()
 }
 
-/// The offsets of a dense union, rebased to the rows that each child is asked for, which are returned.
+/// Appends the offsets of a dense union, rebased to the rows that it uses of each child. Returns those rows.
 fn union_offsets<'a>(
     body: &mut Body<'_, 'a>,
     type_ids: &ScalarBuffer<i8>,
@@ -130,7 +132,7 @@ fn union_offsets<'a>(
     Ok(used)
 }
 
-/// What a run-end encoded array has before its values, and the runs that its rows are in.
+/// Appends what comes before the values of a run-end encoded array. Returns the runs of its rows.
 pub(crate) fn run_ends<'a, R: RunEndIndexType>(
     body: &mut Body<'_, 'a>,
     array: &'a RunArray<R>,
@@ -140,7 +142,7 @@ pub(crate) fn run_ends<'a, R: RunEndIndexType>(
     run_ends_array(body, array.run_ends(), rows)
 }
 
-/// The run ends of `rows`, as the array that they are: node, validity and values. Returns the runs they name.
+/// Appends the run ends of `rows` as an array: node, validity and values. Returns their runs.
 fn run_ends_array<'a, E: ArrowNativeType>(
     body: &mut Body<'_, 'a>,
     run_ends: &'a RunEndBuffer<E>,
@@ -159,7 +161,7 @@ fn run_ends_array<'a, E: ArrowNativeType>(
     Ok(runs)
 }
 
-/// Writes `values`, one behind the other, over `out`.
+/// Writes `values` to `out`, one after another.
 pub(crate) fn fill<T: ToByteSlice>(out: &mut [u8], values: impl Iterator<Item = T>) {
     for (out, value) in out.chunks_exact_mut(size_of::<T>()).zip(values) {
         out.copy_from_slice(value.to_byte_slice());

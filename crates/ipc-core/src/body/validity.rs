@@ -1,7 +1,7 @@
-//! An array's field node and its validity bitmap.
+//! Writes an array's field node and its validity bitmap.
 //!
-//! The bitmap is written as the array has it, or made for an array whose hidden rows are cleared. It is left empty where no
-//! row is null.
+//! The bitmap is written as the array has it, or built for an array whose hidden rows are cleared. It is left empty if
+//! no row is null.
 
 use std::ops::Range;
 
@@ -13,8 +13,8 @@ use crate::body::Body;
 use crate::body::rewrite;
 use crate::error::{Error, Result};
 
-/// Appends the field node and the validity bitmap of the rows `rows` of an array of `length` rows, whose field allows nulls
-/// if it is `nullable`.
+/// Appends the field node and the validity bitmap of the rows `rows` of an array of `length` rows, whose field allows
+/// nulls if it is `nullable`.
 #[inline(always)]
 pub(crate) fn validity<'a>(
     body: &mut Body<'_, 'a>,
@@ -52,8 +52,8 @@ fn bitmap<'a>(
     rewrite::bits(body, nulls.inner(), rows.clone())
 }
 
-/// Appends the field node and the validity bitmap of `length` rows whose hidden ones are cleared: the `visible` ones are
-/// those that no parent hides, and the `seen` ones those of them that are not null.
+/// Appends the field node and the validity bitmap of `length` rows whose hidden ones are cleared: the `visible` ones
+/// are those that no parent hides, and the `seen` ones those of them that are not null.
 ///
 /// An array with a null that can be seen has nulls also where nobody can see its rows; one without has none, so that
 /// validity tells nothing of those either.

@@ -1,11 +1,11 @@
 //! The dictionary batches that must precede a record batch.
 //!
-//! They are decided and encoded long before they are written, perhaps on another thread. Whether the decision still holds
-//! then is told by pointers and lengths alone: of a unified dictionary readers hold a prefix, which only grows, so two lengths
-//! are compared.
+//! They are decided and encoded long before they are written, perhaps on another thread. Whether the decision still
+//! holds then is told by pointers and lengths alone: of a unified dictionary readers hold a prefix, which only grows,
+//! so two lengths are compared.
 //!
-//! There may be tens of thousands of them, and the question is asked under a lock. So they are walked in the order of their
-//! ids and never searched; the unit tests count the looks.
+//! There may be tens of thousands of them, and the question is asked under a lock. So they are walked in the order of
+//! their ids and never searched; the unit tests count the looks.
 
 use arrow_buffer::Buffer;
 
@@ -20,7 +20,8 @@ pub enum Sending {
     /// What readers do not have.
     Changes,
     /// Every dictionary of the batch in full, where the format allows it. What was decided so holds whatever others
-    /// send in between. Of unified dictionaries only what readers do not have: whoever sends in between does a part of it.
+    /// send in between. Of unified dictionaries only what readers do not have: whoever sends in between does a part of
+    /// it.
     Everything,
 }
 
@@ -78,8 +79,8 @@ impl DictionaryBatches {
         self.list.len()
     }
 
-    /// Whether what was decided against `compared` is right for `current` too, in an output that takes replacements or not.
-    /// Compares no values. If it was decided against something else, it is not.
+    /// Whether what was decided against `compared` is right for `current` too, in an output that takes replacements or
+    /// not. Compares no values. If it was decided against something else, it is not.
     pub(crate) fn still_hold(
         &self,
         compared: &SentDictionaries,
@@ -114,8 +115,8 @@ impl DictionaryBatches {
         }
     }
 
-    /// Refuses batches that an output of `schema`, whose readers have what was `sent`, cannot take: of dictionaries that it
-    /// does not have, deltas of something else, and replacements where there may be none.
+    /// Refuses batches that an output of `schema`, whose readers have what was `sent`, cannot take: of dictionaries
+    /// that it does not have, deltas of something else, and replacements where there may be none.
     pub(crate) fn check(
         &self,
         schema: &StreamSchema,
@@ -166,8 +167,8 @@ impl DictionaryBatches {
         std::mem::take(&mut self.list.list)
     }
 
-    /// Whether one of the dictionaries from `first` on is sent in full although readers have one already. No batch has a
-    /// larger id than the dictionary that is decided on.
+    /// Whether one of the dictionaries from `first` on is sent in full although readers have one already. No batch has
+    /// a larger id than the dictionary that is decided on.
     pub(crate) fn replaces_any(&self, first: usize, sent: &SentDictionaries) -> bool {
         let mut batches = self.list.iter().rev().take_while(|batch| batch.id >= first);
         batches.any(|batch| batch.extends.is_none() && sent.get(batch.id).is_some())
@@ -232,8 +233,8 @@ impl<'u> ById<'u> {
         None
     }
 
-    /// Returns how many values of a unified dictionary readers have after the batches, if they were `sent` this many before.
-    /// Ids must not decrease from call to call.
+    /// Returns how many values of a unified dictionary readers have after the batches, if they were `sent` this many
+    /// before. Ids must not decrease from call to call.
     pub(crate) fn unified_after(&mut self, id: usize, sent: Option<usize>) -> usize {
         let added = self.of(id).map(|batch| batch.sent.count());
         sent.max(added).unwrap_or(0)
@@ -277,8 +278,8 @@ mod tests {
         RecordBatch::try_from_iter((0..columns).map(|number| (number.to_string(), column()))).unwrap()
     }
 
-    /// How often updates are looked at to encode a batch of new dictionaries, to see whether that is right after another
-    /// one was appended, and to append it.
+    /// How often updates are looked at to encode a batch of new dictionaries, to see whether that is right after
+    /// another one was appended, and to append it.
     fn looks(columns: usize, handling: DictionaryHandling) -> [usize; 3] {
         let options = Options::builder().dictionaries(handling).build().unwrap();
         let batches = [&["a"][..], &["a", "b"]].map(|values| batch(columns, values));

@@ -1,7 +1,7 @@
 //! Decides what an output does about a dictionary that a batch brings: nothing, a delta, a replacement, or a refusal.
 //!
-//! The decision [compares](mod@crate::arrays::compare) the dictionary with what readers have. `ipc-core`'s encoder acts on it,
-//! and programs that look at their inputs before they write ask [`StreamSchema::change`] for it.
+//! The decision [compares](mod@crate::arrays::compare) the dictionary with what readers have. `ipc-core`'s encoder acts
+//! on it, and programs that look at their inputs before they write ask [`StreamSchema::change`] for it.
 //!
 //! Two rules go beyond comparing values:
 //! - When a dictionary inside another one's values is replaced, the outer one is sent again too, equal or not: readers
@@ -38,9 +38,9 @@ pub enum Change {
 }
 
 impl StreamSchema {
-    /// What an output of format `F` does about a dictionary whose values stand so to those that its readers have; `None`
-    /// where the schema has no dictionary `id`. Ids count the dictionary-encoded fields depth first, those inside a
-    /// dictionary's values before it.
+    /// What an output of format `F` does about a dictionary whose values stand so to those that its readers have;
+    /// `None` where the schema has no dictionary `id`. Ids count the dictionary-encoded fields depth first, those
+    /// inside a dictionary's values before it.
     #[must_use]
     pub fn change<F: Format>(&self, id: usize, values: Comparison) -> Option<Change> {
         (id < self.dictionary_count()).then(|| self.change_of(id, values, F::HAS_FOOTER))
@@ -86,7 +86,8 @@ pub(crate) struct ToSend {
     pub(crate) extends: Option<Sent>,
 }
 
-/// Returns what of `values` must be sent, if anything: all of them, or, as a delta, those that follow what readers have.
+/// Returns what of `values` must be sent, if anything: all of them, or, as a delta, those that follow what readers
+/// have.
 ///
 /// `batches` are those of the dictionaries with smaller ids that have been decided on.
 pub(crate) fn decide<F: Format>(

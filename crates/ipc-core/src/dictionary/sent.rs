@@ -1,7 +1,7 @@
 //! The dictionaries that readers of an output have.
 //!
-//! The ledger changes them when it has written a dictionary batch, and publishes copies: so they are cheap to clone, and two
-//! of them are compared by pointers and lengths alone.
+//! The ledger changes them when it has written a dictionary batch, and publishes copies: so they are cheap to clone,
+//! and two of them are compared by pointers and lengths alone.
 
 use std::sync::Arc;
 

@@ -1,20 +1,20 @@
-//! A walk that lets nothing out that no reader can see: what is below a null is written as zeros, or left out.
+//! Walks over arrays like [`walk`](mod@crate::encode::walk), but writes no value that readers cannot see.
 //!
-//! A null row still has bytes in its array, and which they are depends on where the array comes from: a filter, a join, a
-//! column that was blanked out for its reader. The usual [`walk`](mod@crate::encode::walk) writes them, as every writer does. This
-//! one, which [`OptionsBuilder::clear_nulls`](crate::OptionsBuilder::clear_nulls) asks for, writes the same nodes and the
-//! same values to whoever reads them, but
+//! A null row still has bytes in its array, perhaps what a filter, a join or a redaction left there, and the usual walk
+//! writes them. [`OptionsBuilder::clear_nulls`](crate::OptionsBuilder::clear_nulls) asks for this walk instead. It
+//! writes the same nodes, and the same visible values, but
 //!
-//! - numbers, booleans and fixed-size binary are zeros in rows that cannot be seen, and so are keys of dictionaries;
-//! - strings and binary are empty there, and their bytes are left out; of the data buffers of views, only bytes that some
-//!   view uses are kept, the others are zeros;
-//! - rows of a child are treated so where its parent's row cannot be seen; so are items between list views and members
-//!   of a union in rows of another type.
+//! - numbers, booleans, fixed-size binary and dictionary keys are zeros in hidden rows;
+//! - strings and binary are empty in hidden rows, and their bytes are left out; data buffers of views keep only bytes
+//!   that a visible view uses, and have zeros elsewhere;
+//! - rows of a child are hidden if their parent's row is, if they lie between list views, or if they belong to a
+//!   union's row of another type.
 //!
-//! What stays to be seen is shape - how many items a null list has, of which type a hidden member of a union is, where
-//! hidden runs end - and the values of a dictionary that no key uses, unless it is unified.
+//! What remains visible is shape: how many items a null list has, the type of a hidden union row, where hidden runs
+//! end. So are the values of a dictionary that no key uses, unless it is unified.
 //!
-//! Cleared buffers lie in the arena, and masks are allocated: this costs a copy of what has nulls, and of all views.
+//! Cleared buffers are built in the arena and masks are allocated, so this costs a copy of every array with nulls, and
+//! of all views.
 
 use std::ops::Range;
 
@@ -47,7 +47,7 @@ pub(crate) fn columns<'a>(walk: &mut Walk<'_, 'a>, batch: &'a RecordBatch) -> Re
     Ok(())
 }
 
-/// Appends the rows `rows` of an array, of which only the `visible` ones can be seen.
+/// Appends the rows `rows` of an array, of which no parent hides the `visible` ones.
 pub(crate) fn array<'a>(
     walk: &mut Walk<'_, 'a>,
     array: &'a dyn Array,
@@ -64,7 +64,7 @@ pub(crate) fn array<'a>(
         DataType::Null => return self::walk(walk, array.data_type(), array, rows, nullable),
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
-            // Where there are no values, rows are null, and have to stay so even if nobody can see them.
+            // Without values all rows are null, and must stay null even if they are hidden.
             let visible = if dictionary.values().is_empty() { &RowMask::ALL } else { visible };
             if let Keys::Unified(keys) = &mut walk.keys
                 && keys.rewrite(&mut walk.body, dictionary, rows.clone(), nullable, Some(visible))?
@@ -73,13 +73,13 @@ pub(crate) fn array<'a>(
             }
             return self::array(walk, dictionary.keys(), rows, nullable, visible);
         }
-        // These have no validity of their own.
+        // These have no validity.
         DataType::Union(..) | DataType::RunEndEncoded(..) => {}
         flat if seen.is_all() && !flat.is_nested() && !is_view(flat) => {
             return self::walk(walk, array.data_type(), array, rows, nullable);
         }
         _ if walk.keeps_nulls => {
-            // Where a null must not become a key, for want of a value that it could stand for, nulls stay what they are.
+            // A null must not become a key if there may be no value for it.
             let valid = RowMask::ALL.and_valid(array.nulls(), &rows);
             validity::cleared(&mut walk.body, rows.len(), &RowMask::ALL, &valid, nullable)?;
         }
@@ -97,7 +97,7 @@ fn is_view(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8View | DataType::BinaryView)
 }
 
-/// What an array has between its validity and its children.
+/// Appends the buffers of an array that come between its validity and its children.
 fn own<'a>(
     body: &mut Body<'_, 'a>,
     array: &'a dyn Array,
@@ -189,7 +189,7 @@ fn bytes<T: ByteArrayType>(
     let mut total = 0;
     for row in 0..rows.len() {
         total += text(row)?.len();
-        // Else the same bytes are there more than once, and might not fit.
+        // More bytes than the buffer has means that offsets overlap, and the sum might overflow.
         if total > values.len() {
             return Err(Error::invalid(
                 "offsets that do not decrease",

@@ -1,7 +1,7 @@
 //! Encodes the dictionary batches that a record batch, or the end of an output, needs sent.
 //!
-//! What must be sent is [decided](mod@crate::dictionary::decide) from what readers have. Here that becomes messages, each of
-//! which owns its bytes or shares those of its array, since it may be written much later.
+//! What must be sent is [decided](mod@crate::dictionary::decide) from what readers have. Here that becomes messages,
+//! each of which owns its bytes or shares those of its array, since it may be written much later.
 
 use std::ops::Range;
 
@@ -26,15 +26,15 @@ use crate::options::Validation;
 use crate::schema::StreamSchema;
 
 impl BatchEncoder {
-    /// Replaces the dictionary batches of a group by those that must precede it where readers have what was `sent` by now.
-    /// Its record batch message stays as it is.
+    /// Encodes the dictionary batches of a group again, for readers that now have the dictionaries in `sent`. The
+    /// group's record batch message stays as it is.
     ///
-    /// `batch` is the one that the group was encoded from, and `unified` the store.
+    /// `batch` and `unified` must be those that the group was encoded from.
     ///
     /// # Errors
     ///
-    /// As [`encode_group`](Self::encode_group); and [`Error::InvalidArray`] where the store lacks values that the message
-    /// requires. The group has no dictionary batches then, and must be encoded anew.
+    /// As [`encode_group`](Self::encode_group); and [`Error::InvalidArray`] if the store lacks values that the message
+    /// requires. After an error the group has no dictionary batches, and must not be appended.
     pub fn reencode_dictionaries<F: Format, B>(
         &mut self,
         group: &mut Group<B>,
@@ -43,7 +43,7 @@ impl BatchEncoder {
         sent: &SentDictionaries,
         sending: Sending,
     ) -> Result<()> {
-        // Their memory goes before that of the new ones comes.
+        // Frees the old batches before the new ones take memory.
         group.dictionaries = DictionaryBatches::none();
         group.dictionaries = if unified.schema().has_unified_dictionaries() {
             self.encode_unified_dictionaries::<F>(batch, group.message.required(), unified.snapshot(), sent, sending)?
@@ -53,9 +53,9 @@ impl BatchEncoder {
         Ok(())
     }
 
-    /// Encodes the dictionary batches that an output needs before its end, whose batches require so many values of each
-    /// unified dictionary, as [`Ledger::required`](crate::parts::Ledger::required) says, and whose readers have what was
-    /// `sent`. There are none where nothing is unified.
+    /// Encodes the dictionary batches that an output needs before its end: the values of unified dictionaries that its
+    /// batches require, as [`Ledger::required`](crate::parts::Ledger::required) counts them, and that are not in
+    /// `sent`. There are none if nothing is unified.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl BatchEncoder {
         Ok(batches)
     }
 
-    /// Encodes those dictionaries of `batch` that are not unified and that readers need, who have what was `sent`.
+    /// Encodes the dictionaries of `batch` that readers lack, except for unified ones.
     pub(super) fn encode_dictionaries<F: Format>(
         &mut self,
         schema: &StreamSchema,
@@ -104,8 +104,8 @@ impl BatchEncoder {
         Ok(batches)
     }
 
-    /// Encodes all dictionaries that readers need for `batch`, whose message requires so many values of unified ones. Fails where
-    /// the snapshot is older than the one that the message was encoded with, and lacks some.
+    /// Encodes the dictionaries of `batch` that readers lack, and the values of unified ones that its message requires.
+    /// Fails if the snapshot is older than the one that the message was encoded with, and lacks some of these.
     pub(super) fn encode_unified_dictionaries<F: Format>(
         &mut self,
         batch: &RecordBatch,
@@ -141,7 +141,8 @@ impl BatchEncoder {
         })
     }
 
-    /// Encodes what readers lack of the first `required` values of one unified dictionary, and of the dictionaries inside it.
+    /// Encodes what readers lack of the first `required` values of one unified dictionary, and of the dictionaries
+    /// inside it.
     fn encode_growth(
         &mut self,
         dictionaries: &UnifiedSnapshot,
@@ -156,13 +157,13 @@ impl BatchEncoder {
         }
         let field = dictionaries.schema().dictionary(id);
         let known = dictionaries.len(id);
-        // The first message has what is known, rather than nothing.
+        // The first message of a dictionary has all known values, rather than none.
         let required = if already_sent.is_none() && required == 0 { known } else { required };
         if known < required {
             let (expected, found) = (format!("a snapshot of {required} unified values"), format!("one of {known}"));
             return Err(Error::invalid(expected, found).at(field.path()).into());
         }
-        // A value of this dictionary came after those inside it.
+        // The values of inner dictionaries come first: readers bind them when they read this one.
         field
             .inner()
             .iter()
@@ -170,7 +171,7 @@ impl BatchEncoder {
         let extended = already_sent.filter(|_| field.inner().is_empty());
         let batch = dictionaries.values(id, extended.unwrap_or(0)..required).map_err(Error::from).and_then(|values| {
             let to_send = ToSend { rows: 0..values.len(), extends: extended.map(Sent::Unified) };
-            // Nulls stand for values of an inner dictionary, which may have none.
+            // An inner dictionary without values has none that a cleared null could refer to.
             let keeps_nulls = field.inner().iter().any(|inner| dictionaries.len(*inner) == 0);
             self.encode_dictionary(id, &values, to_send, Sent::Unified(required), keeps_nulls)
         });
@@ -198,7 +199,7 @@ impl BatchEncoder {
     }
 }
 
-/// Writes the values `rows` of a dictionary.
+/// Walks over the values `rows` of a dictionary.
 fn values_of<'a>(walk: &mut Walk<'_, 'a>, values: &'a dyn Array, rows: Range<usize>) -> Result<(), Box<Error>> {
     let options = walk.body.options;
     let checks = match options.validation {
@@ -216,7 +217,7 @@ fn values_of<'a>(walk: &mut Walk<'_, 'a>, values: &'a dyn Array, rows: Range<usi
     if walk.body.has_suspects() { validate::dictionary(values, &rows, Checks::Nulls) } else { Ok(()) }
 }
 
-/// Columns of other types than their batch's schema says: only unsafe code can build such a batch.
+/// The columns have other types than their batch's schema says. Only unsafe code can build such a batch.
 #[cold]
 fn more_dictionaries(expected: usize) -> Box<Error> {
     Error::invalid(format!("{expected} dictionaries"), "more").within("columns")

@@ -1,6 +1,6 @@
 //! A group: a record batch message with the dictionary batches that must precede it.
 //!
-//! The batch encoder makes groups, and the ledger writes each of them in one call, so that readers never meet keys
+//! The batch encoder encodes groups, and the ledger appends each of them in one call, so that readers never find keys
 //! without their values.
 
 use arrow_buffer::Buffer;
@@ -12,12 +12,13 @@ use crate::message::segment::Slice;
 /// A record batch message, and the dictionary batches that readers need before it.
 ///
 /// [`BatchEncoder::encode_group`](crate::parts::BatchEncoder::encode_group) decides which dictionary batches those are,
-/// from what readers have at that moment. The record batch message itself does not depend on it. So a group can be encoded
-/// on any thread, and later, where the output is at hand, [`Ledger::accepts`](crate::parts::Ledger::accepts) says whether
-/// its dictionary batches are still right. If they are not,
+/// from what readers have at that moment. The record batch message itself does not depend on it. So a group can be
+/// encoded on any thread, and later, where the output is at hand, [`Ledger::accepts`](crate::parts::Ledger::accepts)
+/// says whether its dictionary batches are still right. If they are not,
 /// [`BatchEncoder::reencode_dictionaries`](crate::parts::BatchEncoder::reencode_dictionaries) replaces them.
 ///
-/// `B` is how the group holds the bytes of arrays: a `Group<Slice>` borrows the batch, a `Group<Buffer>` shares its memory.
+/// `B` is how the group holds the bytes of arrays: a `Group<Slice>` borrows the batch, a `Group<Buffer>` shares its
+/// memory.
 #[derive(Debug)]
 #[must_use = "a group is not written before a ledger appends it"]
 pub struct Group<B> {

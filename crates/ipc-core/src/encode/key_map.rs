@@ -1,13 +1,13 @@
-//! One producer's dictionary: which unified ids its keys stand for.
+//! Maps the keys of one producer's dictionary to unified ids.
 //!
-//! A [`KeyMap`] learns ids as batches use values, and rewrites keys by them. It looks up what it does not know, and
-//! notes what is nowhere. Which map a batch needs, and what becomes of values that are nowhere, is for
-//! [`keys`](crate::encode::keys).
+//! A [`KeyMap`] learns ids as batches use values, and rewrites keys by them. Values that it does not know are looked up
+//! in the unified dictionaries, and those that are missing there are noted. [`keys`](crate::encode::keys) picks the map
+//! of a batch, and handles the missing values.
 //!
-//! In the long run, unified dictionaries cost what a key costs here. So there is one table with the ids as they are
-//! written, in which what is no id has a bit that no id has: a run of keys is rewritten, and looked at once for that
-//! bit. Keys that stand for themselves are compared with one bound, many at a time, and borrowed. [`KeyPairs`] ones have
-//! a table that needs neither, once their ids have settled.
+//! Most of what unified dictionaries cost is the loop over keys here. One table holds the ids as they are written; an
+//! entry that is no id has a bit set that no id has. So a run of keys is rewritten first and checked for that bit once.
+//! Keys that are their own ids are compared with one bound, many at a time, and borrowed. Once the ids of [narrow
+//! keys](KeyPairs) have settled, a second table needs neither check.
 
 use std::iter::successors;
 use std::ops::Range;
@@ -34,47 +34,49 @@ use crate::options::{Options, Validation};
 #[derive(Debug)]
 pub(super) struct KeyMap {
     values: ArrayRef,
-    /// By key: an id, or [`UNKNOWN`].
+    /// By key: its id, or [`UNKNOWN`].
     ids: Vec<u32>,
-    /// How many keys have an id.
+    /// The number of keys with an id.
     known: usize,
-    /// How many keys have been rewritten since an id was learned.
+    /// The number of keys rewritten since the last id was learned.
     rewritten: usize,
-    /// The ids once more, where those are many and narrow.
+    /// The same ids for keys of one or two bytes, once many keys have been rewritten.
     pairs: Option<KeyPairs>,
-    /// How many of the first keys are their own unified ids.
+    /// All keys below this are their own ids.
     same: usize,
-    /// The highest id, and one more: so many values a reader must have.
+    /// The highest id plus 1: the number of values that a reader needs.
     required: usize,
-    /// Whether its values have been checked.
+    /// Whether the values have been validated.
     is_checked: bool,
-    /// Whether its unused values have been counted.
+    /// Whether the unused values have been counted.
     is_counted: bool,
 }
 
-/// In place of the id of a value whose id is not known.
+/// The entry of a key whose id is not known.
 const UNKNOWN: u32 = u32::MAX;
 
-/// The same, of a value that is about to be looked up.
+/// The entry of a key whose value is about to be looked up.
 const WANTED: u32 = u32::MAX - 1;
 
-/// What those two have, and no id: there are at most 2^31.
+/// The bit that both have, and no id has: there are at most 2^31 ids.
 const NO_ID: u32 = 1 << 31;
 
-/// So many keys take far longer to rewrite than a [`KeyPairs`] table to make.
+/// After this many keys without a new id, a [`KeyPairs`] table is built: rewriting them took far longer than building
+/// it.
 const SETTLED: usize = 1 << 18;
 
-/// How many maps are kept for each field: as many producers can take turns. Their dictionaries stay alive with them.
+/// The number of maps kept for each field, so that as many producers can take turns. Each keeps its dictionary alive.
 const KEPT: usize = 8;
 
 impl KeyMap {
-    /// The map of a producer's `values` to a dictionary of `length` values, moved to the front of `kept`.
+    /// Returns the map from a producer's `values` to a dictionary of `length` values, and moves it to the front of
+    /// `kept`.
     pub(super) fn of<'m>(
         kept: &'m mut Vec<Self>,
         values: &ArrayRef,
         length: usize,
     ) -> Result<&'m mut Self, Box<Error>> {
-        // A map that knows more than the dictionary has comes from a later version.
+        // A map with ids beyond the dictionary's length was made with a later snapshot.
         let known = kept.iter().position(|map| map.required <= length && is_same(&map.values, values));
         match known {
             Some(at) => kept[..=at].rotate_right(1),
@@ -87,7 +89,7 @@ impl KeyMap {
         Ok(&mut kept[0])
     }
 
-    /// A map that knows nothing yet, in the memory of `ids`.
+    /// Returns a map without ids, in the memory of `ids`.
     fn new(values: &ArrayRef, mut ids: Vec<u32>) -> Self {
         ids.clear();
         ids.resize(values.len(), UNKNOWN);
@@ -104,22 +106,22 @@ impl KeyMap {
         }
     }
 
-    /// The values, in the wrapping that the map was made for.
+    /// The array of values that the map was made for.
     pub(super) fn values(&self) -> &ArrayRef {
         &self.values
     }
 
-    /// How many values a reader must have.
+    /// The number of values that a reader needs for the keys rewritten so far.
     pub(super) fn required(&self) -> usize {
         self.required
     }
 
-    /// How many values no key has used so far; 0 for whoever asks again.
+    /// Returns the number of values that no key has used so far, at the first call, and 0 at any other.
     pub(super) fn count_unused(&mut self) -> u64 {
         if std::mem::replace(&mut self.is_counted, true) { 0 } else { (self.ids.len() - self.known) as u64 }
     }
 
-    /// The rows of all values that keys of the field can stand for, once they have been checked.
+    /// Returns the rows of all values, as many as keys of the field's type can tell apart. Validates them first.
     pub(super) fn all(&mut self, lookup: &Lookup<'_>) -> Result<Vec<u32>, Box<Error>> {
         if !self.is_checked {
             lookup.check(&self.values)?;
@@ -129,8 +131,8 @@ impl KeyMap {
         Ok((0..row_number(self.values.len().min(usize::try_from(most).unwrap_or(usize::MAX)))?).collect())
     }
 
-    /// Appends the ids that `rows` of `keys` stand for, in keys of the same type: the keys themselves if they are right, and
-    /// may be borrowed.
+    /// Appends the ids of the keys `rows`, in keys of the same type. Borrows the keys if all of them are their own ids
+    /// and `may_borrow` allows it.
     pub(super) fn rewrite_same<'a, K: ArrowPrimitiveType>(
         &mut self,
         body: &mut Body<'_, 'a>,
@@ -147,11 +149,11 @@ impl KeyMap {
         self.rewrite::<K::Native, K::Native>(body, window, seen, lookup)
     }
 
-    /// Whether all keys of a window are their own ids.
+    /// Whether all keys of a window are known to be their own ids.
     fn are_same<T: ArrowNativeType>(&self, window: &[T]) -> bool {
         let Some(last) = self.same.checked_sub(1).and_then(T::from_usize) else { return false };
-        // Piece by piece: without a branch for each key, and without a look at all of them where the first are others. Two
-        // folds of comparisons take two thirds of the time of one.
+        // In chunks: no branch for each key, and no look at all keys if the first ones differ. Two folds of comparisons
+        // take two thirds of the time of one.
         window.chunks(256).all(|keys| {
             let (mut from_zero, mut to_last) = (true, true);
             for key in keys {
@@ -162,7 +164,7 @@ impl KeyMap {
         })
     }
 
-    /// Appends the ids that the keys of a window stand for, in keys of type `O`.
+    /// Appends the ids of the keys of a window, in keys of type `O`.
     pub(super) fn rewrite<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(
         &mut self,
         body: &mut Body<'_, '_>,
@@ -185,15 +187,15 @@ impl KeyMap {
         Ok(())
     }
 
-    /// Writes the ids of the keys of a window, and 0 for those that cannot be seen. Says whether all that can be seen are
-    /// known; what is written is of no use where not.
+    /// Writes the ids of the visible keys of a window, and 0 for the others. Returns whether all visible keys are
+    /// known; if not, `out` holds garbage.
     fn fill<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(
         &self,
         out: &mut [u8],
         window: &[T],
         seen: &RowMask,
     ) -> bool {
-        // A key that cannot be seen may be anything, but mostly is one that is known.
+        // A hidden key may be anything, but usually it is a known one. So all keys are tried first.
         let is_filled = self.fill_all::<T, O>(out, window);
         let Some(words) = seen.words() else { return is_filled };
         let mut runs = out.chunks_mut(64 * size_of::<O>()).zip(window.chunks(64)).zip(words);
@@ -207,12 +209,12 @@ impl KeyMap {
         })
     }
 
-    /// Does that for keys that all can be seen.
+    /// The same for keys of which all are visible.
     fn fill_all<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(&self, out: &mut [u8], keys: &[T]) -> bool {
         if let Some(pairs) = &self.pairs {
             return pairs.rewrite(out, keys.to_byte_slice());
         }
-        // A branch out of a loop keeps the compiler from unrolling it.
+        // The compiler does not unroll a loop with a branch out of it.
         const AT_ONCE: usize = 4;
         let (runs, rest) = keys.as_chunks::<AT_ONCE>();
         let (out_of_runs, out_of_rest) = out.split_at_mut(runs.len() * AT_ONCE * size_of::<O>());
@@ -232,7 +234,7 @@ impl KeyMap {
         ids & NO_ID == 0
     }
 
-    /// Does that for at most 64 keys, of which those can be seen that have a bit in `seen`.
+    /// The same for at most 64 keys, of which those are visible that have a bit in `seen`.
     fn fill_seen<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(
         &self,
         out: &mut [u8],
@@ -249,7 +251,7 @@ impl KeyMap {
         })
     }
 
-    /// Looks up the values that a window uses and whose place is not known yet.
+    /// Looks up the values of those visible keys that have no id.
     #[cold]
     fn look_up<T: ArrowNativeType>(
         &mut self,
@@ -276,7 +278,7 @@ impl KeyMap {
         Ok(())
     }
 
-    /// Puts the keys of a window whose ids are not known into `wanted`, and marks them, so that each is there once.
+    /// Adds the visible keys without an id to `wanted`, and marks them, so that each is added once.
     fn note<T: ArrowNativeType>(
         &mut self,
         window: &[T],
@@ -295,7 +297,7 @@ impl KeyMap {
         Ok(())
     }
 
-    /// Notes where the value of a key is.
+    /// Records the id of a key's value.
     pub(super) fn learn(&mut self, key: usize, value: ValueId) {
         let id = value.get();
         (self.rewritten, self.pairs) = (0, None);
@@ -307,7 +309,7 @@ impl KeyMap {
     }
 }
 
-/// The keys of a walk's rows.
+/// Returns the keys of the rows `rows`.
 pub(super) fn window<'w, K: ArrowPrimitiveType>(
     keys: &'w PrimitiveArray<K>,
     rows: &Range<usize>,
@@ -316,7 +318,7 @@ pub(super) fn window<'w, K: ArrowPrimitiveType>(
     all.get(rows.clone()).ok_or_else(|| Error::invalid(format!("{end} keys"), format!("{} keys", all.len())))
 }
 
-/// Writes 0 over those of at most 64 keys that cannot be seen.
+/// Overwrites the hidden ones of at most 64 keys with 0.
 fn hide<O>(out: &mut [u8], seen: u64) {
     let keys = out.len() / size_of::<O>();
     rows(!seen).take_while(|row| *row < keys).for_each(|row| out[row * size_of::<O>()..][..size_of::<O>()].fill(0));
@@ -327,13 +329,13 @@ fn put<O: ArrowNativeType + ToByteSlice>(out: &mut [u8], id: u32) {
     out.copy_from_slice(O::usize_as(id.as_usize()).to_byte_slice());
 }
 
-/// The numbers of the bits of a word that are set.
+/// Returns the numbers of the bits that are set in a word.
 fn rows(word: u64) -> impl Iterator<Item = usize> {
     let without_lowest = |word: &u64| Some(word & (word - 1)).filter(|rest| *rest != 0);
     successors(Some(word).filter(|word| *word != 0), without_lowest).map(|word| word.trailing_zeros().as_usize())
 }
 
-/// Where values are looked up, and where those are noted that are not there.
+/// A lookup of one array's values in a unified dictionary.
 pub(super) struct Lookup<'l> {
     pub(super) dictionaries: &'l UnifiedSnapshot,
     pub(super) id: usize,
@@ -342,14 +344,14 @@ pub(super) struct Lookup<'l> {
 }
 
 impl Lookup<'_> {
-    /// Refuses values that a dictionary message would be refused for: once they are in a unified dictionary, it is too
-    /// late. Values without others inside are checked as they are read.
+    /// Refuses values that could not be written: once they are in a unified dictionary, it is too late. Values that are
+    /// not nested are checked as they are read.
     fn check(&self, values: &ArrayRef) -> Result<(), Box<Error>> {
         self.dictionaries.schema().dictionary(self.id).check_values(values.data_type())?;
         let rows = 0..values.len();
         match self.options.validation {
             Validation::Full => validate::dictionary(values, &rows, Checks::full(self.options)),
-            // To arrow, runs of flat values are as flat as these.
+            // To arrow, a run-end encoded type is as nested as its values.
             Validation::Layout
                 if values.data_type().is_nested() || matches!(values.data_type(), DataType::RunEndEncoded(..)) =>
             {
@@ -393,7 +395,8 @@ mod tests {
         keys.take(length).map(|key: i32| (key, IDS[key.as_usize()].unwrap())).unzip()
     }
 
-    /// What becomes of keys in keys of type `O`; `None` if not all of them are known. The same once the ids have settled.
+    /// What becomes of keys in keys of type `O`; `None` if not all of them are known. The same once the ids have
+    /// settled.
     fn filled<T: ArrowNativeType, O: ArrowNativeType + ToByteSlice>(keys: &[T], seen: &RowMask) -> Option<Vec<O>> {
         let mut map = map();
         let found = filled_by(&map, keys, seen);

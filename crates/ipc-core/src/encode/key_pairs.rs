@@ -1,27 +1,27 @@
-//! Keys of one or two bytes, rewritten two bytes at a time.
+//! Rewrites keys of one or two bytes, two bytes at a time.
 //!
-//! Any two bytes of such keys, which are one key or two, index a table of the ids that they become. No key is beyond it,
-//! and ids that are not known are found by a bit, many at a time: there is neither a bound nor an id to look at for each
-//! key, which is most of what a key costs otherwise. The table takes 128 KiB, and as long to make as many keys to rewrite:
-//! it is for keys whose ids have all been known for a while.
+//! Two bytes hold two keys or one, and index a table of the ids that they become. No index is out of bounds, and
+//! unknown keys are found by a bit, many at a time: most of what a key costs otherwise is to look at its bound and its
+//! id. The table takes 128 KiB, and as long to build as to rewrite that many keys. So it is for maps whose ids have not
+//! changed for a while.
 
 use arrow_buffer::ArrowNativeType;
 
-/// Two bytes of ids for any two bytes of keys.
+/// A table from any two bytes of keys to two bytes of ids.
 #[derive(Debug)]
 pub(super) struct KeyPairs {
     ids: Box<[[u8; 2]; 1 << 16]>,
-    /// The bits of two bytes that are set in no id, and set where the id is not known.
+    /// The bits that are set in an entry of an unknown key, and in no other.
     unknown: u16,
 }
 
-/// How many bytes are written before they are looked at: so many that most of them have arrived in the cache.
+/// The number of bytes that are written before they are checked, so that most of them have reached the cache by then.
 const BLOCK: usize = 2048;
 
 impl KeyPairs {
-    /// The table of keys of type `T`, which become keys of the same width: these `ids`, all below `required`, or none, for
-    /// which a number stands that is wider than such keys. `None` where `T` has more than two bytes, or where ids need
-    /// their highest bit, as those of unsigned keys may.
+    /// Builds the table for keys of type `T`, which become keys of the same width. `ids` has the id of each key, below
+    /// `required`, or a number that no key of this width has. Returns `None` if `T` has more than two bytes, or if ids
+    /// need the highest bit, as those of unsigned keys may.
     pub(super) fn new<T: ArrowNativeType>(ids: &[u32], required: usize) -> Option<Self> {
         let (width, unknown) = match size_of::<T>() {
             1 => (1, u16::from_ne_bytes([0x80; 2])),
@@ -52,7 +52,7 @@ impl KeyPairs {
         Some(Self { ids: table, unknown })
     }
 
-    /// Writes the ids of `keys`. Says whether all are known; what is written is of no use where not.
+    /// Writes the ids of `keys`. Returns whether all keys are known; if not, `out` holds garbage.
     pub(super) fn rewrite(&self, out: &mut [u8], keys: &[u8]) -> bool {
         out.chunks_mut(BLOCK).zip(keys.chunks(BLOCK)).all(|(out, keys)| {
             let (out, last_out) = out.as_chunks_mut();

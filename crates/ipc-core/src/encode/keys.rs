@@ -1,12 +1,12 @@
-//! A batch's keys, rewritten to the unified dictionaries while its body is walked.
+//! Rewrites the keys of a batch to unified dictionaries, while the walk over the batch writes its body.
 //!
-//! For each array of dictionary values that an encoder has met lately, it keeps a [`KeyMap`]: from the producer's keys to
-//! unified ids. In the long run a batch costs one pass over its keys, with one look-up in that table for each. Where a
-//! key is not in the map, the values that the batch uses are looked up in the unified dictionaries. What these lack is
-//! collected, and the body is made anew once they have grown; what was made so far is of no use.
+//! An encoder keeps a [`KeyMap`] for each array of dictionary values that it has met lately, from the producer's keys
+//! to unified ids. Once a map is complete, a batch costs one lookup for each of its keys. Where a key is not in the
+//! map, its value is looked up in the unified dictionaries. Values that are missing there are collected: the
+//! dictionaries grow by them, and the batch is encoded again.
 //!
-//! Ids never change, so a map is right for good. Maps are kept by the address of the values' memory, which they keep
-//! alive: that is what makes an address mean the same values.
+//! Ids never change, so a map stays right. Maps are found by the address of the values' memory. They keep that memory
+//! alive, so an address cannot come to mean other values.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,22 +24,22 @@ use crate::encode::key_map::{KeyMap, Lookup, window};
 use crate::error::{Error, Result};
 use crate::schema::widen::is_widened;
 
-/// What an encoder remembers of the dictionaries of batches.
+/// The key maps of an encoder.
 #[derive(Debug, Default)]
 pub(crate) struct KeyMaps {
-    /// Tells which dictionaries the maps lead to.
+    /// Identifies the unified dictionaries whose ids the maps hold.
     hasher: Option<Arc<RandomState>>,
-    /// By dictionary id, those used last in front.
+    /// By dictionary id, the most recently used first.
     maps: Vec<Vec<KeyMap>>,
-    /// What the batch at hand brings that is not known.
+    /// The values of the current batch that the unified dictionaries lack.
     missing: Vec<New>,
-    /// How many values that no key uses have been left out of dictionaries that were met for the first time, and are on no
-    /// batch's account yet.
+    /// The number of values that no key uses, in dictionaries that were met for the first time. The next message counts
+    /// them.
     unused: u64,
 }
 
 impl KeyMaps {
-    /// Makes ready for a batch.
+    /// Starts a batch. Forgets all maps if they are of other dictionaries.
     fn begin(&mut self, dictionaries: &UnifiedSnapshot) {
         let count = dictionaries.count();
         if !self.hasher.as_ref().is_some_and(|hasher| dictionaries.is_related(hasher)) {
@@ -51,7 +51,7 @@ impl KeyMaps {
         self.missing.clear();
     }
 
-    /// Notes where values are that have been added.
+    /// Records the ids of values that the dictionaries have grown by, so that they need not be looked up again.
     pub(crate) fn learn(&mut self, added: AddedValues) {
         if !self.hasher.as_ref().is_some_and(|hasher| Arc::ptr_eq(hasher, &added.hasher)) {
             return;
@@ -64,18 +64,18 @@ impl KeyMaps {
         }
     }
 
-    /// What the batch that has been walked brings and is not known, if anything.
+    /// Returns the values of the current batch that the dictionaries lack, if there are any.
     pub(crate) fn take_missing(&mut self) -> Option<NewValues> {
         let hasher = self.hasher.as_ref().filter(|_| !self.missing.is_empty())?;
         Some(NewValues { hasher: Arc::clone(hasher), list: std::mem::take(&mut self.missing) })
     }
 
-    /// How many values have been left out, for a batch to take on its account.
+    /// Takes the number of unused values, for a message to count them.
     pub(crate) fn take_unused(&mut self) -> u64 {
         std::mem::take(&mut self.unused)
     }
 
-    /// Takes back what is on the account of a batch that was not written.
+    /// Puts back the unused values of a message that was not written.
     pub(crate) fn put_unused(&mut self, count: u64) {
         self.unused += count;
     }
@@ -93,9 +93,9 @@ pub(crate) enum Keys<'s> {
 pub(crate) struct KeyRewriter<'s> {
     dictionaries: &'s UnifiedSnapshot,
     maps: &'s mut KeyMaps,
-    /// How many values of each dictionary a reader must have.
+    /// How many values of each unified dictionary a reader needs, by dictionary id.
     required: &'s mut Vec<usize>,
-    /// How many dictionaries the walk has met.
+    /// The number of dictionary-encoded arrays that the walk has met.
     met: usize,
 }
 
@@ -107,10 +107,10 @@ impl<'s> KeyRewriter<'s> {
         Self { dictionaries, maps, required, met: 0 }
     }
 
-    /// Appends the keys `rows` of a dictionary-encoded array as ids of its unified dictionary. Does nothing, and returns
-    /// `false`, where its field has none: then the caller writes the keys as they are.
+    /// Appends the keys `rows` of a dictionary-encoded array as ids of its unified dictionary. Returns `false`, and
+    /// appends nothing, if its field is not unified: then the caller writes the keys as they are.
     ///
-    /// Where hidden rows are to be cleared, `visible` says which rows no parent hides.
+    /// If hidden rows are to be cleared, `visible` holds the rows that no parent hides.
     pub(crate) fn rewrite<'a>(
         &mut self,
         body: &mut Body<'_, 'a>,
@@ -135,7 +135,7 @@ impl<'s> KeyRewriter<'s> {
             }
             Some(visible) => cleared(body, keys, &rows, nullable, visible)?,
         };
-        // What nobody may see is written over even where all the rest is right.
+        // Keys of hidden rows are overwritten, even if all visible keys are right.
         let may_borrow = visible.is_none() || seen.is_all();
         let map = KeyMap::of(&mut self.maps.maps[id], array.values(), self.dictionaries.len(id))?;
         let mut missing = Vec::new();
@@ -155,18 +155,18 @@ impl<'s> KeyRewriter<'s> {
         );
         self.required[id] = map.required();
         let others = self.dictionaries.len(id);
-        // Readers need a dictionary before the first batch, and some take that one for all there is: better a whole one
-        // whose values are not used yet than an empty one.
+        // Readers need a dictionary before the first batch, and some never look for a later one. So an empty dictionary
+        // gets all the values that the batch brings, used or not.
         if others == 0 && lookup.missing.is_empty() && field.inner().is_empty() && !options.clear_nulls {
             *lookup.missing = map.all(&lookup)?;
         }
-        // A key that is cleared has become a 0, and that has to be the id of some value.
+        // A cleared key becomes 0, which must be the id of some value.
         let needs_any = visible.is_some() && has_valid(array.nulls(), &rows);
         if needs_any {
             self.required[id] = map.required().max(1);
         }
         let new = if !missing.is_empty() {
-            // In the map's wrapping, by which it is found again.
+            // The array that the map holds, not the batch's: `learn` finds the map by its address.
             New { id, values: Arc::clone(map.values()), rows: missing, others }
         } else if needs_any && others == 0 {
             New { id, values: blank(field.values()), rows: vec![0], others }
@@ -175,14 +175,15 @@ impl<'s> KeyRewriter<'s> {
             return Ok(true);
         };
         self.maps.missing.push(new);
-        // What is made from here on is thrown away: no need to compress it.
+        // The batch is encoded again, so the rest of this body need not be compressed.
         body.forget_codec();
         Ok(true)
     }
 }
 
-/// Appends node and validity of keys that are to be cleared, and says which of them to write as they are. The others
-/// become 0. Where all are null, they stay so: there may be no value that a key could stand for.
+/// Appends the field node and the validity of keys whose hidden rows are cleared. Returns the rows whose keys are
+/// written; all other keys become 0. If all rows are null they stay null, since the dictionary may have no value for a
+/// key.
 fn cleared(
     body: &mut Body<'_, '_>,
     keys: &dyn Array,

@@ -1,8 +1,8 @@
-//! The batch encoder: record batch in, message out.
+//! Encodes record batches to messages.
 //!
-//! It holds reusable memory and nothing about the stream, so any number of them can work side by side: what they make
-//! does not depend on what was written before. The one decision that does, which dictionaries must be sent, is given
-//! what was sent as an argument.
+//! A [`BatchEncoder`] holds reusable memory, and nothing about the output. What it encodes does not depend on what was
+//! written before, so any number of them can work at the same time. The exception is which dictionary batches a batch
+//! needs, and that is decided from an argument: what readers have.
 
 pub(crate) mod clear;
 pub(crate) mod dictionaries;
@@ -34,12 +34,11 @@ use crate::message::segment::{Slice, checksum, recycle};
 use crate::message::{Layout, Message, MessageParts};
 use crate::options::{Options, Validation};
 
-/// Turns record batches, and the dictionaries they need, into [`Message`]s.
+/// Encodes record batches, and the dictionaries that they need, to [`Message`]s.
 ///
-/// Once it has seen its largest batch it allocates no more: hand each message back through
-/// [`recycle`](Self::recycle) when it has been written. Where it has memory of more than 1 MiB for a body, four times as
-/// much as any of the last 64 messages that came back asked for, it gives half of that or more back, and grows again with
-/// the next large batch.
+/// It allocates nothing once it has encoded its largest batch, if each message comes back through
+/// [`recycle`](Self::recycle). If it holds more than 1 MiB for a body, and more than four times what any of the last 64
+/// recycled messages took, it frees at least half of that, and grows again with the next large batch.
 ///
 /// ```
 /// # use arrow_array::record_batch;
@@ -62,14 +61,14 @@ pub struct BatchEncoder {
     overflow: Overflow,
     scratch: Vec<u8>,
     lately: Lately,
-    /// What is known of the batches' own dictionaries, where they are unified.
+    /// From the keys of batches to those of unified dictionaries.
     maps: KeyMaps,
     /// The memory of the next message.
     spare: Option<Message<Slice<'static>>>,
 }
 
 impl BatchEncoder {
-    /// An encoder for messages as `options` ask for them.
+    /// Returns an encoder of messages with these options.
     #[must_use]
     pub fn new(options: &Options) -> Self {
         let codec = Codec::new(options.compression);
@@ -92,9 +91,9 @@ impl BatchEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArray`] where an array contradicts itself or has nulls that its field denies, as the
-    /// guide (`docs/guide/src/errors.md`) lists; [`Error::TooLarge`] where a length does not fit the format; [`Error::Compression`] where a codec
-    /// fails.
+    /// [`Error::InvalidArray`] if an array contradicts itself or has nulls that its field denies, as the guide
+    /// (`docs/guide/src/errors.md`) lists; [`Error::TooLarge`] if a length does not fit the format;
+    /// [`Error::Compression`] if a codec fails.
     pub fn encode<'a>(&mut self, batch: &'a RecordBatch) -> Result<Message<Slice<'a>>> {
         self.encode_with_metadata(batch, &Metadata::new())
     }
@@ -103,8 +102,7 @@ impl BatchEncoder {
     ///
     /// # Errors
     ///
-    /// As [`encode`](Self::encode); [`Error::ReservedKey`] where `metadata` has one of the
-    /// [`RESERVED_KEYS`].
+    /// As [`encode`](Self::encode); [`Error::ReservedKey`] if `metadata` has one of the [`RESERVED_KEYS`].
     pub fn encode_with_metadata<'a>(
         &mut self,
         batch: &'a RecordBatch,
@@ -120,10 +118,11 @@ impl BatchEncoder {
         }
     }
 
-    /// Encodes a record batch, with the dictionary batches that must precede it where readers have what was `sent`.
+    /// Encodes a record batch, and the dictionary batches that must precede it for readers that have the dictionaries
+    /// in `sent`.
     ///
-    /// Where the schema of `unified` has unified dictionaries, the batch's keys are rewritten to them, and they grow by the
-    /// values that are new.
+    /// If the schema of `unified` has unified dictionaries, the batch's keys are rewritten to them, and they grow by
+    /// the values that are new.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -151,10 +150,11 @@ impl BatchEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::DictionaryReplacement`] where `F` allows no replacement but the batch needs one; what
-    /// [`UnifiedStore::grow`] returns; else as [`encode`](Self::encode), also for keys outside a dictionary. Values that a
-    /// unified dictionary has grown by stay in it.
-    // Inlined, so that the group is not moved on its way to the ledger: that took a tenth of the instructions of a small batch.
+    /// [`Error::DictionaryReplacement`] if the batch needs a replacement that `F` does not allow; those of
+    /// [`UnifiedStore::grow`]; those of [`encode`](Self::encode), also for keys outside their dictionary. After an
+    /// error, values that a unified dictionary has grown by stay in it.
+    // Inlined, so that the group is not moved on its way to the ledger: that took a tenth of the instructions of a
+    // small batch.
     #[inline(always)]
     pub fn encode_group<'a, F: Format>(
         &mut self,
@@ -201,13 +201,15 @@ impl BatchEncoder {
         self.encode_unified_dictionaries::<F>(batch, message.required(), unified.snapshot(), sent, sending)
     }
 
-    /// Encodes the record batch of a group, whose keys are rewritten to the unified dictionaries of the store where there are
-    /// any. Its dictionary batches are to be [encoded](Self::reencode_dictionaries) before it is appended: where other threads
-    /// send dictionaries meanwhile, that is better decided once the record batch is encoded.
+    /// Encodes the record batch of a group, without its dictionary batches. Keys are rewritten to the unified
+    /// dictionaries of the store, if there are any.
+    ///
+    /// The dictionary batches must be [encoded](Self::reencode_dictionaries) before the group is appended. If other
+    /// threads send dictionaries meanwhile, the later that is decided the better.
     ///
     /// # Errors
     ///
-    /// As [`encode_group`](Self::encode_group), but what concerns dictionary batches.
+    /// As [`encode_group`](Self::encode_group), except for those about dictionary batches.
     #[inline]
     pub fn encode_with_store<'a>(
         &mut self,
@@ -228,7 +230,8 @@ impl BatchEncoder {
         }
     }
 
-    /// Encodes a record batch over `message`, again and again until the store has all its values.
+    /// Encodes a record batch over `message`, and again each time the store has grown, until the store has all its
+    /// values.
     fn encode_into_store<'a>(
         &mut self,
         message: &mut Message<Slice<'a>>,
@@ -242,7 +245,7 @@ impl BatchEncoder {
         Ok(())
     }
 
-    /// A message to encode into: what it holds is of no account, but its memory is used again.
+    /// Returns a message with reused buffers and stale contents.
     #[inline]
     pub(crate) fn blank<'a>(&mut self) -> Message<Slice<'a>> {
         match self.spare.take() {
@@ -266,8 +269,8 @@ impl BatchEncoder {
         self.fill(message, batch.num_rows(), None, metadata, None, |walk| columns(walk, batch))
     }
 
-    /// Encodes a record batch over `message`, with its keys rewritten to unified dictionaries, or returns the values that these
-    /// lack. Then the dictionaries have to grow by those, and the batch is to be encoded again.
+    /// Encodes a record batch over `message`, with its keys rewritten to unified dictionaries. Returns the values that
+    /// these lack: if there are any, the dictionaries must grow by them, and the batch must be encoded again.
     fn encode_unified_into<'a>(
         &mut self,
         message: &mut Message<Slice<'a>>,
@@ -284,10 +287,8 @@ impl BatchEncoder {
         Ok(missing)
     }
 
-    /// Takes back the memory of a message, or of a group's, for the next one.
-    ///
-    /// What was not written goes back this way, too: the values of unified dictionaries that
-    /// [no key used](crate::Stats::unused_values) are then counted with the next batch.
+    /// Takes back the memory of a message, or of a group's message, for the next one. It need not have been written:
+    /// [unused values](crate::Stats::unused_values) that no ledger has counted are counted with the next batch.
     #[inline]
     pub fn recycle<'a>(&mut self, message: impl Into<Message<Slice<'a>>>) {
         let mut message = message.into();
@@ -298,7 +299,7 @@ impl BatchEncoder {
         self.spare = Some(Message { parts: message.parts, segments: recycle(message.segments) });
     }
 
-    /// Gives back memory that is far more than `enough` for a body.
+    /// Frees memory that is far more than `enough` for a body.
     #[cold]
     fn give_back(&mut self, parts: &mut MessageParts, enough: usize) {
         let is_outsized = |capacity: usize| capacity > Lately::KEPT && capacity / 4 >= enough;
@@ -312,7 +313,7 @@ impl BatchEncoder {
         }
     }
 
-    /// Takes back what an owned message can give back: all but the segments that shared a batch's memory.
+    /// The same for an owned message. The list of its segments is not reused, since they share memory of the batch.
     pub fn recycle_owned(&mut self, message: impl Into<Message<Buffer>>) {
         let message = message.into();
         self.maps.put_unused(message.parts.unused_values);
@@ -320,7 +321,7 @@ impl BatchEncoder {
         self.spare = Some(Message { parts: message.parts, segments });
     }
 
-    /// Makes `message` one whose body is what `write` writes.
+    /// Encodes over `message` a message whose body `write` writes.
     #[inline(always)]
     fn fill<'a>(
         &mut self,
@@ -362,7 +363,7 @@ impl BatchEncoder {
     }
 }
 
-/// The longest body of the last messages, uncompressed: what is made for a message has about that length at most.
+/// The longest body of the last messages before compression. Memory of about that length is enough for a message.
 #[derive(Debug, Default)]
 struct Lately {
     longest: u64,
@@ -370,12 +371,12 @@ struct Lately {
 }
 
 impl Lately {
-    /// After how many messages memory is looked at.
+    /// Memory is checked once in this many messages.
     const MESSAGES: u32 = 64;
-    /// Up to how many bytes nobody asks what they are for.
+    /// Memory of up to this many bytes is always kept.
     const KEPT: usize = 1 << 20;
 
-    /// Takes note of a body. Once there were enough of them, says how long they were at most.
+    /// Counts a body. Once there were enough of them, returns the length of the longest.
     #[inline(always)]
     fn enough_after(&mut self, length: u64) -> Option<usize> {
         self.longest = self.longest.max(length);
@@ -413,7 +414,7 @@ fn same_width(batch: &RecordBatch) -> Result<(), Box<Error>> {
     if batch.num_columns() == batch.schema_ref().fields().len() { Ok(()) } else { Err(other_width(batch)) }
 }
 
-/// Refuses metadata with which a batch's message would be taken for something else.
+/// Refuses metadata that readers would take for a checksum or an abort mark.
 #[inline(always)]
 fn check_keys(metadata: &Metadata) -> Result<()> {
     if metadata.is_empty() { Ok(()) } else { check_some_keys(metadata) }

@@ -1,11 +1,11 @@
-//! From arrays to a body: field nodes and buffers in the format's order, for a range of rows.
+//! Walks over arrays and writes their field nodes and buffers to a body, in the format's order, for a range of rows.
 //!
-//! Arrays are walked with an explicit row range instead of being sliced, and read through their typed accessors
-//! instead of `to_data()`; both of those would allocate. The range narrows on the way down - through offsets, run ends
-//! and union offsets - so that a slice writes only what its rows use. How a buffer is brought into the form that the
-//! format wants is in [`rewrite`]; what becomes of it, in [`body`](mod@crate::body).
+//! Slicing an array, or asking for its `to_data()`, would allocate. So arrays are read through their typed accessors,
+//! with an explicit row range, which narrows on the way down through offsets, run ends and union offsets: a slice
+//! writes only what its rows use. [`rewrite`] brings a buffer into the form that the format wants.
 //!
-//! See the [columnar format's physical layouts](https://arrow.apache.org/docs/format/Columnar.html#physical-memory-layout).
+//! See the [columnar format's physical
+//! layouts](https://arrow.apache.org/docs/format/Columnar.html#physical-memory-layout).
 
 use std::ops::Range;
 
@@ -29,20 +29,20 @@ use crate::body::validity::validity;
 use crate::encode::keys::Keys;
 use crate::error::{Error, Result};
 
-/// What a walk over arrays writes to, and what it does with keys.
+/// A walk over arrays: the body that it writes, and what becomes of keys.
 pub(crate) struct Walk<'s, 'a> {
     pub(crate) body: Body<'s, 'a>,
     pub(crate) keys: Keys<'s>,
-    /// Whether a null stays a null where nobody can see it, in a body that is cleared.
+    /// Whether hidden nulls stay nulls in a body that is cleared.
     pub(crate) keeps_nulls: bool,
 }
 
-/// Appends the rows `rows` of `array`, whose field is of type `data_type` and may be `nullable`, to the body. Errors carry the path below the
-/// array.
+/// Appends the rows `rows` of `array` to the body. Its field has the type `data_type` and allows nulls if it is
+/// `nullable`. Errors carry the path below the array.
 ///
-/// It is inlined where it is called, and primitive arrays, which most columns are, into it: so that a column costs no
-/// call of its own. All others have a function each, which is not. In debug builds nothing is: there each type that is
-/// inlined would have room of its own in the frames of this recursion, and deep types would take up a thread's stack.
+/// This function and the one for primitive arrays, which most columns are, are inlined, so that a column costs no call.
+/// All other types have a function each that is not inlined. Debug builds inline nothing: every inlined type would
+/// enlarge the frames of this recursion, and deep types would exhaust a thread's stack.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn walk<'a>(
     walk: &mut Walk<'_, 'a>,
@@ -89,13 +89,13 @@ pub(crate) fn walk<'a>(
     }
 }
 
-/// There are types, such as 32-bit times of nanoseconds, that no array has.
+/// Some types, such as 32-bit times in nanoseconds, have no array.
 #[cold]
 pub(crate) fn no_such_array(data_type: &DataType) -> Box<Error> {
     Error::invalid("a type that arrays have", data_type.to_string())
 }
 
-/// A child array; errors below it are told its field's name.
+/// Walks over a child array. Adds the field's name to the path of an error.
 fn child<'a>(
     walk: &mut Walk<'_, 'a>,
     field: &Field,
@@ -105,7 +105,7 @@ fn child<'a>(
     self::walk(walk, field.data_type(), array, rows, field.is_nullable()).map_err(|e| e.within(field.name()))
 }
 
-/// The array as what its field says it is. Only unsafe code can build a batch where it is something else.
+/// Returns the array as the type that its field says. Only unsafe code can build a batch where it has another one.
 #[inline(always)]
 fn typed<A: Array + 'static>(array: &dyn Array) -> Result<&A, Box<Error>> {
     match array.as_any().downcast_ref() {
@@ -299,7 +299,7 @@ fn union<'a>(
     Ok(())
 }
 
-/// The keys, which are what a dictionary array has in a record batch; its values go into a message of their own.
+/// Writes the keys of a dictionary-encoded array. Its values go into a message of their own.
 #[inline(never)]
 fn dictionary<'a>(
     walk: &mut Walk<'_, 'a>,

@@ -1,9 +1,8 @@
-//! What a stream knows of itself: where it stands, what readers have, what its footer will say.
+//! The state of an output: its position, the dictionaries that readers have, and what its footer will list.
 //!
-//! [`Ledger::append`] is the only way a batch gets into the output. It writes first and records after: nothing here
-//! changes until the sink has taken every byte of the batch and of the dictionaries before it, or the stage has.
-//!
-//! A ledger does no encoding. It is the part that must not be used from two threads at once, and all that has to be.
+//! [`Ledger::append`] is the only way of a batch into an output. It writes first and records afterwards: nothing here
+//! changes until the sink, or the stage, has taken every byte of a group. The ledger encodes nothing. It is the only
+//! part of an output that threads must not use at the same time.
 
 use std::io::Write;
 use std::mem;
@@ -39,23 +38,23 @@ pub struct Ledger {
     writer: GroupWriter,
     stages: bool,
     dictionaries: SentDictionaries,
-    /// How many values of each unified dictionary, by dictionary id, the batches need.
+    /// How many values of each unified dictionary the batches require, by dictionary id.
     required: Vec<usize>,
     stats: Stats,
-    /// What the footer will say, in formats that have one.
+    /// The footer so far, in a format that has one.
     footer: Option<Footer>,
 }
 
 impl Ledger {
-    /// Opens an output of format `F`. Its header is staged: it goes out with the first batch, or with
+    /// Opens an output of format `F`. Stages its header, which is written with the first batch or by
     /// [`flush`](Self::flush).
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] where the schema message does not fit the format; [`Error::Unsupported`] where `F` is a file,
-    /// and a unified dictionary has others inside its values and is not written at close; [`Error::InvalidOptions`] where
-    /// `F` is a stream, and dictionaries are to be written at close, or where the schema was made for another version of the
-    /// metadata, or with other checksums.
+    /// [`Error::TooLarge`] if the schema message does not fit the format; [`Error::Unsupported`] if `F` is a file, and
+    /// a unified dictionary has others inside its values and is not written at close; [`Error::InvalidOptions`] if `F`
+    /// is a stream and dictionaries are to be written at close, or if the schema was made for another metadata version
+    /// or other checksums.
     pub fn new<F: Format>(schema: Arc<StreamSchema>, options: &Options) -> Result<Self> {
         match (F::HAS_FOOTER, options.dictionaries_at_close()) {
             (true, false) => schema.check_extensible()?,
@@ -81,33 +80,37 @@ impl Ledger {
         })
     }
 
-    /// Whether the dictionary batches of a group, which was encoded for readers that have what was `compared`, are right
-    /// for what readers have by now. If not, they must be
-    /// [encoded again](crate::parts::BatchEncoder::reencode_dictionaries): appended nevertheless, the batch would be refused,
-    /// or, in a stream, be read with the values of another dictionary.
+    /// Whether a group can be appended now. It was encoded for readers that have the dictionaries in `compared`; this
+    /// checks that its dictionary batches are right for what readers have now.
     ///
-    /// Compares pointers and lengths, one for each dictionary of the schema, and no values.
+    /// If not, they must be [encoded again](crate::parts::BatchEncoder::reencode_dictionaries). A group that is
+    /// appended nevertheless is refused, or, in a stream, its keys may be read with the values of another dictionary.
+    ///
+    /// Compares one pointer or length for each dictionary of the schema, and no values.
     #[must_use]
     pub fn accepts<B>(&self, group: &Group<B>, compared: &SentDictionaries) -> bool {
         group.dictionaries.still_hold(compared, &self.dictionaries, self.footer.is_none())
     }
 
-    /// Appends a group: the dictionary batches, then the record batch, in one call of the sink or in the stage. The ledger
-    /// must [accept](Self::accepts) it.
+    /// Appends a group, which the ledger must [accept](Self::accepts): its dictionary batches and its record batch are
+    /// staged together, or written in one call.
     ///
-    /// The dictionary batches are taken out of the group. Its message remains, for
-    /// [recycling](crate::parts::BatchEncoder::recycle). After an error the group may be appended again, if the ledger then
-    /// accepts it.
+    /// Takes the dictionary batches out of the group, and leaves the message, for
+    /// [recycling](crate::parts::BatchEncoder::recycle). After an error the group is unchanged, and can be appended
+    /// again if the ledger still accepts it.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the sink failed before it took any byte of the group, and [`Error::TooLarge`] where a footer cannot
-    /// list as many messages. What was encoded for something else is refused where that shows: [`Error::SchemaMismatch`] for
-    /// a dictionary that the schema does not have, [`Error::DictionaryReplacement`] for one that would replace another in a
-    /// file, or is extended from other values than readers have, [`Error::InvalidArray`] for a message that needs more values
-    /// of a unified dictionary than they have, [`Error::InvalidOptions`] for another alignment or version, or other checksums. After all these
-    /// nothing has changed. From [`Error::Poisoned`] there is no way but [`rollback`](Self::rollback), and from
-    /// [`Error::Closed`] none.
+    /// After these, nothing has changed:
+    ///
+    /// - [`Error::Io`] if the sink failed before it took any byte of the group;
+    /// - [`Error::TooLarge`] if the footer cannot list more messages;
+    /// - [`Error::SchemaMismatch`] for a dictionary that the schema does not have;
+    /// - [`Error::DictionaryReplacement`] for a replacement in a file, or a delta to other values than readers have;
+    /// - [`Error::InvalidArray`] for a message that requires more values of a unified dictionary than readers have;
+    /// - [`Error::InvalidOptions`] for a message with another alignment or metadata version, or other checksums.
+    ///
+    /// After [`Error::Poisoned`] only a [`rollback`](Self::rollback) helps, and after [`Error::Closed`] nothing.
     #[inline]
     pub fn append<B: AsRef<[u8]>>(&mut self, sink: &mut impl Write, group: &mut Group<B>) -> Result<Receipt> {
         let Group { message, dictionaries } = group;
@@ -128,8 +131,7 @@ impl Ledger {
         Ok(self.commit_batch(offset, message))
     }
 
-    /// Appends the dictionary batches of a group ahead of its record batch, which can be appended later. They are taken
-    /// out of the group. Those that a file has at its end go out [with it](Self::end_with).
+    /// Appends the dictionary batches of a group, and takes them out of it. Its record batch can be appended later.
     ///
     /// # Errors
     ///
@@ -151,7 +153,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// As [`append`](Self::append). What was staged stays so where no byte of it was taken.
+    /// As [`append`](Self::append). If the sink took no byte, what was staged remains staged.
     pub fn write_staged(&mut self, sink: &mut impl Write) -> Result<()> {
         self.writer.write_staged(sink)
     }
@@ -160,21 +162,21 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// As [`append`](Self::append). What was staged stays so where no byte of it was taken.
+    /// As [`append`](Self::append). If the sink took no byte, what was staged remains staged.
     pub fn flush(&mut self, sink: &mut impl Write) -> Result<()> {
         self.writer.write_staged(sink)?;
         Ok(sink.flush()?)
     }
 
-    /// Writes what is staged, flushes the sink, and makes all of it durable. Returns the confirmed position: the length in
-    /// bytes, from the output's first byte, of what the storage device holds.
+    /// Writes what is staged, flushes the sink, and makes all of it durable. Returns the confirmed position: the length
+    /// in bytes, from the output's first byte, of what the storage device holds.
     ///
     /// # Errors
     ///
-    /// As [`append`](Self::append); [`Error::Poisoned`] also where the sync failed, and then for good: what is on the device
-    /// is unknown, so there is nothing to roll back to and no point in another sync. [`Error::InvalidOptions`], before
-    /// anything is written, where dictionaries come at the close: until then no batch that needs them can be recovered, so
-    /// nothing could be confirmed.
+    /// As [`append`](Self::append). A failed sync returns [`Error::Poisoned`] and is final: what is on the device is
+    /// unknown, so there is nothing to roll back to, and another sync would prove nothing. [`Error::InvalidOptions`],
+    /// before anything is written, if dictionaries come at the close: until then no batch that needs them can be
+    /// recovered.
     pub fn sync(&mut self, sink: &mut impl Durable) -> Result<u64> {
         self.check()?;
         if self.options.dictionaries_at_close() && self.schema.has_unified_dictionaries() {
@@ -186,22 +188,20 @@ impl Ledger {
         self.writer.sync(sink, self.stats.record_batches)
     }
 
-    /// Takes torn bytes back, so that messages may follow again. What was accepted is kept, or written again; the batch
-    /// whose call tore the output is not.
-    ///
-    /// Does nothing to an output that is whole.
+    /// Truncates a torn output to its last whole group, so that messages can follow. Accepted batches are kept, or
+    /// written again; the batch whose call tore the output is not. Does nothing if the output is not torn.
     ///
     /// # Errors
     ///
-    /// [`Error::Rollback`] where the sink failed to: it may be repeated. [`Error::Poisoned`] after a failed sync, and
-    /// [`Error::Closed`] behind the end.
+    /// [`Error::Rollback`] if the sink fails: the call can be repeated. [`Error::Poisoned`] after a failed sync, and
+    /// [`Error::Closed`] after the end.
     pub fn rollback(&mut self, sink: &mut impl Truncate) -> Result<()> {
         self.writer.roll_back(sink)
     }
 
     /// Writes what is staged, the end-of-stream marker and the footer, and flushes the sink.
     ///
-    /// May be repeated after [`Error::Io`]: what has been written is never written again.
+    /// Can be repeated after [`Error::Io`]. Nothing is written twice.
     ///
     /// # Errors
     ///
@@ -211,10 +211,10 @@ impl Ledger {
         self.end_with(sink, nothing)
     }
 
-    /// As [`end`](Self::end), with `closing` before the marker: the dictionaries of a file that has them there.
+    /// As [`end`](Self::end), with the `closing` dictionary batches before the marker.
     ///
-    /// They are one group with the end. If that fails, none of them is recorded: batches that are accepted meanwhile may
-    /// bring more values, and the next call is given all dictionaries again, each as one message.
+    /// They are one group with the end. If it fails none of them is recorded, so batches that follow may bring more
+    /// values, and the next call needs all closing dictionaries again, each as one message.
     ///
     /// # Errors
     ///
@@ -226,13 +226,13 @@ impl Ledger {
         Ok(sink.flush()?)
     }
 
-    /// Gives the output up: nothing may follow, and what is staged is dropped. In a stream whose header has reached the
-    /// sink, the [abort mark](crate::format::ABORTED_KEY) follows, unless the options say otherwise, and a flush.
+    /// Aborts the output: drops what is staged, and refuses whatever follows. In a stream whose header has reached the
+    /// sink, writes the [abort mark](crate::format::ABORTED_KEY), unless the options forbid it, and flushes.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the sink did not take the whole mark. What [`check`](Self::check) says, where the output has
-    /// ended or is torn: then nothing was written. From then on, every call gets [`Error::Aborted`].
+    /// [`Error::Io`] if the sink did not take the whole mark. The error of [`check`](Self::check) if the output has
+    /// ended or is torn: then nothing was written. After an abort, every call returns [`Error::Aborted`].
     pub fn abort(&mut self, sink: &mut impl Write, reason: &str) -> Result<()> {
         if self.leave_mark(sink, reason)? {
             sink.flush()?;
@@ -240,15 +240,15 @@ impl Ledger {
         Ok(())
     }
 
-    /// As [`abort`](Self::abort), of an output that is about to be dropped: does not flush, and neither fails nor panics.
+    /// As [`abort`](Self::abort), for an output that is dropped: does not flush, never fails and never panics.
     pub fn give_up<W: Write>(&mut self, sink: &mut W) {
         let reason = if std::thread::panicking() { DROPPED_IN_A_PANIC } else { DROPPED };
         let contained = catch_unwind(AssertUnwindSafe(|| drop(self.leave_mark(sink, reason))));
-        // What a sink panics with may panic in its own drop.
+        // The payload of a sink's panic may panic when it is dropped.
         contained.unwrap_or_else(mem::forget);
     }
 
-    /// Why nothing more can be appended, if so.
+    /// Checks that more can be appended.
     ///
     /// # Errors
     ///
@@ -257,25 +257,25 @@ impl Ledger {
         self.writer.check()
     }
 
-    /// How many bytes of whole groups the sink has taken: what stands if it stops inside its next call.
+    /// The number of bytes of whole groups that the sink has taken. They remain if it fails inside its next call.
     #[must_use]
     pub fn confirmed_bytes(&self) -> u64 {
         self.writer.taken()
     }
 
-    /// How many record batches are staged: what has not reached the sink if it stops inside its next call.
+    /// The number of staged record batches. They are not in the output if the sink fails inside its next call.
     #[must_use]
     pub fn staged_batches(&self) -> u64 {
         self.writer.staged_batches()
     }
 
-    /// The dictionaries that readers have by now.
+    /// The dictionaries that readers have.
     #[must_use]
     pub fn sent(&self) -> &SentDictionaries {
         &self.dictionaries
     }
 
-    /// How many values of each unified dictionary, by dictionary id, the appended batches require; empty where they require
+    /// How many values of each unified dictionary the appended batches require, by dictionary id; empty if they require
     /// none.
     #[must_use]
     pub fn required(&self) -> &[usize] {
@@ -288,13 +288,13 @@ impl Ledger {
         &self.schema
     }
 
-    /// How the output is written.
+    /// The options of the output.
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// What has been accepted so far.
+    /// Counts of what was appended so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.stats
@@ -335,8 +335,8 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] where the footer has no room for it, and [`Error::InvalidOptions`] in a format without footer.
-    /// Nothing has changed then.
+    /// [`Error::TooLarge`] if the footer has no room for it, and [`Error::InvalidOptions`] in a format without a
+    /// footer. Then nothing has changed.
     pub fn insert_footer_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) -> Result<()> {
         match &mut self.footer {
             Some(footer) => footer.insert(key.into(), value.into()),
@@ -344,7 +344,7 @@ impl Ledger {
         }
     }
 
-    /// Refuses a message that readers could not read here, or would read wrong, once they have the `dictionaries`.
+    /// Refuses a message that readers could not read, or would misread, once they have the `dictionaries`.
     #[inline(always)]
     fn check_message(&self, parts: &MessageParts, dictionaries: &DictionaryBatches) -> Result<()> {
         self.check_layout(parts)?;
@@ -354,8 +354,8 @@ impl Ledger {
         self.check_unified(parts, dictionaries)
     }
 
-    /// Refuses a message whose keys are not those of unified dictionaries, or that requires values which readers will not have
-    /// once they have the `dictionaries`.
+    /// Refuses a message whose keys are not those of unified dictionaries, or that requires values which readers will
+    /// not have once they have the `dictionaries`.
     fn check_unified(&self, parts: &MessageParts, dictionaries: &DictionaryBatches) -> Result<()> {
         let count = self.schema.dictionary_count();
         if parts.required.len() != count {
@@ -370,7 +370,7 @@ impl Ledger {
         self.check_required(&parts.required, |id| dictionaries.unified_after(id, self.dictionaries.unified(id)))
     }
 
-    /// Refuses a message that was encoded with other options than are written with here.
+    /// Refuses a message that was encoded with another layout than the output's.
     #[inline(always)]
     fn check_layout(&self, parts: &MessageParts) -> Result<()> {
         if parts.layout == Some(self.layout) { Ok(()) } else { Err(self.other_layout(parts)) }
@@ -385,8 +385,7 @@ impl Ledger {
         })
     }
 
-    /// Refuses batches that use more values of a unified dictionary than readers `have`, which is asked in the order of the
-    /// ids.
+    /// Refuses batches that require more values of a unified dictionary than readers `have`. Ids are asked in order.
     fn check_required(&self, uses: &[usize], mut have: impl FnMut(usize) -> usize) -> Result<()> {
         uses.iter().enumerate().try_for_each(|(id, count)| {
             let found = have(id);
@@ -398,8 +397,8 @@ impl Ledger {
         })
     }
 
-    /// Refuses dictionaries that cannot be sent, or not be recorded once they are, with `batches` record batches behind
-    /// them.
+    /// Refuses dictionaries that cannot be sent, or that the footer could not list together with `batches` record
+    /// batches.
     fn check_dictionaries(&self, dictionaries: &DictionaryBatches, batches: usize) -> Result<()> {
         dictionaries.check(&self.schema, &self.dictionaries, self.footer.is_none())?;
         dictionaries.messages().try_for_each(|message| self.check_layout(&message.parts))?;
@@ -429,7 +428,7 @@ impl Ledger {
         Ok(start)
     }
 
-    /// Records dictionaries that have been accepted, and returns where they end.
+    /// Records dictionaries that were appended, and returns where they end.
     fn commit_dictionaries(&mut self, start: u64, dictionaries: &mut DictionaryBatches) -> u64 {
         let mut offset = start;
         for DictionaryBatch { id, extends, sent, message } in dictionaries.take() {
@@ -446,7 +445,7 @@ impl Ledger {
         offset
     }
 
-    /// Records a record batch that has been accepted.
+    /// Records a record batch that was appended.
     #[inline(always)]
     fn commit_batch<B>(&mut self, offset: u64, batch: &mut Message<B>) -> Receipt {
         if let Some(footer) = &mut self.footer {
@@ -469,7 +468,7 @@ impl Ledger {
         receipt
     }
 
-    /// Records what a batch needs of unified dictionaries.
+    /// Records what a batch requires of unified dictionaries.
     fn note_required(&mut self, MessageParts { required, unused_values, .. }: &mut MessageParts) {
         self.stats.unused_values += mem::take(unused_values);
         if self.required.len() < required.len() {
@@ -487,11 +486,11 @@ impl Ledger {
     }
 }
 
-/// The reason for a mark that nobody gave one for.
+/// The reason in the mark of a writer that was dropped.
 const DROPPED: &str = "the writer was dropped before it was closed";
 const DROPPED_IN_A_PANIC: &str = "the writer was dropped by a panic";
 
-/// Where the footer says that dictionaries stand which are written from `start` on.
+/// Returns the footer's blocks of dictionary batches that are written from `start` on.
 fn blocks(start: u64, dictionaries: &DictionaryBatches) -> Vec<Block> {
     let mut offset = start;
     let mut next = |message| {
@@ -553,7 +552,7 @@ mod tests {
         assert!(sink.ends_with(FOOTER_MAGIC), "the file can be closed");
     }
 
-    /// Else the file could not be closed.
+    /// Otherwise the file could not be closed.
     #[test]
     fn a_footer_keeps_room_for_the_dictionaries_that_come_at_close() {
         let words: DictionaryArray<Int32Type> = ["a"].into_iter().collect();
@@ -605,7 +604,7 @@ mod tests {
         assert_eq!(ledger.stats().messages, 3);
     }
 
-    /// As much as if the schema left room for two blocks.
+    /// Makes the footer as long as if the schema left room for two blocks.
     fn leave_room_for_two(ledger: &mut Ledger) {
         let two = limits::footer(0, 2, 0);
         ledger.footer.as_mut().unwrap().schema_length = u64::from(i32::MAX.unsigned_abs()) - two;

@@ -1,13 +1,12 @@
-//! Values in the form in which a unified dictionary keeps them: just those asked for, in memory of their own, and with
-//! ids in place of inner dictionaries.
+//! Makes values canonical, the form in which a unified dictionary keeps them: copied, and with ids in place of inner
+//! dictionaries.
 //!
-//! - A producer's array may be large and its memory shared, so what is kept is copied out of it. String and binary views
-//!   are given buffers that hold nothing else.
-//! - An inner dictionary becomes the column of its unified ids. Such a column is hashed, joined and written like any other
+//! - A producer's array may be large, and share its memory, so the values are copied. String and binary views get
+//!   buffers that hold nothing else.
+//! - An inner dictionary becomes the column of its unified ids. It is hashed, joined and written like any other
 //!   numbers, and it is what the format wants there: a dictionary-encoded child is written as its keys. A key that no
-//!   reader can see, since it is below a null, brings no value along.
-//! - A producer's fields may carry other metadata than the stream's; what is kept has the stream's types throughout, so
-//!   that it can be joined.
+//!   reader can see, since a null hides it, brings no value.
+//! - Fields get the metadata of the output's schema throughout, so that values of all batches can be joined.
 
 use std::ops::Range;
 
@@ -28,12 +27,12 @@ use crate::dictionary::unified::value_id::ValueId;
 use crate::error::{Error, Result};
 use crate::schema::types::{children, map_children};
 
-/// What gives the places of an inner dictionary's values: the dictionary by its turn, its values, and the rows asked for,
-/// each once. A place is `None` where the unified dictionary does not have the value.
+/// Returns the ids of an inner dictionary's values. The arguments are the dictionary's turn, its values, and the rows
+/// in question, each once. An id is `None` if the unified dictionary lacks the value.
 pub(crate) type Inner<'i> = dyn FnMut(usize, &ArrayRef, &[u32]) -> Result<Vec<Option<ValueId>>, Box<Error>> + 'i;
 
-/// The rows `rows` of `values` as values of type `data_type`, which differs from theirs in metadata and key types at most.
-/// `None` where an inner dictionary lacks one of them.
+/// Returns the rows `rows` of `values` as canonical values of type `data_type`, which differs from theirs in metadata
+/// and key types at most. Returns `None` if an inner dictionary lacks a value.
 pub(crate) fn canonical(
     values: &dyn Array,
     rows: &[u32],
@@ -46,7 +45,7 @@ pub(crate) fn canonical(
     while let Some(&first) = rest.first() {
         let length = rest.iter().zip(first..).take_while(|(row, expected)| *row == expected).count();
         let start = first.as_usize();
-        // What is copied by its offsets is followed below nulls too, whose bytes nobody has looked up.
+        // Copying follows offsets and views of null rows, too, and no lookup has checked those.
         validate::dictionary(values, &(start..start + length), Checks::Indices)?;
         selected.try_extend(0, start, start + length).map_err(|error| refused(&error))?;
         rest = &rest[length..];
@@ -58,7 +57,8 @@ pub(crate) fn canonical(
     Ok(form.of(selected.to_data(), data_type)?.map(make_array))
 }
 
-/// All of `arrays`, which are stored, as one. There is [room](crate::dictionary::unified::capacity) for them.
+/// Returns all of `arrays`, which are canonical, as one array. There is
+/// [capacity](crate::dictionary::unified::capacity) for them.
 pub(crate) fn joined(arrays: &[&ArrayRef]) -> Result<ArrayRef, Box<Error>> {
     let first = arrays.first().expect("there is something to join");
     let data: Vec<ArrayData> = arrays.iter().map(Array::to_data).collect();
@@ -73,7 +73,7 @@ pub(crate) fn joined(arrays: &[&ArrayRef]) -> Result<ArrayRef, Box<Error>> {
     Ok(make_array(whole.expect("without dictionaries nothing is lacking")))
 }
 
-/// The type in which values of `data_type` are stored.
+/// Returns the type of the canonical values of `data_type`.
 pub(crate) fn canonical_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Dictionary(key, _) => (**key).clone(),
@@ -81,8 +81,7 @@ pub(crate) fn canonical_type(data_type: &DataType) -> DataType {
     }
 }
 
-/// One value of type `data_type` that says nothing: of zeros, empty strings and empty lists. For what nobody can see, but
-/// must be there.
+/// Returns one blank value of type `data_type`: zeros, empty strings and empty lists. Hidden keys refer to it.
 pub(crate) fn blank(data_type: &DataType) -> ArrayRef {
     fn without_nulls(data: &ArrayData) -> Result<ArrayData, ArrowError> {
         let children = match data.data_type() {
@@ -95,10 +94,10 @@ pub(crate) fn blank(data_type: &DataType) -> ArrayRef {
     make_array(blank.expect("without validity, a null is a value of zeros"))
 }
 
-/// The rows of a dictionary-encoded child that its parent uses, and which of them a reader can see.
+/// The rows of a dictionary-encoded child that its parent uses, and the visible ones of them.
 type Seen = (Range<usize>, RowMask);
 
-/// Appends, by turn, what can be seen of the keys of inner dictionaries.
+/// Appends the visible rows of each inner dictionary, in turn.
 fn keys_seen(array: &dyn Array, rows: Range<usize>, visible: &RowMask, seen: &mut Vec<Seen>) -> Result<(), Box<Error>> {
     let visible = visible.and_valid(array.nulls(), &rows);
     if let DataType::Dictionary(..) = array.data_type() {
@@ -108,30 +107,30 @@ fn keys_seen(array: &dyn Array, rows: Range<usize>, visible: &RowMask, seen: &mu
     visible::children(array, &rows, &visible, &mut |child| keys_seen(child.array, child.rows, &child.visible, seen))
 }
 
-/// Views with buffers that hold nothing else. One that names no bytes becomes empty: had it been seen, it would have been
-/// refused.
+/// Returns views over buffers that hold nothing else. A view of bytes that do not exist becomes empty: it is hidden,
+/// since a visible one would have been refused.
 fn own_views<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Result<ArrayData, Box<Error>> {
     let names_bytes = |view: &u128| views::bytes(view, array.data_buffers()).is_ok();
     if array.views().iter().all(names_bytes) {
         return Ok(array.gc().to_data());
     }
-    // What follows views looks at those of nulls, too.
+    // Copying follows views of null rows, too.
     let views: Vec<u128> = array.views().iter().map(|view| if names_bytes(view) { *view } else { 0 }).collect();
     let array = GenericByteViewArray::<T>::try_new(views.into(), array.data_buffers().to_vec(), array.nulls().cloned());
     Ok(array.map_err(|error| refused(&error))?.gc().to_data())
 }
 
-/// A walk through data and its type, side by side.
+/// A walk over data and its type, side by side.
 struct Form<'f, 'i> {
-    /// How many inner dictionaries have been met.
+    /// The number of inner dictionaries met so far.
     met: usize,
-    /// What can be seen of each of them.
+    /// The visible rows of each of them.
     seen: &'f [Seen],
     inner: &'f mut Inner<'i>,
 }
 
 impl Form<'_, '_> {
-    /// `data`, which stands alone, as stored values of `data_type`.
+    /// Returns `data`, which is not shared, as canonical values of `data_type`.
     fn of(&mut self, data: ArrayData, data_type: &DataType) -> Result<Option<ArrayData>, Box<Error>> {
         match data_type {
             DataType::Dictionary(key, _) => self.ids(data, key),
@@ -150,7 +149,7 @@ impl Form<'_, '_> {
         }
     }
 
-    /// The ids that the keys of an inner dictionary stand for.
+    /// Returns the unified ids of the keys of an inner dictionary, as a column.
     fn ids(&mut self, data: ArrayData, key: &DataType) -> Result<Option<ArrayData>, Box<Error>> {
         let turn = self.met;
         self.met += 1;
@@ -179,7 +178,7 @@ impl Form<'_, '_> {
             (self.inner)(turn, values, &rows)?
         };
         let Some(ids) = found.into_iter().collect::<Option<Vec<ValueId>>>() else { return Ok(None) };
-        // A key that nobody can see is of no account, but has to stand for some value unless it is null.
+        // A hidden key does not matter, but it must refer to some value unless it is null.
         let new_keys = keys.iter().map(|key| {
             let known = rows.binary_search_by(|row| row.as_usize().cmp(key));
             known.map_or(0, |at| ids[at].get())
@@ -197,7 +196,7 @@ impl Form<'_, '_> {
     }
 }
 
-/// A row of dictionary values as it is noted.
+/// Returns a row of dictionary values as 32 bits.
 pub(crate) fn row_number(row: usize) -> Result<u32, Box<Error>> {
     u32::try_from(row).map_err(|_| {
         let (path, what, count, limit) = (String::new(), "values to unify", row as u64, u32::MAX.into());

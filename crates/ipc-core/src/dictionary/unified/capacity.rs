@@ -1,11 +1,11 @@
-//! How much of what one array holds is taken by the values of a dictionary.
+//! Counts how much of what one array can hold the values of a dictionary take.
 //!
-//! Readers have a dictionary as one array, also where it came to them in parts. Some arrays end early: the ends of
-//! strings, lists and runs are numbers of 32 bits or of 16. What would not fit is refused when a batch brings it, since
-//! there is no way to write it once the batch has been accepted.
+//! Readers hold a dictionary in one array, also if they received it in parts. Some arrays end early: the ends of
+//! strings, lists and runs are numbers of 32 or 16 bits. A value that would not fit is refused with the batch that
+//! brings it, since an accepted batch must be writable.
 //!
-//! Counted is what an array has that is all values, end to end, as [`joined`](crate::dictionary::unified::canonical::joined) makes it. How many
-//! values keys can tell apart is another matter, and is looked at elsewhere.
+//! The count is that of all values in one array, as [`joined`](crate::dictionary::unified::canonical::joined) builds
+//! it. The number of values that keys can tell apart is checked elsewhere.
 
 use std::slice;
 
@@ -23,11 +23,11 @@ pub(crate) struct Capacity {
 }
 
 impl Capacity {
-    /// With `values` besides, which are all that is in their memory.
+    /// Returns the count with `values` added, whose memory holds nothing else.
     ///
     /// # Errors
     ///
-    /// [`Error::DictionaryTooLarge`] where one array does not hold all of them.
+    /// [`Error::DictionaryTooLarge`] if one array cannot hold all of them.
     pub(crate) fn with(&self, values: &dyn Array) -> Result<Self, Box<Error>> {
         let mut walk = Walk { before: self.counts.iter(), after: Vec::with_capacity(self.counts.len()) };
         walk.array(values)?;

@@ -1,16 +1,16 @@
-//! Dictionaries that all batches of an output share, whatever dictionaries they came with.
+//! Dictionaries that all batches of an output share, whatever dictionaries the batches have.
 //!
-//! [`UnifiedDictionaries`] have, for each dictionary-encoded field, one [growing](segments) dictionary of the values that
-//! batches have used. The [batch encoder](crate::encode) rewrites a batch's [keys](crate::encode::keys) to a
-//! [`UnifiedSnapshot`] of them; [`UnifiedDictionaries::grow`] adds the values that the snapshot lacks.
+//! [`UnifiedDictionaries`] holds one [growing dictionary](segments) for each dictionary-encoded field, with the values
+//! that batches have used. The [batch encoder](crate::encode) rewrites a batch's [keys](crate::encode::keys) to a
+//! [`UnifiedSnapshot`]. [`UnifiedDictionaries::grow`] adds the values that the snapshot lacks.
 //!
-//! - A snapshot is cheap and does not change: it can be read on one thread while another one grows the dictionaries.
-//! - Ids never change, so keys that were rewritten for one snapshot are right for all later ones. Only one owner can grow
-//!   the dictionaries, so that there are no two later ones that differ.
-//! - SegmentedDictionary is all or nothing, and looks up again, in what has been added since, before it adds: what is missing in one
-//!   snapshot need not be missing in the next.
+//! - A snapshot is cheap to clone and never changes: one thread can read it while another one grows the dictionaries.
+//! - Ids never change, so keys that were rewritten to one snapshot are right for all later ones. One owner grows the
+//!   dictionaries, so no two later snapshots differ.
+//! - Growing is all or nothing. It looks values up again among those added since the snapshot, so a value that one
+//!   snapshot lacks is not added twice.
 //!
-//! What readers have been sent is no matter here; see [`SentDictionaries`](crate::parts::SentDictionaries).
+//! What readers have been sent is not known here; see [`SentDictionaries`](crate::parts::SentDictionaries).
 
 pub(crate) mod canonical;
 mod capacity;
@@ -39,20 +39,20 @@ pub struct UnifiedDictionaries {
     newest: UnifiedSnapshot,
 }
 
-/// The unified dictionaries of an output as of one moment, by dictionary id. Cheap to clone: values are shared.
+/// The unified dictionaries of an output at one moment, by dictionary id. Cheap to clone: values are shared.
 #[derive(Clone)]
 pub struct UnifiedSnapshot {
     schema: Arc<StreamSchema>,
-    /// All snapshots of the same dictionaries have the same, and no others have it.
+    /// Identifies the dictionaries: all their snapshots share it, and no others do.
     pub(crate) hasher: Arc<RandomState>,
     dictionaries: Vec<Arc<SegmentedDictionary>>,
 }
 
-/// The values that a batch brings along, and that the unified dictionaries lack.
+/// Values of a batch that the unified dictionaries lack.
 #[derive(Debug)]
 #[must_use = "a batch cannot be written before the dictionaries have grown"]
 pub struct NewValues {
-    /// Tells which dictionaries.
+    /// Identifies the dictionaries.
     pub(crate) hasher: Arc<RandomState>,
     pub(crate) list: Vec<New>,
 }
@@ -62,20 +62,20 @@ pub(crate) struct New {
     pub(crate) id: usize,
     pub(crate) values: ArrayRef,
     pub(crate) rows: Vec<u32>,
-    /// Of how many values of the dictionary it is known that they are others.
+    /// The values are none of this many first values of the dictionary.
     pub(crate) others: usize,
 }
 
-/// Where values are that have been added to the unified dictionaries.
+/// The ids of values that the unified dictionaries have grown by.
 #[derive(Debug)]
 pub struct AddedValues {
-    /// Tells to which dictionaries.
+    /// Identifies the dictionaries.
     pub(crate) hasher: Arc<RandomState>,
     pub(crate) list: Vec<(New, Vec<ValueId>)>,
 }
 
 impl UnifiedDictionaries {
-    /// Empty dictionaries for the fields of `schema`, of which those are unified that its options say.
+    /// Returns empty dictionaries for those fields of `schema` that are unified.
     #[must_use]
     pub fn new(schema: Arc<StreamSchema>) -> Self {
         let count = if schema.has_unified_dictionaries() { schema.dictionary_count() } else { 0 };
@@ -83,24 +83,24 @@ impl UnifiedDictionaries {
         Self { newest: UnifiedSnapshot { schema, hasher: Arc::new(RandomState::new()), dictionaries } }
     }
 
-    /// The dictionaries as of now.
+    /// The dictionaries at this moment.
     #[must_use]
     pub fn snapshot(&self) -> &UnifiedSnapshot {
         &self.newest
     }
 
-    /// Adds those of `new` that are still not there, and says where all of them are.
+    /// Adds those of `new` that are still missing, and returns the ids of all of them.
     ///
     /// # Errors
     ///
-    /// [`Error::DictionaryOverflow`](crate::Error::DictionaryOverflow) where a field's keys cannot tell so many values
-    /// apart, [`Error::DictionaryTooLarge`](crate::Error::DictionaryTooLarge) where one array does not hold them,
-    /// [`Error::InvalidArray`](crate::Error::InvalidArray) where values contradict themselves. Nothing is added
+    /// [`Error::DictionaryOverflow`] where a field's keys cannot tell so many values
+    /// apart, [`Error::DictionaryTooLarge`] where one array does not hold them,
+    /// [`Error::InvalidArray`] where values contradict themselves. Nothing is added
     /// then.
     ///
     /// # Panics
     ///
-    /// Where `new` is lacking in other dictionaries than these: it came of a batch that was encoded for a snapshot of others.
+    /// If other dictionaries lack `new`: its batch was encoded for a snapshot of those.
     pub fn grow(&mut self, new: NewValues) -> Result<AddedValues> {
         assert!(self.newest.is_related(&new.hasher), "dictionaries grow by what is lacking in a snapshot of theirs");
         let mut grown = self.newest.clone();
@@ -116,10 +116,10 @@ impl UnifiedDictionaries {
 
 /// The unified dictionaries of an output, wherever they are kept.
 ///
-/// A batch encoder reads them through [`snapshot`](Self::snapshot), and has them [grow](Self::grow) by the values that a
-/// batch brings. For one thread, [`UnifiedDictionaries`] is the store. To share them between threads, implement this trait
-/// for a handle that reads a published [`UnifiedSnapshot`], and that grows one `UnifiedDictionaries` behind a lock:
-/// `ipc-shared` does so.
+/// A batch encoder reads them through [`snapshot`](Self::snapshot), and has them [grow](Self::grow) by the values that
+/// a batch brings. For one thread, [`UnifiedDictionaries`] is the store. To share them between threads, implement this
+/// trait for a handle that reads a published [`UnifiedSnapshot`], and that grows one `UnifiedDictionaries` behind a
+/// lock: `ipc-shared` does so.
 ///
 /// Where the [schema](Self::schema) has no unified dictionary, only `schema` is called.
 pub trait UnifiedStore {
@@ -158,27 +158,27 @@ impl UnifiedSnapshot {
         &self.schema
     }
 
-    /// How many dictionaries there are.
+    /// The number of dictionaries.
     pub(crate) fn count(&self) -> usize {
         self.dictionaries.len()
     }
 
-    /// How many values the dictionary `id` has.
+    /// The number of values of the dictionary `id`.
     pub(crate) fn len(&self, id: usize) -> usize {
         self.dictionaries[id].len()
     }
 
-    /// The values of these ids, as they are to be written.
+    /// Returns the values of these ids, in the type in which they are written.
     pub(crate) fn values(&self, id: usize, ids: Range<usize>) -> Result<ArrayRef, Box<Error>> {
         self.dictionaries[id].values(ids, &canonical_type(self.schema.dictionary(id).values()))
     }
 
-    /// Whether these are the dictionaries that have `hasher`.
+    /// Whether `hasher` identifies these dictionaries.
     pub(crate) fn is_related(&self, hasher: &Arc<RandomState>) -> bool {
         Arc::ptr_eq(&self.hasher, hasher)
     }
 
-    /// The places of the rows `rows` of `values`; `None` for those that are not there.
+    /// Returns the ids of the rows `rows` of `values`; `None` for those that are missing.
     pub(crate) fn find(&self, id: usize, values: &ArrayRef, rows: &[u32]) -> Result<Vec<Option<ValueId>>, Box<Error>> {
         let (field, dictionary) = (self.schema.dictionary(id), &self.dictionaries[id]);
         if field.inner().is_empty() {
@@ -187,12 +187,12 @@ impl UnifiedSnapshot {
         let mut inner = |turn: usize, values: &ArrayRef, rows: &[u32]| self.find(field.inner()[turn], values, rows);
         match canonical(values, rows, field.values(), &mut inner)? {
             Some(values) => dictionary.find(&self.hasher, Wanted { values: &values, rows: &all_rows(&values)? }),
-            // An inner value is lacking. Which values it is in comes out when it is added.
+            // An inner value is missing. Which outer values need it turns out when they are added.
             None => Ok(vec![None; rows.len()]),
         }
     }
 
-    /// The places of the rows `rows` of `values`, which are added where they are not there. They are none of the first
+    /// Returns the ids of the rows `rows` of `values`, and adds those that are missing. They are none of the first
     /// `others` values.
     fn add(&mut self, id: usize, values: &ArrayRef, rows: &[u32], others: usize) -> Result<Vec<ValueId>, Box<Error>> {
         let schema = Arc::clone(&self.schema);
@@ -236,7 +236,8 @@ fn all_rows(values: &ArrayRef) -> Result<Vec<u32>, Box<Error>> {
     Ok((0..canonical::row_number(values.len())?).collect())
 }
 
-/// How many values keys of this type can tell apart. Ids have 31 bits: another one says that there is none.
+/// Returns the number of values that keys of this type can tell apart. Ids have 31 bits: the highest bit marks what is
+/// no id.
 pub(crate) fn most_values(key: &DataType) -> u64 {
     match key {
         DataType::Int8 => 1 << 7,

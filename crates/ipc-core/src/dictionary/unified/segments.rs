@@ -1,9 +1,9 @@
 //! One dictionary that only grows, cheap to clone and cheap to add to.
 //!
-//! It is a list of immutable segments, each of which holds values that follow one another, their hashes, and a table
-//! from hash to value. Adding makes a new segment, and joins the last ones as long as the one before is less than twice
-//! as long. So there are at most about *log n* segments, and a value is copied about that often in all: adding costs what
-//! is added, not what is there. A clone shares the segments.
+//! It is a list of immutable segments, each with consecutive values, their hashes, and a table from hash to value.
+//! Adding makes a new segment, and joins the last ones as long as the one before is less than twice as long. So there
+//! are about *log n* segments, and a value is copied about that often in all: adding costs in proportion to what is
+//! added, not to what is there. Clones share the segments.
 //!
 //! A value's id is its place in the order in which values were added. It never changes.
 
@@ -22,10 +22,10 @@ use crate::dictionary::unified::value_bytes::{ValueBytes, ValueReader};
 use crate::dictionary::unified::value_id::ValueId;
 use crate::error::{Error, Result};
 
-/// A dictionary's values, each of them once.
+/// The values of a dictionary, each once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SegmentedDictionary {
-    /// From the first values to the last.
+    /// In the order of ids.
     segments: Vec<Arc<Segment>>,
     length: usize,
     capacity: Capacity,
@@ -37,11 +37,11 @@ struct Segment {
     start: usize,
     values: ArrayRef,
     hashes: Vec<u64>,
-    /// Places in this segment.
+    /// Indexes into this segment.
     table: HashTable<u32>,
 }
 
-/// Values to be looked up or added: those rows of an array.
+/// Values to look up or to add: some rows of an array.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'w> {
     pub(crate) values: &'w dyn Array,
@@ -52,17 +52,17 @@ pub(crate) struct Wanted<'w> {
 pub(crate) struct Limits {
     /// Values of this type.
     pub(crate) data_type: DataType,
-    /// So many.
+    /// At most this many.
     pub(crate) length: u64,
 }
 
 impl SegmentedDictionary {
-    /// How many values there are.
+    /// The number of values.
     pub(crate) fn len(&self) -> usize {
         self.length
     }
 
-    /// Looks up what is wanted: the place of each, in order, or `None`.
+    /// Returns the id of each wanted value, in order; `None` if it is missing.
     pub(crate) fn find(&self, hasher: &RandomState, wanted: Wanted<'_>) -> Result<Vec<Option<ValueId>>, Box<Error>> {
         let known = self.readers(0)?;
         let reader = ValueReader::of(wanted.values)?;
@@ -74,8 +74,8 @@ impl SegmentedDictionary {
         wanted.rows.iter().map(id_of).collect()
     }
 
-    /// Looks up what is wanted, which is none of the first `others` values, and adds what is not there. All or nothing:
-    /// where there would be too many values for the keys or for one array, the dictionary stays as it is.
+    /// Returns the ids of the wanted values, which are none of the first `others`, and adds those that are missing. All
+    /// or nothing: if there would be too many values for the keys, or for one array, the dictionary stays as it is.
     pub(crate) fn add(
         &mut self,
         hasher: &RandomState,
@@ -116,7 +116,7 @@ impl SegmentedDictionary {
         Ok(ids)
     }
 
-    /// The values of these ids.
+    /// Returns the values of these ids.
     pub(crate) fn values(&self, ids: Range<usize>, data_type: &DataType) -> Result<ArrayRef, Box<Error>> {
         let parts: Vec<ArrayRef> = self
             .segments
@@ -134,14 +134,14 @@ impl SegmentedDictionary {
         }
     }
 
-    /// The segments that have values beyond the first `others`.
+    /// Returns the segments with values beyond the first `others`, each with a reader of its values.
     fn readers(&self, others: usize) -> Result<Vec<(&Segment, ValueReader<'_>)>, Box<Error>> {
         let is_wanted = |segment: &&Segment| segment.start + segment.values.len() > others;
         let segments = self.segments.iter().map(Arc::as_ref).filter(is_wanted);
         segments.map(|segment| Ok((segment, ValueReader::of(segment.values.as_ref())?))).collect()
     }
 
-    /// Joins the last segments, as many as are due.
+    /// Joins the last segments, as many as the rule at the top of the file says.
     fn join(&mut self) -> Result<(), Box<Error>> {
         let (mut due, mut length, mut bytes) = (0, 0, 0);
         for values in self.segments.iter().rev().map(|segment| &segment.values) {
@@ -169,7 +169,8 @@ impl SegmentedDictionary {
     }
 }
 
-/// How many bytes of values are joined into one segment. Whoever grows the dictionary waits for the copy.
+/// At most this many bytes of values are joined into one segment: the thread that grows the dictionary waits for the
+/// copy.
 const JOINED_AT_MOST: usize = 1 << 30;
 
 /// Values on their way into a new segment.
@@ -182,7 +183,7 @@ struct Additions {
 }
 
 impl Additions {
-    /// Where a value stands among the additions, which it joins if it is not there yet.
+    /// Returns the index of a value among the additions, and adds it if it is new.
     fn index(
         &mut self,
         reader: &ValueReader<'_>,
@@ -208,7 +209,7 @@ impl Additions {
     }
 }
 
-/// Where a value stands in one of these segments.
+/// Returns the id of a value in one of these segments.
 fn find_in(
     segments: &[(&Segment, ValueReader<'_>)],
     hash: u64,

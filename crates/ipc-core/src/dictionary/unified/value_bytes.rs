@@ -1,11 +1,12 @@
-//! The values of an array as bytes: equal bytes mean equal values, and no others do.
+//! Reads the values of an array as bytes, which are equal if and only if the values are.
 //!
-//! Types without others inside lend the bytes as they lie in the array; the others are laid out in scratch memory, with
-//! lengths in front, so that no two values have the same bytes. Numbers are their bits: every NaN, and -0.0, is itself. A
-//! value is what a reader of the array sees, whatever stands behind offsets, views or run ends, and in null slots.
+//! Types that are not nested lend the bytes as they are in the array. Nested values are laid out in scratch memory,
+//! with lengths in front, so that no two values have the same bytes. Numbers are compared by their bits: every NaN, and
+//! -0.0, is a value of its own. A value is what a reader of the array sees; offsets, views, run ends and the bytes of
+//! null slots do not matter.
 //!
-//! Arrays are not trusted: what does not fit together is an error. Dictionaries do not occur, since
-//! [`canonical`](mod@crate::dictionary::unified::canonical) has ids in their place.
+//! Arrays are not trusted: one that contradicts itself is an error. Dictionaries do not occur, since
+//! [`canonical`](mod@crate::dictionary::unified::canonical) values have ids in their place.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{self, ByteArrayType, ByteViewType, RunEndIndexType};
@@ -68,7 +69,7 @@ impl<'a> ValueReader<'a> {
         Ok(Self { length: array.len(), nulls, layout })
     }
 
-    /// The value in `row`, in the array or in `scratch`, whose contents are lost.
+    /// Returns the value in `row`, from the array or laid out in `scratch`, whose contents are lost.
     pub(crate) fn get<'c>(&self, row: usize, scratch: &'c mut Vec<u8>) -> Result<ValueBytes<'c>, Box<Error>>
     where
         'a: 'c,
@@ -109,7 +110,7 @@ impl<'a> ValueReader<'a> {
             out.push(VALUE);
             return lay_out(array, row, out);
         }
-        // Nothing but what is nested needs it, and that has been seen to.
+        // Only nested values need scratch memory, and those are handled above.
         match self.get(row, &mut Vec::new())? {
             None => out.push(NULL),
             Some(bytes) => {
@@ -136,13 +137,13 @@ fn view_layout<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Layout<'_> {
     Layout::Views { views: array.views(), buffers: array.data_buffers() }
 }
 
-/// The range between an offset and the next.
+/// Returns the range between an offset and the next.
 fn between<O: ArrowNativeType>(offsets: &[O], row: usize) -> Option<std::ops::Range<usize>> {
     let [start, end] = offsets.get(row..row.checked_add(2)?)? else { return None };
     Some(start.to_usize()?..end.to_usize()?)
 }
 
-/// Appends the value in `row`, which is not null, of an array with others inside.
+/// Appends the value in `row`, which is not null, of a nested array.
 fn lay_out(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<(), Box<Error>> {
     match array.data_type() {
         DataType::List(_) => {
