@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 #[allow(dead_code, reason = "`main` is for those who run it")]
-#[path = "../../examples/sample_data.rs"]
+#[path = "../../../crates/ipc-core/examples/sample_data.rs"]
 mod sample_data;
 
 fn root() -> PathBuf {
@@ -69,7 +69,7 @@ fn the_guide_lists_every_page_and_tests_every_example() {
 fn the_samples_are_what_their_generator_writes() {
     for (name, bytes) in sample_data::samples().unwrap() {
         let stored = fs::read(root().join("examples/data").join(name)).unwrap();
-        assert!(stored == bytes, "{name} differs: run `cargo run --package ipc-docs --example sample_data`");
+        assert!(stored == bytes, "{name} differs: run `cargo run --example sample_data`");
     }
 }
 

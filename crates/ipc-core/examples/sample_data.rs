@@ -1,7 +1,7 @@
 //! Writes the sample inputs in `examples/data`, which the README's commands merge.
 //!
-//! `cargo run --package ipc-docs --example sample_data` writes them again. The bytes are the same on every machine; a test
-//! compares them with the files.
+//! `cargo run --example sample_data` writes them again. The bytes are the same on every machine, and a test compares
+//! them with the files.
 
 use std::error::Error;
 use std::fs;
@@ -22,7 +22,7 @@ const HOURS: [(i64, [Option<f64>; 3]); 3] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data");
     for (name, bytes) in samples()? {
         fs::write(folder.join(name), &bytes)?;
         println!("examples/data/{name}: {} bytes", bytes.len());
