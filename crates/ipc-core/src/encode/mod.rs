@@ -153,8 +153,7 @@ impl BatchEncoder {
     /// [`Error::DictionaryReplacement`] if the batch needs a replacement that `F` does not allow; those of
     /// [`UnifiedStore::grow`]; those of [`encode`](Self::encode), also for keys outside their dictionary. After an
     /// error, values that a unified dictionary has grown by stay in it.
-    // Inlined, so that the group is not moved on its way to the ledger: that took a tenth of the instructions of a
-    // small batch.
+    // Inlined, so that the group is not moved on its way to the ledger.
     #[inline(always)]
     pub fn encode_group<'a, F: Format>(
         &mut self,
@@ -165,15 +164,8 @@ impl BatchEncoder {
         sending: Sending,
     ) -> Result<Group<Slice<'a>>> {
         let mut message = self.blank();
-        let mut dictionaries = DictionaryBatches::new(sent, sending);
-        let encoded = if unified.schema().dictionary_count() == 0 {
-            self.encode_into(&mut message, batch, metadata)
-        } else {
-            let encoded = self.encode_with_dictionaries::<F>(&mut message, batch, metadata, unified, sent, sending);
-            encoded.map(|encoded| dictionaries = encoded)
-        };
-        match encoded {
-            Ok(()) => Ok(Group { message, dictionaries }),
+        match self.encode_group_into::<F>(&mut message, batch, metadata, unified, sent, sending) {
+            Ok(dictionaries) => Ok(Group { message, dictionaries }),
             Err(error) => {
                 self.recycle(message);
                 Err(error)
@@ -182,7 +174,7 @@ impl BatchEncoder {
     }
 
     /// Encodes a group's record batch over `message`, and returns its dictionary batches.
-    fn encode_with_dictionaries<'a, F: Format>(
+    fn encode_group_into<'a, F: Format>(
         &mut self,
         message: &mut Message<Slice<'a>>,
         batch: &'a RecordBatch,
@@ -259,7 +251,7 @@ impl BatchEncoder {
 
     /// Encodes a record batch over `message`.
     #[inline]
-    fn encode_into<'a>(
+    pub(crate) fn encode_into<'a>(
         &mut self,
         message: &mut Message<Slice<'a>>,
         batch: &'a RecordBatch,

@@ -111,17 +111,12 @@ impl Ledger {
     /// - [`Error::InvalidOptions`] for a message with another alignment or metadata version, or other checksums.
     ///
     /// After [`Error::Poisoned`] only a [`rollback`](Self::rollback) helps, and after [`Error::Closed`] nothing.
-    #[inline]
     pub fn append<B: AsRef<[u8]>>(&mut self, sink: &mut impl Write, group: &mut Group<B>) -> Result<Receipt> {
         let Group { message, dictionaries } = group;
         dictionaries.drop_sent(&self.dictionaries);
         self.check_message(&message.parts, dictionaries)?;
         if dictionaries.is_empty() {
-            if let Some(footer) = &self.footer {
-                footer.check_room(1, 0)?;
-            }
-            let start = self.accept(sink, message.slices(), message.length(), 1)?;
-            return Ok(self.commit_batch(start, message));
+            return self.append_alone(sink, message);
         }
         self.check_dictionaries(dictionaries, 1)?;
         let length = dictionaries.length() + message.length();
@@ -129,6 +124,19 @@ impl Ledger {
         let start = self.accept(sink, pieces, length, 1)?;
         let offset = self.commit_dictionaries(start, dictionaries);
         Ok(self.commit_batch(offset, message))
+    }
+
+    /// Appends a record batch that needs no dictionary batches, encoded with this output's options.
+    pub(crate) fn append_alone<B: AsRef<[u8]>>(
+        &mut self,
+        sink: &mut impl Write,
+        message: &mut Message<B>,
+    ) -> Result<Receipt> {
+        if let Some(footer) = &self.footer {
+            footer.check_room(1, 0)?;
+        }
+        let start = self.accept(sink, message.slices(), message.length(), 1)?;
+        Ok(self.commit_batch(start, message))
     }
 
     /// Appends the dictionary batches of a group, and takes them out of it. Its record batch can be appended later.
