@@ -16,7 +16,7 @@ use crate::tally::Tally;
 
 /// A cargo command that has not run yet.
 ///
-/// It gets no standard input, so that nothing can wait for an answer.
+/// It has no standard input, so that no program can wait for an answer.
 pub(crate) struct Cargo {
     command: Command,
 }
@@ -49,7 +49,7 @@ impl Cargo {
         self
     }
 
-    /// The process to be, for what is set for programs of any kind.
+    /// The process that will run.
     pub(crate) fn process(&mut self) -> &mut Command {
         &mut self.command
     }
@@ -60,20 +60,28 @@ impl Cargo {
         self
     }
 
-    /// Takes an environment variable away, whoever set it.
+    /// Removes an environment variable.
     pub(crate) fn env_remove(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
     }
 
-    /// Adds flags to those that the caller's environment has for rustc.
+    /// Compiles the crates of the workspace through a program in `loom-tests/wrappers`, apart from other builds of
+    /// them.
+    ///
+    /// All other crates are shared with other builds, which they would not be if flags were added for rustc.
+    pub(crate) fn wrapped(self, root: &Path, wrapper: &str) -> Self {
+        self.env("RUSTC_WORKSPACE_WRAPPER", root.join("loom-tests/wrappers").join(wrapper))
+    }
+
+    /// Adds flags for rustc to those in the environment.
     pub(crate) fn rustflags(self, flags: &str) -> Self {
         let given = env::var("RUSTFLAGS").unwrap_or_default();
         // The encoded form, where it is set, would win over the readable one.
         self.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", format!("{given} {flags}").trim())
     }
 
-    /// Runs the command, its output going where ours goes.
+    /// Runs the command, which prints where this process prints.
     pub(crate) fn run(mut self) -> Result<()> {
         println!("$ {self}");
         match self.command.status() {
@@ -86,7 +94,7 @@ impl Cargo {
     /// As [`run`](Self::run), and counts the tests in the output.
     pub(crate) fn run_tests(mut self, tally: &mut Tally) -> Result<()> {
         println!("$ {self}");
-        // Cargo and the test harness see a pipe, and would leave the colours away.
+        // Cargo writes to a pipe, and would leave out the colours.
         if io::stdout().is_terminal() && env::var_os("CARGO_TERM_COLOR").is_none() {
             self.command.env("CARGO_TERM_COLOR", "always");
         }
@@ -99,12 +107,12 @@ impl Cargo {
 
     /// Writes each line of the output to `target` as it comes.
     ///
-    /// Ends with the process, even where one that it started still holds the pipe open.
+    /// Returns when the process ends, even if one that it started still holds the pipe open.
     fn pass_on(&mut self, tally: &mut Tally, target: &mut impl Write) -> io::Result<ExitStatus> {
         let (output, input) = io::pipe()?;
         self.command.stdout(input.try_clone()?).stderr(input);
         let mut process = self.command.spawn()?;
-        // Until this process has closed its copies of the pipe's end, the pipe would not end either.
+        // The pipe does not end while this process has copies of its end.
         self.command.stdout(Stdio::null()).stderr(Stdio::null());
 
         let (sender, lines) = mpsc::channel();
@@ -133,7 +141,7 @@ impl Cargo {
         }
     }
 
-    /// Runs the command and returns what it printed; its complaints go where ours go.
+    /// Runs the command and returns what it printed. Its standard error is that of this process.
     pub(crate) fn capture(mut self) -> Result<String> {
         match self.command.output() {
             Ok(output) if output.status.success() => {

@@ -1,14 +1,13 @@
 //! `cargo xtask loom`: the models of the lock and of the shared writer, under every schedule within a bound.
 //!
-//! - The models are the tests of the package `loom-tests` when built with `--cfg loom`. The flag changes every crate,
-//!   so these builds have a target directory of their own and leave the usual one alone.
-//! - The bound is the number of preemptions in a schedule. Limits of time or of the number of schedules, which loom
-//!   also knows, end in a pass that proves nothing: they are taken out of the environment.
-//! - One model at a time, its output shown at once: a failing model may abort the process, and then the last line
-//!   still tells which one it was, and why.
-//! - No model at all is a failure, so that a mistyped name does not pass.
+//! - The models are the tests of the package `loom-tests` when the crates of this workspace are built with `--cfg
+//!   loom`. All other crates are built as ever, once for these models and for those of [`shuttle`](super::shuttle).
+//! - The bound is the number of preemptions in a schedule. Loom's limits of time and of the number of schedules are
+//!   removed from the environment: a model that stops there passes without proving anything.
+//! - Models run one at a time, and their output is shown at once: a failing model may abort the process, and then the
+//!   last line shows which one it was, and why.
+//! - It is an error if no model has the name that is asked for.
 
-use std::path::Path;
 use std::process::Command;
 
 use crate::cargo::Cargo;
@@ -27,12 +26,12 @@ pub(crate) struct Arguments {
     model: Option<String>,
 }
 
-/// Runs the models that are asked for.
+/// Runs the models whose names match.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     run_models(workspace, arguments, &mut Tally::default())
 }
 
-/// Runs the models that are asked for, and counts them.
+/// As [`run`], and counts the models.
 pub(crate) fn run_models(workspace: &Workspace, arguments: &Arguments, tally: &mut Tally) -> Result<()> {
     let list = arguments.command(workspace).arg("--list").capture()?;
     let models = models_of(&list);
@@ -49,7 +48,7 @@ pub(crate) fn run_models(workspace: &Workspace, arguments: &Arguments, tally: &m
     command.run_tests(tally)
 }
 
-/// Has a program explore schedules with so many preemptions, all of them, whatever the environment says.
+/// Has a program explore all schedules with at most this many preemptions, whatever the environment says.
 pub(crate) fn within_bound(program: &mut Command, preemptions: &str) {
     program.env("LOOM_MAX_PREEMPTIONS", preemptions);
     for other in ["MAX_DURATION", "MAX_PERMUTATIONS", "MAX_BRANCHES", "MAX_THREADS", "CHECKPOINT_FILE", "LOG"] {
@@ -57,21 +56,11 @@ pub(crate) fn within_bound(program: &mut Command, preemptions: &str) {
     }
 }
 
-/// Makes a command build with `--cfg loom`, into a directory of its own.
-pub(crate) fn cfg_loom(workspace: &Workspace, command: Cargo) -> Cargo {
-    cfg_loom_into(&workspace.target().join("loom"), command)
-}
-
-/// Makes a command build with `--cfg loom`, into this directory.
-pub(crate) fn cfg_loom_into(target: &Path, command: Cargo) -> Cargo {
-    command.rustflags("--cfg loom").arg("--target-dir").arg(target)
-}
-
 impl Arguments {
     /// The command that runs the models, up to the options of the test harness.
     fn command(&self, workspace: &Workspace) -> Cargo {
         let test = workspace.cargo("test --package loom-tests --profile loom --tests --no-fail-fast");
-        cfg_loom(workspace, test).arg("--").args(&self.model)
+        test.wrapped(workspace.root(), WRAPPER).arg("--").args(&self.model)
     }
 
     fn preemptions(&self) -> &'static str {
@@ -79,7 +68,10 @@ impl Arguments {
     }
 }
 
-/// How many preemptions are enough for every change.
+/// Builds with `--cfg loom`.
+pub(crate) const WRAPPER: &str = "loom";
+
+/// The number of preemptions for every change.
 pub(crate) const SHALLOW: &str = "3";
 const DEEP: &str = "5";
 

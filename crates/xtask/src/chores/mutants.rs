@@ -2,11 +2,11 @@
 //!
 //! - The table is that of [`crate::mutant`]. Faults are seeded into a copy of the workspace below the target directory;
 //!   the sources themselves are never touched.
-//! - First the models run on the copy as it is: all that the table names must pass. Then each mutant alone.
-//! - A mutant that does not build is an error of the table, never a success. One is caught if its model does not pass, and
-//!   says what the table expects it to say; how it ends, by a failure, by an abort (a panic while loom unwinds) or never
-//!   (threads that loom leaves behind at a deadlock), makes no difference then.
-//! - Each run is a process of its own, since a model that fails may abort, with a limit of time, since it may hang.
+//! - The models that the table names run on the copy without a fault first, and must pass. Then each mutant runs alone.
+//! - A mutant that does not build is an error of the table. A mutant is caught if its model does not pass, and prints
+//!   what the table expects. The model may fail, abort (a panic while loom unwinds) or hang (threads that loom leaves
+//!   behind at a deadlock).
+//! - Each run is a process of its own with a time limit, since a model that fails may abort or hang.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -108,10 +108,11 @@ impl Models {
         Ok(Run { ending, output, took })
     }
 
-    /// Builds a program of models, and says where it is.
+    /// Builds a program of models, and returns its path.
     fn build(&self, program: &str) -> Result<PathBuf> {
         let build = Cargo::within(self.copy.root(), "test --quiet --package loom-tests --profile loom --no-run");
-        built(loom::cfg_loom_into(self.copy.target(), build).args(["--test", program]), program)
+        let build = build.wrapped(self.copy.root(), loom::WRAPPER).arg("--target-dir").arg(self.copy.target());
+        built(build.args(["--test", program]), program)
     }
 }
 
@@ -136,7 +137,7 @@ impl fmt::Display for Verdict<'_> {
     }
 }
 
-/// Several times what the slowest of the models that catch something takes on two slow cores.
+/// Several times what the slowest model that catches a mutant takes on two slow cores.
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

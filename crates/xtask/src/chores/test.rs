@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that has to hold before a change lands.
 //!
-//! The steps are the variants of [`Step`], in the order in which they run: what answers quickest first.
+//! The steps are the variants of [`Step`], in the order in which they run, the quickest first.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::steps::Report;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
-/// Runs everything that has to hold before a change lands, and tells all that does not.
+/// Runs everything that has to hold before a change lands, and lists all that does not.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
     /// Only these steps.
@@ -28,11 +28,11 @@ pub(crate) struct Arguments {
 /// A step, named on the command line as its variant is here.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Step {
-    /// Imports between the files of a crate: none in a circle.
+    /// No circle of imports between the files of a crate.
     Imports,
     /// Formatting.
     Fmt,
-    /// Lints, warnings denied, with and without `--cfg loom` or `--cfg shuttle`.
+    /// Lints, as errors, of everything, and of the models with `--cfg loom` and `--cfg shuttle`.
     Clippy,
     /// Unit, integration, compile-fail and documentation tests.
     Tests,
@@ -42,9 +42,9 @@ enum Step {
     Loom,
     /// Random schedules of more threads.
     Shuttle,
-    /// Documentation, warnings denied, with and without private items.
+    /// Documentation, with and without private items; warnings are errors.
     Docs,
-    /// Every example, built for release and run.
+    /// Every example, in a release build.
     Examples,
     /// Allocations, sink calls and instructions per batch, against the stored baseline.
     Counts,
@@ -88,10 +88,13 @@ impl fmt::Display for Step {
 
 fn clippy(workspace: &Workspace) -> Result<()> {
     workspace.cargo("clippy --workspace --all-targets --keep-going -- -D warnings").run()?;
-    let models = workspace.cargo("clippy --package loom-tests --profile loom --all-targets --keep-going");
-    loom::cfg_loom(workspace, models).args(["--", "-D", "warnings"]).run()?;
-    let schedules = workspace.cargo("clippy --package loom-tests --profile loom --all-targets --keep-going");
-    shuttle::cfg_shuttle(workspace, schedules).args(["--", "-D", "warnings"]).run()
+    for wrapper in ["clippy-loom", "clippy-shuttle"] {
+        workspace
+            .cargo("check --package loom-tests --all-targets --keep-going")
+            .wrapped(workspace.root(), wrapper)
+            .run()?;
+    }
+    Ok(())
 }
 
 fn codecs(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
