@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 
 /// The packages that are checked.
-const PACKAGES: [&str; 3] = ["ipc-shared", "ipc-output", "xtask"];
+const PACKAGES: [&str; 6] = ["ipc-core", "ipc-shared", "ipc-recover", "ipc-output", "ipc-cli", "xtask"];
 
 /// Checks all packages, and returns an error that shows one circle of each package that has any.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
