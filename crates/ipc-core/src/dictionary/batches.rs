@@ -19,9 +19,8 @@ use crate::schema::StreamSchema;
 pub enum Sending {
     /// What readers do not have.
     Changes,
-    /// Every dictionary of the batch in full, where the format allows it. What was decided so holds whatever others
-    /// send in between. Of unified dictionaries only what readers do not have: whoever sends in between does a part of
-    /// it.
+    /// Every dictionary of the batch in full, if the format allows that. In a stream the decision then holds whatever
+    /// others send meanwhile. Of unified dictionaries only what readers do not have: others can only send a part of it.
     Everything,
 }
 
@@ -268,7 +267,7 @@ mod tests {
     use crate::schema::StreamSchema;
 
     thread_local! {
-        /// How often this thread has looked at an update.
+        /// How often this thread has looked at a dictionary batch.
         pub(super) static LOOKS: Cell<usize> = const { Cell::new(0) };
     }
 
@@ -309,7 +308,7 @@ mod tests {
 
     /// Also under the lock of a shared writer.
     #[test]
-    fn no_update_is_searched_for() {
+    fn no_dictionary_batch_is_searched_for() {
         for handling in [Resend, Delta, Unify::new().into()] {
             for columns in [50, 500] {
                 let [encoded, held, appended] = looks(columns, handling);
@@ -322,7 +321,7 @@ mod tests {
 
     /// Those inside a dictionary's values stand just before it.
     #[test]
-    fn only_updates_inside_a_dictionary_are_looked_at_to_decide_on_it() {
+    fn only_batches_of_inner_dictionaries_are_looked_at_to_decide_on_an_outer_one() {
         let (few, many) = (looks(10, Resend), looks(1000, Resend));
         assert_eq!((few[0], many[0]), (0, 0), "none are inside");
     }

@@ -21,26 +21,26 @@ use crate::format::Format;
 use crate::options::dictionaries::DictionaryHandling;
 use crate::schema::StreamSchema;
 
-/// What becomes of a dictionary that a batch brings for a field whose readers have one already.
+/// What an output does about a dictionary of a field whose readers already have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// Nothing is sent: the batch's keys mean the same in what readers have.
+    /// It sends nothing: the batch's keys mean the same in the dictionary that readers have.
     Known,
-    /// The batch's keys are rewritten to the field's unified dictionary, and values that are new are sent.
+    /// It rewrites the batch's keys to the field's unified dictionary, and sends values that are new.
     Unified,
-    /// The new values are sent as a delta.
+    /// It sends the new values as a delta.
     Extended,
-    /// The whole dictionary is sent again.
+    /// It sends the whole dictionary again.
     Replaced,
-    /// The batch is refused.
+    /// It refuses the batch.
     Refused(Remedy),
 }
 
 impl StreamSchema {
-    /// What an output of format `F` does about a dictionary whose values stand so to those that its readers have;
-    /// `None` where the schema has no dictionary `id`. Ids count the dictionary-encoded fields depth first, those
-    /// inside a dictionary's values before it.
+    /// Returns what an output of format `F` does about a dictionary whose values compare like this to those that
+    /// readers have; `None` if the schema has no dictionary `id`. Ids count the dictionary-encoded fields depth first,
+    /// and those inside a dictionary's values before it.
     #[must_use]
     pub fn change<F: Format>(&self, id: usize, values: Comparison) -> Option<Change> {
         (id < self.dictionary_count()).then(|| self.change_of(id, values, F::HAS_FOOTER))
@@ -51,7 +51,7 @@ impl StreamSchema {
         if field.is_unified() {
             return Change::Unified;
         }
-        // Where dictionaries are unified, those that cannot be may still grow.
+        // With `Unify`, dictionaries that cannot be unified are extended, as with `Delta`.
         let grows_only = self.handling() != DictionaryHandling::Resend;
         match values {
             Comparison::Same => Change::Known,
@@ -63,7 +63,7 @@ impl StreamSchema {
         }
     }
 
-    /// What would let the dictionary `id` change in a file, where it only `grows` or not.
+    /// Returns what would let the dictionary `id` change in a file. `grows` says whether its values are only extended.
     pub(crate) fn remedy(&self, id: usize, grows: bool) -> Remedy {
         let field = self.dictionary(id);
         let can_grow = grows && field.nested() == 0;
@@ -109,7 +109,7 @@ pub(crate) fn decide<F: Format>(
     } else {
         Comparison::of(old, values).map_err(Box::new)?
     };
-    // The common case, and of no interest to any rule.
+    // The common case, which no rule concerns.
     if comparison == Comparison::Same {
         return Ok(None);
     }

@@ -29,18 +29,18 @@ impl Capacity {
     ///
     /// [`Error::DictionaryTooLarge`] if one array cannot hold all of them.
     pub(crate) fn with(&self, values: &dyn Array) -> Result<Self, Box<Error>> {
-        let mut walk = Walk { before: self.counts.iter(), after: Vec::with_capacity(self.counts.len()) };
-        walk.array(values)?;
-        Ok(Self { counts: walk.after })
+        let mut counter = Counter { before: self.counts.iter(), after: Vec::with_capacity(self.counts.len()) };
+        counter.array(values)?;
+        Ok(Self { counts: counter.after })
     }
 }
 
-struct Walk<'t> {
+struct Counter<'t> {
     before: slice::Iter<'t, u64>,
     after: Vec<u64>,
 }
 
-impl Walk<'_> {
+impl Counter<'_> {
     fn array(&mut self, array: &dyn Array) -> Result<(), Box<Error>> {
         match array.data_type() {
             DataType::Utf8 => self.take("bytes of text", array.as_string::<i32>().values().len(), INT32)?,

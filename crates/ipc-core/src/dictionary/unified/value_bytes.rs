@@ -24,13 +24,13 @@ use crate::error::{Error, Result};
 pub(crate) struct ValueReader<'a> {
     length: usize,
     nulls: Option<&'a NullBuffer>,
-    layout: Layout<'a>,
+    access: Access<'a>,
 }
 
 /// A value's bytes, or `None` for null.
 pub(crate) type ValueBytes<'c> = Option<&'c [u8]>;
 
-enum Layout<'a> {
+enum Access<'a> {
     Null,
     Bits(&'a BooleanBuffer),
     Fixed { bytes: &'a [u8], width: usize },
@@ -42,22 +42,22 @@ enum Layout<'a> {
 
 impl<'a> ValueReader<'a> {
     pub(crate) fn of(array: &'a dyn Array) -> Result<Self, Box<Error>> {
-        let layout = match array.data_type() {
-            DataType::Null => Layout::Null,
-            DataType::Boolean => Layout::Bits(array.as_boolean().values()),
+        let access = match array.data_type() {
+            DataType::Null => Access::Null,
+            DataType::Boolean => Access::Bits(array.as_boolean().values()),
             DataType::Utf8 => short::<types::Utf8Type>(array),
             DataType::Binary => short::<types::BinaryType>(array),
             DataType::LargeUtf8 => long::<types::LargeUtf8Type>(array),
             DataType::LargeBinary => long::<types::LargeBinaryType>(array),
-            DataType::Utf8View => view_layout(array.as_byte_view::<types::StringViewType>()),
-            DataType::BinaryView => view_layout(array.as_byte_view::<types::BinaryViewType>()),
+            DataType::Utf8View => of_views(array.as_byte_view::<types::StringViewType>()),
+            DataType::BinaryView => of_views(array.as_byte_view::<types::BinaryViewType>()),
             DataType::FixedSizeBinary(_) => {
                 let array = array.as_fixed_size_binary();
-                Layout::Fixed { bytes: array.values().as_slice(), width: array.value_size() }
+                Access::Fixed { bytes: array.values().as_slice(), width: array.value_size() }
             }
             _ => downcast_primitive_array!(
-                array => Layout::Fixed { bytes: array.values().inner().as_slice(), width: array.data_type().primitive_width().unwrap_or(0) },
-                _ => Layout::Nested(array)
+                array => Access::Fixed { bytes: array.values().inner().as_slice(), width: array.data_type().primitive_width().unwrap_or(0) },
+                _ => Access::Nested(array)
             ),
         };
         let nulls = array.nulls();
@@ -66,7 +66,7 @@ impl<'a> ValueReader<'a> {
         {
             return Err(Error::invalid(format!("validity for {} rows", array.len()), format!("for {}", nulls.len())));
         }
-        Ok(Self { length: array.len(), nulls, layout })
+        Ok(Self { length: array.len(), nulls, access })
     }
 
     /// Returns the value in `row`, from the array or laid out in `scratch`, whose contents are lost.
@@ -80,17 +80,17 @@ impl<'a> ValueReader<'a> {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             return Ok(None);
         }
-        let bytes = match &self.layout {
-            Layout::Null => return Ok(None),
-            Layout::Bits(bits) if row < bits.len() => Some([b"\0", b"\x01"][usize::from(bits.value(row))].as_slice()),
-            Layout::Bits(_) => None,
-            Layout::Fixed { bytes, width } => {
+        let bytes = match &self.access {
+            Access::Null => return Ok(None),
+            Access::Bits(bits) if row < bits.len() => Some([b"\0", b"\x01"][usize::from(bits.value(row))].as_slice()),
+            Access::Bits(_) => None,
+            Access::Fixed { bytes, width } => {
                 row.checked_mul(*width).and_then(|start| bytes.get(start..start.checked_add(*width)?))
             }
-            Layout::Short { offsets, bytes } => between(offsets, row).and_then(|range| bytes.get(range)),
-            Layout::Long { offsets, bytes } => between(offsets, row).and_then(|range| bytes.get(range)),
-            Layout::Views { views, buffers } => views.get(row).and_then(|view| views::bytes(view, buffers).ok()),
-            Layout::Nested(array) => {
+            Access::Short { offsets, bytes } => between(offsets, row).and_then(|range| bytes.get(range)),
+            Access::Long { offsets, bytes } => between(offsets, row).and_then(|range| bytes.get(range)),
+            Access::Views { views, buffers } => views.get(row).and_then(|view| views::bytes(view, buffers).ok()),
+            Access::Nested(array) => {
                 scratch.clear();
                 lay_out(*array, row, scratch)?;
                 Some(scratch.as_slice())
@@ -103,7 +103,7 @@ impl<'a> ValueReader<'a> {
     fn append(&self, row: usize, out: &mut Vec<u8>) -> Result<(), Box<Error>> {
         const NULL: u8 = 0;
         const VALUE: u8 = 1;
-        if let Layout::Nested(array) = self.layout
+        if let Access::Nested(array) = self.access
             && row < self.length
             && self.nulls.is_none_or(|nulls| nulls.is_valid(row))
         {
@@ -123,18 +123,18 @@ impl<'a> ValueReader<'a> {
     }
 }
 
-fn short<'a, T: ByteArrayType<Offset = i32>>(array: &'a dyn Array) -> Layout<'a> {
+fn short<'a, T: ByteArrayType<Offset = i32>>(array: &'a dyn Array) -> Access<'a> {
     let array = array.as_bytes::<T>();
-    Layout::Short { offsets: array.value_offsets(), bytes: array.values().as_slice() }
+    Access::Short { offsets: array.value_offsets(), bytes: array.values().as_slice() }
 }
 
-fn long<'a, T: ByteArrayType<Offset = i64>>(array: &'a dyn Array) -> Layout<'a> {
+fn long<'a, T: ByteArrayType<Offset = i64>>(array: &'a dyn Array) -> Access<'a> {
     let array = array.as_bytes::<T>();
-    Layout::Long { offsets: array.value_offsets(), bytes: array.values().as_slice() }
+    Access::Long { offsets: array.value_offsets(), bytes: array.values().as_slice() }
 }
 
-fn view_layout<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Layout<'_> {
-    Layout::Views { views: array.views(), buffers: array.data_buffers() }
+fn of_views<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Access<'_> {
+    Access::Views { views: array.views(), buffers: array.data_buffers() }
 }
 
 /// Returns the range between an offset and the next.
