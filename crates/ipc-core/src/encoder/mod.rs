@@ -1,4 +1,4 @@
-//! The encoder: one type whose states allow just the calls that make sense in them.
+//! The encoder: one type, with only the calls that are valid in its state.
 
 pub(crate) mod output;
 pub(crate) mod state;
@@ -37,11 +37,10 @@ use crate::schema::given::IntoSchema;
 ///                                └──start_with()──▶
 /// ```
 ///
-/// Each state has only the calls that are right in it, and moving on consumes the encoder: a second header, a batch
-/// before the header and a batch behind the end do not compile. You never write the states out; they follow from the
-/// calls.
+/// Each state has only the calls that are valid in it, and a transition consumes the encoder. So a second header, a
+/// batch before the header and a batch after the end do not compile. The state is inferred: you never write it out.
 ///
-/// A step that fails hands back what it consumed, in [`Failed`].
+/// A transition that fails returns the encoder inside its error, [`Failed`].
 ///
 /// # Example
 ///
@@ -60,18 +59,18 @@ use crate::schema::given::IntoSchema;
 ///
 /// # Dropping
 ///
-/// An output that ends without `close` was given up, and its readers are to know.
+/// An output that ends without `close` was given up, and readers should be able to tell.
 ///
-/// - A *file* has no footer then, and looks truncated. Nothing more is written.
-/// - A *stream* that ends between two messages looks whole to most readers, only shorter. So an encoder that is dropped
-///   after it was started leaves an [abort mark](crate::format::ABORTED_KEY) behind the last whole message, at which
-///   readers fail; [`abort`](Self::abort) does so with a reason. What is staged is dropped. So does one whose
-///   [start](Encoder::start_with) failed after the header was written.
+/// - A *file* then has no footer, and looks truncated. Nothing more is written.
+/// - A *stream* that ends between two messages looks complete to most readers. So an encoder that is dropped after it
+///   was started writes an [abort mark](crate::format::ABORTED_KEY) after the last whole message, at which readers
+///   fail. It also does so if its [start](Encoder::start_with) failed after the header was written.
+///   [`abort`](Self::abort) writes the mark with a reason. Staged batches are dropped.
 ///
-/// The mark is at most one message, without a flush; nobody hears of a sink that fails, or panics, meanwhile. There is none
-/// where the output is torn, or its header has not reached the sink, or its end has been written; none after
-/// [`abandon`](Self::abandon); and none where the options say so, as for
-/// [a stream that is continued later](crate::OptionsBuilder::abort_mark).
+/// The mark is at most one message. When it is written by a drop, the sink is not flushed, and its errors and panics
+/// are ignored. No mark is written if the output is torn, if its header has not reached the sink, if its end has been
+/// written, after [`abandon`](Self::abandon), or if the options turn it off, as for [a stream that is continued
+/// later](crate::OptionsBuilder::abort_mark).
 pub struct Encoder<W: Write, F: Format, S: State = Started> {
     sink: S::Sink<W>,
     options: Options,
@@ -80,7 +79,7 @@ pub struct Encoder<W: Write, F: Format, S: State = Started> {
 }
 
 impl<W: Write> Encoder<W, StreamFormat, Unstarted> {
-    /// An encoder of a stream.
+    /// Returns an encoder of a stream.
     #[doc(alias = "StreamWriter")]
     pub fn stream(sink: W) -> Self {
         Self::new(sink)
@@ -88,7 +87,7 @@ impl<W: Write> Encoder<W, StreamFormat, Unstarted> {
 }
 
 impl<W: Write> Encoder<W, FileFormat, Unstarted> {
-    /// An encoder of a file. The sink need not seek, and need not be buffered.
+    /// Returns an encoder of a file. The sink need not seek, and need not be buffered.
     #[doc(alias = "FileWriter")]
     pub fn file(sink: W) -> Self {
         Self::new(sink)
@@ -101,14 +100,14 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
         Self { sink, options: Options::default(), state: Unstarted, format: PhantomData }
     }
 
-    /// Writes as `options` ask, instead of as the defaults do.
+    /// Sets the options. Without them, the defaults apply.
     #[doc(alias = "try_new_with_options")]
     #[must_use]
     pub fn with_options(self, options: Options) -> Self {
         Self { options, ..self }
     }
 
-    /// Starts the output with a schema. A stream's schema message is written at once, since its readers wait for it.
+    /// Starts the output with a schema. A stream's schema message is written at once, because its readers wait for it.
     ///
     /// ```
     /// # use ipc_core::Encoder;
@@ -122,9 +121,10 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
     ///
     /// # Errors
     ///
-    /// [`Error::NestingTooDeep`] or [`Error::Unsupported`] where the schema cannot be written, [`Error::Io`] where the
-    /// sink fails. The encoder comes back. It may be started again, after a [rollback](Self::rollback) if the error is
-    /// [`Error::Poisoned`]; with the same schema, if the header was already written.
+    /// [`Error::NestingTooDeep`] or [`Error::Unsupported`] if the schema cannot be written, [`Error::Io`] or
+    /// [`Error::Poisoned`] if the sink fails. The encoder is returned inside the error and may be started again; after
+    /// [`Error::Poisoned`], [roll back](Self::rollback) first. If the header was already written, the schema must be
+    /// the same.
     #[doc(alias = "try_new")]
     #[doc(alias = "try_new_buffered")]
     pub fn start(self, schema: impl IntoSchema) -> Result<Encoder<W, F, Started>, Failed<Self>> {
@@ -151,7 +151,7 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
         }
     }
 
-    /// The sink. Nothing is written: it is as it was, or as a start that failed has left it.
+    /// Returns the sink, and writes nothing. After a failed start, the sink may hold the header or a part of it.
     pub fn into_inner(self) -> W {
         self.sink.into_parts().0
     }
@@ -170,7 +170,7 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
         };
         match opened {
             Ok(ledger) => {
-                // What a start that failed has left in the ledger are no dictionaries.
+                // The ledger of a failed start has no dictionaries.
                 let unified = UnifiedDictionaries::new(Arc::clone(ledger.schema()));
                 let state = Started { batches: BatchEncoder::new(ledger.options()), unified };
                 Ok(Encoder { sink: Output::new(sink, ledger), options, state, format })
@@ -183,24 +183,24 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
 }
 
 impl<W: Write, F: Format> Encoder<W, F, Started> {
-    /// Writes a record batch, and before it the dictionaries that readers do not have yet, in one vectored write.
+    /// Writes a record batch, preceded by the dictionaries that readers do not have yet, in one vectored write.
     ///
     /// # Errors
     ///
     /// [`Error::SchemaMismatch`], [`Error::DictionaryReplacement`], [`Error::DictionaryOverflow`],
-    /// [`Error::DictionaryTooLarge`], [`Error::InvalidArray`], [`Error::TooLarge`] and [`Error::Compression`] refuse the
-    /// batch: nothing was written and the encoder goes on. So it does after [`Error::Io`], where the sink failed before it
-    /// took a byte of the batch. After [`Error::Poisoned`] nothing more is written, unless the sink can
-    /// [take bytes back](Self::rollback).
+    /// [`Error::DictionaryTooLarge`], [`Error::InvalidArray`], [`Error::TooLarge`] and [`Error::Compression`] refuse
+    /// the batch: nothing was written, and other batches may follow. [`Error::Io`] means that the sink failed before it
+    /// took a byte of the batch; the call may be repeated. After [`Error::Poisoned`] nothing more is written, unless
+    /// the output can be [rolled back](Self::rollback).
     pub fn write(&mut self, batch: &RecordBatch) -> Result<Receipt> {
         self.write_with_metadata(batch, NO_METADATA)
     }
 
-    /// Writes a record batch whose message carries `metadata`.
+    /// Writes a record batch, with `metadata` in its message.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write); [`Error::ReservedKey`] where `metadata` has one of the
+    /// As [`write`](Self::write); and [`Error::ReservedKey`] if `metadata` has one of the
     /// [`RESERVED_KEYS`](crate::format::RESERVED_KEYS).
     pub fn write_with_metadata(&mut self, batch: &RecordBatch, metadata: &Metadata) -> Result<Receipt> {
         let Started { batches, unified } = &mut self.state;
@@ -208,7 +208,7 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
         ledger.check()?;
         ledger.schema().check(batch.schema_ref())?;
         if ledger.schema().dictionary_count() == 0 {
-            // No group: it would take 4 % more instructions for a small batch.
+            // Not as a group, which would take 4 % more instructions for a small batch.
             let mut message = batches.blank();
             let encoded = batches.encode_into(&mut message, batch, metadata);
             let written = encoded.and_then(|()| ledger.append_alone(sink, &mut message));
@@ -225,7 +225,7 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`], after which it may be repeated, or [`Error::Poisoned`].
+    /// [`Error::Io`], after which the call may be repeated, or [`Error::Poisoned`].
     pub fn flush(&mut self) -> Result<()> {
         let Parts { sink, ledger } = self.sink.parts_mut();
         ledger.flush(sink)
@@ -235,8 +235,8 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] or [`Error::Poisoned`]. The encoder comes back: after [`Error::Io`], `close` may be repeated, and
-    /// writes nothing twice; [`abandon`](Self::abandon) gives up.
+    /// [`Error::Io`] or [`Error::Poisoned`], with the encoder inside the error. After [`Error::Io`], `close` may be
+    /// repeated, and writes nothing twice. To give up instead, call [`abandon`](Self::abandon).
     #[doc(alias = "finish")]
     pub fn close(mut self) -> Result<Encoder<W, F, Closed>, Failed<Self>> {
         let Started { batches, unified } = &mut self.state;
@@ -252,20 +252,21 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
         Ok(Encoder { sink, options, state, format })
     }
 
-    /// Gives the output up, and returns the sink. What is staged is dropped.
+    /// Gives the output up, and returns the sink. Staged batches are dropped.
     ///
-    /// In a stream, the [abort mark](crate::format::ABORTED_KEY) follows the last whole message, with this reason, of which
-    /// it has room for 4 KiB, and the sink is flushed: readers fail there, and do not take what they have read for all. A
-    /// file gets nothing, since without a footer it looks truncated.
+    /// A stream gets the [abort mark](crate::format::ABORTED_KEY) after its last whole message, with up to 4 KiB of the
+    /// reason, and the sink is flushed. Readers fail at the mark, so they do not mistake the batches before it for the
+    /// whole stream. A file gets nothing, because it looks truncated without a footer.
     ///
-    /// Whoever goes on in the same sink takes the mark back first, if the sink is [`Truncate`]: to
-    /// [`written_bytes`](Stats::written_bytes), as [`stats`](Self::stats) told it before, where nothing is staged.
+    /// To write another output to the same sink, remove the mark first, if the sink is [`Truncate`]: flush before the
+    /// abort, note [`written_bytes`](Stats::written_bytes), and truncate to that length.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the sink did not take the whole mark, so that readers may not notice; [`Error::Poisoned`] where
-    /// the output is torn, and [`Error::Closed`] where its end has been written, by a `close` whose flush failed: then
-    /// nothing was written. The sink comes back, and there is no second try.
+    /// [`Error::Io`] if the sink did not take the whole mark, so that readers may not notice the abort. If there is
+    /// nothing to abort, nothing is written: [`Error::Poisoned`] if the output is torn, [`Error::Closed`] if a `close`
+    /// has written the end and then failed to flush. The sink is returned inside the error, so `abort` cannot be
+    /// repeated.
     pub fn abort(self, reason: &str) -> Result<W, Failed<W>> {
         let Parts { mut sink, mut ledger } = self.sink.into_parts();
         match ledger.abort(&mut sink, reason) {
@@ -274,29 +275,29 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
         }
     }
 
-    /// The sink, with nothing behind what was written: neither an end nor a mark. What is staged is dropped.
+    /// Returns the sink, and writes neither an end nor a mark. Staged batches are dropped.
     ///
-    /// A reader of such a stream cannot know that more was to come: [`abort`](Self::abort) tells it.
+    /// Readers cannot tell such a stream from a complete one. To make them fail, call [`abort`](Self::abort).
     pub fn abandon(self) -> W {
         self.sink.into_parts().sink
     }
 
-    /// The schema of the output.
+    /// Returns the schema of the output.
     pub fn schema(&self) -> &SchemaRef {
         self.sink.parts().ledger.schema().schema()
     }
 
-    /// What has been accepted so far.
+    /// Returns counts of what has been accepted so far.
     pub fn stats(&self) -> Stats {
         self.sink.parts().ledger.stats()
     }
 
-    /// The sink. What is staged has not reached it.
+    /// Returns the sink. Staged batches have not reached it.
     pub fn get_ref(&self) -> &W {
         &self.sink.parts().sink
     }
 
-    /// The encoder as it was before it was started, but for what the sink has taken.
+    /// Returns to the state before the start. The sink keeps the bytes that it has taken.
     fn back(self) -> Encoder<W, F, Unstarted> {
         let Self { sink, options, format, .. } = self;
         let Parts { sink, ledger } = sink.into_parts();
@@ -305,12 +306,12 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
 }
 
 impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
-    /// Takes back the torn header of a [`start`](Self::start) that failed, so that the encoder may be started again. If
-    /// the sink holds nothing else, any schema will do.
+    /// Cuts off the torn header that a failed [`start`](Self::start) left, so that the encoder may be started again. If
+    /// the sink then holds no byte of the output, the schema may be another one.
     ///
     /// # Errors
     ///
-    /// [`Error::Rollback`], after which it may be repeated.
+    /// [`Error::Rollback`], after which the call may be repeated.
     pub fn rollback(&mut self) -> Result<()>
     where
         W: Truncate,
@@ -326,15 +327,15 @@ impl<W: Write, F: Format> Encoder<W, F, Unstarted> {
 }
 
 impl<W: Write, F: Format> Encoder<W, F, Started> {
-    /// Takes back what a call that tore the output has left behind, so that the encoder can go on.
+    /// Cuts a torn output back to its last whole message, so that writing can go on.
     ///
-    /// Nothing that was accepted is lost: what was staged is still staged, and so are its places in the output. The call
-    /// that got [`Error::Poisoned`] has left nothing, and may be repeated. So may a call during which the sink panicked.
-    /// An output that is whole stays as it is.
+    /// No accepted batch is lost: staged batches remain staged, and keep their positions in the output. The call that
+    /// returned [`Error::Poisoned`] has left nothing in the output, and may be repeated; so may a call during which the
+    /// sink panicked. If the output is not torn, does nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::Rollback`] where the sink failed to: it may be repeated. [`Error::Poisoned`] after a failed
+    /// [`Error::Rollback`] if the sink failed to cut; the call may be repeated. [`Error::Poisoned`] after a failed
     /// [`sync`](Self::sync).
     pub fn rollback(&mut self) -> Result<()>
     where
@@ -346,21 +347,22 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
 }
 
 impl<W: Write, F: Format> Encoder<W, F, Started> {
-    /// Writes what is staged, and returns once the storage device has all that was written so far: the confirmed position,
-    /// in bytes from the output's first. Everything before it survives a loss of power. Note it outside the output, and
-    /// hand it to `recover` if that is ever needed; in a file that held something before, [`FileTail::start`] comes on top.
+    /// Writes what is staged, and returns once the storage device has everything that was written so far. Returns the
+    /// confirmed position, in bytes from the start of the output: everything before it survives a power loss. Store the
+    /// position outside the output, and pass it to `recover` if that is ever needed. If the file held something before
+    /// the output, add [`FileTail::start`].
     ///
     /// [`FileTail::start`]: crate::FileTail::start
     ///
-    /// The end is written later: to have that on the device too, [`close`](Self::close), and sync the sink.
+    /// The end is written later. To make it durable too, [`close`](Self::close), then sync the sink.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the sink failed before the sync: it may be repeated. [`Error::Poisoned`] where the output was torn,
-    /// or where the sync failed. The second is final, since what is on the device is unknown then: no other sync is
-    /// tried, and [`rollback`](Self::rollback) is refused. [`Error::InvalidOptions`], before anything is written, where
-    /// [dictionaries come at the close](crate::Unify::at_close): without them nothing that is on the
-    /// device could be recovered.
+    /// [`Error::Io`] if the sink failed before the sync; the call may be repeated. [`Error::Poisoned`] if the output is
+    /// torn, or if the sync failed. A failed sync is final, because it is unknown what the device has: no other sync is
+    /// tried, and [`rollback`](Self::rollback) is refused. [`Error::InvalidOptions`], before anything is written, if
+    /// [dictionaries are written at the close](crate::Unify::at_close): without them nothing on the device could be
+    /// recovered.
     pub fn sync(&mut self) -> Result<u64>
     where
         W: Durable,
@@ -371,28 +373,29 @@ impl<W: Write, F: Format> Encoder<W, F, Started> {
 }
 
 impl<W: Write> Encoder<W, FileFormat, Started> {
-    /// Puts a key-value pair into the footer, in place of one with the same key.
+    /// Puts a key-value pair into the footer. Replaces a pair with the same key.
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] where the footer, whose length has 32 bits, has no room for it. Nothing has changed then.
+    /// [`Error::TooLarge`] if the pair does not fit into the footer, whose length is a 32-bit number. Nothing has
+    /// changed then.
     pub fn write_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) -> Result<()> {
         self.sink.parts_mut().ledger.insert_footer_metadata(key, value)
     }
 }
 
 impl<W: Write, F: Format> Encoder<W, F, Closed> {
-    /// The sink.
+    /// Returns the sink.
     pub fn into_inner(self) -> W {
         self.sink
     }
 
-    /// The schema of the output.
+    /// Returns the schema of the output.
     pub fn schema(&self) -> &SchemaRef {
         &self.state.schema
     }
 
-    /// What was written.
+    /// Returns counts of what was written.
     pub fn stats(&self) -> Stats {
         self.state.stats
     }
@@ -400,7 +403,7 @@ impl<W: Write, F: Format> Encoder<W, F, Closed> {
 
 const NO_METADATA: &Metadata = &Metadata::new();
 
-/// Lets code that is generic over arrow's writers use an encoder; errors become [`ArrowError`]s.
+/// Lets code that is generic over `RecordBatchWriter` use an encoder. Errors become [`ArrowError`]s.
 impl<W: Write, F: Format> RecordBatchWriter for Encoder<W, F, Started> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         Self::write(self, batch)?;

@@ -1,27 +1,26 @@
-//! A sink with an open output: the part of an encoder that must not be dropped unseen.
+//! The sink and ledger of an open output, which write an abort mark when they are dropped.
 
 use std::fmt;
 use std::io::Write;
 
 use crate::output::ledger::Ledger;
 
-/// The sink and the ledger of an output that has a header, or is about to get it, and no end.
+/// The sink and the ledger of an output that has no end yet. Its header may not have been written either.
 ///
-/// Dropped, it leaves the abort mark where the output is a stream. Whoever moves on takes the [parts](Self::into_parts)
-/// out, and nothing is written.
+/// When it is dropped, a stream gets the abort mark. To write nothing, take the [parts](Self::into_parts) out.
 pub struct Output<W> {
-    /// There until they are taken out, which consumes this.
+    /// `None` only after `into_parts`, which consumes the output.
     parts: Option<Parts<W>>,
-    /// [`Ledger::give_up`] for this sink, since a type's `Drop` may not ask for more than the type does.
+    /// [`Ledger::give_up`] for this sink: the impl of `Drop` cannot require `W: Write`, because the struct does not.
     give_up: fn(&mut Ledger, &mut W),
 }
 
 /// The sink of an encoder that is not started.
 pub enum Opening<W> {
-    /// It holds no byte of the output.
+    /// The sink holds no byte of the output.
     Untouched(W),
-    /// A start that failed has left the header in it, whole or torn: another one must not follow, and where it is whole,
-    /// readers take it for a stream without batches.
+    /// A failed start has left the header in the sink, whole or torn. Another header must not follow. If the header is
+    /// whole, readers see a stream without batches.
     Begun(Output<W>),
 }
 
@@ -35,7 +34,7 @@ impl<W: Write> Opening<W> {
 }
 
 impl<W> Opening<W> {
-    /// The sink, and what has been begun in it.
+    /// Returns the sink, and the ledger of the output that has been begun in it.
     pub(crate) fn into_parts(self) -> (W, Option<Ledger>) {
         match self {
             Self::Untouched(sink) => (sink, None),
@@ -47,12 +46,12 @@ impl<W> Opening<W> {
     }
 }
 
-/// Whether the sink holds no byte of the output, so that a header may still be another one.
+/// Returns whether the sink holds no byte of the output, so that it may still get another header.
 fn is_untouched(ledger: &Ledger) -> bool {
     ledger.confirmed_bytes() == 0 && ledger.check().is_ok()
 }
 
-/// What an output consists of.
+/// The sink and the ledger of an output.
 pub(crate) struct Parts<W> {
     pub(crate) sink: W,
     pub(crate) ledger: Ledger,

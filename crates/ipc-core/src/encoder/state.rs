@@ -1,4 +1,4 @@
-//! The states of an [`Encoder`](crate::Encoder), each with what exists only in it.
+//! The states of an [`Encoder`](crate::Encoder). Each holds what exists only in that state.
 
 use arrow_schema::SchemaRef;
 
@@ -9,7 +9,7 @@ use crate::output::receipt::Stats;
 
 /// A state of an [`Encoder`](crate::Encoder): [`Unstarted`], [`Started`] or [`Closed`]. Sealed.
 pub trait State: sealed::Sealed {
-    /// How the sink is kept.
+    /// The type that holds the sink in this state.
     #[doc(hidden)]
     type Sink<W>;
 }
@@ -33,12 +33,12 @@ pub struct Closed {
     pub(crate) schema: SchemaRef,
 }
 
-/// A start that failed may have written the header.
+/// The sink may already hold the header, if a start failed.
 impl State for Unstarted {
     type Sink<W> = Opening<W>;
 }
 
-/// A header without an end: if the sink is dropped, the output gets a mark.
+/// The output has a header and no end: dropping the sink writes the abort mark.
 impl State for Started {
     type Sink<W> = Output<W>;
 }
