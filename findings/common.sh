@@ -32,6 +32,20 @@ go_packages() {
     echo "with $*, $(go env GOVERSION)"
 }
 
+# Fetches jars, and those they need, into the folder jars: java_packages GROUP:ARTIFACT:VERSION...
+java_packages() {
+    local package group artifact version
+    echo '<project><modelVersion>4.0.0</modelVersion><groupId>f</groupId><artifactId>f</artifactId><version>1</version>' >pom.xml
+    echo '<dependencies>' >>pom.xml
+    for package in "$@"; do
+        IFS=: read -r group artifact version <<<"$package"
+        echo "<dependency><groupId>$group</groupId><artifactId>$artifact</artifactId><version>$version</version></dependency>"
+    done >>pom.xml
+    echo '</dependencies></project>' >>pom.xml
+    mvn --quiet --batch-mode -Dstyle.color=never dependency:copy-dependencies -DoutputDirectory=jars >&2
+    echo "with $*, Java $(java -version 2>&1 | sed -n '1s/.*"\(.*\)".*/\1/p')"
+}
+
 # Shows that the way of looking is right, on something that the software reads well: reads_well EXPECTED SEEN
 reads_well() {
     if [[ "$2" != "$1" ]]; then
