@@ -386,7 +386,7 @@ mod tests {
             let text = error.to_string();
             let error = io::Error::from(error);
             assert_eq!((error.kind(), error.to_string()), (kind, text));
-            assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()), "{error:?}");
+            assert!(error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Error>), "{error:?}");
         }
     }
 

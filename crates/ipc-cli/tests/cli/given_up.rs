@@ -236,7 +236,7 @@ with pa.ipc.new_stream(sys.argv[1], schema) as writer:
         let done = program().arg(command).arg(&input).arg("--output").arg(&output).output().unwrap();
         let told = text(&done.stderr);
         assert!(done.status.success() && !told.contains("given up") && !told.contains("cut"), "{command}: {told}");
-        let rows: Vec<_> = read(&output).iter().map(|batch| batch.num_rows()).collect();
+        let rows: Vec<_> = read(&output).iter().map(arrow_array::RecordBatch::num_rows).collect();
         assert_eq!(rows, [1, 1, 1], "{command}");
     }
 }

@@ -240,7 +240,7 @@ fn members<'a>(
         match &dense {
             None => {
                 let named = RowMask::from_ranges(&rows, array.child(type_id), |name| {
-                    of_type.for_each(|row| name(row..row + 1))
+                    of_type.for_each(|row| name(row..row + 1));
                 });
                 Ok((rows.clone(), named?))
             }

@@ -52,6 +52,7 @@ impl Way {
 }
 
 /// An encoder in one of its states.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Any<F: Output> {
     Unstarted(Encoder<Sink, F, Unstarted>),
     Started(Encoder<Sink, F, Started>),
