@@ -22,14 +22,14 @@ pub enum Opening<W> {
     Untouched(W),
     /// A failed start has left the header in the sink, whole or torn. Another header must not follow. If the header is
     /// whole, readers see a stream without batches.
-    Begun(Output<W>),
+    Begun(Box<Output<W>>),
 }
 
 impl<W: Write> Opening<W> {
     pub(crate) fn new(sink: W, ledger: Option<Ledger>) -> Self {
         match ledger.filter(|ledger| !is_untouched(ledger)) {
             None => Self::Untouched(sink),
-            Some(ledger) => Self::Begun(Output::new(sink, ledger)),
+            Some(ledger) => Self::Begun(Box::new(Output::new(sink, ledger))),
         }
     }
 }
