@@ -1,4 +1,5 @@
-//! Streams that were appended to another, and messages whose end never came: what of the last one is cut.
+//! Handles the ends of streams that were torn: streams appended to a torn one, and bodies that were never written in
+//! full.
 
 use std::io::Read;
 
@@ -13,8 +14,9 @@ use crate::search;
 use crate::source::Source;
 use crate::stream::check_schema;
 
-/// The schema message of a stream that was appended to one that was torn inside a message, behind which or in which the
-/// damage is. What is there of that message is cut.
+/// Finds a stream that was appended to one that was torn inside a message, and returns the head of its schema message.
+/// The damage is after the start of that stream, or in the torn message. Cuts the part of the torn message that is
+/// there.
 pub(crate) fn appended(
     source: &mut Source<'_>,
     schema: &Schema,
@@ -38,19 +40,19 @@ pub(crate) fn appended(
     }
 }
 
-/// Where another stream starts inside the last message that is kept. Of its body, the rest never came, and what stands there
-/// is the other stream. That message is cut after all.
+/// Finds another stream that starts inside the body of the last kept message: the rest of that body was never written.
+/// Cuts that message, and returns where the stream starts.
 fn inside_the_last(
     source: &mut Source<'_>,
     schema: &Schema,
     collector: &mut Collector,
     damage: &Damage,
 ) -> Result<Option<u64>, Error> {
-    // One whose checksum is right is what was written.
+    // A body whose checksum is right is complete.
     if schema.checksums() == Checksums::All {
         return Ok(None);
     }
-    // Bytes that are none of a message's may look like a marker.
+    // Bytes that belong to no message may look like a marker.
     let is_behind = |last: &Item| damage.offset.checked_sub(last.place.end()).is_some_and(|gap| gap <= MARKER);
     let Some(last) = collector.last().filter(is_behind) else { return Ok(None) };
     let Some(at) = search::stream_in_body(source, schema, last.place).map_err(hopeless)? else { return Ok(None) };
@@ -61,7 +63,8 @@ fn inside_the_last(
     Ok(Some(at))
 }
 
-/// Where another stream starts inside the message that is damaged. What is there of it is cut.
+/// Finds another stream that starts inside the damaged message. Cuts the part of the message before it, and returns
+/// where the stream starts.
 fn inside_the_damaged(
     source: &mut Source<'_>,
     schema: &Schema,
@@ -69,7 +72,7 @@ fn inside_the_damaged(
     damage: &Damage,
 ) -> Result<Option<u64>, Error> {
     let offset = damage.offset;
-    // What stands behind an end is no message of the stream.
+    // Bytes after the end are not a message of the stream.
     if matches!(damage.fault, Fault::BehindTheEnd { .. } | Fault::ZerosBehindTheEnd) {
         return Ok(None);
     }
@@ -87,8 +90,8 @@ fn inside_the_damaged(
     Ok(Some(at))
 }
 
-/// The schema of a further stream, whose message this is, and how its messages come to stand behind those of the first. The
-/// source stands behind the schema message then.
+/// Reads the schema of a further stream from its schema message `head`. Also returns the framing of its messages, if
+/// they must be reframed to follow those of the first stream. Leaves the source after the schema message.
 pub(crate) fn join(first: &Schema, head: Head, source: &mut Source<'_>) -> Result<(Schema, Option<Framing>), Damage> {
     let at = head.place().offset;
     head.skip_body(source)?;
@@ -101,9 +104,8 @@ pub(crate) fn join(first: &Schema, head: Head, source: &mut Source<'_>) -> Resul
     }
 }
 
-/// Cuts the last message, which ends at `end`, if its body ends in zeros that padding does not explain. More zeros
-/// follow, to the end of the input: where they begin, nobody knows, and a part of the body may never have been written
-/// either.
+/// Cuts the last message, which ends at `end`, if its body ends in more zeros than padding explains. Only zeros follow
+/// it, to the end of the input, so a part of the body may never have been written.
 pub(crate) fn cut_unwritten(source: &mut Source<'_>, end: u64, collector: &mut Collector) -> Result<(), Error> {
     let more_than_padding = usize::try_from(PADDED_AT_MOST + 1).expect("a few bytes");
     let Some(last) = collector.last().filter(|last| last.place.end() == end && last.place.body_length > PADDED_AT_MOST)
@@ -118,5 +120,5 @@ pub(crate) fn cut_unwritten(source: &mut Source<'_>, end: u64, collector: &mut C
     Ok(())
 }
 
-/// How long an end-of-stream marker is.
+/// The length of an end-of-stream marker.
 const MARKER: u64 = 8;

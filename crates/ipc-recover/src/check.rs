@@ -1,12 +1,12 @@
-//! Whether a batch is what its schema asks for, and lies within its own body.
+//! Checks that a batch is as its schema requires, and lies within its own body.
 //!
-//! Checked are the number of rows, arrays and buffers, that every buffer starts on a multiple of 8 and lies within the
-//! body, and that it is long enough for the values it is to hold. Of compressed buffers, the first bytes are looked at: what they claim to
-//! decompress to, and whether a frame starts there at all. Other values are not looked at: nothing would tell a wrong
-//! one.
+//! Checks the number of rows, arrays and buffers. Every buffer must start at a multiple of 8, lie within the body, and
+//! be long enough for its values. Of compressed buffers, only the first bytes are read: the length that they claim to
+//! decompress to, and whether a frame starts there. Other values are not read, because the format has no way to tell a
+//! wrong one.
 //!
-//! No schema is looked at, so that a check takes time for what is checked alone; who needs the name of a column looks
-//! it up by the positions that a refusal comes with.
+//! The check does not look at the schema, so that its cost depends only on the batch. A refusal has the positions of
+//! the column, by which a caller can look up its name.
 
 use std::fmt::Display;
 use std::io;
@@ -21,24 +21,24 @@ use crate::source::Source;
 
 /// Where a batch's body is.
 pub(crate) enum Body<'b, 's> {
-    /// All of it is in the source, from here on.
+    /// In the source, in full; starts at this offset.
     Whole(&'b mut Source<'s>, u64),
-    /// It has been read.
+    /// In memory.
     Held(&'b [u8]),
-    /// The input ends inside it.
+    /// Incomplete: the input ends inside it.
     Cut,
-    /// It is of no account: only the metadata is checked.
+    /// Not looked at: only the metadata is checked.
     Unseen,
 }
 
-/// What to check a batch against.
+/// A batch's claims about its body, to be checked.
 pub(crate) struct Claims<'f> {
     pub(crate) batch: RecordBatch<'f>,
     pub(crate) version: MetadataVersion,
     pub(crate) body_length: u64,
 }
 
-/// What a batch that passed the check needs and has.
+/// The result of a check that succeeded.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Passed {
     pub(crate) rows: u64,
@@ -48,13 +48,13 @@ pub(crate) struct Passed {
     pub(crate) end: u64,
 }
 
-/// Why a check came to no end, or to a bad one.
+/// Why a check failed, or could not be finished.
 #[derive(Debug)]
 pub(crate) enum Failed {
     Fault(Fault),
-    /// A column is not what it should be.
+    /// A column contradicts the schema or the body.
     Contradiction {
-        /// Its positions among the columns and their children, the last one first.
+        /// The column's positions among the columns and their children, innermost first.
         at: Vec<u32>,
         expected: String,
         found: String,
@@ -87,7 +87,7 @@ impl From<io::Error> for Failed {
     }
 }
 
-/// How many values an array must have.
+/// The number of values that an array must have.
 #[derive(Debug, Clone, Copy)]
 enum Rows {
     Exactly(u64),
@@ -166,7 +166,7 @@ impl Walk<'_, '_, '_, '_> {
                 self.buffer("sizes", bytes(rows, width))?;
             }
             ArrayKind::FixedSizeList(size) => {
-                // More than 64 bits of values cannot be there, and say so where they are looked for.
+                // On overflow, the saturated count is refused by the child's check.
                 child = Rows::AtLeast(rows.saturating_mul(u64::from(size)));
             }
             ArrayKind::Struct => child = Rows::AtLeast(rows),
@@ -189,12 +189,12 @@ impl Walk<'_, '_, '_, '_> {
         self.arrays(&array.children, child)
     }
 
-    /// An array of no values may leave its offsets out.
+    /// Checks offsets. An array without values may leave them out.
     fn offsets(&mut self, rows: u64, width: u32) -> Result<(), Failed> {
         self.buffer("offsets", if rows == 0 { 0 } else { bytes(rows, width) + u128::from(width) })
     }
 
-    /// Checks the next buffer, which must hold so many bytes.
+    /// Checks the next buffer, which must hold at least `at_least` bytes.
     fn buffer(&mut self, name: &str, at_least: u128) -> Result<(), Failed> {
         let next = self.buffers.as_mut().and_then(Iterator::next);
         let buffer = next.ok_or_else(|| contradiction(format!("a buffer with its {name}"), &"no more"))?;
@@ -205,7 +205,7 @@ impl Walk<'_, '_, '_, '_> {
                 let found = format!("{} bytes from byte {} on", buffer.length(), buffer.offset());
                 contradiction(format!("{name} within a body of {} bytes", self.body_length), &found)
             })?;
-        // Where nothing is, it does not matter where.
+        // The offset of an empty buffer does not matter.
         if stored > 0 && !start.is_multiple_of(ALIGNED) {
             return Err(contradiction(format!("{name} on a multiple of {ALIGNED} bytes"), &format!("byte {start}")));
         }
@@ -218,7 +218,8 @@ impl Walk<'_, '_, '_, '_> {
         Ok(())
     }
 
-    /// How many bytes a buffer holds, which may be compressed; `None` where that cannot be seen.
+    /// Returns the length of a buffer's content, decompressed if it is compressed; `None` if the body is not there to
+    /// tell.
     fn held(&mut self, name: &str, start: u64, stored: u64) -> Result<Option<u64>, Failed> {
         let Some(codec) = self.codec.filter(|_| stored > 0) else { return Ok(Some(stored)) };
         let mut first = [0; CLAIM_AND_MAGIC];
@@ -256,8 +257,8 @@ impl Walk<'_, '_, '_, '_> {
     }
 }
 
-/// How many bytes a buffer of `stored` bytes says it decompresses to, judged by its `first` bytes, of which 12 are
-/// enough. `None` if it cannot be true.
+/// Returns the length that a compressed buffer of `stored` bytes claims to decompress to. `first` are the first bytes
+/// of the buffer; 12 are enough. Returns `None` if the claim cannot be true.
 #[must_use]
 pub fn claimed_length(codec: CompressionType, first: &[u8], stored: u64) -> Option<u64> {
     let (claim, frame) = first.split_first_chunk()?;
@@ -269,7 +270,7 @@ pub fn claimed_length(codec: CompressionType, first: &[u8], stored: u64) -> Opti
     };
     match i64::from_le_bytes(*claim) {
         RAW => Some(framed),
-        // Some writers leave the frame out where nothing is in it.
+        // Some writers write no frame for an empty buffer.
         0 => Some(0),
         claimed => {
             let claimed = u64::try_from(claimed).ok()?;
@@ -310,10 +311,10 @@ const CLAIM_AND_MAGIC: usize = 12;
 const LZ4_MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// How many bytes one byte of an LZ4 block can stand for: a match grows by 255 with each byte of its length.
+/// The most bytes that one byte of an LZ4 block can decompress to: a match grows by 255 with each byte of its length.
 const LZ4_AT_MOST: u64 = 255;
 
-/// How many bytes one byte of a Zstandard frame can stand for: a run of 128 KiB takes a block of 4 bytes.
+/// The most bytes that one byte of a Zstandard frame can decompress to: a run of 128 KiB takes a block of 4 bytes.
 const ZSTD_AT_MOST: u64 = 128 * 1024 / 4;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Verifies the checksums of bodies, where an input announces them.
+//! Verifies the checksums of bodies, if an input announces them.
 //!
-//! The schema message says whether the batches after it have [checksums](ipc_core::format::CHECKSUMS_KEY). Then a batch
-//! without one is as faulty as one whose sum is wrong: nobody wrote it so. Where nothing is announced, no body is read, and
-//! what looks like a checksum means nothing: another writer may have carried it over.
+//! The schema message announces whether the batches after it have [checksums](ipc_core::format::CHECKSUMS_KEY). If so,
+//! a missing checksum is as much a fault as a wrong one. Otherwise no body is read, and a batch's checksum is ignored,
+//! because another writer may have copied it from elsewhere.
 
 use arrow_buffer::Buffer;
 use ipc_core::format::{CHECKSUM_KEY, CHECKSUMS, CHECKSUMS_KEY, Checksum};
@@ -16,27 +16,27 @@ use crate::source::Source;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Checksums {
-    /// None, or none that would mean anything.
+    /// No batch; or checksums that are there mean nothing.
     #[default]
     None,
-    /// All.
+    /// All batches.
     All,
-    /// Nobody knows, since the message that would say so cannot be read: those that have one are verified.
+    /// Unknown, because the schema message cannot be read. Checksums that are there are verified.
     Unknown,
 }
 
 impl Checksums {
-    /// What a schema message announces.
+    /// Returns what a schema message announces.
     #[must_use]
     pub fn announced_by(schema: &Head) -> Self {
         if value(schema, CHECKSUMS_KEY) == Some(CHECKSUMS) { Self::All } else { Self::None }
     }
 
-    /// Verifies a body that has been read.
+    /// Verifies a body that is in memory.
     ///
     /// # Errors
     ///
-    /// [`Fault::Checksum`] and [`Fault::ChecksumMissing`].
+    /// [`Fault::Checksum`] or [`Fault::ChecksumMissing`].
     pub fn verify(self, head: &Head, body: &[u8]) -> Result<(), Damage> {
         let Some(expected) = self.expected(head)? else { return Ok(()) };
         let mut checksum = Checksum::default();
@@ -44,26 +44,26 @@ impl Checksums {
         compare(head, expected, checksum)
     }
 
-    /// Reads the body, in front of which the source stands, and verifies it.
+    /// Reads the body, which starts at the source's position, and verifies it.
     ///
     /// # Errors
     ///
-    /// [`Fault::Truncated`] if it is not all there; else as [`verify`](Self::verify).
+    /// [`Fault::Truncated`] if the body is incomplete; otherwise as [`verify`](Self::verify).
     pub fn read_body(self, head: &Head, source: &mut Source<'_>) -> Result<Buffer, Damage> {
         let body = head.read_body(source)?;
         self.verify(head, &body)?;
         Ok(body)
     }
 
-    /// Passes over the body, in front of which the source stands. It is read only where there is a checksum to verify.
+    /// Skips the body, which starts at the source's position. Reads it only if there is a checksum to verify.
     ///
     /// # Errors
     ///
-    /// As [`read_body`](Self::read_body). Where a body is not what it should be, the source stands behind it all the same.
+    /// As [`read_body`](Self::read_body). After a wrong checksum, the source is after the body all the same.
     pub fn skip_body(self, head: &Head, source: &mut Source<'_>) -> Result<(), Damage> {
         let expected = match self.expected(head) {
             Ok(Some(expected)) => expected,
-            // A message that is not all there is truncated, whatever else it is.
+            // An incomplete message is reported as truncated, whatever else is wrong with it.
             other => return head.skip_body(source).and_then(|()| other.map(drop)),
         };
         let mut left = head.place().body_length;
@@ -83,7 +83,7 @@ impl Checksums {
         compare(head, expected, checksum)
     }
 
-    /// What the checksum of a message's body should be, if it should have one.
+    /// Returns the checksum that a message's body must have, if it must have one.
     fn expected(self, head: &Head) -> Result<Option<&str>, Damage> {
         let is_batch = matches!(head.kind(), Ok(MessageKind::RecordBatch | MessageKind::DictionaryBatch));
         if self == Self::None || !is_batch {
@@ -105,10 +105,10 @@ fn compare(head: &Head, expected: &str, found: Checksum) -> Result<(), Damage> {
     Err(Damage::new(head.place().offset, Fault::Checksum { expected, found }))
 }
 
-/// What a message's custom metadata has under a key.
+/// Returns the value of a key in a message's custom metadata.
 fn value<'h>(head: &'h Head, key: &str) -> Option<&'h str> {
     head.message().custom_metadata()?.iter().find(|pair| pair.key() == Some(key))?.value()
 }
 
-/// How many bytes are read at once.
+/// The number of bytes that are read at once.
 const BLOCK: usize = 64 * 1024;

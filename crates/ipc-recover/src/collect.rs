@@ -1,13 +1,12 @@
-//! Collects the messages that are kept, and sees to it that every batch that is has its dictionaries.
+//! Collects the messages to keep, and makes sure that every kept batch has its dictionaries.
 //!
-//! A record batch needs the dictionaries that its values refer to, and those that the values of these refer to. A
-//! dictionary itself needs none before a record batch uses it: that of the outer values may stand before that of the
-//! inner ones. In a stream all of them stand before the record batch. In a file they may stand anywhere, so a record
-//! batch without them waits until all is collected. A delta is worth nothing without what it extends.
+//! A record batch needs the dictionaries that its values refer to, and the dictionaries that their values refer to. A
+//! dictionary itself needs none until a record batch uses it, so an outer dictionary may precede its inner ones. In a
+//! stream, all of them precede the record batch. In a file they may be anywhere, so a record batch without them waits
+//! until everything is collected. A delta is useless without the dictionary that it extends.
 //!
-//! Where a dictionary batch is lost, nobody can tell which dictionary it was of, or what the deltas behind it would
-//! extend. None of the dictionaries so far is then good for any batch behind, lest its keys refer to other values than
-//! they were meant to.
+//! If a dictionary batch is lost, there is no telling which dictionary it was of, or what later deltas would extend. So
+//! no batch after the loss may use a dictionary from before it: its keys could refer to the wrong values.
 
 use std::collections::BTreeMap;
 
@@ -17,33 +16,33 @@ use crate::format::{Framing, Kind};
 use crate::report::Cuts;
 use crate::schema::{Checked, Item, Role};
 
-/// A collection in the making.
+/// Collects messages in order, and decides which are kept.
 #[derive(Debug)]
 pub(crate) struct Collector {
     kind: Kind,
-    /// How the messages of the stream are framed, if the output has them otherwise.
+    /// The framing of the stream's messages, if the output has another one.
     reframed: Option<Framing>,
-    /// All messages so far, in their order.
+    /// All messages so far, in order.
     entries: Vec<Entry>,
-    /// How many of them are cut.
+    /// The number of entries that are cut.
     cut_entries: usize,
     dictionaries: Dictionaries,
-    /// The entries of each dictionary whose values refer to dictionaries that have not come.
+    /// By dictionary id: the entries of each dictionary that refers to missing dictionaries.
     unresolved: BTreeMap<i64, Vec<usize>>,
-    /// For a dictionary that has not come, those that need it next.
+    /// By the id of a missing dictionary: the dictionaries that need it next.
     awaited: BTreeMap<i64, Vec<i64>>,
     losses: Losses,
     cuts: Cuts,
 }
 
-/// What is kept, in the order in which it can be read, and what is not.
+/// The messages that are kept, in an order in which they can be read, and what was cut.
 #[derive(Debug)]
 pub(crate) struct Collected {
     pub(crate) kept: Vec<Item>,
     pub(crate) cuts: Cuts,
-    /// Whether a batch stands before its dictionary.
+    /// Whether some batch precedes its dictionary.
     pub(crate) has_late_dictionaries: bool,
-    /// How many pieces were cut that have, or may have, rows, and have a record batch behind them that is kept.
+    /// The number of cuts that have, or may have, rows, and are followed by a record batch that is kept.
     pub(crate) holes: u64,
 }
 
@@ -53,12 +52,12 @@ struct Entry {
     fate: Fate,
 }
 
-/// What becomes of a message.
+/// What happens to a message.
 #[derive(Debug)]
 enum Fate {
     Kept,
     Cut,
-    /// Kept, if the dictionaries come that it needs.
+    /// Kept if these dictionaries, which it needs, are found.
     Waits(Vec<i64>),
 }
 
@@ -84,25 +83,25 @@ impl Collector {
         }
     }
 
-    /// What the messages are of.
+    /// The format of the input.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Another stream begins, which has no dictionaries yet. Its messages are framed like this, if the output has them
-    /// otherwise.
+    /// Begins another stream, which has no dictionaries yet. `reframed` is the framing of its messages, if the output
+    /// has another one.
     pub(crate) fn begin_stream(&mut self, reframed: Option<Framing>) {
         self.settle();
         self.dictionaries.lose();
         self.reframed = reframed;
     }
 
-    /// How many messages are kept so far.
+    /// Returns the number of messages that are kept so far.
     pub(crate) fn kept(&self) -> usize {
         self.entries.len() - self.cut_entries
     }
 
-    /// Whether everything so far is kept, whatever else comes.
+    /// Returns whether everything so far is kept, whatever follows.
     pub(crate) fn is_whole(&mut self) -> bool {
         if !self.cuts.is_empty() || self.losses != Losses::None {
             return false;
@@ -135,19 +134,19 @@ impl Collector {
         Ok(())
     }
 
-    /// A dictionary batch is lost that stood here.
+    /// Records that a dictionary batch was lost at this point.
     pub(crate) fn lose_dictionary(&mut self) {
         self.settle();
         self.dictionaries.lose();
         self.losses = Losses::Some;
     }
 
-    /// The last message that is kept so far.
+    /// Returns the last message, unless it is cut.
     pub(crate) fn last(&self) -> Option<Item> {
         self.entries.last().filter(|entry| !matches!(entry.fate, Fate::Cut)).map(|entry| entry.item)
     }
 
-    /// Cuts the last message after all.
+    /// Cuts the last message, which had been kept.
     pub(crate) fn cut_last(&mut self, last: &Item, fault: Fault) {
         self.entries.pop();
         if let Role::DictionaryBatch { id, .. } = last.role {
@@ -159,13 +158,13 @@ impl Collector {
         self.cuts.message(last, fault);
     }
 
-    /// All is collected that there is.
+    /// Ends the collection, and decides about the messages that still wait.
     pub(crate) fn finish(mut self) -> Collected {
         self.settle();
         let mut has_late_dictionaries = false;
         for number in 0..self.entries.len() {
             let Entry { fate: Fate::Waits(needs), .. } = &self.entries[number] else { continue };
-            // Where a dictionary is lost, nobody knows which of those that came later are meant.
+            // If a dictionary batch was lost, the later dictionaries of that id may not be the ones meant.
             let unsure = needs.first().copied().filter(|_| self.losses == Losses::Some);
             match self.dictionaries.missing_of(needs).or(unsure) {
                 None => {
@@ -212,14 +211,14 @@ impl Collector {
         }
     }
 
-    /// This dictionary has all that it refers to.
+    /// Keeps the entries of a dictionary that now has all that it refers to.
     fn resolve(&mut self, id: i64) {
         for number in self.unresolved.remove(&id).unwrap_or_default() {
             self.entries[number].fate = Fate::Kept;
         }
     }
 
-    /// Decides about all dictionary batches whose dictionaries cannot come any more.
+    /// Decides about all dictionary batches that still wait: no more dictionaries follow.
     fn settle(&mut self) {
         let ids: Vec<_> = self.unresolved.keys().copied().collect();
         ids.into_iter().for_each(|id| self.settle_dictionary(id));
@@ -245,7 +244,7 @@ impl Collector {
 }
 
 impl Collected {
-    /// Cuts the dictionary batches at the end, behind which no batch follows: readers of streams wait for one in vain.
+    /// Cuts dictionary batches at the end that no record batch follows: readers of streams would wait for one.
     pub(crate) fn cut_unused_dictionaries(&mut self) {
         if self.has_late_dictionaries {
             return;

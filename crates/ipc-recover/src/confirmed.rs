@@ -1,11 +1,11 @@
-//! Surveys an input of which it is known how far a sync had confirmed it.
+//! Surveys an input up to a position that a sync confirmed, and beyond.
 //!
-//! After a loss of power, what stands behind the confirmed position may be anything: bytes that came, zeros where the
-//! file had grown, old content of the device. So there, damage is a tear, whatever stands behind it. Before it, nothing
-//! is ever cut: what is wrong there was wrong before, or the device lied.
+//! After a power loss, anything may follow the confirmed position: the bytes that were written, zeros where the file
+//! had grown, or old content of the device. So a fault there is a tear, whatever follows it. Before the position,
+//! nothing is ever cut: a fault there was written, or the device lied.
 //!
-//! The confirmed part is surveyed as an input of its own, which ends there, and the rest as ever. No rule of the survey
-//! has to know of the position.
+//! The confirmed part is surveyed as if the input ended there, and then the whole input as usual. So no other rule of
+//! the survey needs to know the position.
 
 use std::collections::BTreeSet;
 
@@ -14,16 +14,16 @@ use crate::report::Condition;
 use crate::source::Source;
 use crate::survey::Survey;
 
-/// How far a sync had confirmed an input.
+/// The part of an input that a sync confirmed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Confirmed {
     pub(crate) bytes: u64,
-    /// Whether nothing else is kept.
+    /// Whether only the confirmed part is kept.
     pub(crate) is_all: bool,
 }
 
 impl Confirmed {
-    /// Surveys an input that can seek, and keeps what was confirmed.
+    /// Surveys an input that can seek, and keeps all that was confirmed.
     pub(crate) fn survey(self, source: &mut Source<'_>, salvages: bool) -> Result<Survey, Error> {
         let Self { bytes, is_all } = self;
         let length = source.length().unwrap_or(0);
@@ -50,7 +50,7 @@ impl Confirmed {
         let all = match Survey::of(source, salvages) {
             Err(Error::DamagedBeforeTail { .. }) => {
                 source.seek(0).map_err(Error::Read)?;
-                // It is not before the tail, since the tail starts at the confirmed position.
+                // This damage is not before the tail: the tail starts at the confirmed position.
                 Survey::of(source, true).map(|survey| Survey { condition: Condition::Torn, ..survey })
             }
             other => other,
@@ -58,11 +58,12 @@ impl Confirmed {
         if keeps(&all, &confirmed) { Ok(all) } else { Ok(self.alone(confirmed, length)) }
     }
 
-    /// Refuses a confirmed part that is not what a sync has confirmed: one that is damaged, or ends inside a message.
+    /// Refuses a confirmed part that no sync can have confirmed: it is damaged, or ends inside a message.
     fn refuse_damage(self, survey: &mut Survey, length: u64) -> Result<(), Error> {
         let confirmed = self.bytes;
         let is_of_the_end = |offset: u64, fault: &Fault| {
-            // Nothing is lost with what stands between two streams. That one was torn when another was appended is no news.
+            // Cuts between two streams lose no rows. That a stream was torn when another was appended is no fault of
+            // the sync.
             let is_between = matches!(
                 fault,
                 Fault::Unterminated | Fault::SchemaRepeated | Fault::Aborted { .. } | Fault::TornBeforeAnother { .. }
@@ -82,13 +83,13 @@ impl Confirmed {
         })
     }
 
-    /// The confirmed part, with all behind it cut.
+    /// Returns the confirmed part alone, with everything after it cut.
     fn alone(self, confirmed: Survey, length: u64) -> Survey {
         let mut survey = confirmed;
         if length > self.bytes {
             survey.condition = Condition::Torn;
             let cuts = &mut survey.collected.cuts;
-            // In its place stands why the confirmed part has no end.
+            // The new cut replaces those that say why the confirmed part has no end.
             cuts.list.retain(|cut| cut.offset < self.bytes);
             cuts.bytes(self.bytes, length - self.bytes, Fault::Unconfirmed);
         }
@@ -96,7 +97,7 @@ impl Confirmed {
     }
 }
 
-/// Whether `all` has every message that `part` has.
+/// Returns whether `all` keeps every message that `part` keeps.
 fn keeps(all: &Survey, part: &Survey) -> bool {
     let offsets: BTreeSet<u64> = all.collected.kept.iter().map(|item| item.place.offset).collect();
     part.collected.kept.iter().all(|item| offsets.contains(&item.place.offset))

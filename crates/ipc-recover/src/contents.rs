@@ -1,9 +1,9 @@
-//! What a file consists of, as its footer says: dictionary batches and record batches, each in the order in which readers
-//! take them.
+//! The contents of a file as its footer lists them: dictionary batches, then record batches, each in the order of the
+//! footer.
 //!
-//! A footer may contradict itself. It may name a message twice, or places that overlap; it may list a delta before what
-//! it extends; and there may be a second dictionary where a file has one. Readers differ in what they make of that, and
-//! some of it is wrong values. So all of it is damage.
+//! A footer may contradict itself: list a message twice, list messages that overlap, list a delta before the dictionary
+//! that it extends, or list a second dictionary of one id. Readers treat such files differently, and some return wrong
+//! values. So each of these is damage.
 
 use std::collections::BTreeMap;
 
@@ -17,18 +17,18 @@ use crate::scan::seek_first_message;
 use crate::schema::Schema;
 use crate::source::Source;
 
-/// A place that a footer lists.
+/// A message that a footer lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Listed {
     pub(crate) offset: u64,
     body_length: u64,
-    /// The format has 31 bits for it. A list may be most of an input, so it is held in as little memory.
+    /// At most 31 bits in the format. Kept in 32 bits, because the lists may be most of an input.
     metadata_length: u32,
     pub(crate) is_dictionary: bool,
 }
 
 impl Listed {
-    /// What a footer lists, in its order, dictionary batches first, if none of it overlaps.
+    /// Returns what a footer lists, in its order, dictionary batches first. Fails if any of it overlaps.
     pub(crate) fn of(footer: &Footer) -> Result<Vec<Self>, Damage> {
         let listed = |is_dictionary| {
             move |Place { offset, metadata_length, body_length }| {
@@ -52,7 +52,7 @@ impl Listed {
         Place { offset, metadata_length: u64::from(metadata_length), body_length }
     }
 
-    /// The metadata of the message that stands here; the source stands before its body then.
+    /// Reads the metadata of this message. Leaves the source before its body.
     pub(crate) fn head(&self, source: &mut Source<'_>) -> Result<Head, Damage> {
         let head = self.place().head(source)?;
         let is_it = head.place() == self.place() && head.is_dictionary() == self.is_dictionary;
@@ -60,20 +60,21 @@ impl Listed {
     }
 }
 
-/// The same places in the order in which they stand.
+/// Returns the same messages in the order of their offsets.
 pub(crate) fn stored(listed: &[Listed]) -> Vec<Listed> {
     let mut stored = listed.to_vec();
     stored.sort_unstable();
     stored
 }
 
-/// Whether a footer lists dictionary batches as they stand, and record batches, too. Then they are read as they stand.
+/// Returns whether dictionary batches, and record batches, are each listed in the order of their offsets. If so, the
+/// file is read in that order.
 pub(crate) fn is_in_order(listed: &[Listed]) -> bool {
     let batches = listed.partition_point(|listed| listed.is_dictionary);
     listed[..batches].is_sorted() && listed[batches..].is_sorted()
 }
 
-/// The schema message at the front of a file, if one can be read there.
+/// Reads the schema message at the start of a file. Returns `None` if there is none that can be read.
 pub(crate) fn schema_at_front(source: &mut Source<'_>) -> Result<Option<Schema>, Damage> {
     seek_first_message(source)?;
     match Schema::read(source) {
@@ -83,8 +84,8 @@ pub(crate) fn schema_at_front(source: &mut Source<'_>) -> Result<Option<Schema>,
     }
 }
 
-/// The schema of a footer, for messages of the version that the schema message at the front has, or else the first one
-/// that is listed: there are footers of another.
+/// Returns the schema of a footer, with the metadata version of the schema message at the start, or else of the first
+/// listed message: some footers have another version than the messages.
 pub(crate) fn of_footer(
     footer: Footer,
     at_front: Option<&Schema>,
@@ -102,8 +103,8 @@ pub(crate) fn of_footer(
     Ok(schema)
 }
 
-/// Whether there is more between the schema and the footer than what the footer lists, which is in the order in which it
-/// stands.
+/// Returns whether there are bytes between the schema and the footer that the footer does not list. `listed` must be in
+/// the order of the offsets.
 pub(crate) fn gaps(at_front: Option<&Schema>, listed: &[Listed], footer_at: u64) -> bool {
     let first = listed.first().map(|first| first.offset);
     let mut stood_at = at_front.map(end_of_schema).or(first).unwrap_or(footer_at);
@@ -111,12 +112,12 @@ pub(crate) fn gaps(at_front: Option<&Schema>, listed: &[Listed], footer_at: u64)
     !follows || footer_at.saturating_sub(stood_at) >= MARKER_AND_PADDING
 }
 
-/// Where the message ends that a schema comes from.
+/// Returns the end of the message that a schema comes from.
 pub(crate) fn end_of_schema(schema: &Schema) -> u64 {
     schema.message().map_or(0, |head| head.place().end())
 }
 
-/// The first dictionary of each id that a file has, to tell a second one by.
+/// The first dictionary of each id in a file, for recognising a second one.
 #[derive(Debug, Default)]
 pub(crate) struct Bases {
     bases: BTreeMap<i64, Base>,
@@ -129,23 +130,24 @@ struct Base {
     is_extended: bool,
 }
 
-/// What a dictionary batch is beside those before it.
+/// How a dictionary batch relates to those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// The first of its id.
     First,
-    /// A delta of one before it.
+    /// A delta to an earlier one.
     Extends,
-    /// A delta of none before it.
+    /// A delta without an earlier one.
     ExtendsNothing,
-    /// The same again, byte for byte.
+    /// A repetition of the first one, byte for byte.
     Repeats,
-    /// Another than the first one, which starts here.
+    /// Different from the first one, which starts at this offset.
     Replaces(u64),
 }
 
 impl Bases {
-    /// Takes note of a message, and returns what it is if it is a dictionary batch. The source stands where it did.
+    /// Records a message. If it is a dictionary batch, returns how it relates to those before it. Leaves the source
+    /// where it was.
     pub(crate) fn note(&mut self, head: &Head, source: &mut Source<'_>) -> Result<Option<Standing>, Damage> {
         let Some(dictionary) = head.message().header_as_dictionary_batch() else { return Ok(None) };
         let place = head.place();
@@ -168,8 +170,8 @@ impl Bases {
         Ok(Some(standing))
     }
 
-    /// As [`note`](Self::note), for a file, which has one dictionary of each id. Returns whether the message has
-    /// anything that those before it have not.
+    /// As [`note`](Self::note), for a file, which may have only one dictionary of each id. Returns `false` for a
+    /// repetition.
     pub(crate) fn admit(&mut self, head: &Head, schema: &Schema, source: &mut Source<'_>) -> Result<bool, Damage> {
         match self.note(head, source)? {
             Some(Standing::Repeats) => Ok(false),
@@ -201,7 +203,7 @@ impl Bases {
     }
 }
 
-/// Whether two dictionary batches have the same values, stored in the same way.
+/// Returns whether two dictionary batches have the same values, stored in the same way.
 fn is_same(first: &Place, second: &Head, source: &mut Source<'_>) -> Result<bool, Damage> {
     let (one, other) = (first.head(source)?, second);
     let batch = |head: &Head| is_of(head).map(|batch| shape(&batch));
@@ -229,7 +231,7 @@ fn is_of(head: &Head) -> Option<RecordBatch<'_>> {
     head.message().header_as_dictionary_batch()?.data()
 }
 
-/// All that a batch says about its body.
+/// Returns all that a batch says about its body, for comparison.
 fn shape(batch: &RecordBatch<'_>) -> impl PartialEq + use<> {
     let nodes: Vec<_> = batch.nodes().into_iter().flatten().map(|node| (node.length(), node.null_count())).collect();
     let buffers: Vec<_> =
@@ -238,7 +240,7 @@ fn shape(batch: &RecordBatch<'_>) -> impl PartialEq + use<> {
     (batch.length(), batch.compression().map(|compression| compression.codec()), nodes, buffers, views)
 }
 
-/// Refuses what replaces a dictionary, for an output that is a file.
+/// Refuses dictionary replacements, which a file cannot contain. Returns the offsets of repeated dictionary batches.
 pub(crate) fn refuse_replacements(
     places: impl Iterator<Item = Place>,
     schema: &Schema,
@@ -257,8 +259,8 @@ pub(crate) fn refuse_replacements(
     Ok(repeated)
 }
 
-/// How many bytes of two bodies are compared at once.
+/// The number of bytes of two bodies that are compared at once.
 const BLOCK: usize = 64 * 1024;
 
-/// No more than this stands between the last message of a file and its footer. A message is longer.
+/// The most bytes between the last message of a file and its footer. A message is longer.
 pub(crate) const MARKER_AND_PADDING: u64 = 8 + PADDED_AT_MOST;

@@ -1,36 +1,36 @@
-//! Which dictionaries have come so far, and whether all is there that their values refer to.
+//! Tracks which dictionaries have been read, and whether those that their values refer to have been read as well.
 //!
-//! The values of a dictionary may refer to other dictionaries. One is *complete* when it has come, and those that it
-//! refers to are complete. What has been found complete is not looked at again, so that a record batch takes time for
-//! what it names itself, however much is behind.
+//! A dictionary is *complete* if it has been read and all dictionaries that its values refer to are complete. A result
+//! is remembered, so that checking a record batch costs time for the dictionaries it names itself, however many have
+//! been read.
 
 use std::collections::BTreeMap;
 
-/// The dictionaries so far, by their ids.
+/// The dictionaries read so far, by id.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionaries {
     known: BTreeMap<i64, Known>,
-    /// Grows whenever a dictionary that was complete is no longer. What was found in another age is forgotten.
+    /// Grows whenever a complete dictionary becomes incomplete. Results of an earlier age are not used.
     age: u64,
 }
 
-/// A dictionary that has come.
+/// A dictionary that has been read.
 #[derive(Debug, Default)]
 struct Known {
-    /// The dictionaries that its values refer to, with those of its deltas.
+    /// The ids of the dictionaries that its values, and those of its deltas, refer to.
     needs: Vec<i64>,
-    /// How many of these have been found complete, in that age.
+    /// How many of these, from the first on, were found complete at `age`.
     complete: usize,
     age: u64,
 }
 
 impl Dictionaries {
-    /// Whether a dictionary with this id has come.
+    /// Returns whether a dictionary with this id has been read.
     pub(crate) fn has(&self, id: i64) -> bool {
         self.known.contains_key(&id)
     }
 
-    /// A dictionary batch has come, whose values refer to dictionaries with these ids.
+    /// Records a dictionary batch whose values refer to the dictionaries `needs`.
     pub(crate) fn take(&mut self, id: i64, is_delta: bool, needs: &[i64]) {
         let was_complete = self.missing(id).is_none();
         let known = self.known.entry(id).or_default();
@@ -46,19 +46,19 @@ impl Dictionaries {
         }
     }
 
-    /// Forgets all that has come.
+    /// Forgets all dictionaries.
     pub(crate) fn lose(&mut self) {
         self.known.clear();
     }
 
-    /// The first of these dictionaries, or of those that their values refer to, that has not come.
+    /// Returns the first missing dictionary among these and those that they refer to.
     pub(crate) fn missing_of(&mut self, ids: &[i64]) -> Option<i64> {
         ids.iter().find_map(|id| self.missing(*id))
     }
 
     /// The same for one dictionary.
     ///
-    /// A dictionary is never inside itself, and none is deeper inside another than the schema is deep.
+    /// The recursion ends: no dictionary is inside itself, and none is nested more deeply than the schema.
     pub(crate) fn missing(&mut self, id: i64) -> Option<i64> {
         let age = self.age;
         loop {
@@ -75,9 +75,9 @@ impl Dictionaries {
     }
 }
 
-/// How often a dictionary may be found incomplete that was complete before. Then all is looked at again, and an input
-/// could ask for that with each of its messages. No writer replaces a dictionary by one that refers to another which has
-/// never come, for each of so many others.
+/// How often a complete dictionary may become incomplete. Each time, all results are computed again, and a hostile
+/// input could cause that with every message. No real writer replaces so many dictionaries by ones that refer to a
+/// dictionary that was never sent.
 const AGES_AT_MOST: u64 = 1_000;
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(dictionaries.missing(1), Some(4));
         dictionaries.take(4, false, &[]);
         assert_eq!(dictionaries.missing(1), None);
-        // What is below may change, too.
+        // An inner dictionary may change, too.
         dictionaries.take(3, false, &[5]);
         assert_eq!(dictionaries.missing(1), Some(5));
         dictionaries.take(3, false, &[4]);

@@ -1,17 +1,16 @@
-//! What an input is: one account of it, for all who read inputs.
+//! Reads an input from its start to its end. Every command judges inputs by these rules.
 //!
-//! An input is a file, or one or more streams, one behind the other. [`Input`] reads it from its start to its end as a
-//! sequence of [`Part`]s, and trusts none of it: each message is checked against its schema, as far as its metadata
-//! tells; what a footer says is checked before the first message is handed out. Who reads an input to its end without
-//! damage, and finds that every stream [ended](Ending::Marker) and nothing [trails](Input::trailing), has all of it.
+//! An input is a file, or one or more consecutive streams. [`Input`] reads it as a sequence of [`Part`]s, and trusts
+//! none of it. Each message is checked against its schema, as far as its metadata allows. Everything that a footer says
+//! is checked before the first message is returned. An input is complete if it has been read to its end without damage,
+//! every stream [ended](Ending::Marker), and nothing [follows](Input::trailing).
 //!
-//! - A *stream* starts with its schema message, and ends with its end-of-stream marker, or without one: where the input
-//!   ends, where another stream starts, or at the mark of a writer that gave it up. Behind its end there may be another,
-//!   whose batches have to be of the same schema.
-//! - A *file* is what its footer says, in the footer's order: dictionary batches first. It may have no schema message at
-//!   its start, or one that nobody can read. A footer that contradicts itself or leaves out whole messages is damage.
+//! - A *stream* starts with its schema message. It ends with its end-of-stream marker, or without one: where the input
+//!   ends, where another stream starts, or at an abort mark. It may be followed by another stream of the same schema.
+//! - A *file* is read by its footer: dictionary batches first, in the footer's order. It may lack a readable schema
+//!   message at its start. A footer that contradicts itself or leaves out whole messages is damage.
 //!
-//! [`recover`](crate::recover()) judges by the same rules; it reads on where this stops.
+//! [`recover`](crate::recover()) follows the same rules, and continues where this stops.
 
 use arrow_buffer::Buffer;
 
@@ -29,19 +28,19 @@ use crate::schema::Schema;
 use crate::source::Source;
 use crate::stream::{Behind, Trailing, behind, check_schema};
 
-/// An input that is read from its start to its end.
+/// An input, read from its start to its end.
 #[derive(Debug)]
 pub struct Input<'s> {
     source: Source<'s>,
     kind: Kind,
-    /// The schema of the stream, or of the file, that is being read.
+    /// The schema of the current stream, or of the file.
     schema: Schema,
-    /// The schema message at the front of a file, which is what its footer says.
+    /// The schema message at the start of a file that is read by its footer.
     front: Option<Head>,
-    /// That of the first stream, once another is being read.
+    /// The schema of the first stream, once a later one is being read.
     first: Option<Schema>,
     streams: u64,
-    /// Which dictionaries of the stream, or of the file, have come.
+    /// The dictionaries of the current stream, or of the file, that have been read.
     dictionaries: Dictionaries,
     checksums: Checksums,
     checks_bodies: bool,
@@ -49,20 +48,20 @@ pub struct Input<'s> {
     trailing: Option<Trailing>,
 }
 
-/// What comes next.
+/// A part of an input.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Part {
-    /// A stream begins, or the file does: what follows is of [`Input::schema`]. With it comes its message, if there is
-    /// one.
+    /// The start of a stream, or of the file; the parts that follow have [`Input::schema`]. Holds the schema message,
+    /// if there is one.
     Schema(Option<Head>),
-    /// A dictionary batch or a record batch, whose body [`Input::read_body`] reads. One that is not read is passed over.
+    /// A dictionary batch or a record batch. [`Input::read_body`] reads its body; otherwise the body is skipped.
     Message(Head),
-    /// A stream ended, or the file did.
+    /// The end of a stream, or of the file.
     End {
-        /// How.
+        /// How it ended.
         ending: Ending,
-        /// Where: what ends it, or what comes instead, starts here.
+        /// The offset of what ends it, or of what follows.
         at: u64,
     },
 }
@@ -71,30 +70,30 @@ pub enum Part {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
-    /// With its end-of-stream marker, framed like this; or it is a file, which ends with its footer.
+    /// With its end-of-stream marker, which has this framing; or with the footer of a file.
     Marker(Framing),
-    /// With nothing: the input ends here, between two messages. If it was cut here, nobody can tell.
+    /// Without a marker: the input ends here, between two messages. It may have been cut.
     Nothing,
-    /// With nothing but zeros, to the end of the input, as where a file system made room that was never written to.
-    /// Readers take them for a marker.
+    /// Without a marker: only zeros follow, to the end of the input, as in space that a file system allocated and never
+    /// wrote. Readers take them for a marker.
     Zeros,
-    /// With nothing, and another stream starts.
+    /// Without a marker: another stream starts.
     AnotherStream,
-    /// Before it began: its schema message stands there again, as where two writers share an output without a lock.
+    /// Before its first batch: its schema message is repeated, as if two writers share an output without a lock.
     SchemaAgain,
-    /// With the mark of a writer that gave it up, for this reason.
+    /// With an abort mark, which has this reason.
     Aborted(String),
 }
 
 #[derive(Debug)]
 enum State {
-    /// The schema comes next; the source stands behind its message.
+    /// The schema is returned next. The source is after its message.
     Begin(Then),
-    /// A message behind the last one, or the end.
+    /// The message after the last one is read next, or the end.
     Messages {
         last: Option<Head>,
     },
-    /// A message that the footer lists.
+    /// The next message that the footer lists is read next.
     Listed {
         list: std::vec::IntoIter<Listed>,
         last: Option<Head>,
@@ -104,7 +103,7 @@ enum State {
     Over,
 }
 
-/// What follows a schema.
+/// What is read after a schema.
 #[derive(Debug)]
 enum Then {
     Messages,
@@ -112,12 +111,12 @@ enum Then {
 }
 
 impl<'s> Input<'s> {
-    /// Reads what an input starts with: the schema, and of a file all that its footer says. A file must be able to seek.
+    /// Reads the start of an input: the schema, and of a file all that its footer says. A file must be able to seek.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, if it cannot be read to its end for all that is known now. Of a file that is
-    /// [`Fault::NoFooter`], among others.
+    /// The damage, if the input is already known not to be readable to its end. For example, [`Fault::NoFooter`] for a
+    /// file without one.
     pub fn open(mut source: Source<'s>) -> Result<Self, Damage> {
         let kind = recognize(&mut source)?;
         match kind {
@@ -129,12 +128,12 @@ impl<'s> Input<'s> {
         }
     }
 
-    /// The same, to show what is there: a file whose footer is missing or wrong is read from its front. What is wrong with
-    /// it comes back with the input; behind that, there is nothing to read.
+    /// As [`open`](Self::open), but reads a file whose footer is missing or wrong from its front, to show what is
+    /// there. The damage is returned with the input. Nothing after it can be read.
     ///
     /// # Errors
     ///
-    /// Where not even a schema can be read.
+    /// If no schema can be read.
     pub fn open_broken(mut source: Source<'s>) -> Result<(Self, Option<Damage>), Damage> {
         let kind = recognize(&mut source)?;
         let broken = match kind {
@@ -178,7 +177,8 @@ impl<'s> Input<'s> {
         }
     }
 
-    /// The same, but with a file's messages in the order in which they stand, as far as they have not been read.
+    /// Returns the same input, with a file's messages in the order of their offsets. Has an effect only before the
+    /// first part is read.
     #[must_use]
     pub fn in_stored_order(mut self) -> Self {
         if let State::Begin(Then::Listed(list)) = &mut self.state {
@@ -187,7 +187,7 @@ impl<'s> Input<'s> {
         self
     }
 
-    /// Opens the same source again, which must be able to seek, to read it from its start.
+    /// Opens the same source again, to read it from its start. The source must be able to seek.
     ///
     /// # Errors
     ///
@@ -198,78 +198,81 @@ impl<'s> Input<'s> {
         Self::open(source)
     }
 
-    /// The same, but with a look at bodies that are not read: checksums are verified, and where the source can seek, the
-    /// first bytes of bodies and of compressed buffers are looked at. Who reads a body has all but its checksum checked.
+    /// Returns the same input, which also checks bodies that are skipped: it verifies checksums and, if the source can
+    /// seek, looks at the first bytes of bodies and of compressed buffers. A body that is read is checked in any case,
+    /// except for its checksum.
     #[must_use]
     pub fn with_a_look_at_bodies(mut self) -> Self {
         self.checks_bodies = true;
         self
     }
 
-    /// What the input is.
+    /// Returns whether the input is a file or a stream.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// How long the input is, where that is known.
+    /// Returns the length of the input in bytes, if it is known.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         self.source.length()
     }
 
-    /// The schema of what is being read.
+    /// Returns the schema of the current stream, or of the file.
     #[must_use]
     pub fn schema(&self) -> arrow_ipc::Schema<'_> {
         self.schema.flatbuffer()
     }
 
-    /// How the messages of what is being read are framed.
+    /// Returns the framing of the messages in the current stream, or in the file.
     #[must_use]
     pub fn framing(&self) -> Framing {
         self.schema.framing()
     }
 
-    /// Which messages of what is being read have checksums.
+    /// Returns which messages of the current stream, or of the file, have checksums.
     #[must_use]
     pub fn checksums(&self) -> Checksums {
         self.checksums
     }
 
-    /// Whether the dictionary with this id has come, and all those that its values refer to.
+    /// Returns whether the dictionary with this id has been read, and all those that its values refer to.
     pub fn has_dictionary(&mut self, id: i64) -> bool {
         self.dictionaries.missing(id).is_none()
     }
 
-    /// Where the flatbuffer starts that holds the schema of what is being read.
+    /// Returns the offset of the message or footer that holds the current schema.
     #[must_use]
     pub fn schema_offset(&self) -> u64 {
         self.schema.offset()
     }
 
-    /// The footer, of a file that has a sound one.
+    /// Returns the footer of a file, if it is valid.
     #[must_use]
     pub fn footer(&self) -> Option<&Footer> {
         self.schema.footer()
     }
 
-    /// How many streams have begun so far. A file counts as one.
+    /// Returns the number of streams that have begun so far. A file counts as one.
     #[must_use]
     pub fn streams(&self) -> u64 {
         self.streams
     }
 
-    /// What stands behind the end of the file, or of the last stream and is none, once that end has been read.
+    /// Returns the bytes after the end of the file, or of the last stream, if they are not a stream; `None` before that
+    /// end has been read.
     #[must_use]
     pub fn trailing(&self) -> Option<&Trailing> {
         self.trailing.as_ref()
     }
 
-    /// Reads on. `None` is the end of the input, or of what can be read of it: see [`trailing`](Self::trailing).
+    /// Reads the next part. Returns `None` at the end of the input, or of what can be read of it: see
+    /// [`trailing`](Self::trailing).
     ///
     /// # Errors
     ///
-    /// Where the input stops making sense, and why. Nothing can be read behind.
+    /// Where the input stops making sense, and why. Nothing can be read after that.
     #[expect(clippy::should_implement_trait, reason = "an iterator would go on behind an error")]
     pub fn next(&mut self) -> Result<Option<Part>, Damage> {
         match std::mem::replace(&mut self.state, State::Over) {
@@ -312,29 +315,29 @@ impl<'s> Input<'s> {
         }
     }
 
-    /// Reads the body of the message that has just been handed out.
+    /// Reads the body of the message that was returned last.
     ///
     /// # Errors
     ///
-    /// [`Fault::Truncated`] if it is not all there.
+    /// [`Fault::Truncated`] if the body is incomplete.
     pub fn read_body(&mut self, head: &Head) -> Result<Buffer, Damage> {
         let body = head.read_body(&mut self.source)?;
         self.schema.check_with(head, Body::Held(&body))?;
         Ok(body)
     }
 
-    /// Checks the metadata of a message, and that the dictionaries have come that it needs.
+    /// Checks the metadata of a message, and that the dictionaries it needs have been read.
     fn check(&mut self, head: &Head) -> Result<(), Damage> {
         let checked = self.schema.check_metadata(head)?;
         match (self.kind, self.schema.footer()) {
             (Kind::File, None) => Ok(()),
-            // All of them are known already.
+            // The dictionaries of a file were all read beforehand.
             (Kind::File, Some(_)) if head.is_dictionary() => Ok(()),
             _ => take(checked, &mut self.dictionaries),
         }
     }
 
-    /// Passes over what has not been read of the last message.
+    /// Skips the unread rest of the last message.
     fn pass(&mut self, last: Option<Head>) -> Result<(), Damage> {
         let Some(head) = last else { return Ok(()) };
         let (place, is_unread) = (head.place(), self.source.position() == head.place().body());
@@ -350,7 +353,7 @@ impl<'s> Input<'s> {
         if is_there { Ok(()) } else { Err(head.truncated()) }
     }
 
-    /// The next message of a stream, the first one or a later one, or its end.
+    /// Reads the next message of a stream, or its end. `is_first` is set for the first message after the schema.
     fn message(&mut self, is_first: bool) -> Result<Part, Damage> {
         let at = self.source.position();
         let end = |ending| Ok(Part::End { ending, at });
@@ -372,7 +375,7 @@ impl<'s> Input<'s> {
             Next::EndOfStream(framing) => Ending::Marker(framing),
             Next::Aborted(abort) => Ending::Aborted(abort.reason),
         };
-        // What follows the marker of a file that is read from its front is what is left of its footer.
+        // In a file that is read from its front, bytes after the marker are the rest of its footer.
         let behind = if self.kind == Kind::File { Behind::Nothing } else { behind(&mut self.source)? };
         let is_short_marker = self.schema.framing() == Framing::Marked && ending == Ending::Marker(Framing::Legacy);
         match behind {
@@ -384,7 +387,7 @@ impl<'s> Input<'s> {
         end(ending)
     }
 
-    /// The schema of a further stream, whose batches have to be of the first one's.
+    /// Reads the schema of a later stream, which must equal that of the first one.
     fn schema_of(&mut self, head: Head) -> Result<Schema, Damage> {
         let at = head.place().offset;
         head.skip_body(&mut self.source)?;
@@ -395,7 +398,7 @@ impl<'s> Input<'s> {
 }
 
 impl Ending {
-    /// What is wrong with a stream that ends so, at `offset`, if anything is.
+    /// Returns the damage of a stream that ends this way at `offset`, if it is damage.
     #[must_use]
     pub fn damage(&self, offset: u64) -> Option<Damage> {
         let fault = match self {

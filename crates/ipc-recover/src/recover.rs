@@ -1,7 +1,8 @@
-//! Recovery: what [`Plan`] found whole is copied, byte for byte, and ends as it should.
+//! Writes a recovered output: copies the whole messages that [`Plan`] found, byte for byte, and ends the output
+//! properly.
 //!
-//! Only what is around the batches is new: the magic, the end-of-stream marker, the footer, and the padding behind the
-//! schema, which grows so that bodies stand on the same boundary, of up to 64 bytes, as they did in the input.
+//! Only what surrounds the batches is new: the magic, the end-of-stream marker, the footer, and the padding after the
+//! schema message. That padding grows so that bodies keep their alignment of up to 64 bytes.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Read, Write};
@@ -24,7 +25,7 @@ use crate::source::Source;
 use crate::survey::Survey;
 use crate::wrap::Wrapped;
 
-/// What a recovery is to do.
+/// The options of a recovery.
 #[derive(Debug, Default, Clone)]
 pub struct RecoverOptions {
     format: Option<Kind>,
@@ -32,14 +33,14 @@ pub struct RecoverOptions {
     confirmed: Option<Confirmed>,
 }
 
-/// What a recovery will do, before it has written anything.
+/// A recovery that has been planned, before anything is written.
 #[derive(Debug)]
 pub struct Plan {
     survey: Survey,
     output: Kind,
 }
 
-/// Writes what is whole in `input`, which must be able to seek, to `output`.
+/// Writes the whole messages of `input`, which must be able to seek, to `output`.
 ///
 /// # Errors
 ///
@@ -49,35 +50,35 @@ pub fn recover(input: &mut Source<'_>, output: &mut impl Write, options: &Recove
 }
 
 impl RecoverOptions {
-    /// Which format to write, instead of that of the input.
+    /// Sets the format of the output. By default, it is that of the input.
     #[must_use]
     pub fn with_format(mut self, format: Kind) -> Self {
         self.format = Some(format);
         self
     }
 
-    /// Also recovers what is damaged before its tail: what stands before the damage, and of a file with a footer all
-    /// that verifies.
+    /// Also recovers an input that is damaged before its tail. Keeps the messages before the damage and, in a file with
+    /// a footer, all messages that verify.
     #[must_use]
     pub fn with_salvage(mut self) -> Self {
         self.salvages = true;
         self
     }
 
-    /// Keeps the first `bytes` of the input, which a [sync](ipc_core::Encoder::sync) had confirmed before power was lost:
-    /// nothing of them is cut, and what is wrong behind them is the end, also if something whole stands behind it. In a
-    /// file that held something before its output, [where that starts](ipc_core::FileTail::start) comes on top; a stream
-    /// in front of it that was left torn is cut as ever.
+    /// Never cuts the first `bytes` of the input, which a [sync](ipc_core::Encoder::sync) confirmed before a power
+    /// loss. A fault after them counts as the end of the input, even if something whole follows it. If the file held
+    /// something before the output, `bytes` counts from the start of the file: add [the start of the
+    /// output](ipc_core::FileTail::start). An earlier stream in the same file that was left torn is cut as usual.
     ///
-    /// What is whole behind them is kept as well. It need not be what was written, unless it has
-    /// [checksums](crate::Checksums).
+    /// Whole messages after that position are kept as well. Without [checksums](crate::Checksums), they need not be
+    /// what was written.
     #[must_use]
     pub fn with_confirmed(mut self, bytes: u64) -> Self {
         self.confirmed = Some(Confirmed { bytes, is_all: false });
         self
     }
 
-    /// Keeps the first `bytes` of the input, as [`with_confirmed`](Self::with_confirmed) does, and nothing else.
+    /// Keeps the first `bytes` of the input, as [`with_confirmed`](Self::with_confirmed), and nothing else.
     #[must_use]
     pub fn with_confirmed_only(mut self, bytes: u64) -> Self {
         self.confirmed = Some(Confirmed { bytes, is_all: true });
@@ -86,13 +87,13 @@ impl RecoverOptions {
 }
 
 impl Plan {
-    /// Looks through `input`, which must be able to seek.
+    /// Surveys `input`, which must be able to seek, and plans its recovery.
     ///
     /// # Errors
     ///
-    /// [`Error::Hopeless`] where there is no schema, [`Error::DamagedBeforeTail`] unless that is asked for,
-    /// [`Error::NoFile`] where a file is asked for and a dictionary is replaced, and [`Error::Read`]. Where a confirmed
-    /// position is given, [`Error::ConfirmedMissing`] and, unless damage is to be salvaged, [`Error::ConfirmedDamaged`] and
+    /// [`Error::Hopeless`] if there is no schema; [`Error::DamagedBeforeTail`] unless damage is to be salvaged;
+    /// [`Error::NoFile`] if a file is to be written and a dictionary is replaced; and [`Error::Read`]. With a confirmed
+    /// position: [`Error::ConfirmedMissing`] and, unless damage is to be salvaged, [`Error::ConfirmedDamaged`] and
     /// [`Error::NoConfirmedPosition`].
     pub fn new(input: &mut Source<'_>, options: &RecoverOptions) -> Result<Self, Error> {
         if input.length().is_none() {
@@ -110,7 +111,7 @@ impl Plan {
                 let repeated = refuse_replacements(dictionaries, &survey.schema, input)?;
                 kept.retain(|item| repeated.binary_search(&item.place.offset).is_err());
             }
-            // A stream has its dictionaries first. In a file, the order among them and the batches means nothing.
+            // A stream has its dictionaries first. In a file, their order relative to the batches does not matter.
             (Kind::File, Kind::Stream) if survey.collected.has_late_dictionaries => {
                 survey.collected.kept.sort_by_key(|item| !item.is_dictionary());
             }
@@ -119,7 +120,7 @@ impl Plan {
         Ok(Self { survey, output })
     }
 
-    /// The condition of the input.
+    /// Returns the condition of the input.
     #[must_use]
     pub fn condition(&self) -> Condition {
         self.survey.condition
@@ -163,8 +164,8 @@ impl Plan {
         })
     }
 
-    /// Writes all anew but the batches, and returns how long the schema message is, and how many dictionaries without
-    /// values are behind it.
+    /// Writes an output that is not a copy of the input. Returns the length of the schema message, and the number of
+    /// empty dictionaries that follow it.
     fn write_messages<W: Write>(&self, input: &mut Source<'_>, target: &mut Target<W>) -> Result<(u64, u64), Error> {
         let kept = &self.survey.collected.kept;
         if self.output == Kind::File {
@@ -211,8 +212,8 @@ impl Plan {
         Ok((schema.len() as u64, count))
     }
 
-    /// The dictionaries that readers look for and that are not kept, each behind those that its values refer to: in a
-    /// stream, those that are not there before the first record batch.
+    /// Returns the dictionaries that readers expect and that are not kept, inner ones first. For a stream, these
+    /// include dictionaries that are not kept before the first record batch.
     fn lacking(&self) -> Vec<(i64, &Dictionary)> {
         let kept = &self.survey.collected.kept;
         let Some(first) = kept.iter().position(|item| !item.is_dictionary()) else { return Vec::new() };
@@ -227,8 +228,8 @@ impl Plan {
         dictionaries
     }
 
-    /// The schema message, which will stand at `position`, padded so that what will follow moves by a multiple of 64
-    /// bytes from where it stood.
+    /// Returns the schema message for `position` of the output. Its padding makes the messages after it move by a
+    /// multiple of 64 bytes.
     fn schema_message(&self, position: u64, next_stood_at: Option<u64>) -> Result<Vec<u8>, Error> {
         let schema = &self.survey.schema;
         let flatbuffer = match schema.message() {
@@ -264,7 +265,7 @@ impl Plan {
     }
 }
 
-/// An output, and how long it is.
+/// An output and its length so far.
 struct Target<W: Write> {
     output: BufWriter<W>,
     position: u64,
@@ -277,14 +278,14 @@ impl<W: Write> Target<W> {
         Ok(())
     }
 
-    /// Copies so many bytes of the input from this offset on.
+    /// Copies `length` bytes of the input, starting at `offset`.
     fn copy(&mut self, input: &mut Source<'_>, offset: u64, length: u64) -> Result<(), Error> {
         let mut block = vec![0; usize::try_from(length).map_or(COPIED_AT_ONCE, |length| length.min(COPIED_AT_ONCE))];
         let mut left = length;
         input.seek(offset).map_err(Error::Read)?;
         while left > 0 {
             let next = usize::try_from(left).map_or(block.len(), |left| left.min(block.len()));
-            // The input may have become shorter since it was surveyed.
+            // Fails if the input has shrunk since the survey.
             input.read_exact(&mut block[..next]).map_err(Error::Read)?;
             self.write(&block[..next])?;
             left -= next as u64;
@@ -293,7 +294,8 @@ impl<W: Write> Target<W> {
     }
 }
 
-/// Where the messages of one kind will stand, if all that are kept start at `start` and are framed like this.
+/// Returns the positions of the dictionary batches, or of the record batches, if the kept messages start at `start` and
+/// have this framing.
 fn placed(kept: &[Item], start: u64, framing: Framing, is_dictionary: bool) -> impl Iterator<Item = Place> {
     let mut end = start;
     let moved = kept.iter().map(move |item| {
@@ -308,8 +310,8 @@ fn placed(kept: &[Item], start: u64, framing: Framing, is_dictionary: bool) -> i
     moved.filter(move |(item, _)| item.is_dictionary() == is_dictionary).map(|(_, place)| place)
 }
 
-/// How many bytes of small pieces are written at once: blocks of a footer have 24.
+/// The number of bytes of small pieces that are written at once: a block of a footer has 24.
 const BUFFERED: usize = 64 * 1024;
 
-/// How many bytes are copied at once.
+/// The number of bytes that are copied at once.
 const COPIED_AT_ONCE: usize = 256 * 1024;

@@ -1,7 +1,7 @@
-//! A schema as it stands in an input, and the check of a message against it.
+//! The schema of an input, and the check of messages against it.
 //!
-//! The flatbuffer that holds the schema is kept as it is, so that an output's schema is the input's, byte for byte:
-//! with the ids of its dictionaries, and with whatever a later version of the format may have put there.
+//! The flatbuffer that holds the schema is kept as it is, so that the output's schema equals the input's, byte for
+//! byte: with the ids of its dictionaries, and with anything that a later version of the format may have added.
 
 use std::io;
 
@@ -17,25 +17,25 @@ use crate::message::Head;
 use crate::scan::{self, Next, START, metadata_claim};
 use crate::source::Source;
 
-/// A schema that the batches of an input can be checked against.
+/// A schema that batches can be checked against.
 #[derive(Debug)]
 pub(crate) struct Schema {
     holder: Holder,
     layout: Layout,
-    /// The version of the metadata of all messages.
+    /// The metadata version of all messages.
     version: MetadataVersion,
     /// Which messages have checksums.
     checksums: Checksums,
 }
 
-/// The flatbuffer that a schema stands in.
+/// The flatbuffer that contains a schema.
 #[derive(Debug)]
 enum Holder {
     Message(Head),
     Footer(Footer),
 }
 
-/// A message that is what its schema asks for.
+/// A message that matches its schema.
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) item: Item,
@@ -43,28 +43,27 @@ pub(crate) struct Checked {
     pub(crate) needs: Vec<i64>,
 }
 
-/// Where a dictionary batch or a record batch stands, and what it is.
+/// A dictionary batch or a record batch, and its position.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Item {
     pub(crate) place: Place,
     pub(crate) role: Role,
-    /// How the prefix and the metadata are framed, if the output has them in another framing or version.
+    /// The message's own framing, if the output has another framing or metadata version.
     pub(crate) reframed: Option<Framing>,
 }
 
-/// How the messages of a further stream come to stand behind those of the first.
+/// How the messages of a later stream can follow those of the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Joining {
     /// Byte for byte.
     AsTheyAre,
-    /// With their bodies as they are, and in front of them the prefix and the version of the first stream. They have this
-    /// framing.
+    /// With unchanged bodies, but with the prefix and the version of the first stream. Their own framing is this.
     Reframed(Framing),
-    /// Not at all, for this reason.
+    /// They cannot, for this reason.
     Never(&'static str),
 }
 
-/// What a message that is no schema is for.
+/// What a batch message contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     RecordBatch { rows: u64 },
@@ -72,7 +71,7 @@ pub(crate) enum Role {
 }
 
 impl Schema {
-    /// The schema that a message holds.
+    /// Returns the schema in a schema message.
     pub(crate) fn of_message(head: Head) -> Result<Self, Damage> {
         let found = head.kind()?;
         if found != MessageKind::Schema {
@@ -86,8 +85,8 @@ impl Schema {
         Ok(Self { holder: Holder::Message(head), layout, version, checksums })
     }
 
-    /// The schema that a footer holds, for messages of the version that is announced at the front, and with the checksums
-    /// that are: there are footers of another version, and none that says anything of checksums.
+    /// Returns the schema in a footer. The metadata version and the checksums are those of the schema message at the
+    /// front: some footers have another version, and no footer announces checksums.
     pub(crate) fn of_footer(footer: Footer, at_front: Option<&Self>) -> Result<Self, Damage> {
         let layout = Layout::new(&footer.schema()).map_err(|fault| Damage::new(footer.offset(), fault))?;
         let version = at_front.map_or_else(|| footer.flatbuffer().version(), Self::version);
@@ -95,7 +94,7 @@ impl Schema {
         Ok(Self { holder: Holder::Footer(footer), layout, version, checksums })
     }
 
-    /// The schema whose message stands where the source does. The source stands behind it then.
+    /// Reads the schema message at the source's position. Leaves the source after it.
     pub(crate) fn read(source: &mut Source<'_>) -> Result<Self, Damage> {
         let offset = source.position();
         let head = match scan::next(source)? {
@@ -110,7 +109,7 @@ impl Schema {
         Self::of_message(head)
     }
 
-    /// Where the flatbuffer starts that holds the schema.
+    /// Returns the offset of the message or footer that holds the schema.
     pub(crate) fn offset(&self) -> u64 {
         match &self.holder {
             Holder::Message(head) => head.place().offset,
@@ -118,7 +117,7 @@ impl Schema {
         }
     }
 
-    /// The schema's message, if it comes from one.
+    /// Returns the schema message, if the schema comes from one.
     pub(crate) fn message(&self) -> Option<&Head> {
         match &self.holder {
             Holder::Message(head) => Some(head),
@@ -126,7 +125,7 @@ impl Schema {
         }
     }
 
-    /// The footer, if the schema comes from one.
+    /// Returns the footer, if the schema comes from one.
     pub(crate) fn footer(&self) -> Option<&Footer> {
         match &self.holder {
             Holder::Message(_) => None,
@@ -134,32 +133,32 @@ impl Schema {
         }
     }
 
-    /// How messages beside it are framed.
+    /// Returns the framing of the messages with this schema.
     pub(crate) fn framing(&self) -> Framing {
         self.message().map_or(Framing::Marked, Head::framing)
     }
 
-    /// The version of the metadata.
+    /// Returns the metadata version of all messages.
     pub(crate) fn version(&self) -> MetadataVersion {
         self.version
     }
 
-    /// Which messages have checksums.
+    /// Returns which messages have checksums.
     pub(crate) fn checksums(&self) -> Checksums {
         self.checksums
     }
 
-    /// The same, for who verifies checksums elsewhere.
+    /// Returns the same schema without checksums, for a caller that verifies them itself.
     pub(crate) fn without_checksums(self) -> Self {
         Self { checksums: Checksums::None, ..self }
     }
 
-    /// The version of the metadata is this one.
+    /// Sets the metadata version of all messages.
     pub(crate) fn set_version(&mut self, version: MetadataVersion) {
         self.version = version;
     }
 
-    /// The flatbuffer that holds the schema.
+    /// Returns the flatbuffer that contains the schema.
     pub(crate) fn holder(&self) -> &[u8] {
         match &self.holder {
             Holder::Message(head) => head.flatbuffer(),
@@ -167,17 +166,17 @@ impl Schema {
         }
     }
 
-    /// The arrays that it asks for.
+    /// Returns the arrays and buffers that the schema requires.
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Where in its holder the schema's table stands.
+    /// Returns the position of the schema's table in its holder.
     pub(crate) fn at(&self) -> usize {
         self.flatbuffer()._tab.loc()
     }
 
-    /// Where in its holder the key-value pairs of a footer stand.
+    /// Returns the position of a footer's key-value pairs in its holder.
     pub(crate) fn footer_metadata_at(&self) -> Option<usize> {
         let table = self.footer()?.flatbuffer()._tab;
         let field = usize::from(table.vtable().get(FooterTable::VT_CUSTOM_METADATA));
@@ -186,9 +185,9 @@ impl Schema {
         usize::try_from(u32::from_le_bytes(*offset)).ok().map(|offset| reference + offset)
     }
 
-    /// Checks a message whose body the source stands before; it stands behind it then.
+    /// Checks a message whose body is at the source's position. Leaves the source after the body.
     ///
-    /// Where the input ends inside the body, [`Fault::Truncated`] means that all else is as it should be.
+    /// If the input ends inside the body, the error is [`Fault::Truncated`] only if everything else is valid.
     pub(crate) fn check(&self, head: &Head, source: &mut Source<'_>) -> Result<Checked, Damage> {
         let place = head.place();
         let is_cut = source.lacks(place.body_length);
@@ -198,7 +197,7 @@ impl Schema {
         Ok(checked)
     }
 
-    /// Checks a message and its body, which is all there.
+    /// Checks a message and its body, which is complete.
     pub(crate) fn check_with(&self, head: &Head, mut body: Body<'_, '_>) -> Result<Checked, Damage> {
         let checked = self.check_message(head, &mut body).and_then(|checked| {
             let is_interleaved = self.starts_with_a_header(head, &mut body)?;
@@ -252,7 +251,7 @@ impl Schema {
                 let values = std::slice::from_ref(&known.values);
                 let passed = check_batch(head, batch, values, body).map_err(|mut failed| {
                     if let Failed::Contradiction { at, .. } = &mut failed {
-                        // Values stand where their field does.
+                        // Dictionary values are reported at the position of their field.
                         at.pop();
                         at.extend(known.field.iter().rev());
                     }
@@ -265,12 +264,12 @@ impl Schema {
         }
     }
 
-    /// As [`check`](Self::check), of the metadata alone. The source is not asked for anything.
+    /// As [`check`](Self::check), for the metadata alone. Reads nothing from the source.
     pub(crate) fn check_metadata(&self, head: &Head) -> Result<Checked, Damage> {
         self.check_with(head, Body::Unseen)
     }
 
-    /// How messages of `other` come to stand among those of this, whose batches are of the same types.
+    /// Returns how messages of `other`, whose batches have the same types, can follow messages of this schema.
     pub(crate) fn joining(&self, other: &Self) -> Joining {
         match (self.checksums, other.checksums) {
             (Checksums::All, Checksums::None) => return Joining::Never("its batches have no checksums"),
@@ -287,15 +286,15 @@ impl Schema {
         if is_framed_alike { Joining::AsTheyAre } else { Joining::Reframed(other.framing()) }
     }
 
-    /// The path of the first column that has the dictionary with this id.
+    /// Returns the path of the first column that has the dictionary with this id.
     pub(crate) fn dictionary_path(&self, id: i64) -> String {
         let field = self.layout.dictionary(id).map(|dictionary| dictionary.field.iter().copied());
         path(&self.flatbuffer(), field.into_iter().flatten())
     }
 
-    /// Whether a body starts with what should stand in front of another: the header of a message that could stand
-    /// beside this one. Two writers that knew nothing of each other had written both headers before either wrote its
-    /// body. Values may look like a message of any other schema.
+    /// Returns whether a body starts with the header of a message that matches this schema. That happens if two writers
+    /// without a lock both write their headers before either writes its body. A message of another schema does not
+    /// count, because it may be a value.
     fn starts_with_a_header(&self, head: &Head, body: &mut Body<'_, '_>) -> io::Result<bool> {
         let length = head.place().body_length;
         match body {
@@ -322,7 +321,7 @@ impl Schema {
         };
         Ok(match head.kind() {
             Ok(MessageKind::Schema) => head.flatbuffer() == self.holder(),
-            // Of a body that is cut, this says that all else is as it should be.
+            // If the body is cut, `Truncated` means that everything else is valid.
             Ok(_) => matches!(
                 self.check_message(&head, &mut Body::Cut),
                 Ok(_) | Err(Failed::Fault(Fault::Truncated { part: MessagePart::Body, .. }))

@@ -1,9 +1,9 @@
-//! Looks for a whole message behind damage: what tells an input that is damaged before its tail from one that is torn
-//! at it.
+//! Searches for a whole message after damage, which distinguishes an input that is damaged before its tail from one
+//! that is torn at its tail.
 //!
-//! Any bytes may stand there, so a message counts only if it verifies, is all there, and is what the schema asks for.
-//! Bytes could be made to look like the start of ever so many long messages; there is a limit to how many bytes of them
-//! are read, in proportion to what there is. An input that goes beyond it is no torn one.
+//! Any bytes may be there, so a message counts only if it verifies, is complete, and matches the schema. Bytes could be
+//! made to look like the starts of many long messages, so the number of bytes read is limited in proportion to the
+//! input. An input that exceeds the limit counts as damaged.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use crate::scan::{self, Next, START, metadata_claim};
 use crate::schema::Schema;
 use crate::source::Source;
 
-/// Where the first whole message behind this damage starts, if there is one.
+/// Returns where the first whole message after this damage starts, if there is one.
 pub(crate) fn whole_message(source: &mut Source<'_>, schema: &Schema, damage: &Damage) -> Result<Option<u64>, Damage> {
     let from = start(source, damage);
     let total = source.length().unwrap_or(0);
@@ -42,16 +42,16 @@ pub(crate) fn whole_message(source: &mut Source<'_>, schema: &Schema, damage: &D
     }
 }
 
-/// Where, inside a message's body, a stream of this schema starts that goes on behind the body's end, if there is one. A
-/// stream that ends inside it is a value. Where the body claims to end behind the input, the streams in it have to end
-/// where the input does.
+/// Returns where, inside a message's body, a stream of this schema starts that continues past the end of the body, if
+/// there is one. A stream that ends inside the body is a value. If the body claims to reach past the end of the input,
+/// the streams in it must end where the input ends.
 pub(crate) fn stream_in_body(source: &mut Source<'_>, schema: &Schema, place: Place) -> Result<Option<u64>, Damage> {
     let goes_on = |source: &mut Source<'_>, from| goes_across(source, schema, from, place.end());
     first_stream(source, schema, place.body()..place.end(), goes_on)
 }
 
-/// Where a stream of this schema starts inside the prefix or the metadata of a message that starts at `offset` and cannot
-/// be read, if there is one.
+/// Returns where a stream of this schema starts inside the prefix or the metadata of an unreadable message at `offset`,
+/// if there is one.
 pub(crate) fn stream_in_head(source: &mut Source<'_>, schema: &Schema, offset: u64) -> Result<Option<u64>, Damage> {
     let framing = schema.framing();
     let unreadable = Damage::unreadable(offset);
@@ -61,13 +61,13 @@ pub(crate) fn stream_in_head(source: &mut Source<'_>, schema: &Schema, offset: u
         Framing::Marked => prefix.strip_prefix(&CONTINUATION).unwrap_or_default(),
         Framing::Legacy => &prefix,
     };
-    // A prefix that was torn goes on with the start of the other stream's, and is none then.
+    // A torn prefix is followed by the start of the other stream, so its length may be meaningless.
     let claimed = length.first_chunk().and_then(|word| u64::try_from(i32::from_le_bytes(*word)).ok()).unwrap_or(0);
     let end = offset.saturating_add(framing.length()).saturating_add(claimed);
     first_stream(source, schema, offset + 1..end, |source, from| is_schema(source, schema, from))
 }
 
-/// Where the first stream of this schema starts in a range, of those that are what is looked for.
+/// Returns where the first stream of this schema that `is_it` accepts starts in a range.
 fn first_stream(
     source: &mut Source<'_>,
     schema: &Schema,
@@ -80,7 +80,7 @@ fn first_stream(
     let length = range.end.min(source.length().unwrap_or(range.end)).saturating_sub(range.start);
     let mut allowance = length.saturating_mul(READ_AT_MOST).saturating_add(READ_ANYWAY);
     let mut block = vec![0; BLOCK];
-    // Where flatbuffers stand: behind their prefixes.
+    // Flatbuffers are searched for, and they follow their prefixes.
     let mut at = range.start.saturating_add(prefix);
     while at < range.end.saturating_add(prefix) {
         source.seek(at).map_err(Damage::unreadable(at))?;
@@ -104,8 +104,8 @@ fn first_stream(
     Ok(None)
 }
 
-/// Whether the messages of a stream that starts at `from` go on across `end`; where the input ends before that, whether they,
-/// and the streams behind it, end there.
+/// Returns whether the messages of a stream that starts at `from` continue past `end`. If the input ends before that,
+/// returns whether they, and the streams after them, end with the input.
 fn goes_across(source: &mut Source<'_>, schema: &Schema, from: u64, end: u64) -> Result<bool, Damage> {
     let total = source.length().unwrap_or(end);
     source.seek(from).map_err(Damage::unreadable(from))?;
@@ -118,7 +118,7 @@ fn goes_across(source: &mut Source<'_>, schema: &Schema, from: u64, end: u64) ->
                 head.skip_body(source).map(|()| is_same)
             }
             Next::Message(head) => schema.check(&head, source).map(|_| true),
-            // Behind a marker, another stream begins.
+            // After a marker, another stream may begin.
             Next::EndOfStream(_) => {
                 begins = true;
                 Ok(end > total && !was_begin)
@@ -134,7 +134,7 @@ fn goes_across(source: &mut Source<'_>, schema: &Schema, from: u64, end: u64) ->
     Ok(source.position() > end || end > total)
 }
 
-/// Whether the schema message of a stream starts at `from`.
+/// Returns whether the schema message of a stream starts at `from`.
 fn is_schema(source: &mut Source<'_>, schema: &Schema, from: u64) -> Result<bool, Damage> {
     source.seek(from).map_err(Damage::unreadable(from))?;
     match scan::next(source) {
@@ -144,10 +144,10 @@ fn is_schema(source: &mut Source<'_>, schema: &Schema, from: u64) -> Result<bool
     }
 }
 
-/// Where to look for what is whole behind this damage. What lies inside a body that is all there, but wrong, is nobody's
-/// message.
+/// Returns where to start the search for a whole message after this damage. A body that is complete but wrong is
+/// skipped, since its content is no message.
 fn start(source: &mut Source<'_>, damage: &Damage) -> u64 {
-    // What stands behind an end may be a message; what is no message is none.
+    // Bytes after an end may themselves be a message. Any other damage starts at bytes that are not a message.
     let is_of_the_end = matches!(damage.fault, Fault::BehindTheEnd { .. });
     let anywhere = if is_of_the_end { damage.offset } else { damage.offset.saturating_add(1) };
     if !matches!(damage.fault, Fault::Checksum { .. } | Fault::ChecksumMissing) {
@@ -163,7 +163,7 @@ fn is_whole(source: &mut Source<'_>, schema: &Schema, offset: u64, allowance: &m
     source.seek(offset).map_err(Damage::unreadable(offset))?;
     let checked = scan::next(source).and_then(|next| match next {
         Next::Message(head) => {
-            // Its body is read, too, where that has a checksum.
+            // If the body has a checksum, it is read as well.
             if schema.checksums() != Checksums::None && !source.lacks(head.place().body_length) {
                 let Some(left) = allowance.checked_sub(head.place().body_length) else { return Ok(true) };
                 *allowance = left;
@@ -175,11 +175,11 @@ fn is_whole(source: &mut Source<'_>, schema: &Schema, offset: u64, allowance: &m
     checked.or_else(|damage| if damage.is_of_system() { Err(damage) } else { Ok(false) })
 }
 
-/// How many bytes are read at once.
+/// The number of bytes that are read at once.
 const BLOCK: usize = 64 * 1024;
 
-/// How often each byte may be read as part of something that looks like metadata.
+/// How often each byte may be read as part of something that looks like a message.
 const READ_AT_MOST: u64 = 8;
 
-/// How many bytes may be read so in any case.
+/// The number of bytes that may be read in addition, however short the input.
 const READ_ANYWAY: u64 = 16 * 1024 * 1024;

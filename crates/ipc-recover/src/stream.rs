@@ -1,8 +1,8 @@
-//! What stands behind the end of a stream, and whether two streams are of one schema.
+//! What follows the end of a stream, and whether two streams have the same schema.
 //!
-//! An input may hold several streams, one behind the other: what `cat` makes, and a server that appends to its log. A
-//! stream ends with its marker, or with the mark of one that was given up, or with nothing. Behind it there is nothing,
-//! or the schema message of another, or bytes that are no stream.
+//! An input may hold several consecutive streams, as made by `cat` or by a server that appends to its log. A stream
+//! ends with its marker, with an abort mark, or without either. It is followed by nothing, by the schema message of
+//! another stream, or by bytes that are not a stream.
 
 use std::io::Read;
 
@@ -19,28 +19,28 @@ use crate::schema::Schema;
 use crate::source::Source;
 use crate::words::words;
 
-/// Bytes behind the end of the last stream, or of the file.
+/// Bytes after the end of the last stream, or of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trailing {
     /// Where they start.
     pub offset: u64,
-    /// How many there are; `None` where only the end of the input would tell, which has not been read.
+    /// Their number; `None` if the length of the input is not known and its end has not been read.
     pub length: Option<u64>,
-    /// Whether all of them are zeros, as where a file system made room that was never written to.
+    /// Whether all of them are zeros, as in space that a file system allocated and never wrote.
     pub is_zero: bool,
-    /// The text that they start with.
+    /// The text that they start with, if they are text.
     pub words: Option<String>,
 }
 
 impl Trailing {
-    /// The zeros behind a file.
+    /// Returns the zeros after a file.
     pub(crate) fn of_file(footer: &Footer, total: u64) -> Option<Self> {
         let (offset, length) = (footer.end(), total.saturating_sub(footer.end()));
         (length > 0).then_some(Self { offset, length: Some(length), is_zero: true, words: None })
     }
 
-    /// What is wrong with them.
+    /// Returns these bytes as damage.
     #[must_use]
     pub fn damage(&self) -> Damage {
         let fault =
@@ -49,17 +49,17 @@ impl Trailing {
     }
 }
 
-/// What stands behind the end of a stream.
+/// What follows the end of a stream.
 #[derive(Debug)]
 pub(crate) enum Behind {
     Nothing,
-    /// The schema message of another; the source stands before its body.
+    /// The schema message of another stream. The source is before its body.
     Stream(Head),
     Other(Trailing),
 }
 
-/// What stands where the source does, which is behind the end of a stream. Where the source can seek and no stream
-/// follows, it stands there still.
+/// Determines what is at the source's position, which is after the end of a stream. If the source can seek and no
+/// stream follows, its position is unchanged.
 pub(crate) fn behind(source: &mut Source<'_>) -> Result<Behind, Damage> {
     let offset = source.position();
     let unreadable = Damage::unreadable(offset);
@@ -84,7 +84,7 @@ pub(crate) fn behind(source: &mut Source<'_>) -> Result<Behind, Damage> {
     Ok(Behind::Other(trailing))
 }
 
-/// How many bytes are left, if all of them are zeros.
+/// Returns the number of bytes left, if all of them are zeros.
 pub(crate) fn zeros(source: &mut Source<'_>) -> std::io::Result<Option<u64>> {
     let mut block = [0; 4096];
     let mut count = 0;
@@ -99,7 +99,7 @@ pub(crate) fn zeros(source: &mut Source<'_>) -> std::io::Result<Option<u64>> {
     }
 }
 
-/// The message that stands where the source does, if it is a schema.
+/// Reads the message at the source's position. Returns `None` if it is not a schema message.
 fn schema_message(source: &mut Source<'_>) -> Result<Option<Head>, Damage> {
     match scan::next(source) {
         Ok(Next::Message(head)) if head.kind().is_ok_and(|kind| kind == MessageKind::Schema) => Ok(Some(head)),
@@ -108,9 +108,9 @@ fn schema_message(source: &mut Source<'_>) -> Result<Option<Head>, Damage> {
     }
 }
 
-/// Whether batches of `other` are batches of `first`, too: names, types, nullability, and what else makes a type.
+/// Checks that batches of `other` are also batches of `first`: names, types, extension types and nullability are equal.
 ///
-/// Ids of dictionaries may differ; [`Schema::has_layout_of`] tells.
+/// Dictionary ids may differ; [`Schema::joining`] compares those.
 pub(crate) fn check_schema(first: &Schema, other: &Schema, at: u64) -> Result<(), Damage> {
     if first.holder() == other.holder() && first.at() == other.at() {
         return Ok(());

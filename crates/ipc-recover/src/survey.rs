@@ -1,13 +1,13 @@
-//! Surveys an input before anything is written: which of its messages are kept, which are cut, and in what condition it
+//! Surveys an input before anything is written: which messages are kept, which are cut, and in what condition the input
 //! is.
 //!
-//! A stream, and a file without a footer, is walked through from the front, up to the first message that is not whole;
-//! behind the end of a stream, another one of the same schema goes on.
-//! A file with a footer is read as that says. Where that does not hold, or cannot be all, the file is walked through
-//! from the front as well: if that goes well up to the footer, it is the footer that is wrong; else it is the file.
+//! A stream, or a file without a footer, is walked from the front up to the first message that is not whole. After the
+//! end of a stream, the walk continues with another stream of the same schema. A file with a footer is read by the
+//! footer. If the footer is wrong or may be incomplete, the file is also walked from the front: if the walk gets to the
+//! footer, the footer is wrong; otherwise the file is.
 //!
-//! An input is *torn* if nothing whole stands behind the place where it stops making sense. One that is not is
-//! *damaged*, and refused, unless it is to be salvaged: cutting there might lose much more than is broken.
+//! An input is *torn* if nothing whole follows the point where it stops making sense. Otherwise it is *damaged*, and
+//! refused unless it is to be salvaged: cutting it there might lose much more than is broken.
 
 use crate::appended::{appended, cut_unwritten, join};
 use crate::checksums::Checksums;
@@ -26,21 +26,21 @@ use crate::source::Source;
 use crate::stream::{Behind, behind};
 use crate::walk::{End, salvage, take_all, walk};
 
-/// What was found.
+/// The result of a survey.
 #[derive(Debug)]
 pub(crate) struct Survey {
     pub(crate) kind: Kind,
     pub(crate) schema: Schema,
-    /// How long the schema message is in the input, if it stands at its front.
+    /// The length of the schema message at the start of the input; 0 if there is none.
     pub(crate) schema_length: u64,
     pub(crate) condition: Condition,
-    /// How many streams, one behind the other, what is kept comes from. A file is one.
+    /// The number of consecutive streams that were kept. A file counts as one.
     pub(crate) streams: u64,
     pub(crate) collected: Collected,
 }
 
 impl Survey {
-    /// Surveys an input that can seek. One that is damaged is refused, unless it is to be salvaged.
+    /// Surveys an input that can seek. Refuses a damaged one, unless it is to be salvaged.
     pub(crate) fn of(source: &mut Source<'_>, salvages: bool) -> Result<Self, Error> {
         let kind = recognize(source).map_err(hopeless)?;
         match kind {
@@ -62,7 +62,7 @@ impl Survey {
         }
     }
 
-    /// Surveys streams, or a file whose footer is not there or is wrong.
+    /// Surveys streams, or a file whose footer is missing or wrong.
     fn from_front(source: &mut Source<'_>, kind: Kind, footer: Option<Damage>, salvages: bool) -> Result<Self, Error> {
         match kind {
             Kind::Stream => source.seek(0).map_err(Error::Read)?,
@@ -72,7 +72,7 @@ impl Survey {
         let schema_length = length(&schema);
         let mut collector = Collector::new(kind);
         let mut streams = 1;
-        // That of a further stream.
+        // The schema of the current stream, after the first one.
         let mut further: Option<Schema> = None;
         let damage = loop {
             let own = further.as_ref().unwrap_or(&schema);
@@ -81,7 +81,7 @@ impl Survey {
                     Some(head) => Behind::Stream(head),
                     None => break Some(damage),
                 },
-                // What stands behind the marker of a file is what is left of its footer.
+                // Bytes after the marker of a file are the rest of its footer.
                 End::Marker if kind == Kind::File => {
                     break footer.map(|Damage { fault, .. }| Damage::new(source.position(), fault));
                 }
@@ -142,7 +142,7 @@ impl Survey {
                     zeros_behind = Some((offset, left));
                 }
                 fault => {
-                    // A checksum tells which zeros were written.
+                    // With checksums, it is known which zeros were written.
                     if matches!(fault, Fault::Zeros) && schema.checksums() != Checksums::All {
                         cut_unwritten(source, offset, &mut collector)?;
                     }
@@ -157,7 +157,7 @@ impl Survey {
         Ok(survey)
     }
 
-    /// Surveys a file as its footer says, and from the front where that cannot be all.
+    /// Surveys a file by its footer, and from the front if the footer may be incomplete.
     fn by_footer(source: &mut Source<'_>, footer: Footer, salvages: bool) -> Result<Self, Error> {
         let footer_at = footer.offset();
         let at_front = schema_at_front(source).map_err(hopeless)?;
@@ -182,7 +182,7 @@ impl Survey {
             }
             by_footer => by_footer,
         };
-        // Where no schema message stands, what is in front of the first message is nobody's.
+        // Without a schema message, bytes before the first listed message belong to no message.
         let front = at_front
             .as_ref()
             .map(end_of_schema)
@@ -197,8 +197,8 @@ impl Survey {
         };
         let is_all = footer_at.saturating_sub(stopped_at) < MARKER_AND_PADDING;
         let mut damage = match (by_footer, walked) {
-            // Nothing forbids room between messages, and there are files that grew behind a marker. A footer whose lists
-            // were lost with the power verifies, and names nothing.
+            // The format allows gaps between messages, and some files grew after a marker. But a footer whose lists
+            // were lost in a power loss verifies, and lists nothing.
             (Ok(by_footer), _) if by_footer.kept() >= collector.kept() => {
                 return Ok(complete(schema, by_footer));
             }
@@ -215,8 +215,8 @@ impl Survey {
             return Err(Error::DamagedBeforeTail { damage, behind: behind.unwrap_or(footer_at) });
         }
         if let Some(at_front) = at_front {
-            // What is in front of the damage has been checked against the schema there. That of the footer comes with
-            // key-value pairs, and is taken unless it is damaged, too: less of the front is what it asks for then.
+            // The messages before the damage were checked against the schema at the front. The footer's schema also has
+            // key-value pairs, so it is preferred, unless it is damaged as well: then fewer of those messages match it.
             let mut by_footer = Collector::new(Kind::File);
             source.seek(front).map_err(Error::Read)?;
             let stopped = walk(source, &schema, &mut by_footer)?.damage(source);
@@ -247,8 +247,8 @@ impl Survey {
         Self { kind, schema, schema_length, condition, streams, collected }
     }
 
-    /// How much of an input of `total` bytes is what its recovery would make of it: all of it, or all in front of the zeros
-    /// behind its end. `None` if something else is to be made.
+    /// Returns the length of the prefix of the input that equals what its recovery would write: the whole input of
+    /// `total` bytes, or all before the zeros after its end. Returns `None` if recovery would write something else.
     pub(crate) fn sound_length(&self, total: u64) -> Option<u64> {
         if self.condition != Condition::Complete || self.streams != 1 {
             return None;
@@ -261,17 +261,17 @@ impl Survey {
     }
 }
 
-/// How long the message is that a schema comes from.
+/// Returns the length of the message that a schema comes from.
 fn length(schema: &Schema) -> u64 {
     schema.message().map_or(0, |head| head.place().length())
 }
 
-/// Whether nothing can stand behind this fault that is worth looking for.
+/// Whether no search after this fault is worthwhile.
 fn is_tear(fault: &Fault) -> bool {
     matches!(fault, Fault::NoMarker | Fault::Zeros | Fault::Truncated { part: MessagePart::Body, .. })
 }
 
-/// For `or_else`: damage that only the system can have caused.
+/// For `or_else`: turns damage that only the system can have caused into an error.
 fn unreadable(damage: Damage) -> Result<Option<u64>, Error> {
     damage.of_input().map(|_| None)
 }

@@ -1,4 +1,4 @@
-//! Collects messages, one behind the other or as a footer lists them, up to the first that cannot be kept.
+//! Collects messages, one after the other or as a footer lists them, up to the first one that cannot be kept.
 
 use crate::collect::Collector;
 use crate::contents::{Bases, Listed};
@@ -12,18 +12,18 @@ use crate::stream::zeros;
 
 /// How a walk ended.
 pub(crate) enum End {
-    /// At the end-of-stream marker; the source stands behind it.
+    /// At the end-of-stream marker. The source is after it.
     Marker,
-    /// At the schema message of another stream, or at the same one again; the source stands before its body.
+    /// At a schema message: that of another stream, or the same one again. The source is before its body.
     Schema(Head, Fault),
-    /// At the mark of a stream that was given up; the source stands behind it.
+    /// At the mark of a stream that was given up. The source is after it.
     Aborted(Abort),
-    /// At something that is no message.
+    /// At bytes that are not a message.
     Broken(Damage),
 }
 
 impl End {
-    /// Where the messages end.
+    /// Returns where the messages end.
     pub(crate) fn offset(&self) -> u64 {
         match self {
             Self::Marker => 0,
@@ -33,7 +33,7 @@ impl End {
         }
     }
 
-    /// What is wrong with an end that comes before that of the file.
+    /// Returns the damage, if this end comes before that of the file.
     pub(crate) fn damage(self, source: &Source<'_>) -> Damage {
         match self {
             Self::Marker => Damage::new(source.position(), Fault::BehindTheEnd { words: None }),
@@ -44,7 +44,7 @@ impl End {
     }
 }
 
-/// Collects messages from where the source stands, behind the schema.
+/// Collects messages from the source's position, which is after the schema.
 pub(crate) fn walk(source: &mut Source<'_>, schema: &Schema, collector: &mut Collector) -> Result<End, Error> {
     let begin = source.position();
     let mut bases = Bases::default();
@@ -71,8 +71,8 @@ pub(crate) fn walk(source: &mut Source<'_>, schema: &Schema, collector: &mut Col
     }
 }
 
-/// Collects a message before whose body the source stands. In a file, a dictionary that is there already is passed over,
-/// and another one of its id refused.
+/// Collects a message whose body is at the source's position. In a file, skips a repeated dictionary, and refuses a
+/// second one of the same id.
 fn take(
     head: &Head,
     source: &mut Source<'_>,
@@ -91,8 +91,8 @@ fn take(
     collector.take(checked)
 }
 
-/// Whether the marker that the source has just read is none: a length of 0, and nothing but zeros behind it, where
-/// markers are longer than that.
+/// Returns whether the marker just read is not a marker: it is a length of 0 without a continuation marker, only zeros
+/// follow, and this stream's markers are longer.
 fn is_unwritten(source: &mut Source<'_>, schema: &Schema, marker: Framing) -> Result<bool, Error> {
     let behind = source.position();
     if schema.framing() == Framing::Legacy || marker == Framing::Marked || source.lacks(1) {
@@ -103,7 +103,7 @@ fn is_unwritten(source: &mut Source<'_>, schema: &Schema, marker: Framing) -> Re
     Ok(is_zero)
 }
 
-/// Collects all that a footer lists. What is wrong with the footer or the file comes back, if anything is.
+/// Collects all messages that a footer lists. The inner `Err` is the first damage in the footer or the file.
 pub(crate) fn take_all(
     listed: &[Listed],
     source: &mut Source<'_>,
@@ -124,9 +124,9 @@ pub(crate) fn take_all(
     Ok(Ok(collector))
 }
 
-/// Collects what a footer lists behind damage, as far as it verifies.
+/// Collects the messages that a footer lists after damage, if they verify.
 ///
-/// What it does not list may have been a dictionary batch, too.
+/// Bytes that the footer does not list may have been a dictionary batch.
 pub(crate) fn salvage(
     listed: &[Listed],
     damage: Damage,
@@ -135,7 +135,7 @@ pub(crate) fn salvage(
     collector: &mut Collector,
 ) -> Result<(), Error> {
     if let Fault::SecondDictionary { path, id, first } = &damage.fault {
-        // Which of the two a batch behind it was meant for, nobody can tell.
+        // There is no telling which of the two dictionaries a later batch refers to.
         for listed in listed.iter().filter(|listed| listed.offset >= damage.offset) {
             let fault = Fault::SecondDictionary { path: path.clone(), id: *id, first: *first };
             match listed.head(source).and_then(|head| schema.check(&head, source)) {
@@ -168,7 +168,8 @@ pub(crate) fn salvage(
         }
         stood_at = listed.place().end();
     }
-    // All that the footer lists may verify by its own schema, and not by that of a schema message that is damaged.
+    // With a damaged schema message, all listed messages may still match the footer's schema. Then the damage has not
+    // been reported yet.
     if let (Some(fault), true) = (fault, collector.cuts_mut().is_empty()) {
         collector.cuts_mut().bytes(stood_at, 0, fault);
     }
