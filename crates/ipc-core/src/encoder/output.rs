@@ -16,7 +16,6 @@ pub struct Output<W> {
 }
 
 /// The sink of an encoder that is not started.
-#[expect(clippy::large_enum_variant, reason = "it is moved a few times in its life, and a box would be an allocation")]
 pub enum Opening<W> {
     /// The sink holds no byte of the output.
     Untouched(W),
