@@ -1,8 +1,8 @@
-//! Dictionaries without values, for a schema that asks for dictionaries to which no value refers.
+//! Builds empty dictionaries, for dictionaries that the schema has but no value refers to.
 //!
-//! The format lets a writer leave out a dictionary where all keys are null, and send it when the first batch needs it.
-//! Many readers do not: they want one for each field, in streams before the first record batch. One without values
-//! does for them, and says nothing that was not said.
+//! The format lets a writer omit a dictionary if all keys are null, or send it when the first batch needs it. Many
+//! readers do not support that: they expect one for each field, and in a stream before the first record batch. An empty
+//! dictionary satisfies them and adds no information.
 
 use arrow_ipc::{
     Buffer, DictionaryBatchBuilder, FieldNode, KeyValue, KeyValueArgs, MessageBuilder, MessageHeader, MetadataVersion,
@@ -15,15 +15,15 @@ use crate::error::Error;
 use crate::format::{Framing, Place};
 use crate::layout::{Array, ArrayKind};
 
-/// A message with a dictionary batch of no values.
+/// A dictionary batch message without values.
 pub(crate) struct EmptyDictionary {
     pub(crate) bytes: Vec<u8>,
     metadata_length: usize,
 }
 
 impl EmptyDictionary {
-    /// That of the dictionary with this id, with a checksum or without. Its length is a multiple of 64, so that what follows
-    /// keeps its alignment.
+    /// Builds the message for the dictionary with this id, with a checksum or without. Its length is a multiple of 64,
+    /// so that messages after it keep their alignment.
     ///
     /// # Errors
     ///
@@ -58,22 +58,22 @@ impl EmptyDictionary {
         Ok(Self { bytes, metadata_length })
     }
 
-    /// Where it stands, if it starts at this offset.
+    /// Returns its position, if it starts at this offset.
     pub(crate) fn place(&self, offset: u64) -> Place {
         let metadata_length = self.metadata_length as u64;
         Place { offset, metadata_length, body_length: self.bytes.len() as u64 - metadata_length }
     }
 }
 
-/// The lists of a batch in the making.
+/// The lists of a batch, while they are built.
 #[derive(Default)]
 struct Lists {
     version: MetadataVersion,
     nodes: usize,
     buffers: Vec<Buffer>,
-    /// How many buffers have offsets so far. An array of no values has one offset, which is 0.
+    /// The number of buffers with offsets so far. An array without values has one offset, which is 0.
     offsets: usize,
-    /// How many arrays of views there are. They have no data buffers.
+    /// The number of view arrays so far. They have no data buffers.
     views: usize,
 }
 
@@ -152,8 +152,8 @@ impl Lists {
     }
 }
 
-/// How many bytes of a body an offset takes, padded.
+/// The number of bytes that an offset takes in a body, with padding.
 const OFFSET: usize = 8;
 
-/// What the lengths of these messages are multiples of: no body is aligned to more.
+/// The lengths of these messages are multiples of this: no body has a larger alignment.
 const ALIGNED_TO: usize = 64;

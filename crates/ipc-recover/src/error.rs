@@ -1,4 +1,4 @@
-//! What is wrong with an input, where, and what that means for its recovery.
+//! What is wrong with an input, at which offset, and why it cannot be recovered.
 
 use std::fmt;
 use std::io;
@@ -11,9 +11,9 @@ use crate::format::MessageKind;
 #[derive(Debug, thiserror::Error)]
 #[error("{fault} (at byte {offset})")]
 pub struct Damage {
-    /// Where the message, or the footer, starts that makes none.
+    /// The start of the message, or of the footer, that is invalid.
     pub offset: u64,
-    /// Why it makes none.
+    /// What is wrong with it.
     #[source]
     pub fault: Fault,
 }
@@ -26,106 +26,106 @@ pub enum Fault {
     #[error("cannot be read: {0}")]
     Unreadable(#[source] io::Error),
 
-    /// There is nothing.
+    /// The input has no bytes.
     #[error("is empty")]
     Empty,
 
-    /// It starts like neither a file nor a stream.
+    /// The input starts like neither a file nor a stream.
     #[error("is neither an Arrow IPC file nor a stream")]
     NotArrow,
 
-    /// It is something else that is known.
+    /// The input is of another known format.
     #[error("is {what}, neither an Arrow IPC file nor a stream{advice}")]
     Other {
-        /// What it is.
+        /// The format.
         what: &'static str,
-        /// What to do with it, as the rest of the sentence.
+        /// What to do with it; ends the sentence.
         advice: &'static str,
     },
 
-    /// A message, or the footer, is only begun.
+    /// The input ends inside a message, or inside the footer.
     #[error("truncated: the input ends inside the {part} of a message{}", Length(.length))]
     Truncated {
-        /// In which part of the message it ends.
+        /// The part of the message that is incomplete.
         part: MessagePart,
-        /// How long that part is said to be, in bytes.
+        /// The length that this part should have, in bytes, if it is known.
         length: Option<u64>,
     },
 
-    /// A message of a stream is only begun, and another stream starts where it ends.
+    /// A stream ends inside a message, and another stream starts there.
     #[error("torn: the stream ends inside the {part} of a message{}, and another one starts there", Length(.length))]
     TornBeforeAnother {
-        /// In which part of the message it ends.
+        /// The part of the message that is incomplete.
         part: MessagePart,
-        /// How long that part is said to be, in bytes.
+        /// The length that this part should have, in bytes, if it is known.
         length: Option<u64>,
     },
 
-    /// Nothing says that this is the end.
+    /// A stream ends between two messages, without an end-of-stream marker.
     #[error("ends between two messages, without an end-of-stream marker")]
     NoMarker,
 
-    /// A file that was cut or never closed.
+    /// A file has no footer: it was cut or never closed.
     #[error("truncated: the file has no footer at its end, so it was cut or never closed")]
     NoFooter,
 
-    /// Zeros stand where a message should, as they do where a file system made room that was never written to.
+    /// Zeros in place of a message, as in space that a file system allocated and never wrote.
     #[error("truncated: zeros stand where a message should, to the end of the input")]
     Zeros,
 
-    /// A body that may not have been written to its end.
+    /// A body that may not have been written in full.
     #[error("truncated: the body ends in zeros, which go on to the end of the input")]
     Unwritten,
 
-    /// What no sync has confirmed, where nothing else is to be kept.
+    /// Bytes that no sync confirmed, if only confirmed bytes are to be kept.
     #[error("no sync has confirmed it")]
     Unconfirmed,
 
-    /// More bytes follow after the end, and are no stream.
+    /// Bytes after the end-of-stream marker that are not a stream.
     #[error("bytes that are no stream stand behind the end-of-stream marker{}", Words(.words))]
     BehindTheEnd {
-        /// The text that they start with.
+        /// The text that they start with, if they are text.
         words: Option<String>,
     },
 
-    /// Nothing but zeros follows after the end of the last stream or of the file, as where a file system made room.
+    /// Only zeros follow the end of the last stream or of the file, as in space that a file system allocated.
     #[error("only zeros follow the end")]
     ZerosBehindTheEnd,
 
-    /// Bytes follow behind the magic at the end of a file.
+    /// Bytes after the magic that ends a file.
     #[error("bytes stand behind the magic that ends the file{}", Words(.words))]
     BehindTheFooter {
-        /// The text that they start with.
+        /// The text that they start with, if they are text.
         words: Option<String>,
     },
 
-    /// Text stands where a message should: what a server says that fails.
+    /// Text in place of a message, such as the error message of a server that failed.
     #[error("no message stands here but text: \"{words}\"")]
     Words {
-        /// How the text starts.
+        /// The start of the text.
         words: String,
     },
 
-    /// What stands where a message should has neither a message's marker nor a length that one could have.
+    /// Bytes in place of a message that start with neither a continuation marker nor a plausible length.
     #[error("damaged: what stands here is no message")]
     NoMessage,
 
-    /// The stream was given up by its writer, which left a mark.
+    /// The writer gave the stream up, and left an abort mark.
     #[error("the stream was given up by its writer{}", Reason(.reason))]
     Aborted {
-        /// Why, as far as anybody said.
+        /// The reason in the mark; may be empty.
         reason: String,
     },
 
-    /// A stream starts where the one before has not ended.
+    /// A stream starts before the previous one has ended.
     #[error("another stream starts here, and the one before has no end-of-stream marker")]
     Unterminated,
 
-    /// The schema message stands twice.
+    /// The schema message is repeated.
     #[error("the schema message is repeated here, as where two writers share an output without a lock")]
     SchemaRepeated,
 
-    /// The streams of one input have different columns.
+    /// The streams of one input have different schemas.
     #[error("the stream that starts here has another schema than the first: {difference}")]
     OtherSchema {
         /// The first difference.
@@ -141,7 +141,7 @@ pub enum Fault {
         id: i64,
     },
 
-    /// A file has one dictionary for each field, and this has two.
+    /// A file has two different dictionaries for one field.
     #[error(
         "damaged: column `{path}` has a second dictionary (id {id}), which is not the one at byte {first}; a file allows one"
     )]
@@ -150,71 +150,71 @@ pub enum Fault {
         path: String,
         /// The dictionary's id.
         id: i64,
-        /// Where the first one starts.
+        /// The offset of the first one.
         first: u64,
     },
 
-    /// A length below 0.
+    /// A length is negative.
     #[error("damaged: the {0} of a message has a negative length")]
     NegativeLength(MessagePart),
 
-    /// A body that is not padded: what stands behind it is not where it should be.
+    /// The length of a body is not a multiple of 8, so messages after it are not aligned.
     #[error("damaged: the body of a message is {length} bytes long, which is no multiple of 8")]
     UnpaddedBody {
-        /// The length, as the metadata claims.
+        /// The length in the metadata.
         length: u64,
     },
 
-    /// Writers that knew nothing of each other wrote at once.
+    /// A body starts with the header of another message, as written by two writers without a lock.
     #[error("damaged: the body of a message starts with the header of another, as unlocked writers leave them")]
     Interleaved,
 
-    /// The flatbuffer is none.
+    /// The metadata of a message is not a valid flatbuffer.
     #[error("damaged: the metadata is no valid message")]
     InvalidMetadata,
 
-    /// A message whose header is not what it says, or none that we know.
+    /// The header of a message is of an unknown kind, or not of the kind that the message says.
     #[error("damaged: a message of no known kind")]
     UnknownKind,
 
-    /// A message of a kind that has no place here.
+    /// A message of a kind that is not allowed here.
     #[error("damaged: expected {expected}, found a message of kind {}", found.name())]
     Misplaced {
-        /// What has its place here.
+        /// The kinds that are allowed.
         expected: &'static str,
-        /// What stands here.
+        /// The kind of the message.
         found: MessageKind,
     },
 
-    /// The footer is none.
+    /// The footer is not a valid flatbuffer.
     #[error("damaged: the footer is not valid")]
     InvalidFooter,
 
-    /// A footer without a schema.
+    /// The footer has no schema.
     #[error("damaged: the footer has no schema")]
     FooterWithoutSchema,
 
-    /// The footer names a place that is none.
+    /// The footer lists a message at a position outside the file.
     #[error("damaged: the footer names a message beyond the file")]
     PlaceBeyondFile,
 
-    /// The footer names one message twice.
+    /// The footer lists one message twice.
     #[error("damaged: the footer names this message twice")]
     PlaceRepeated,
 
-    /// The footer names two places that are not apart.
+    /// The footer lists messages that overlap.
     #[error("damaged: the footer names messages that overlap")]
     PlacesOverlap,
 
-    /// The footer names a place at which something else stands.
+    /// The footer lists a message at a position where there is none, or another one.
     #[error("damaged: no message stands where the footer says")]
     PlaceWithoutMessage,
 
-    /// The file has more whole messages than the footer names.
+    /// The file has whole messages that the footer does not list.
     #[error("damaged: the footer leaves out messages that are whole")]
     FooterLeavesOut,
 
-    /// A schema that no reader takes.
+    /// The schema is invalid.
     #[error("damaged: the schema is not valid at column `{path}`: {reason}")]
     InvalidSchema {
         /// The column's path.
@@ -223,80 +223,81 @@ pub enum Fault {
         reason: &'static str,
     },
 
-    /// A batch that is not of the schema, or does not fit its own body.
+    /// A batch contradicts the schema or its own body at one column.
     #[error("damaged: at column `{path}`, expected {expected}, found {found}")]
     Contradiction {
         /// The column's path.
         path: String,
-        /// What the schema asks for.
+        /// What the schema requires.
         expected: String,
-        /// What the batch says.
+        /// What the batch has.
         found: String,
     },
 
-    /// A batch that is not of the schema as a whole.
+    /// A batch contradicts the schema as a whole.
     #[error("damaged: expected {expected}, found {found}")]
     Mismatch {
-        /// What the schema asks for.
+        /// What the schema requires.
         expected: String,
-        /// What the message says.
+        /// What the message has.
         found: String,
     },
 
-    /// A schema of values that this machine cannot read.
+    /// The values have the other byte order than this machine.
     #[error("is of the other byte order than this machine, which is not supported")]
     OtherByteOrder,
 
-    /// Something that the format, or a later version of it, may allow and that is not read here.
+    /// A feature that the format, or a later version of it, may allow, and that is not supported.
     #[error("not supported: {what}")]
     Unsupported {
-        /// What it is.
+        /// The feature.
         what: String,
     },
 
-    /// What a reader of values found, which is more than is looked at here.
+    /// A reader that decodes values found damage, which the checks of this crate do not cover.
     #[error("damaged {what}: {reason}")]
     Undecodable {
         /// What could not be decoded.
         what: &'static str,
-        /// What the reader said.
+        /// The reader's reason.
         reason: String,
     },
 
-    /// A body that is not what was written.
+    /// The checksum of a body is wrong.
     #[error("damaged: the checksum of the body is {found}, and should be {expected}")]
     Checksum {
-        /// What the message says.
+        /// The checksum in the message.
         expected: String,
-        /// What the body has.
+        /// The checksum of the body.
         found: String,
     },
 
-    /// A batch without checksum, after a schema message that announces them.
+    /// A batch has no checksum, although the schema message announces checksums.
     #[error("damaged: a batch without checksum, though the schema message announces them")]
     ChecksumMissing,
 
-    /// Its dictionary is nowhere, or nobody can tell whether it is the right one.
+    /// A dictionary that the batch needs is missing, or may be the wrong one after a loss.
     #[error("the dictionary {id} that it needs is missing")]
     DictionaryMissing {
         /// The dictionary's id.
         id: i64,
     },
 
-    /// A file has one dictionary for each field.
+    /// A dictionary batch in a file replaces another one.
     #[error("damaged: the dictionary {id} replaces another, which a file does not allow")]
     DictionaryReplaced {
         /// The dictionary's id.
         id: i64,
     },
 
-    /// No batch that was kept needs it.
+    /// No kept batch needs this dictionary.
     #[error("no batch that is kept needs this dictionary")]
     DictionaryUnused,
 }
 
 impl Fault {
-    /// Why a flatbuffer cannot be read: text that is not UTF-8, which some writers put into metadata, or `invalid`.
+    /// Returns why a flatbuffer cannot be read: text that is not UTF-8, which some writers put into metadata, or
+    /// `invalid`.
     pub(crate) fn of_flatbuffer(error: &InvalidFlatbuffer, invalid: Self) -> Self {
         match error {
             InvalidFlatbuffer::Utf8Error { .. } => {
@@ -311,7 +312,7 @@ impl Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MessagePart {
-    /// The marker and the length before the metadata.
+    /// The continuation marker and the length.
     Prefix,
     /// The flatbuffer.
     Metadata,
@@ -319,56 +320,56 @@ pub enum MessagePart {
     Body,
 }
 
-/// Why nothing was recovered.
+/// Why an input was not recovered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Not even a schema is there, so there is nothing to recover.
+    /// The input has no readable schema, so there is nothing to recover.
     #[error("nothing can be recovered: {0}")]
     Hopeless(#[source] Damage),
 
-    /// Something whole stands behind the damage: a message, or the footer. Cutting there would lose it.
+    /// A whole message or the footer follows the damage. Cutting at the damage would lose it.
     #[error("{damage}; what stands behind, from byte {behind} on, is whole: damaged before its tail, not torn at it")]
     DamagedBeforeTail {
-        /// The damage that comes first.
+        /// The first damage.
         #[source]
         damage: Damage,
-        /// Where the first whole message behind it starts, or the footer.
+        /// The offset of the first whole message after it, or of the footer.
         behind: u64,
     },
 
-    /// What a sync has confirmed is not whole, so it is no loss of power that damaged it.
+    /// The confirmed part is not whole, so a power loss is not what damaged it.
     #[error("{damage}, among the first {confirmed} bytes, which were confirmed: damaged, not torn")]
     ConfirmedDamaged {
-        /// The damage that comes first.
+        /// The first damage.
         #[source]
         damage: Damage,
         /// The confirmed position.
         confirmed: u64,
     },
 
-    /// The input is shorter than what a sync has confirmed of it.
+    /// The input is shorter than its confirmed part.
     #[error("has {length} bytes, where {confirmed} were confirmed")]
     ConfirmedMissing {
         /// The confirmed position.
         confirmed: u64,
-        /// How long the input is.
+        /// The length of the input.
         length: u64,
     },
 
-    /// No sync confirms a part of a message.
+    /// The given position is inside a message, where no sync ends.
     #[error("byte {confirmed} is inside the message at byte {offset}, where no sync ends")]
     NoConfirmedPosition {
-        /// What was given for the confirmed position.
+        /// The given position.
         confirmed: u64,
-        /// Where the message starts.
+        /// The offset of the message.
         offset: u64,
     },
-    /// The input has another stream, whose batches cannot stand in one output with those of the first.
+    /// The input has another stream whose batches cannot be in one output with those of the first.
     #[error("{0}; one output has one schema")]
     OtherStream(#[source] Damage),
 
-    /// The input has what the format of the output does not allow.
+    /// The format of the output does not allow something that the input has.
     #[error("cannot be written as a file: {0}")]
     NoFile(#[source] Damage),
 
@@ -383,29 +384,30 @@ pub enum Error {
     /// The output would not fit the format.
     #[error("the {what} would be longer than the format allows")]
     TooLarge {
-        /// What would be too long.
+        /// The part that would be too long.
         what: &'static str,
     },
 }
 
 impl Damage {
-    /// This fault at this offset.
+    /// Returns damage with this fault at this offset.
     #[must_use]
     pub fn new(offset: u64, fault: Fault) -> Self {
         Self { offset, fault }
     }
 
-    /// For `map_err`: the system cannot read what stands at `offset`.
+    /// For `map_err`: the system failed to read at `offset`.
     pub(crate) fn unreadable(offset: u64) -> impl Fn(io::Error) -> Self {
         move |error| Self::new(offset, Fault::Unreadable(error))
     }
 
-    /// Whether it is the system that fails, not the input.
+    /// Returns whether the system failed, rather than the input being damaged.
     pub(crate) fn is_of_system(&self) -> bool {
         matches!(self.fault, Fault::Unreadable(_))
     }
 
-    /// This damage, unless it is the system's: then there is no telling what is damaged and what is not.
+    /// Returns this damage. If the system failed, returns an error instead, since what it failed to read may not be
+    /// damaged.
     pub(crate) fn of_input(self) -> Result<Self, Error> {
         match self.fault {
             Fault::Unreadable(error) => Err(Error::Read(error)),
@@ -414,7 +416,7 @@ impl Damage {
     }
 }
 
-/// For `map_err`: not even the schema can be read.
+/// For `map_err`: the schema cannot be read.
 pub(crate) fn hopeless(damage: Damage) -> Error {
     damage.of_input().map_or_else(|error| error, Error::Hopeless)
 }
@@ -429,7 +431,7 @@ impl fmt::Display for MessagePart {
     }
 }
 
-/// A length, if it is known, as part of a sentence.
+/// Formats a length, if it is known, as a part of a sentence.
 struct Length<'l>(&'l Option<u64>);
 
 impl fmt::Display for Length<'_> {
@@ -438,7 +440,7 @@ impl fmt::Display for Length<'_> {
     }
 }
 
-/// Words, if there are any, as the end of a sentence.
+/// Formats a text, if there is one, as the end of a sentence.
 struct Words<'w>(&'w Option<String>);
 
 impl fmt::Display for Words<'_> {
@@ -447,7 +449,7 @@ impl fmt::Display for Words<'_> {
     }
 }
 
-/// A reason, if there is one, as the end of a sentence.
+/// Formats a reason, if there is one, as the end of a sentence.
 struct Reason<'r>(&'r str);
 
 impl fmt::Display for Reason<'_> {

@@ -1,4 +1,4 @@
-//! What a file consists of, checked before its first message is handed out.
+//! Reads the footer of a file, and checks all of it before the first message is returned.
 
 use crate::contents::{Bases, Listed, gaps, of_footer, schema_at_front, stored};
 use crate::dictionaries::Dictionaries;
@@ -10,17 +10,17 @@ use crate::schema::{Checked, Role, Schema};
 use crate::source::Source;
 use crate::survey::Survey;
 
-/// What a file consists of.
+/// The checked contents of a file.
 pub(crate) struct Contents {
-    /// As the footer has it.
+    /// The schema in the footer.
     pub(crate) schema: Schema,
     pub(crate) front: Option<Head>,
     pub(crate) listed: Vec<Listed>,
-    /// All that it has: in a file, they may stand anywhere.
+    /// All dictionaries of the file: in a file, they may be anywhere.
     pub(crate) dictionaries: Dictionaries,
 }
 
-/// What a file consists of, as its footer says.
+/// Reads and checks the contents of a file, as its footer lists them.
 pub(crate) fn file(source: &mut Source<'_>) -> Result<Contents, Damage> {
     let footer = Footer::read(source)?;
     let footer_at = footer.offset();
@@ -47,7 +47,7 @@ pub(crate) fn file(source: &mut Source<'_>) -> Result<Contents, Damage> {
     Ok(Contents { schema, front, listed: list, dictionaries })
 }
 
-/// Takes a message, if the dictionaries have come that it needs.
+/// Accepts a message if the dictionaries that it needs have been read.
 pub(crate) fn take(Checked { item, needs }: Checked, dictionaries: &mut Dictionaries) -> Result<(), Damage> {
     let missing = match item.role {
         Role::RecordBatch { .. } => dictionaries.missing_of(&needs),
@@ -60,7 +60,7 @@ pub(crate) fn take(Checked { item, needs }: Checked, dictionaries: &mut Dictiona
     missing.map_or(Ok(()), |id| Err(Damage::new(item.place.offset, Fault::DictionaryMissing { id })))
 }
 
-/// Refuses a file that is not complete, after a look at all of it.
+/// Refuses an incomplete file, after a survey of all of it.
 fn whole(source: &mut Source<'_>) -> Result<(), Damage> {
     // The survey begins with a look at what the input starts with.
     source.seek(0).map_err(Damage::unreadable(0))?;

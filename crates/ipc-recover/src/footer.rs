@@ -1,8 +1,8 @@
-//! The footer of a file: its schema, and where its dictionary batches and record batches stand.
+//! The footer of a file: its schema, and the positions of its dictionary batches and record batches.
 //!
-//! A file is read as its footer says, never from the front: old files are no valid streams, the magic may be padded to
-//! any length, and dictionaries may stand behind the batches that need them. Only a file that has lost its footer is
-//! read from the front.
+//! A file is read by its footer, not from the front: old files are not valid streams, the magic may have any amount of
+//! padding, and dictionaries may follow the batches that need them. Only a file that has lost its footer is read from
+//! the front.
 //!
 //! See [IPC file format](https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format).
 
@@ -19,24 +19,24 @@ use crate::scan::{self, Next};
 use crate::source::Source;
 use crate::words::words;
 
-/// What a file says about itself, as far as it can be true.
+/// A verified footer.
 #[derive(Debug)]
 pub struct Footer {
-    /// Where it starts in the file.
+    /// The offset of the footer in the file.
     offset: u64,
-    /// Where the magic behind it ends, which is the end of the file but for zeros.
+    /// The end of the magic after it: the end of the file, except for zeros.
     end: u64,
     /// The verified flatbuffer.
     bytes: Buffer,
 }
 
 impl Footer {
-    /// Reads the footer of a source that can seek and starts with the magic. Zeros may follow the file, as where a file
-    /// system made room that was never written to.
+    /// Reads the footer of a source that can seek and starts with the magic. The file may be followed by zeros, as in
+    /// space that a file system allocated and never wrote.
     ///
     /// # Errors
     ///
-    /// [`Fault::NoFooter`] if there is none, and what is wrong with it.
+    /// [`Fault::NoFooter`] if there is none; otherwise what is wrong with it.
     pub fn read(source: &mut Source<'_>) -> Result<Self, Damage> {
         let total = source.length().unwrap_or(0);
         let end = before_zeros(source, total)?;
@@ -67,51 +67,51 @@ impl Footer {
         Ok(Self { offset, end, bytes })
     }
 
-    /// Where it starts in the file.
+    /// Returns the offset of the footer in the file.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Where the file ends: only zeros follow.
+    /// Returns the end of the file. Only zeros follow it.
     pub(crate) fn end(&self) -> u64 {
         self.end
     }
 
-    /// Where the dictionary batches stand, all of them before the footer.
+    /// Returns the positions of the dictionary batches, all of which are before the footer.
     pub fn dictionaries(&self) -> impl Iterator<Item = Place> {
         places(self.flatbuffer().dictionaries())
     }
 
-    /// Where the record batches stand, in their order, all of them before the footer.
+    /// Returns the positions of the record batches in the footer's order. All of them are before the footer.
     pub fn record_batches(&self) -> impl Iterator<Item = Place> {
         places(self.flatbuffer().recordBatches())
     }
 
-    /// The verified flatbuffer.
+    /// Returns the verified flatbuffer.
     #[must_use]
     pub fn flatbuffer(&self) -> arrow_ipc::Footer<'_> {
         root_as_footer_with_opts(&limits(self.bytes.len()), &self.bytes).expect("it was verified within these limits")
     }
 
-    /// The schema.
+    /// Returns the schema.
     #[must_use]
     pub fn schema(&self) -> arrow_ipc::Schema<'_> {
         self.flatbuffer().schema().expect("a footer without one is refused")
     }
 
-    /// The verified flatbuffer's bytes.
+    /// Returns the bytes of the verified flatbuffer.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
 
 impl Place {
-    /// Reads the metadata of the message that a footer says stands here; the source stands before its body then.
+    /// Reads the metadata of the message that a footer lists at this position. Leaves the source before its body.
     ///
     /// # Errors
     ///
-    /// [`Fault::PlaceWithoutMessage`] where another stands here, or none.
+    /// [`Fault::PlaceWithoutMessage`] if there is no message at this position, or another one.
     pub fn head(self, source: &mut Source<'_>) -> Result<Head, Damage> {
         source.seek(self.offset).map_err(Damage::unreadable(self.offset))?;
         match scan::next(source)? {
@@ -121,7 +121,7 @@ impl Place {
     }
 }
 
-/// Where the bytes end that are not followed by zeros alone.
+/// Returns the end of the bytes before trailing zeros.
 fn before_zeros(source: &mut Source<'_>, total: u64) -> Result<u64, Damage> {
     let mut block = vec![0; BLOCK_OF_ZEROS];
     let mut end = total;
@@ -138,7 +138,7 @@ fn before_zeros(source: &mut Source<'_>, total: u64) -> Result<u64, Damage> {
     Ok(0)
 }
 
-/// The damage of bytes behind the magic that ends a file, if there is one among the last bytes of the source.
+/// Returns the damage of bytes after the magic that ends a file, if that magic is near the end of the source.
 fn behind_the_magic(source: &mut Source<'_>, total: u64) -> Result<Option<Damage>, Damage> {
     let from = total.saturating_sub(LOOKED_BACK).max(LEADING_MAGIC);
     let mut last = vec![0; usize::try_from(total.saturating_sub(from)).unwrap_or(0)];
@@ -148,7 +148,7 @@ fn behind_the_magic(source: &mut Source<'_>, total: u64) -> Result<Option<Damage
         return Ok(None);
     };
     let end = at + FOOTER_MAGIC.len();
-    // Values may look like a magic; in front of one that ends a file, there is a footer.
+    // Values may look like a magic. The magic that ends a file follows a footer.
     let length = last[..at].last_chunk::<4>().and_then(|length| usize::try_from(i32::from_le_bytes(*length)).ok());
     let footer = length.and_then(|length| last[..at - 4].get((at - 4).checked_sub(length)?..));
     if footer.is_none_or(|footer| root_as_footer_with_opts(&limits(footer.len()), footer).is_err()) {
@@ -162,7 +162,7 @@ fn places(blocks: Option<Vector<'_, Block>>) -> impl Iterator<Item = Place> {
     blocks.into_iter().flatten().map(|block| place(block).expect("a footer with an impossible place is refused"))
 }
 
-/// The place that a block names, unless it names none.
+/// Returns the position in a block of the footer, if it is possible.
 fn place(block: &Block) -> Option<Place> {
     Some(Place {
         offset: u64::try_from(block.offset()).ok()?,
@@ -174,8 +174,8 @@ fn place(block: &Block) -> Option<Place> {
 /// The footer's length and the closing magic.
 const TAIL: u64 = 10;
 
-/// How many bytes are read at once where zeros are passed over.
+/// The number of bytes that are read at once to skip zeros.
 const BLOCK_OF_ZEROS: usize = 64 * 1024;
 
-/// How far back from the end of a file its closing magic is looked for.
+/// How far before the end of a file its closing magic is searched for.
 const LOOKED_BACK: u64 = 64 * 1024;

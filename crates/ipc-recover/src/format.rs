@@ -1,18 +1,18 @@
-//! The format's own terms: files and streams, kinds of message, how a message is framed, and where it is.
+//! The format's terms: files and streams, kinds of messages, the framing of a message, and its position.
 
-/// The two formats, as content tells them.
+/// The two formats, recognised by content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Messages one after another.
+    /// Consecutive messages.
     Stream,
     /// Messages between a magic and a footer.
     File,
 }
 
-/// Where a message stands.
+/// The position and the length of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// Where it starts in its input.
+    /// The offset of the message in its input.
     pub offset: u64,
     /// The length of the metadata, with prefix and padding.
     pub metadata_length: u64,
@@ -20,7 +20,7 @@ pub struct Place {
     pub body_length: u64,
 }
 
-/// What stands before a message's flatbuffer.
+/// The prefix of a message, before its flatbuffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     /// The continuation marker and the length.
@@ -29,35 +29,35 @@ pub enum Framing {
     Legacy,
 }
 
-/// The kinds of message.
+/// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageKind {
     /// The schema.
     Schema,
-    /// Values that record batches refer to.
+    /// Values of a dictionary, which keys in record batches refer to.
     DictionaryBatch,
     /// Rows.
     RecordBatch,
-    /// A tensor, which is of no stream of record batches.
+    /// A tensor. Streams of record batches contain none.
     Tensor,
-    /// A sparse tensor, likewise.
+    /// A sparse tensor. Streams of record batches contain none.
     SparseTensor,
 }
 
 impl Place {
-    /// Where the body starts.
+    /// Returns the offset of the body.
     #[must_use]
     pub fn body(&self) -> u64 {
         self.offset.saturating_add(self.metadata_length)
     }
 
-    /// Where the message ends.
+    /// Returns the end of the message.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.body().saturating_add(self.body_length)
     }
 
-    /// The length of the whole message.
+    /// Returns the length of the whole message.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.metadata_length.saturating_add(self.body_length)
@@ -65,7 +65,7 @@ impl Place {
 }
 
 impl Framing {
-    /// The length of the prefix.
+    /// Returns the length of the prefix.
     pub(crate) fn length(self) -> u64 {
         match self {
             Self::Marked => 8,
@@ -75,7 +75,7 @@ impl Framing {
 }
 
 impl Kind {
-    /// The format's name.
+    /// Returns the name of the format.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ impl Kind {
 }
 
 impl MessageKind {
-    /// The kind's name, as the format has it.
+    /// Returns the name of the kind, in the format's terms.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -99,11 +99,11 @@ impl MessageKind {
     }
 }
 
-/// How long the magic at the start of a file is at least, with the zeros that pad it.
+/// The least length of the magic at the start of a file, with the zeros that pad it.
 pub(crate) const LEADING_MAGIC: u64 = 8;
 
-/// What buffers, and the lengths of bodies, are multiples of.
+/// The alignment of buffers, and of the lengths of bodies.
 pub(crate) const ALIGNED: u64 = 8;
 
-/// No writer pads a buffer further than this.
+/// No writer pads a buffer to more than this.
 pub(crate) const PADDED_AT_MOST: u64 = 64;

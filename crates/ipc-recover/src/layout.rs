@@ -1,7 +1,7 @@
-//! What a schema asks of the batches: which arrays they have, in which order, and which buffers each of them has.
+//! What a schema requires of batches: their arrays, in order, and the buffers of each array.
 //!
-//! A [`Layout`] is made of a verified flatbuffer, once. It knows widths and counts and no names, so that it takes
-//! little memory whatever the schema says; who needs a name looks it up in the flatbuffer, by positions.
+//! A [`Layout`] is built once, from a verified flatbuffer. It holds widths and counts and no names, so it takes little
+//! memory whatever the schema says. A name is looked up in the flatbuffer, by positions.
 //!
 //! See [Physical memory layout](https://arrow.apache.org/docs/format/Columnar.html#physical-memory-layout).
 
@@ -17,21 +17,21 @@ use crate::error::Fault;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     columns: Vec<Array>,
-    /// The dictionaries, by their ids.
+    /// The dictionaries, by id.
     dictionaries: BTreeMap<i64, Dictionary>,
 }
 
-/// A dictionary: its values, and where its field stands.
+/// A dictionary: its values, and the position of its field.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Dictionary {
     pub(crate) values: Array,
     /// The first field that has it: a position in the schema, then one among the children of each field below.
     pub(crate) field: Box<[u32]>,
-    /// How many dictionaries were met before: all that its values refer to among them.
+    /// The number of dictionaries before it in a walk over the schema. Those that its values refer to are among them.
     order: usize,
 }
 
-/// An array: what buffers it has of its own, and its children.
+/// An array: its own buffers, and its children.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Array {
     pub(crate) kind: ArrayKind,
@@ -49,13 +49,13 @@ pub(crate) enum ArrayKind {
     Fixed(u32),
     /// Validity, offsets of this width, and bytes.
     Bytes(u32),
-    /// Validity, views, and as many data buffers as the message says.
+    /// Validity, views, and as many data buffers as the message lists.
     Views,
     /// Validity, offsets of this width; one child.
     List(u32),
     /// Validity, offsets and sizes of this width; one child.
     ListView(u32),
-    /// Validity; one child with so many values for each list.
+    /// Validity; one child with this many values for each list.
     FixedSizeList(u32),
     /// Validity; children of the same length.
     Struct,
@@ -77,7 +77,7 @@ impl Array {
 }
 
 impl Layout {
-    /// What `schema` asks for.
+    /// Builds the layout that `schema` requires.
     pub(crate) fn new(schema: &Schema<'_>) -> Result<Self, Fault> {
         let mut reading = Reading::default();
         let columns = reading.arrays(schema.fields())?;
@@ -88,18 +88,18 @@ impl Layout {
         &self.columns
     }
 
-    /// Whether an array is a union, whose buffers depend on the version of the metadata.
+    /// Returns whether some array is a union: its buffers depend on the metadata version.
     pub(crate) fn has_unions(&self) -> bool {
         let values = self.dictionaries.values().map(|dictionary| &dictionary.values);
         self.columns.iter().chain(values).any(Array::has_unions)
     }
 
-    /// The dictionary with this id.
+    /// Returns the dictionary with this id.
     pub(crate) fn dictionary(&self, id: i64) -> Option<&Dictionary> {
         self.dictionaries.get(&id)
     }
 
-    /// All dictionaries and their ids, each behind those that its values refer to.
+    /// Returns all dictionaries and their ids, inner ones first.
     pub(crate) fn dictionaries(&self) -> Vec<(i64, &Dictionary)> {
         let mut all: Vec<_> = self.dictionaries.iter().map(|(id, dictionary)| (*id, dictionary)).collect();
         all.sort_unstable_by_key(|(_, dictionary)| dictionary.order);
@@ -107,7 +107,7 @@ impl Layout {
     }
 }
 
-/// The path of the field that stands at these positions: one in the schema, then one among the children of each field.
+/// Returns the path of a field, given a position in the schema, then one among the children of each field below.
 pub(crate) fn path(schema: &Schema<'_>, positions: impl IntoIterator<Item = u32>) -> String {
     let mut fields = schema.fields();
     let mut path = String::new();
@@ -122,17 +122,17 @@ pub(crate) fn path(schema: &Schema<'_>, positions: impl IntoIterator<Item = u32>
     path
 }
 
-/// Puts a field's name before the path of what is below it. Long names are cut: a schema may repeat them without end.
+/// Puts a field's name before the path below it. Cuts long names, because a schema may repeat them without limit.
 fn below(field: &Field<'_>, path: &str) -> String {
     let name: String = field.name().unwrap_or_default().chars().take(NAME_AT_MOST).collect();
     if path.is_empty() { name } else { format!("{name}.{path}") }
 }
 
-/// What has been read of a schema.
+/// A layout, while the schema is read.
 #[derive(Debug, Default)]
 struct Reading {
     dictionaries: BTreeMap<i64, Dictionary>,
-    /// The positions of the field that is being read.
+    /// The positions of the current field.
     at: Vec<u32>,
 }
 
@@ -163,13 +163,13 @@ impl Reading {
         match self.dictionaries.entry(id) {
             Entry::Vacant(place) => drop(place.insert(Dictionary { values, field: self.at.as_slice().into(), order })),
             Entry::Occupied(other) if other.get().values == values => {}
-            // So no dictionary is ever inside itself, and none deeper in another than the schema is deep.
+            // So no dictionary is inside itself, or nested more deeply than the schema.
             Entry::Occupied(_) => return Err(invalid("the dictionary of another column, which has other values")),
         }
         Ok(Array { kind: ArrayKind::Dictionary { id, width }, children: Box::default() })
     }
 
-    /// The array of a field that is not dictionary-encoded, or of its dictionary's values.
+    /// Returns the array of a field that is not dictionary-encoded, or of a dictionary's values.
     fn plain(&mut self, field: &Field<'_>) -> Result<Array, Fault> {
         let kind = array_kind(field).map_err(invalid)?;
         let fields = field.children();
@@ -239,7 +239,7 @@ fn array_kind(field: &Field<'_>) -> Result<ArrayKind, &'static str> {
     }
 }
 
-/// So many bits in bytes, if that is one of `widths`.
+/// Converts a number of bits to bytes, if that is one of `widths`.
 fn whole_bytes(bits: i32, widths: &[u32]) -> Option<u32> {
     let bits = u32::try_from(bits).ok()?;
     widths.iter().copied().find(|width| width * 8 == bits)
@@ -249,13 +249,13 @@ fn invalid(reason: &'static str) -> Fault {
     Fault::InvalidSchema { path: String::new(), reason }
 }
 
-/// What the format says where a schema says nothing.
+/// The format's default, if a schema does not say.
 const DEFAULT_KEY_BITS: i32 = 32;
 
-/// A type id has 8 bits, and is not negative.
+/// The most children of a union: a type id has 8 bits, and is not negative.
 const UNION_FIELDS_AT_MOST: usize = 128;
 
-/// How many characters of a name an error repeats.
+/// The number of characters of a name that an error repeats.
 const NAME_AT_MOST: usize = 64;
 
 const TYPE: &str = "no type, or one that is not known";

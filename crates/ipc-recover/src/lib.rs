@@ -1,8 +1,8 @@
-//! Finds the whole messages of damaged Arrow IPC files and streams, and makes a sound file or stream of them.
+//! Finds the whole messages of damaged Arrow IPC files and streams, and writes them to a valid file or stream.
 //!
-//! A program that is killed, or a disk that is full, leaves a file without a footer, or a stream that ends inside a
-//! message. What was whole before is still there, but many readers refuse all of it. [`recover()`] keeps the longest
-//! prefix of whole messages, byte for byte, and ends it as it should.
+//! A program that is killed, or a full disk, leaves a file without a footer, or a stream that ends inside a message.
+//! The messages before that are still whole, but many readers refuse all of them. [`recover()`] keeps the longest
+//! prefix of whole messages, byte for byte, and ends it properly.
 //!
 //! ```
 //! use ipc_recover::{Condition, RecoverOptions, Source, recover};
@@ -36,27 +36,28 @@
 //!
 //! Data flows one way: source, scan, survey, recovery.
 //!
-//! - [`Source`] is where bytes come from. [`scan`] finds the messages in them, and [`Footer`] those of a file; both can
-//!   be used alone, to read what is there.
-//! - [`Input`] is the one account of what an input is, for all who read one from its start to its end: a file, or streams
-//!   one behind the other; whether each ended, and what stands behind.
-//! - The survey decides what is kept: each message is checked against its schema, each batch has its dictionaries, and
-//!   what is damaged elsewhere than at its end is refused.
-//! - [`Plan`] is what comes of it. [`Plan::write`] copies, and [`Report`] tells.
+//! - [`Source`] provides the bytes. [`scan`] finds the messages in them, and [`Footer`] those of a file. Both can be
+//!   used alone.
+//! - [`Input`] reads an input from its start to its end: a file, or consecutive streams. It determines whether each
+//!   ended, and what follows.
+//! - The survey decides what is kept. It checks each message against its schema, makes sure that each batch has its
+//!   dictionaries, and refuses an input that is damaged before its end.
+//! - [`Plan`] is the result of the survey. [`Plan::write`] copies, and [`Report`] says what was kept and cut.
 //!
 //! # What is checked, and what is not
 //!
-//! Every flatbuffer is verified. Every length is checked against what is there, before memory is taken for it. A batch
-//! has the arrays and buffers that its schema asks for, on multiples of 8, as long as they have to be, inside its own
-//! body, whose length is a multiple of 8 and which does not start with the header of another message. The dictionaries
-//! are there to which its values refer, at any depth. Compressed buffers start as their codec has it.
+//! Every flatbuffer is verified. Every length is compared with the bytes that are there, before memory is allocated for
+//! it. A batch must have the arrays and buffers that its schema requires. Its buffers must start at multiples of 8, be
+//! long enough, and lie within the body. The length of the body must be a multiple of 8, and the body must not start
+//! with the header of another message. The dictionaries that its values refer to must be there, at any depth.
+//! Compressed buffers must start as their codec requires.
 //!
-//! Values are not looked at: the format has no checksums, and a flipped bit among them is not noticed, unless the writer
-//! was asked for [`Checksums`]: then each is verified. A file whose footer names nothing but whole messages is what its
-//! footer says, as it is for every reader.
+//! Values are not checked: the format has no checksums, so a flipped bit in a value is not noticed, unless the writer
+//! added [`Checksums`], each of which is verified. If the footer of a file lists only whole messages, the file is read
+//! by its footer, as by every reader.
 //!
-//! Bodies are never held in memory, and all that is takes no more than twice the input and a MiB. The time is in
-//! proportion to the input, however wide its schema.
+//! Bodies are never held in memory. Everything else takes at most twice the size of the input and 1 MiB. The time is
+//! proportional to the size of the input, however wide its schema.
 
 #![forbid(unsafe_code)]
 

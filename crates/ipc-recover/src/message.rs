@@ -1,7 +1,7 @@
-//! A message without its body: the verified flatbuffer, and what it says.
+//! A message without its body: the verified flatbuffer, and its contents.
 //!
-//! Verifying takes time and memory in proportion to the flatbuffer's length, also for one whose tables point to each
-//! other so that walking through them would never end.
+//! Verification takes time and memory in proportion to the flatbuffer's length, even if its tables refer to each other
+//! so that walking them would take practically forever.
 
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::MessageBuffer;
@@ -25,29 +25,30 @@ pub struct Head {
 /// A verified flatbuffer.
 #[derive(Debug, Clone)]
 enum Verified {
-    /// Within the limits that others have, too.
+    /// Within the default limits of the flatbuffers crate as well.
     Usual(MessageBuffer),
-    /// Beyond them: the schema of more than half a million columns. There are few of them, and each look verifies.
+    /// Beyond those limits: a schema of more than half a million columns. It is rare, and is verified again at each
+    /// access.
     Large(Buffer),
 }
 
-/// What a message is about, for those who list messages.
+/// A summary of a message, for listing.
 #[derive(Debug, Clone, Copy)]
 pub struct Content {
-    /// Its kind.
+    /// The kind of the message.
     pub kind: MessageKind,
     /// The rows of a record batch, or the values of a dictionary batch.
     pub rows: Option<i64>,
-    /// Which dictionary a dictionary batch is of.
+    /// The id in a dictionary batch.
     pub dictionary_id: Option<i64>,
-    /// Whether a dictionary batch extends the one before instead of replacing it.
+    /// Whether a dictionary batch extends the earlier dictionary instead of replacing it.
     pub is_delta: bool,
-    /// How the body is compressed, as it is called; `none` if it is not.
+    /// The name of the body's codec; `none` without compression.
     pub codec: &'static str,
 }
 
 impl Head {
-    /// The message whose flatbuffer this is, which has been verified within our [`limits`].
+    /// Returns the message with this flatbuffer, which was verified within our [`limits`].
     pub(crate) fn new(
         place: Place,
         framing: Framing,
@@ -58,45 +59,45 @@ impl Head {
         Self { place, framing, version, header_type, message: Verified::new(flatbuffer) }
     }
 
-    /// Where the message stands.
+    /// Returns the position of the message.
     #[must_use]
     pub fn place(&self) -> Place {
         self.place
     }
 
-    /// What stands before its flatbuffer.
+    /// Returns the framing of the message.
     #[must_use]
     pub fn framing(&self) -> Framing {
         self.framing
     }
 
-    /// The verified flatbuffer.
+    /// Returns the verified flatbuffer.
     #[must_use]
     pub fn message(&self) -> Message<'_> {
         self.message.root()
     }
 
-    /// Reads the body, in front of which the source stands.
+    /// Reads the body, which is at the source's position.
     ///
     /// # Errors
     ///
-    /// [`Fault::Truncated`] if it is not all there.
+    /// [`Fault::Truncated`] if the body is incomplete.
     pub fn read_body(&self, source: &mut Source<'_>) -> Result<Buffer, Damage> {
         let body = source.read_whole(self.place.body_length).map_err(Damage::unreadable(self.place.offset))?;
         body.ok_or_else(|| self.truncated())
     }
 
-    /// Passes over the body, in front of which the source stands.
+    /// Skips the body, which is at the source's position.
     ///
     /// # Errors
     ///
-    /// [`Fault::Truncated`] if it is not all there.
+    /// [`Fault::Truncated`] if the body is incomplete.
     pub fn skip_body(&self, source: &mut Source<'_>) -> Result<(), Damage> {
         let is_there = source.skip(self.place.body_length).map_err(Damage::unreadable(self.place.offset))?;
         if is_there { Ok(()) } else { Err(self.truncated()) }
     }
 
-    /// Which kind of message this is.
+    /// Returns the kind of the message.
     ///
     /// # Errors
     ///
@@ -112,11 +113,11 @@ impl Head {
         }
     }
 
-    /// What the message says it is about.
+    /// Returns a summary of the message, as it describes itself.
     ///
     /// # Errors
     ///
-    /// [`Fault::UnknownKind`] where it says it is of a kind that it does not hold.
+    /// [`Fault::UnknownKind`] if the header is not of the kind that the message says.
     pub fn content(&self) -> Result<Content, Damage> {
         let kind = self.kind()?;
         let about = Content { kind, rows: None, dictionary_id: None, is_delta: false, codec: "none" };
@@ -140,23 +141,23 @@ impl Head {
         }
     }
 
-    /// The version of the metadata.
+    /// Returns the metadata version.
     pub(crate) fn version(&self) -> MetadataVersion {
         self.version
     }
 
-    /// Whether this is a dictionary batch.
+    /// Returns whether this is a dictionary batch.
     #[must_use]
     pub fn is_dictionary(&self) -> bool {
         self.header_type == MessageHeader::DictionaryBatch
     }
 
-    /// Whether the metadata of another message is the same, byte for byte.
+    /// Returns whether the metadata of another message is the same, byte for byte.
     pub(crate) fn is_same_metadata(&self, other: &Self) -> bool {
         (self.framing, self.flatbuffer()) == (other.framing, other.flatbuffer())
     }
 
-    /// The verified flatbuffer's bytes.
+    /// Returns the bytes of the verified flatbuffer.
     pub(crate) fn flatbuffer(&self) -> &[u8] {
         self.message.bytes()
     }
@@ -172,7 +173,8 @@ impl Head {
 }
 
 impl Verified {
-    /// A flatbuffer that has been verified within our limits. Once more within those of others, it can be kept.
+    /// Wraps a flatbuffer that was verified within our limits. If it is also within the default limits, it need not be
+    /// verified again.
     fn new(flatbuffer: Buffer) -> Self {
         MessageBuffer::try_new(flatbuffer.clone()).map_or(Self::Large(flatbuffer), Self::Usual)
     }
@@ -194,10 +196,11 @@ impl Verified {
     }
 }
 
-/// The limits within which a flatbuffer of `length` bytes is verified.
+/// Returns the limits for the verification of a flatbuffer of `length` bytes.
 ///
-/// Tables may share parts, so that a few bytes expand to a tree without end. Writers share next to nothing: a column
-/// takes two tables and 20 bytes at least. What a schema may have of them, however many, is not limited.
+/// Tables may share parts, so a few bytes may expand to an endless tree. Real writers share next to nothing: a column
+/// takes at least two tables and 20 bytes. So the limits are proportional to the length, and do not limit the number of
+/// columns.
 pub(crate) fn limits(length: usize) -> VerifierOptions {
     VerifierOptions {
         max_tables: length / TABLE_AT_LEAST,
@@ -215,9 +218,9 @@ fn codec(batch: &RecordBatch<'_>) -> &'static str {
     }
 }
 
-/// How many bytes a flatbuffer has for each of its tables: one refers to it, and one tells what it holds.
+/// A lower bound on the bytes for each table of a flatbuffer, which has a reference to it and one to its vtable.
 const TABLE_AT_LEAST: usize = 4;
 
-/// How many times as long as it is a flatbuffer may look while it is walked through. Tables share what describes them,
-/// which makes twice; the rest is for writers that also share names.
+/// How much longer than its bytes a flatbuffer may look when it is walked. Tables share vtables, which makes twice; the
+/// rest is for writers that also share names.
 const EXPANDED_AT_MOST: usize = 16;

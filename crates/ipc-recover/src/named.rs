@@ -1,11 +1,11 @@
-//! Names what an input is that is neither a file nor a stream, by its first bytes.
+//! Recognises other formats by their first bytes.
 //!
-//! People hand over what they have: compressed files, tables in other formats, text. A name helps more than "not Arrow".
+//! Users pass compressed files, tables in other formats, and text. Naming the format helps more than "not Arrow".
 
 use crate::error::Fault;
 use crate::words::words;
 
-/// What `first` is the start of, if that is known, and is no Arrow.
+/// Returns a fault that names the format of `first`, if it is known.
 pub(crate) fn other(first: &[u8]) -> Option<Fault> {
     let of = |what, advice| Fault::Other { what, advice };
     let known = KNOWN.iter().find(|(start, ..)| first.starts_with(start));
@@ -23,7 +23,7 @@ pub(crate) fn other(first: &[u8]) -> Option<Fault> {
 
 const DECOMPRESS: &str = "; decompress it first";
 
-/// How formats start, what they are called, and what to do with them.
+/// The first bytes of known formats, their names, and advice.
 const KNOWN: [(&[u8], &str, &str); 15] = [
     (b"\x1f\x8b", "a gzip file", DECOMPRESS),
     (b"\x28\xb5\x2f\xfd", "a Zstandard file", DECOMPRESS),

@@ -1,7 +1,7 @@
-//! Writes the prefix and the metadata of a message anew, for an output whose messages have another framing or version.
+//! Rewrites the prefix and the metadata of a message, for an output with another framing or metadata version.
 //!
-//! Streams one behind the other may differ in both. The body stays as it is: only unions have other buffers in another
-//! version, and streams that have some are not joined.
+//! Consecutive streams may differ in both. Bodies are unchanged: only unions have other buffers in another version, and
+//! streams with unions are not joined.
 
 use arrow_ipc::{Message, MetadataVersion};
 use ipc_core::format::CONTINUATION;
@@ -10,12 +10,13 @@ use crate::error::Error;
 use crate::format::{ALIGNED, Framing};
 use crate::message::Head;
 
-/// The prefix and the metadata of a message in this framing and version. Its buffers are the same in both versions.
+/// Returns the prefix and the metadata of a message in this framing and version. Its buffers must be the same in both
+/// versions.
 pub(crate) fn reframe(head: &Head, framing: Framing, version: MetadataVersion) -> Result<Vec<u8>, Error> {
     let mut flatbuffer = head.flatbuffer().to_vec();
     let table = head.message()._tab;
     let field = usize::from(table.vtable().get(Message::VT_VERSION));
-    // A field that is left out has the first version, which no message that is reframed has.
+    // An omitted version field means the first version, which no reframed message has.
     if let Some(stored) = flatbuffer.get_mut(table.loc() + field..).filter(|_| field > 0)
         && let Some(stored) = stored.first_chunk_mut()
     {
@@ -37,7 +38,7 @@ pub(crate) fn reframe(head: &Head, framing: Framing, version: MetadataVersion) -
     Ok(bytes)
 }
 
-/// How long the prefix and a flatbuffer of `length` bytes are in this framing, padded.
+/// Returns the padded length of the prefix and a flatbuffer of `length` bytes in this framing.
 pub(crate) fn reframed_length(length: u64, framing: Framing) -> u64 {
     (framing.length() + length).next_multiple_of(ALIGNED)
 }

@@ -8,29 +8,29 @@ use crate::schema::{Item, Role};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// What the input is.
+    /// The format of the input.
     pub input: Kind,
-    /// What the output is.
+    /// The format of the output.
     pub output: Kind,
-    /// What the input's condition is.
+    /// The condition of the input.
     pub condition: Condition,
-    /// How many streams, one behind the other, the input has as far as it was kept. A file counts as one.
+    /// The number of consecutive streams in the input that were kept. A file counts as one.
     pub streams: u64,
-    /// What is in the output.
+    /// Counts of what is in the output.
     pub kept: Tally,
-    /// What is not. Of bytes that make no message, only their number is known.
+    /// Counts of what was cut. Bytes that are not a message only count as bytes.
     pub cut: Tally,
-    /// The first 100 pieces that were cut, in the order in which they were found.
+    /// The first 100 cuts, in the order in which they were made.
     pub cuts: Vec<Cut>,
-    /// How many more there are.
+    /// The number of further cuts.
     pub further_cuts: u64,
-    /// How many pieces were cut, of record batches or of what may have been some, that have a record batch behind them
-    /// which is kept: rows are missing between others.
+    /// The number of cuts that are or may be record batches, and are followed by a record batch that was kept: rows are
+    /// missing between others.
     pub holes: u64,
-    /// How many dictionaries without values were put into the output: a schema asks for them, and no value that is kept
-    /// refers to them.
+    /// The number of empty dictionaries that were added: the schema has these dictionaries, and no kept value refers to
+    /// them.
     pub empty_dictionaries: u64,
-    /// How long the output is, in bytes.
+    /// The length of the output in bytes.
     pub written_bytes: u64,
 }
 
@@ -40,24 +40,24 @@ pub struct Report {
 pub enum Condition {
     /// Nothing is wrong with it.
     Complete,
-    /// It ends too early, or what follows its end is no part of it.
+    /// It ends too early, or bytes follow its end that are not part of it.
     Torn,
-    /// It is damaged before its tail: whole messages stand behind the damage.
+    /// It is damaged before its tail: whole messages follow the damage.
     Damaged,
 }
 
-/// How much there is of something.
+/// Counts of messages and their contents.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
-    /// Messages, the schema among them.
+    /// Messages, including the schema.
     pub messages: u64,
     /// Record batches.
     pub record_batches: u64,
-    /// Their rows.
+    /// Rows in record batches.
     pub rows: u64,
     /// Dictionary batches.
     pub dictionary_batches: u64,
-    /// Bytes, of messages and of what is none.
+    /// Bytes, including those that are not a message.
     pub bytes: u64,
 }
 
@@ -65,9 +65,9 @@ pub struct Tally {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Cut {
-    /// Where it starts.
+    /// The offset of the piece.
     pub offset: u64,
-    /// How many bytes it has.
+    /// The length of the piece in bytes.
     pub length: u64,
     /// Why it was cut.
     pub fault: Fault,
@@ -79,14 +79,15 @@ pub(crate) struct Cuts {
     pub(crate) tally: Tally,
     pub(crate) list: Vec<Cut>,
     pub(crate) further: u64,
-    /// Where pieces stood that have rows, or may have some.
+    /// The offsets of cuts that have rows, or may have some.
     rows_at: Vec<u64>,
 }
 
 impl Report {
-    /// Whether rows are left out that were whole, or may have been: a batch was cut, or something among what was kept, or
-    /// the rest of an input that is damaged before its tail. What is torn at its tail alone has none,
-    /// and what was [not confirmed](crate::RecoverOptions::with_confirmed_only) is left out on request.
+    /// Returns whether rows were left out that were whole, or may have been: a batch was cut, something between kept
+    /// batches was cut, or the input is damaged before its tail. Bytes that are only torn at the tail hold no whole
+    /// rows. Bytes that were [not confirmed](crate::RecoverOptions::with_confirmed_only) are left out on request, and
+    /// do not count.
     #[must_use]
     pub fn leaves_rows_out(&self) -> bool {
         self.holes > 0 || self.cut.record_batches > 0 || self.condition == Condition::Damaged
@@ -94,7 +95,7 @@ impl Report {
 }
 
 impl Condition {
-    /// The condition in a word.
+    /// Returns the condition in one word.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -140,13 +141,13 @@ impl Cuts {
         self.note(item.place.offset, item.place.length(), fault);
     }
 
-    /// Leaves out what stands between two streams: no rows are lost with it.
+    /// Cuts bytes between two streams, which hold no rows.
     pub(crate) fn between_streams(&mut self, offset: u64, length: u64, fault: Fault) {
         self.tally.bytes = self.tally.bytes.saturating_add(length);
         self.note(offset, length, fault);
     }
 
-    /// Cuts what is no message.
+    /// Cuts bytes that are not a message.
     pub(crate) fn bytes(&mut self, offset: u64, length: u64, fault: Fault) {
         self.tally.bytes = self.tally.bytes.saturating_add(length);
         if length > 0 {
@@ -155,7 +156,7 @@ impl Cuts {
         self.note(offset, length, fault);
     }
 
-    /// How many pieces with rows, or what may have some, stood before this offset.
+    /// Returns the number of cuts before this offset that have rows, or may have some.
     pub(crate) fn with_rows_before(&self, offset: u64) -> u64 {
         self.rows_at.iter().filter(|at| **at < offset).count() as u64
     }
@@ -169,5 +170,5 @@ impl Cuts {
     }
 }
 
-/// How many cuts are listed one by one: an input may ask for more of them than it has bytes.
+/// The number of cuts that are listed: an input may cause more of them than it has bytes.
 const LISTED_AT_MOST: usize = 100;

@@ -1,9 +1,9 @@
-//! Finds the messages in a source, one after another or at a given offset, without trusting a word of it.
+//! Finds the messages in a source, one after another or at a given offset, without trusting the input.
 //!
 //! A message is a prefix (continuation marker and length, or before Arrow 0.15 the length alone), a flatbuffer, and a
-//! body. [`next`] reads the first two and stands before the body then, which the caller reads or skips. A flatbuffer
-//! that has been verified here needs no other check of its structure; what it *says* is still only a claim, which
-//! [`Head::content`] repeats and [`recover`](crate::recover()) checks.
+//! body. [`next`] reads the first two and leaves the source before the body, which the caller reads or skips. The
+//! structure of the flatbuffer is verified here. Its values are still unchecked claims: [`Head::content`] returns them,
+//! and [`recover`](crate::recover()) checks them.
 //!
 //! See [Encapsulated message format](https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format).
 
@@ -19,36 +19,36 @@ use crate::named;
 use crate::source::Source;
 use crate::words::words;
 
-/// What stands at a source's position.
+/// What is at the source's position.
 #[derive(Debug)]
 pub enum Next {
-    /// A message; the source stands before its body.
+    /// A message. The source is before its body.
     Message(Head),
-    /// The end-of-stream marker, framed like this; the source stands behind it. A [`Framing::Legacy`] one is four zeros,
+    /// An end-of-stream marker with this framing. The source is after it. A [`Framing::Legacy`] marker is four zeros,
     /// which readers take for the end of any stream.
     EndOfStream(Framing),
-    /// The abort mark of a stream that was given up; the source stands behind it.
+    /// The abort mark of a stream that was given up. The source is after it.
     Aborted(Abort),
-    /// Nothing: the input ends here.
+    /// The end of the input.
     EndOfInput,
 }
 
-/// The mark of a stream that was given up, which is no message.
+/// The abort mark of a stream. It is not a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Abort {
-    /// Where it starts.
+    /// The offset of the mark.
     pub offset: u64,
-    /// How long it is: the metadata of a message without its body.
+    /// The length of the mark: the metadata of a message without its body.
     pub length: u64,
-    /// Why the stream was given up, as far as anybody said.
+    /// The reason in the mark; may be empty.
     pub reason: String,
 }
 
-/// Tells a file from a stream by its first bytes, which stay to be read.
+/// Distinguishes a file from a stream by its first bytes, which remain to be read.
 ///
 /// # Errors
 ///
-/// [`Fault::Empty`], [`Fault::Other`] and [`Fault::NotArrow`], if it is neither.
+/// [`Fault::Empty`], [`Fault::Other`] or [`Fault::NotArrow`] if it is neither.
 pub fn recognize(source: &mut Source<'_>) -> Result<Kind, Damage> {
     let first = source.peek::<PEEKED>().map_err(Damage::unreadable(0))?;
     if first.is_empty() {
@@ -63,19 +63,19 @@ pub fn recognize(source: &mut Source<'_>) -> Result<Kind, Damage> {
     if let Some(other) = named::other(&first) {
         return Err(Damage::new(0, other));
     }
-    // Before Arrow 0.15, a stream started with a length; no schema is as long as most texts would make it. A flatbuffer
-    // follows, which starts with where its root is.
+    // Before Arrow 0.15, a stream started with a length, followed by a flatbuffer, which starts with the offset of its
+    // root. The first bytes of most texts would be the length of a schema longer than any.
     let word = |at: usize| first.get(at..)?.first_chunk().map(|word| i32::from_le_bytes(*word));
     let length = word(0).filter(|length| (1..LEGACY_SCHEMA_AT_MOST).contains(length));
     let has_root = |length: i32| word(4).is_none_or(|root| root >= 4 && root < length && root % 4 == 0);
     if length.is_some_and(has_root) { Ok(Kind::Stream) } else { Err(Damage::new(0, Fault::NotArrow)) }
 }
 
-/// Goes to the first message of a file that starts with the magic: the zeros that pad it are passed over.
+/// Goes to the first message of a file that starts with the magic. Skips the zeros that pad the magic.
 ///
 /// # Errors
 ///
-/// [`Fault::Unreadable`], also where the source cannot seek.
+/// [`Fault::Unreadable`], also if the source cannot seek.
 pub fn seek_first_message(source: &mut Source<'_>) -> Result<(), Damage> {
     let mut at = LEADING_MAGIC;
     loop {
@@ -92,7 +92,7 @@ pub fn seek_first_message(source: &mut Source<'_>) -> Result<(), Damage> {
 ///
 /// # Errors
 ///
-/// What is wrong with it. The source then stands somewhere behind the message's offset.
+/// What is wrong with it. The source is then somewhere after the message's offset.
 pub fn next(source: &mut Source<'_>) -> Result<Next, Damage> {
     let offset = source.position();
     let Some(prefix) = Prefix::read(source, offset)? else { return Ok(Next::EndOfInput) };
@@ -125,7 +125,7 @@ pub fn next(source: &mut Source<'_>) -> Result<Next, Damage> {
     Ok(Next::Message(Head::new(place, prefix.framing, version, header_type, flatbuffer)))
 }
 
-/// How long the metadata would be, if a message started with `start` and `left` bytes were left.
+/// Returns the length of the metadata if a message could start with `start`, with `left` bytes left in the input.
 pub(crate) fn metadata_claim(start: &[u8], framing: Framing, left: u64) -> Option<u64> {
     let start = match framing {
         Framing::Marked => start.strip_prefix(&CONTINUATION)?,
@@ -133,21 +133,21 @@ pub(crate) fn metadata_claim(start: &[u8], framing: Framing, left: u64) -> Optio
     };
     let (length, start) = start.split_first_chunk()?;
     let length = u64::try_from(i32::from_le_bytes(*length)).ok().filter(|length| *length > 0 && *length < left)?;
-    // A flatbuffer starts with where its root is.
+    // A flatbuffer starts with the offset of its root.
     let root = u32::from_le_bytes(*start.first_chunk()?);
     (root >= 4 && root.is_multiple_of(4) && u64::from(root) < length && length.is_multiple_of(4)).then_some(length)
 }
 
-/// What stands before a flatbuffer.
+/// The prefix of a message.
 struct Prefix {
     framing: Framing,
     flatbuffer_length: u64,
-    /// The first bytes, where they do not start with the continuation marker.
+    /// The first bytes, if they are not the continuation marker.
     first: Vec<u8>,
 }
 
 impl Prefix {
-    /// Reads a prefix, or `None` at the end of the input.
+    /// Reads a prefix. Returns `None` at the end of the input.
     fn read(source: &mut Source<'_>, offset: u64) -> Result<Option<Self>, Damage> {
         let unreadable = Damage::unreadable(offset);
         let cut = || Damage::new(offset, Fault::Truncated { part: MessagePart::Prefix, length: None });
@@ -177,7 +177,7 @@ impl Prefix {
         }
     }
 
-    /// What is wrong where no message follows: `fault`, if this is likely to be the start of one.
+    /// Returns the fault of bytes that are not a message: `fault`, if they are likely to be the start of one.
     fn fault(&self, fault: Fault) -> Fault {
         match words(&self.first) {
             Some(words) => Fault::Words { words },
@@ -189,20 +189,20 @@ impl Prefix {
     }
 }
 
-/// One byte more than the longest schema message that a stream without continuation markers is believed to start with.
+/// One byte more than the longest schema message that a stream without continuation markers may start with.
 const LEGACY_SCHEMA_AT_MOST: i32 = 16 * 1024 * 1024;
 
-/// From this length on, what stands without a continuation marker is taken for no message rather than for a long one.
+/// From this length on, bytes without a continuation marker are not taken for a message.
 const LEGACY_METADATA_AT_MOST: u64 = 256 * 1024 * 1024;
 
-/// How many bytes are looked at to tell what they are.
+/// The number of bytes that are read to recognise the format.
 const PEEKED: usize = 64;
 
-/// How many bytes behind the first four are looked at for words.
+/// The number of bytes after the first four that are searched for text.
 const FIRST_WORDS: usize = PEEKED - 4;
 
-/// How long an abort mark says that its metadata is where it has none. No message is so short.
+/// The metadata length in an abort mark that has no metadata. No message is so short.
 const BARE_MARK: u64 = 8;
 
-/// How many bytes of a message are looked at first: the prefix, and where the flatbuffer's root is.
+/// The number of bytes that are looked at first: the prefix, and the offset of the flatbuffer's root.
 pub(crate) const START: usize = 12;

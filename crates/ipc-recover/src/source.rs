@@ -1,14 +1,14 @@
-//! Where bytes come from: something in which we can seek, or something that can only be read on.
+//! The bytes of an input, which can seek or can only be read in sequence.
 //!
-//! Every length that an input tells us is checked against what is really there before memory is taken for it: where we
-//! can seek by the input's size, elsewhere by letting the memory grow with what arrives.
+//! Every length in an input is checked against the bytes that are there, before memory is allocated for it: against the
+//! input's size if the source can seek; otherwise memory grows with the bytes that arrive.
 
 use std::fmt;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 
 use arrow_buffer::{Buffer, MutableBuffer};
 
-/// An input's bytes, and how far we have come.
+/// An input's bytes, and the current position.
 pub struct Source<'a> {
     bytes: Bytes<'a>,
     position: u64,
@@ -19,7 +19,7 @@ enum Bytes<'a> {
         reader: BufReader<Box<dyn ReadSeek + 'a>>,
         length: u64,
     },
-    /// With what has been read and is to be read again first.
+    /// `again` are bytes that were read and are to be read again first.
     Sequential {
         again: Vec<u8>,
         reader: Box<dyn Read + Send + 'a>,
@@ -27,21 +27,21 @@ enum Bytes<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// An input whose size is known, and which can be read anywhere. It is read from its byte 0, wherever it stands.
+    /// Returns a source of known size that can seek. It is read from byte 0, whatever the reader's position.
     ///
-    /// The size is taken now. What is appended to the input later is not seen, and where it has become shorter, reading
-    /// fails with [`io::ErrorKind::UnexpectedEof`].
+    /// The size is determined now. Bytes that are appended later are ignored. If the input has shrunk, reading fails
+    /// with [`io::ErrorKind::UnexpectedEof`].
     ///
     /// # Errors
     ///
-    /// Where the input cannot seek.
+    /// If the input cannot seek.
     pub fn seekable(mut reader: impl Read + Seek + Send + 'a) -> io::Result<Self> {
         let length = reader.seek(SeekFrom::End(0))?;
         reader.rewind()?;
         Ok(Self::of_length(reader, length))
     }
 
-    /// An input that can only be read on.
+    /// Returns a source that can only be read in sequence.
     pub fn sequential(reader: impl Read + Send + 'a) -> Self {
         let reader = BufReader::with_capacity(BUFFERED, reader);
         Self { bytes: Bytes::Sequential { again: Vec::new(), reader: Box::new(reader) }, position: 0 }
@@ -53,7 +53,7 @@ impl<'a> Source<'a> {
         Self { bytes: Bytes::Seekable { reader, length }, position: 0 }
     }
 
-    /// How many bytes the input has; `None` where only its end will tell.
+    /// Returns the number of bytes in the input; `None` if the source is sequential.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         match &self.bytes {
@@ -62,26 +62,26 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Lets an input that can seek end here, before or at its real end.
+    /// Makes an input that can seek end at this offset, at or before its real end.
     pub(crate) fn end_at(&mut self, end: u64) {
         if let Bytes::Seekable { length, .. } = &mut self.bytes {
             *length = end;
         }
     }
 
-    /// The offset of the next byte.
+    /// Returns the offset of the next byte.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Whether fewer than `length` bytes are left. Where only the end will tell, this is never known.
+    /// Returns whether fewer than `length` bytes are known to be left. Always `false` for a sequential source.
     #[must_use]
     pub fn lacks(&self, length: u64) -> bool {
         self.length().is_some_and(|total| total.saturating_sub(self.position) < length)
     }
 
-    /// Reads up to the end of `target`, and returns how many bytes there were.
+    /// Reads until `target` is full or the input ends. Returns the number of bytes read.
     ///
     /// # Errors
     ///
@@ -99,18 +99,18 @@ impl<'a> Source<'a> {
         Ok(filled)
     }
 
-    /// Reads `length` bytes, or `None` where there are fewer.
+    /// Reads `length` bytes. Returns `None` if fewer are left.
     ///
     /// # Errors
     ///
-    /// The input's, and [`io::ErrorKind::OutOfMemory`] where there is none for as many.
+    /// The input's, and [`io::ErrorKind::OutOfMemory`] if that much memory cannot be allocated.
     pub fn read_whole(&mut self, length: u64) -> io::Result<Option<Buffer>> {
         if self.lacks(length) {
             return Ok(None);
         }
         let Ok(length) = usize::try_from(length) else { return Ok(None) };
         let at_once = if self.length().is_some() { length } else { length.min(UNSEEN_AT_MOST) };
-        // A file can say that it is longer than any disk.
+        // A sparse file can claim to be longer than any disk.
         Vec::<u8>::new().try_reserve_exact(at_once).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let mut buffer = MutableBuffer::from_len_zeroed(at_once);
         let mut filled = 0;
@@ -126,7 +126,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Passes over `length` bytes. Returns whether there were as many.
+    /// Skips `length` bytes. Returns whether that many were left.
     ///
     /// # Errors
     ///
@@ -144,15 +144,15 @@ impl<'a> Source<'a> {
         Ok(true)
     }
 
-    /// Goes to an offset of an input that can seek.
+    /// Goes to an offset.
     ///
     /// # Errors
     ///
-    /// The input's, and [`io::ErrorKind::NotSeekable`] where it can only be read on.
+    /// The input's, and [`io::ErrorKind::NotSeekable`] for a sequential source.
     pub fn seek(&mut self, offset: u64) -> io::Result<()> {
         match &mut self.bytes {
             Bytes::Seekable { reader, .. } => {
-                // Within what is buffered, a relative seek keeps it.
+                // A relative seek within the buffer keeps the buffer.
                 match (i64::try_from(offset), i64::try_from(self.position)) {
                     (Ok(to), Ok(from)) => reader.seek_relative(to - from)?,
                     _ => drop(reader.seek(SeekFrom::Start(offset))?),
@@ -164,7 +164,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The first bytes, up to `N`, which stay to be read.
+    /// Returns the next bytes, up to `N`, which remain to be read.
     ///
     /// # Errors
     ///
@@ -185,7 +185,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// An input that is in memory.
+/// A source of bytes in memory.
 impl<'a> From<&'a [u8]> for Source<'a> {
     fn from(bytes: &'a [u8]) -> Self {
         Self::of_length(Cursor::new(bytes), bytes.len() as u64)
@@ -230,15 +230,15 @@ impl fmt::Debug for Source<'_> {
     }
 }
 
-/// What a trait object can seek in and be moved to another thread with.
+/// The bounds of a seekable reader, as one trait for a trait object.
 trait ReadSeek: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
-/// How many bytes are read ahead: many small messages, and little beside a large one.
+/// The number of bytes that are read ahead: many small messages, and little compared with a large one.
 const BUFFERED: usize = 64 * 1024;
 
-/// How much memory is taken on an input's mere word, where its size is not known.
+/// How much memory is allocated at once for an unchecked length, if the input's size is not known.
 const UNSEEN_AT_MOST: usize = 1024 * 1024;
 
 #[cfg(test)]

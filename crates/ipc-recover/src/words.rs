@@ -1,10 +1,10 @@
-//! Tells text from messages.
+//! Recognises text in place of messages.
 
-/// The text that `bytes` start with, if they are text rather than a message: what a server says that fails.
+/// Returns the text that `bytes` start with, if they are text: for example, the error message of a server.
 pub(crate) fn words(bytes: &[u8]) -> Option<String> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
-        // A character that is cut is none to complain about.
+        // A character that is cut off at the end is no reason to reject the text.
         Err(error) if error.error_len().is_none() => std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?,
         Err(_) => return None,
     };

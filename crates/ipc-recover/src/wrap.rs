@@ -1,10 +1,10 @@
-//! Wraps a schema into the message or the footer of an output, without taking it apart.
+//! Wraps a schema's flatbuffer into a message or a footer, without taking it apart.
 //!
-//! Offsets in a flatbuffer are relative and point forward, so that a verified flatbuffer can be put behind new tables
-//! as it is, and they can point into it. A schema that is copied so keeps the ids of its dictionaries, which the
-//! messages that are kept refer to; and it takes no memory.
+//! Offsets in a flatbuffer are relative and point forward. So a verified flatbuffer can be placed after new tables as
+//! it is, and the new tables can point into it. A schema that is copied this way keeps the dictionary ids that the kept
+//! messages refer to, and takes no memory.
 //!
-//! A flatbuffer counts alignment from its own start. Whatever is put in here stands on a multiple of 8.
+//! A flatbuffer counts alignment from its own start, so it is placed at a multiple of 8.
 
 use std::io::{self, Write};
 
@@ -14,20 +14,20 @@ use ipc_core::format::{CHECKSUMS, CHECKSUMS_KEY, FOOTER_MAGIC};
 use crate::error::Error;
 use crate::format::Place;
 
-/// A flatbuffer, and where in it the parts stand that are pointed to.
+/// A flatbuffer, and the positions in it of the parts that new tables point to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wrapped<'b> {
     pub(crate) bytes: &'b [u8],
     pub(crate) schema: usize,
-    /// The key-value pairs of a footer.
+    /// The position of a footer's key-value pairs.
     pub(crate) metadata: Option<usize>,
     pub(crate) version: MetadataVersion,
-    /// Whether all batches behind the message have checksums, which it announces then. A footer never does.
+    /// Whether the message announces checksums, which all batches after it have. A footer never does.
     pub(crate) has_checksums: bool,
 }
 
 impl Wrapped<'_> {
-    /// The flatbuffer of a schema message.
+    /// Returns the flatbuffer of a schema message.
     pub(crate) fn message(&self) -> Result<Vec<u8>, Error> {
         let mut tables = Tables::default();
         let wrapped_at = if self.has_checksums { ANNOUNCED } else { MESSAGE };
@@ -50,7 +50,7 @@ impl Wrapped<'_> {
         Ok(tables.bytes)
     }
 
-    /// Writes a footer with these places, its length and the magic at the end of a file.
+    /// Writes a footer that lists these positions, its length, and the magic at the end of a file.
     pub(crate) fn write_footer<D, R>(&self, output: &mut impl Write, dictionaries: D, batches: R) -> Result<u64, Error>
     where
         D: ExactSizeIterator<Item = Place>,
@@ -91,7 +91,7 @@ impl Wrapped<'_> {
     }
 }
 
-/// Tables in the making.
+/// Tables, while they are built.
 #[derive(Debug, Default)]
 struct Tables {
     bytes: Vec<u8>,
@@ -106,14 +106,14 @@ impl Tables {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
-    /// A field that refers to what will stand at `start + offset`.
+    /// Appends a reference to `start + offset`.
     fn reference(&mut self, start: usize, offset: usize) -> Result<(), Error> {
         let distance = start.checked_add(offset).and_then(|target| target.checked_sub(self.bytes.len()));
         self.u32(distance.and_then(|distance| u32::try_from(distance).ok()).ok_or(TOO_LARGE)?);
         Ok(())
     }
 
-    /// A list of one key-value pair, which announces checksums.
+    /// Appends a list of one key-value pair, which announces checksums.
     fn announcement(&mut self) {
         self.u32(1); // how many pairs
         self.u32(12); // how far ahead the pair is
@@ -141,7 +141,7 @@ impl Tables {
     }
 }
 
-/// Writes a vector of blocks, whose elements stand on a multiple of 8 as they must.
+/// Writes a vector of blocks, whose elements must start at a multiple of 8.
 fn write_blocks(output: &mut dyn Write, places: impl ExactSizeIterator<Item = Place>) -> io::Result<()> {
     let too_large = |_| io::Error::from(io::ErrorKind::InvalidInput);
     output.write_all(&[0; 4])?;
@@ -158,16 +158,16 @@ fn write_blocks(output: &mut dyn Write, places: impl ExactSizeIterator<Item = Pl
 
 const TOO_LARGE: Error = Error::TooLarge { what: "footer" };
 
-/// How long the tables of a message are, padded.
+/// The padded length of the tables of a message.
 const MESSAGE: usize = 40;
 
-/// The same, where it announces checksums.
+/// The same for a message that announces checksums.
 const ANNOUNCED: usize = 96;
 
-/// How long the tables of a footer are.
+/// The length of the tables of a footer.
 const FOOTER: usize = 48;
 
-/// How long a block is: offset, length of the metadata, padding, length of the body.
+/// The length of a block: offset, length of the metadata, padding, length of the body.
 const BLOCK: usize = 24;
 
 #[cfg(test)]
