@@ -1,8 +1,9 @@
-//! Which switch helps where the dictionaries of the inputs are none that the output can have.
+//! Finds the arguments that help if the output cannot have the dictionaries of the inputs.
 //!
-//! What is advised has been tried as far as dictionaries go: the schema is accepted that way, the dictionaries of all inputs
-//! may follow one another, and there are keys for all of their values. That reads all dictionaries again, which takes time
-//! only where a merge has failed. Inputs that can be read only once are gone by then: what is advised takes any dictionaries.
+//! Advice has been tried on the dictionaries: the schema is accepted, the dictionaries of all inputs can follow one
+//! another, and the keys can number all of their values. That reads all dictionaries again, which takes time only after
+//! a merge has failed. Inputs that can be read only once are gone by then, so the advice must work for any
+//! dictionaries.
 
 use std::sync::Arc;
 
@@ -15,8 +16,8 @@ use crate::dictionaries::{self, DictionaryField, Known};
 use crate::error::Result;
 use crate::input::Input;
 
-/// What to change in the arguments of a merge that was refused because of dictionaries; `None` where nothing helps. Where
-/// they are `too_large` for one array, they are not unified.
+/// Returns what to change in the arguments of a merge that was refused because of dictionaries; `None` if nothing
+/// helps. If they are `too_large` for one array, unifying them is not advised.
 pub(crate) fn on_dictionaries(job: &Job, too_large: bool) -> Option<String> {
     let mut ways = job.alternatives();
     if too_large || !job.inputs.iter().all(|path| Input::can_reopen(path)) {
@@ -26,7 +27,7 @@ pub(crate) fn on_dictionaries(job: &Job, too_large: bool) -> Option<String> {
     ways.into_iter().find(helps).map(|(changes, _)| changes)
 }
 
-/// Whether an output can have the dictionaries of all inputs.
+/// Returns whether an output can have the dictionaries of all inputs.
 fn takes_all(job: &Job) -> Result<bool> {
     let mut known: Option<(Known, Vec<DictionaryField>)> = None;
     for path in job.inputs.iter().filter(|path| Input::can_reopen(path)) {

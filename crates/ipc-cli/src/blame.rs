@@ -1,8 +1,8 @@
-//! Finds the column that arrow's reader refuses, since what it says names none.
+//! Finds the column that arrow's reader refuses, since its error names none.
 //!
-//! The reader decodes a batch as a whole. Once it has refused one, parts of it are decoded alone: half of the columns, half
-//! of these, down to one, and then what is inside of it. That takes time only where something is wrong, and no more than the
-//! number of columns times its logarithm.
+//! The reader decodes a whole batch. After it has refused one, parts are decoded separately: half of the columns, half
+//! of these, down to one column, and then its children. That takes time only after an error, and at most the number of
+//! columns times its logarithm.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -20,7 +20,7 @@ use crate::catch_panic::catch_panic;
 /// The dictionaries of an input, by id.
 pub(crate) type Values = HashMap<i64, ArrayRef>;
 
-/// A batch that was refused, and what it takes to decode a part of it.
+/// A refused batch, and what is needed to decode a part of it.
 pub(crate) struct Refused<'a> {
     pub(crate) batch: RecordBatch<'a>,
     pub(crate) body: &'a Buffer,
@@ -35,7 +35,7 @@ pub(crate) struct Blame {
     pub(crate) reason: String,
 }
 
-/// How many nodes, buffers and counts of view buffers stand before an array.
+/// The number of nodes, buffers and view buffer counts before an array.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cursor {
     nodes: usize,
@@ -44,12 +44,12 @@ struct Cursor {
 }
 
 impl Refused<'_> {
-    /// The first column, at any depth, that is refused by itself; `None` where none is.
+    /// Returns the first column, at any depth, that is refused on its own; `None` if there is none.
     pub(crate) fn first_column(&self, fields: &[FieldRef]) -> Option<Blame> {
         self.first_of(fields, Cursor::default(), Some(self.batch.length()))
     }
 
-    /// The first of these arrays, which follow one another from `at` on, that is refused.
+    /// Returns the first refused one of these consecutive arrays, the first of which is at `at`.
     fn first_of(&self, fields: &[FieldRef], at: Cursor, rows: Option<i64>) -> Option<Blame> {
         let end = fields.iter().try_fold(at, |at, field| self.behind(field.data_type(), at))?;
         let rows_here = rows.or_else(|| self.length(at))?;
@@ -67,7 +67,7 @@ impl Refused<'_> {
         self.first_of(first, at, rows).or_else(|| self.first_of(second, middle, rows))
     }
 
-    /// Decodes these arrays alone.
+    /// Decodes only these arrays.
     fn decode(&self, fields: &[FieldRef], from: Cursor, to: Cursor, rows: i64) -> Result<(), String> {
         let bytes = self.part(from, to, rows).ok_or("too few arrays or buffers")?;
         let part = flatbuffers::root::<RecordBatch<'_>>(&bytes).map_err(|error| error.to_string())?;
@@ -76,7 +76,7 @@ impl Refused<'_> {
         catch_panic(|| decoder()?.read_record_batch().map(drop))
     }
 
-    /// The metadata of a batch that has these arrays only. Its buffers are where they were in the body.
+    /// Returns the metadata of a batch with only these arrays. Their buffers keep their positions in the body.
     fn part(&self, from: Cursor, to: Cursor, rows: i64) -> Option<Vec<u8>> {
         let nodes: Vec<_> = within(self.batch.nodes()?.iter().copied(), from.nodes..to.nodes)?;
         let buffers: Vec<_> = within(self.batch.buffers()?.iter().copied(), from.buffers..to.buffers)?;
@@ -105,13 +105,13 @@ impl Refused<'_> {
         Some(fbb.finished_data().to_vec())
     }
 
-    /// Behind an array of this type and all that is inside of it.
+    /// Returns the position after an array of this type and its children.
     fn behind(&self, data_type: &DataType, at: Cursor) -> Option<Cursor> {
         let own = self.behind_own(data_type, at)?;
         children(data_type).iter().try_fold(own, |at, child| self.behind(child.data_type(), at))
     }
 
-    /// Behind an array of this type, where its first child is.
+    /// Returns the position of the first child of an array of this type.
     fn behind_own(&self, data_type: &DataType, at: Cursor) -> Option<Cursor> {
         let mut views = 0;
         let buffers = match data_type {
@@ -133,7 +133,7 @@ impl Refused<'_> {
         Some(Cursor { nodes: at.nodes + 1, buffers, views: at.views + views })
     }
 
-    /// The length of the array there.
+    /// Returns the length of the array at this position.
     fn length(&self, at: Cursor) -> Option<i64> {
         self.batch.nodes().filter(|nodes| at.nodes < nodes.len()).map(|nodes| nodes.get(at.nodes).length())
     }
@@ -156,7 +156,8 @@ fn children(data_type: &DataType) -> Vec<FieldRef> {
     }
 }
 
-/// The path of a field that is refused and nothing inside of it, or of the child that denies the null it has.
+/// Returns the path of a field that is refused although its children are not, or of the child with a null that it does
+/// not allow.
 fn denied_null(field: &Field, reason: &str) -> String {
     let child = match field.data_type() {
         DataType::Struct(children) => {
@@ -175,7 +176,7 @@ fn denied_null(field: &Field, reason: &str) -> String {
     child.map_or_else(|| field.name().clone(), |child| format!("{}.{}", field.name(), child.name()))
 }
 
-/// The path of the field whose dictionary has this id, and the type of its values.
+/// Returns the path of the field with this dictionary id, and the type of the dictionary's values.
 pub(crate) fn dictionary_field(fields: &[FieldRef], id: i64) -> Option<(String, DataType)> {
     fields.iter().find_map(|field| {
         #[expect(deprecated, reason = "the id is what messages refer to, and nothing else tells it")]
@@ -189,7 +190,7 @@ pub(crate) fn dictionary_field(fields: &[FieldRef], id: i64) -> Option<(String, 
     })
 }
 
-/// The items of this range, if there are so many.
+/// Returns the items of this range, if the list is long enough.
 fn within<T>(items: impl Iterator<Item = T>, range: Range<usize>) -> Option<Vec<T>> {
     let found: Vec<T> = items.skip(range.start).take(range.len()).collect();
     (found.len() == range.len()).then_some(found)

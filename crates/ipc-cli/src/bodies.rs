@@ -1,7 +1,7 @@
-//! Decodes the bodies of an input as `merge` would, and keeps nothing of them.
+//! Decodes the bodies of an input as `merge` would, and drops the result.
 //!
-//! Whether an input is complete, metadata cannot tell: a compressed buffer may be damaged, an offset may point beyond its
-//! values. So each dictionary batch and record batch is decoded, and each record batch is encoded again into nothing, in
+//! Metadata alone cannot tell whether an input is complete: a compressed buffer may be damaged, or an offset may point
+//! beyond its values. So each dictionary batch and record batch is decoded, and each record batch is encoded again, in
 //! the order in which a merge reads them.
 
 use std::io;
@@ -25,11 +25,11 @@ pub(crate) struct Bodies {
 }
 
 impl Bodies {
-    /// Those of the stream, or the file, that has just begun.
+    /// Returns a decoder for the stream, or the file, that has just begun.
     ///
     /// # Errors
     ///
-    /// Where its schema is none that can be decoded and written.
+    /// If its schema cannot be decoded or written.
     pub(crate) fn begin(account: &Account<'_>) -> Result<Self, Damage> {
         let refused = |fault| Damage::new(account.schema_offset(), fault);
         let schema = decode::schema(account.schema()).map_err(refused)?;
@@ -39,11 +39,11 @@ impl Bodies {
         Ok(Self { dictionaries: Dictionaries::new(schema), values: None, encoder })
     }
 
-    /// Decodes the body of the message that has just been handed out.
+    /// Decodes the body of the message that was returned last.
     ///
     /// # Errors
     ///
-    /// Where a merge would refuse it.
+    /// If a merge would refuse it.
     pub(crate) fn take(&mut self, account: &mut Account<'_>, head: &Head, body: Buffer) -> Result<(), Damage> {
         if head.is_dictionary() {
             account.checksums().verify(head, &body)?;

@@ -1,6 +1,6 @@
 //! Catches panics of code that decodes untrusted data.
 //!
-//! Arrow's reader panics on some damaged input. Such a panic is an error of the input: it is caught, and nothing of it is
+//! Arrow's reader panics on some damaged input. Such a panic is caught and becomes an error of the input. It is not
 //! printed.
 
 use std::cell::Cell;

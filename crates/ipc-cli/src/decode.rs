@@ -1,12 +1,12 @@
-//! Makes a record batch of an encoded one: decompresses its buffers and builds its arrays.
+//! Decodes an encoded record batch: decompresses its buffers and builds its arrays.
 //!
-//! This is what the workers do besides encoding. An encoded batch brings along all that it takes: its metadata, its body,
-//! its schema, and the dictionaries as of its place in the input.
+//! Workers do this before they encode. An encoded batch holds everything that is needed: its metadata, its body, its
+//! schema, and the dictionaries at its position in the input.
 //!
-//! Input is not to be trusted. What can be checked cheaply is checked before arrow's reader sees it: that buffers lie
-//! within the body, and that no buffer claims to decompress to more than its codec could have put into it. Arrow's reader
-//! validates the arrays; what makes it panic all the same is contained here, and told as damage. Which column it is about,
-//! [`blame`](crate::blame) finds out. What is sound but unknown to arrow, or text that is not UTF-8, is told as that.
+//! Input is not trusted. Cheap checks come before arrow's reader: buffers must lie within the body, and no buffer may
+//! claim to decompress to more than its codec can produce. Arrow's reader validates the arrays; a panic in it is caught
+//! and reported as damage, and [`blame`](crate::blame) finds the column. Types that arrow does not know, and text that
+//! is not UTF-8, are reported as not supported.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use ipc_recover::{Checksums, Damage, Fault, claimed_length};
 use crate::blame::{Blame, Refused, Values, dictionary_field};
 use crate::catch_panic::catch_panic;
 
-/// A record batch as it stood in its input.
+/// A record batch as encoded in its input.
 pub(crate) struct Encoded {
     /// The name of the input.
     pub(crate) input: Arc<str>,
@@ -33,13 +33,13 @@ pub(crate) struct Encoded {
     /// Whether its body has a checksum to verify.
     pub(crate) checksums: Checksums,
     pub(crate) schema: SchemaRef,
-    /// The dictionaries as of the batch's place.
+    /// The dictionaries at the batch's position.
     pub(crate) dictionaries: Arc<Values>,
 }
 
 impl Encoded {
-    /// The record batch, and the metadata that its message carries, but for the [`RESERVED_KEYS`]: a checksum is not that of
-    /// the body to be.
+    /// Returns the record batch and its message's metadata. Leaves out the [`RESERVED_KEYS`]: a checksum is of the old
+    /// body, not of the new one.
     pub(crate) fn decode(&self) -> Result<(RecordBatch, Metadata), Damage> {
         let Self { head, body, schema, dictionaries, checksums, .. } = self;
         checksums.verify(head, body)?;
@@ -62,8 +62,8 @@ impl Encoded {
     }
 }
 
-/// Reads a dictionary batch into `values`. `own` is a schema with the dictionary's field alone: where it stands in the
-/// `schema` is only looked for where something is wrong.
+/// Reads a dictionary batch into `values`. `own` is a schema with the dictionary's field alone; the field's path in
+/// `schema` is looked up only for an error.
 pub(crate) fn dictionary(
     head: &Head,
     body: &Buffer,
@@ -100,13 +100,13 @@ fn refusal(head: &Head, what: &'static str, Blame { path, reason }: Blame) -> Da
     Damage::new(head.place().offset, fault)
 }
 
-/// What arrow says, without the kind of its error.
+/// Returns arrow's message without the kind of its error.
 fn plain(reason: &str) -> &str {
     let kinds = ["Invalid argument error: ", "Parser error: ", "Schema error: ", "Ipc error: "];
     kinds.iter().find_map(|kind| reason.strip_prefix(kind)).unwrap_or(reason)
 }
 
-/// A schema as a message or a footer holds it, if this machine can read the data.
+/// Decodes the schema in a message or a footer, if this machine can read its byte order.
 pub(crate) fn schema(schema: arrow_ipc::Schema<'_>) -> Result<SchemaRef, Fault> {
     if !schema.endianness().equals_to_target_endianness() {
         return Err(Fault::OtherByteOrder);
@@ -126,19 +126,19 @@ pub(crate) fn schema(schema: arrow_ipc::Schema<'_>) -> Result<SchemaRef, Fault> 
     })
 }
 
-/// The path of the first field, this one or inside of it, that arrow has no type for, and what it says.
+/// Returns the path of the first field, this one or inside it, whose type arrow does not know, and arrow's message.
 fn unknown_type(field: arrow_ipc::Field<'_>) -> Option<(String, String)> {
     let reason = catch_panic(|| Ok::<_, String>(Field::from(field))).err()?;
     let name = field.name().unwrap_or_default();
     let inside = field.children().into_iter().flatten().find_map(unknown_type);
     Some(match inside {
         Some((path, reason)) => (format!("{name}.{path}"), reason),
-        // It is the debug form of an error.
+        // The message is the debug form of an error.
         None => (name.to_owned(), reason.split('"').nth(1).unwrap_or(&reason).to_owned()),
     })
 }
 
-/// The key-value pairs of a message or a footer.
+/// Returns the key-value pairs of a message or a footer.
 pub(crate) fn metadata(pairs: Option<Vector<'_, ForwardsUOffset<KeyValue<'_>>>>) -> Metadata {
     let mut metadata = Metadata::new();
     for pair in pairs.into_iter().flatten() {
@@ -176,8 +176,8 @@ fn check(batch: &arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<(), &'static
     Ok(())
 }
 
-/// Whether so many bytes could be allocated. Arrow's reader takes them on a buffer's word, and an allocation that fails ends
-/// the program, which nobody can contain. Where it succeeds, nothing has been touched that the buffer does not fill.
+/// Returns whether this many bytes can be allocated. Arrow's reader allocates what a buffer claims, and a failed
+/// allocation ends the program, which cannot be caught. A successful one touches only the memory that is filled.
 fn has_room(length: u64) -> bool {
     usize::try_from(length).is_ok_and(|length| Vec::<u8>::new().try_reserve_exact(length).is_ok())
 }

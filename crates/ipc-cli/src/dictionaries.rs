@@ -1,13 +1,13 @@
-//! Which dictionaries the batches of all inputs are given, so that what is the same is the same array.
+//! Chooses the dictionaries that record batches of all inputs get, so that equal dictionaries are the same array.
 //!
-//! The writer compares dictionaries by pointer before it compares them by value. Inputs repeat dictionaries: in a second
-//! input, in a stream that sends one again. [`Known`] keeps the latest dictionary of each field, and hands that one out
-//! wherever an input's own has equal values.
+//! The writer compares dictionaries by pointer before it compares values. Inputs repeat dictionaries: the second input
+//! those of the first, or a stream its own. [`Known`] keeps the latest dictionary of each field, and returns it
+//! whenever an input's own has equal values.
 //!
-//! A file holds one dictionary for each field, which only deltas may extend. Whether a sequence of dictionaries allows
-//! that is decided here, in the order of the input: left to the workers, it would depend on who comes first. What each
-//! field is allowed, the [schema of the output](StreamSchema::change) says. Of unified dictionaries none is refused, and
-//! the same array spares the workers a look at its values.
+//! A file holds one dictionary per field, which only deltas may extend. Whether a sequence of dictionaries allows that
+//! is decided here, in the order of the inputs. If workers decided, the result would depend on their timing. The
+//! [schema of the output](StreamSchema::change) says what each field allows. Unified dictionaries are never refused,
+//! and sharing one array saves the workers a comparison of values.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,17 +25,17 @@ use crate::blame::Values;
 pub(crate) struct Known {
     output: Output,
     latest: Vec<Option<ArrayRef>>,
-    /// How many values each field has had at most.
+    /// The largest number of values that each field has had.
     values: Vec<u64>,
 }
 
-/// What is written, and how: says what becomes of dictionaries that change.
+/// The schema and the format of the output, which decide what happens to a dictionary that changes.
 struct Output {
     format: Kind,
     schema: StreamSchema,
 }
 
-/// A dictionary-encoded field of an input's schema. A field's place among all of them is its id in the output.
+/// A dictionary-encoded field of an input's schema. Its index among all of them is its id in the output.
 pub(crate) struct DictionaryField {
     id: i64,
     path: String,
@@ -55,11 +55,11 @@ impl DictionaryField {
     }
 }
 
-/// A dictionary that a file cannot have beside the one before.
+/// A dictionary that cannot follow the previous one in a file.
 #[derive(Debug)]
 pub(crate) struct Refused {
     path: String,
-    /// Whether it has the one before in it.
+    /// Whether it starts with the previous one.
     grows: bool,
     remedy: Remedy,
 }
@@ -79,13 +79,13 @@ impl fmt::Display for Refused {
 }
 
 impl Known {
-    /// Nothing is known yet of the dictionaries of an output of `format`, whose options the schema was made with.
+    /// Returns the state before the first dictionary, for an output of `format` with this schema.
     pub(crate) fn new(format: Kind, schema: StreamSchema) -> Self {
         Self { output: Output { format, schema }, latest: Vec::new(), values: Vec::new() }
     }
 
-    /// The dictionaries to hand out for an input whose own are `values`, or why the output cannot have them: of several
-    /// fields, the one that asks for most.
+    /// Returns the dictionaries for an input whose own are `values`, or why the output cannot have them. If several
+    /// fields are refused, returns the one that needs the most changes.
     pub(crate) fn settle(&mut self, fields: &[DictionaryField], values: &Values) -> Result<Values, Refused> {
         self.latest.resize(self.latest.len().max(fields.len()), None);
         let mut settled: HashMap<i64, (usize, &ArrayRef)> = HashMap::new();
@@ -120,8 +120,8 @@ impl Known {
         Ok(settled)
     }
 
-    /// Whether the keys of these fields tell all values apart that their dictionaries have had so far. Those whose
-    /// dictionaries repeat values in another order may be said to have too many.
+    /// Returns whether the keys of these fields can number all values of their dictionaries so far. If dictionaries
+    /// repeat values in another order, the number may be overestimated.
     pub(crate) fn fits_keys(&self, fields: &[DictionaryField]) -> bool {
         fields.iter().zip(&self.values).all(|(field, values)| u128::from(*values) <= 1 << field.key_bits)
     }
@@ -131,11 +131,11 @@ impl Known {
 type Refusal = (bool, Remedy);
 
 impl Output {
-    /// Which of the two to hand out for the field at `place`: the old one if the new one has nothing that it lacks.
+    /// Chooses between the old and the new dictionary for the field at `place`: the old one if it contains the new one.
     fn later<'v>(&self, place: usize, old: &'v ArrayRef, new: &'v ArrayRef) -> Result<&'v ArrayRef, Refusal> {
         let comparison = compared(old, new);
         let change = self.change(place, comparison)?;
-        // Where readers have a longer dictionary already, the keys mean the same in that one.
+        // If readers already have a longer dictionary, the keys mean the same in that one.
         Ok(if comparison == Comparison::Same || change == Change::Known { old } else { new })
     }
 
@@ -149,7 +149,8 @@ impl Output {
         }
     }
 
-    /// What becomes of a dictionary of the field at `place` whose values stand so to those before.
+    /// Returns what happens to a dictionary of the field at `place` whose values differ from the previous ones by
+    /// `comparison`.
     fn change(&self, place: usize, comparison: Comparison) -> Result<Change, Refusal> {
         let change = match self.format {
             Kind::File => self.schema.change::<FileFormat>(place, comparison),
@@ -163,7 +164,7 @@ impl Output {
     }
 }
 
-/// How many values of `new` are not in `old`, as far as that can be told by comparing them from the front.
+/// Returns how many values of `new` are not in `old`, as far as a comparison from the front can tell.
 fn new_values(old: Option<&ArrayRef>, new: &ArrayRef) -> u64 {
     let known = old.map_or(0, |old| match compared(old, new) {
         Comparison::Same | Comparison::Within => new.len(),
@@ -173,13 +174,13 @@ fn new_values(old: Option<&ArrayRef>, new: &ArrayRef) -> u64 {
     (new.len() - known) as u64
 }
 
-/// What contradicts itself is another one; the writer says what is wrong with it.
+/// Values that contradict themselves count as different; the writer reports what is wrong with them.
 fn compared(old: &ArrayRef, new: &ArrayRef) -> Comparison {
     Comparison::of(old, new).unwrap_or(Comparison::Different)
 }
 
-/// The dictionary-encoded fields of a schema, in the order of their ids in an output: depth first, those inside a
-/// dictionary's values before it.
+/// Returns the dictionary-encoded fields of a schema, in the order of their ids in an output: depth first, inner
+/// dictionaries before the outer one.
 pub(crate) fn fields(schema: &Fields) -> Vec<DictionaryField> {
     let mut found = Vec::new();
     schema.iter().for_each(|field| visit(field, "", &mut found));

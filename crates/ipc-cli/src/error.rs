@@ -1,39 +1,40 @@
-//! What can go wrong, each told in one line.
+//! What can go wrong, each reported in one line.
 
 use std::fmt::Display;
 use std::io;
 
-/// The result of this program's fallible steps.
+/// The result of this program's fallible functions.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// Something about one input, whose name comes first.
+    /// An error about one input, whose name comes first.
     #[error("{input}: {reason}")]
     Input { input: String, reason: String },
 
-    /// The dictionaries of one input are none that the output can have, as it is asked for. They may be `too_large` to be one.
+    /// The output cannot have the dictionaries of one input, with these arguments. They may be `too_large` for one
+    /// array.
     #[error("{input}: {reason}")]
     Dictionaries { input: String, reason: String, too_large: bool },
 
-    /// Something about the output.
+    /// An error about the output.
     #[error("{output}: {reason}")]
     Output { output: String, reason: String },
 
-    /// All is done, and rows, or bytes that may have been rows, are left out, which has been told.
+    /// The output is complete, but rows, or bytes that may have been rows, were left out. That has been reported.
     #[error("rows are left out")]
     RowsLeftOut,
 
-    /// Whoever read our standard output has gone. Nothing to say, and nobody to say it to.
+    /// The reader of our standard output has gone away. Nothing is reported.
     #[error("nobody reads the output")]
     BrokenPipe,
 
-    /// A thread panicked; the panic itself has been told already.
+    /// A thread panicked. The panic has been printed already.
     #[error("internal error: a thread panicked")]
     Panicked,
 
-    /// The system gave us no thread.
+    /// The system could not create a thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
 }
@@ -52,7 +53,7 @@ impl Error {
         if error.kind() == io::ErrorKind::BrokenPipe { Self::BrokenPipe } else { Self::output(output, error) }
     }
 
-    /// Something that the writer refused or suffered: about `input`, if it was refused, else about the output.
+    /// An error of the writer: about `input`, if it refused the input; otherwise about the output.
     pub(crate) fn writer(input: &str, output: &str, error: &ipc_shared::Error) -> Self {
         match error {
             ipc_shared::Error::Core(ipc_core::Error::Io(error)) => Self::write(output, error),
@@ -62,7 +63,7 @@ impl Error {
         }
     }
 
-    /// Something that the encoder refused of `input`.
+    /// An encoder's refusal of `input`.
     pub(crate) fn core(input: &str, refusal: &ipc_core::Error) -> Self {
         match refusal {
             ipc_core::Error::DictionaryTooLarge { .. } => {
@@ -83,18 +84,18 @@ impl Error {
         Self::Dictionaries { input: input.to_owned(), reason: reason.to_string(), too_large: false }
     }
 
-    /// Tells the error, in one line whatever it holds.
+    /// Prints the error in one line, whatever it contains.
     pub(crate) fn print(&self) {
         tell(self);
     }
 }
 
-/// Tells something that is worth knowing, and no error.
+/// Prints a note, which is not an error.
 pub(crate) fn warn(input: &str, what: impl Display) {
     tell(format_args!("{input}: warning: {what}"));
 }
 
-/// Tells what was decided where the arguments left it open.
+/// Prints a decision that the arguments left open.
 pub(crate) fn note(what: impl Display) {
     tell(what);
 }
@@ -103,7 +104,7 @@ fn tell(what: impl Display) {
     eprintln!("arrow-ipc: {}", one_line(&what.to_string()));
 }
 
-/// A text without line ends, and without what a terminal would obey: names come from inputs.
+/// Removes line ends, and characters that a terminal would obey: names come from inputs.
 pub(crate) fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let shown = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };

@@ -1,8 +1,8 @@
-//! An input: a file, or streams one behind the other, told apart by what it holds, read as a sequence of encoded batches.
+//! Reads an input as a sequence of encoded batches: a file, or consecutive streams, recognised by content.
 //!
-//! What an input is, [`ipc_recover::Input`] tells; here it is decided what of it is refused, and what is only told.
-//! Dictionaries are read here, since each batch must see them as of its own place; a batch shares them, so this costs
-//! nothing while they do not change.
+//! [`ipc_recover::Input`] determines what the input contains; here it is decided what is refused and what is only
+//! reported. Dictionaries are read here, since each batch must have those at its own position. Batches share them, so
+//! this costs nothing while they do not change.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,37 +21,37 @@ use crate::error::{Error, Result, warn};
 use crate::source::{display_name, into_seekable, is_standard, open};
 use crate::values::Dictionaries;
 
-/// An input that is open, and whose schema has been read.
+/// An open input, whose schema has been read.
 pub(crate) struct Input {
     name: Arc<str>,
     account: Account<'static>,
-    /// The schema of the input's first stream, which is that of all.
+    /// The schema of the input's first stream, which all its streams have.
     schema: SchemaRef,
     dictionary_fields: Vec<DictionaryField>,
-    /// The dictionaries as the stream has sent them so far, with the schema as the stream has it: ids are its own.
+    /// The dictionaries of the current stream so far, with that stream's schema and ids.
     dictionaries: Dictionaries,
-    /// What the batches are given for them; `None` if they have changed since.
+    /// The dictionaries that batches get in place of these; `None` if these have changed since.
     settled: Option<Arc<Values>>,
     metadata: Option<Metadata>,
     rules: Rules,
-    /// How long the messages are that have been read and not yet counted.
+    /// The length of the messages that have been read but not yet counted.
     uncounted: u64,
 }
 
-/// What of an input is refused, and what is told of it. All clones tell in one place.
+/// What is refused in an input, and what is reported. All clones report to one place.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rules {
-    /// Whether bytes behind the end are left out if they are no stream, instead of refused.
+    /// Whether bytes after the end that are not a stream are left out, instead of refused.
     pub(crate) allows_trailing: bool,
-    /// Whether a stream without its end-of-stream marker is refused, instead of told.
+    /// Whether a stream without its end-of-stream marker is refused, instead of reported.
     pub(crate) requires_end: bool,
-    /// Whether only that is told which may mean that rows are lost.
+    /// Whether only reports about rows that may be lost are printed.
     pub(crate) quiet: bool,
-    /// What has been told; `None` if nothing is to be.
+    /// What has been reported; `None` if nothing is to be reported.
     pub(crate) told: Option<Told>,
 }
 
-/// What has been told of inputs, and what is to be told once all of them have been read.
+/// What has been reported about inputs, and what is to be reported once all of them have been read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Told(Arc<Mutex<Noted>>);
 
@@ -65,17 +65,17 @@ struct Noted {
 }
 
 impl Told {
-    /// What has been told so far, for programs.
+    /// Returns what has been reported so far, for programs.
     pub(crate) fn json(&self) -> Value {
         self.noted().warnings.clone().into()
     }
 
-    /// The metadata in which later streams of an input differ from its first. Given once.
+    /// Takes the metadata in which later streams of an input differ from its first.
     pub(crate) fn take_differences(&self) -> Vec<MetadataDifference> {
         std::mem::take(&mut self.noted().differences)
     }
 
-    /// Whether bytes were left out that may have been rows.
+    /// Returns whether bytes were left out that may have been rows.
     pub(crate) fn leaves_out(&self) -> bool {
         self.noted().leaves_out
     }
@@ -86,7 +86,7 @@ impl Told {
 }
 
 impl Rules {
-    /// The same, for a look ahead, of which nothing is told.
+    /// Returns the same rules for a first look, which reports nothing.
     pub(crate) fn silent(&self) -> Self {
         Self { told: None, ..self.clone() }
     }
@@ -125,22 +125,22 @@ impl Input {
         &self.schema
     }
 
-    /// The size of the input, where it is known.
+    /// Returns the size of the input, if it is known.
     pub(crate) fn length(&self) -> Option<u64> {
         self.account.length()
     }
 
-    /// Whether the input can be closed now and opened again later.
+    /// Returns whether the input can be closed now and opened again later.
     pub(crate) fn can_reopen(path: &Path) -> bool {
         !is_standard(path) && path.is_file()
     }
 
-    /// The key-value pairs in the footer, of a file.
+    /// Returns the key-value pairs in the footer of a file.
     pub(crate) fn footer_metadata(&self) -> Option<&Metadata> {
         self.metadata.as_ref()
     }
 
-    /// The next record batch. `known` says which dictionaries it is given.
+    /// Reads the next record batch. `known` chooses its dictionaries.
     pub(crate) fn next_batch(&mut self, known: &mut Known) -> Result<Option<Encoded>> {
         loop {
             let Some(head) = self.next_head()? else { return Ok(None) };
@@ -158,12 +158,12 @@ impl Input {
         }
     }
 
-    /// How many bytes of messages, dictionaries among them, have been read since this was last asked.
+    /// Returns how many bytes of messages, including dictionaries, have been read since the last call.
     pub(crate) fn count_read(&mut self) -> u64 {
         std::mem::take(&mut self.uncounted)
     }
 
-    /// Reads what dictionaries the input's batches have, and of these nothing, until `known` refuses one.
+    /// Reads the dictionaries of the input's batches, but not the batches, until `known` refuses one.
     pub(crate) fn survey_dictionaries(mut self, known: &mut Known) -> Result<Option<Refused>> {
         let mut is_settled = false;
         while let Some(head) = self.next_head()? {
@@ -187,12 +187,12 @@ impl Input {
         Ok(None)
     }
 
-    /// Whether a field is dictionary-encoded.
+    /// Returns whether a field is dictionary-encoded.
     pub(crate) fn has_dictionaries(&self) -> bool {
         !self.dictionary_fields.is_empty()
     }
 
-    /// The next dictionary batch or record batch, of whichever stream.
+    /// Reads the next dictionary batch or record batch of any stream.
     fn next_head(&mut self) -> Result<Option<Head>> {
         loop {
             match self.account.next().map_err(|damage| self.refused(&damage))? {
@@ -208,7 +208,7 @@ impl Input {
         }
     }
 
-    /// A stream begins, which has no dictionaries yet.
+    /// Begins a stream, which has no dictionaries yet.
     fn begin(&mut self) -> Result<()> {
         if self.account.streams() > 1 {
             let schema = schema(&self.account).map_err(|damage| self.refused(&damage))?;
@@ -224,7 +224,7 @@ impl Input {
         Ok(())
     }
 
-    /// Refuses a stream that ends where its rows may not, or tells of it.
+    /// Refuses or reports a stream that ends without its end-of-stream marker.
     fn end(&self, ending: &Ending, at: u64) -> Result<()> {
         let advice = match ending {
             Ending::Marker(Framing::Legacy)
@@ -264,7 +264,7 @@ impl Input {
         }
     }
 
-    /// Refuses what stands behind the end, or tells of it.
+    /// Refuses or reports bytes after the end.
     fn trail(&self, trailing: &Trailing) -> Result<()> {
         let damage = trailing.damage();
         let length = trailing.length.map_or_else(|| "bytes".to_owned(), |length| format!("{length} bytes"));
@@ -272,7 +272,7 @@ impl Input {
             if let Some(told) = &self.rules.told {
                 told.noted().leaves_out |= !trailing.is_zero;
             }
-            // Zeros have room for nothing. What else is left out may be rows.
+            // Zeros hold no rows. Other bytes may.
             let is_quiet = self.rules.quiet && trailing.is_zero;
             self.note(trailing.offset, &format!("{}; {length} are left out", damage.fault), is_quiet);
             return Ok(());
@@ -285,7 +285,7 @@ impl Input {
         self.note(at, what, false);
     }
 
-    /// Tells people, unless that `is_quiet`, and programs.
+    /// Reports to people, unless `is_quiet`, and to programs.
     fn note(&self, at: u64, what: &str, is_quiet: bool) {
         let Some(told) = &self.rules.told else { return };
         if !is_quiet {
@@ -310,12 +310,12 @@ impl Input {
     }
 }
 
-/// The schema of what is being read.
+/// Decodes the schema of the current stream, or of the file.
 fn schema(account: &Account<'_>) -> Result<SchemaRef, Damage> {
     decode::schema(account.schema()).map_err(|fault| Damage::new(account.schema_offset(), fault))
 }
 
-/// Damage that keeps an input from being opened.
+/// Returns the error for damage that prevents an input from being opened.
 pub(crate) fn refused(name: &str, damage: &Damage) -> Error {
     match &damage.fault {
         fault @ (Fault::Empty | Fault::NotArrow | Fault::Other { .. }) => Error::input(name, fault),

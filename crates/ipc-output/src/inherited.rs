@@ -1,12 +1,13 @@
-//! What an output takes over from the file that it replaces: who owns it, and who may do what with it.
+//! The owner, the group and the mode that an output inherits from the file that it replaces.
 //!
-//! Only root may give a file away, and others may give it only to their own groups. So the owner is kept as far as the
-//! user may, and the mode follows: nobody but the new owner gets rights to the new file that they did not have to the old
-//! one. Set-user-id, set-group-id and the sticky bit are never passed on: they vouched for other content.
+//! Only root may give a file to another user, and other users may give it only to their own groups. So the owner and
+//! the group are kept if the user may set them. If one of them changes, the mode is narrowed, so that no other user
+//! gets rights to the new file that they did not have to the old one. Set-user-id, set-group-id and the sticky bit are
+//! never inherited, because they were granted to other content.
 
 use std::fs::{File, Metadata, OpenOptions};
 
-/// Lets nobody but the user open the file that these options create, until it has [inherited](inherit) a mode.
+/// Makes the file that these options create accessible to its user only, until it [inherits](inherit) a mode.
 #[cfg(unix)]
 pub(crate) fn keep_private(options: &mut OpenOptions) {
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
@@ -15,34 +16,35 @@ pub(crate) fn keep_private(options: &mut OpenOptions) {
 #[cfg(not(unix))]
 pub(crate) fn keep_private(_: &mut OpenOptions) {}
 
-/// Gives `file` the owner and the mode of the `old` one, as far as the user may.
+/// Gives `file` the owner, the group and the mode of the `old` one, if the user may set them.
 #[cfg(unix)]
 pub(crate) fn inherit(file: &File, old: &Metadata) {
     use std::fs::Permissions;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 
-    // An owner comes with the group or not at all; the group alone is the next best.
+    // Owner and group are set together. If that is not allowed, the group alone may be.
     if fchown(file, Some(old.uid()), Some(old.gid())).is_err() {
         let _ = fchown(file, None, Some(old.gid()));
     }
     let Ok(new) = file.metadata() else { return };
     let mode = mode_for(old.mode(), new.uid() == old.uid(), new.gid() == old.gid());
-    // Where a file system has no modes, the file stays as private as it was made.
+    // On a file system without modes, the file stays private.
     let _ = file.set_permissions(Permissions::from_mode(mode));
 }
 
 #[cfg(not(unix))]
 pub(crate) fn inherit(_: &File, _: &Metadata) {}
 
-/// The mode of the new file where the old one has `mode`, and the same owner and group, or not.
+/// Returns the mode of the new file, if the old one has `mode`, and the owner and the group are the same or not.
 #[cfg(unix)]
 fn mode_for(mode: u32, has_owner: bool, has_group: bool) -> u32 {
     let (mut group, mut others) = (mode & GROUP, mode & OTHERS);
-    // With another group, the old one is among the others, and the other way round: both get what both had.
+    // If the group changes, members of the old one are now others, and the reverse. So both get only rights that both
+    // had.
     if !has_group {
         (group, others) = (group & (others << 3), others & (group >> 3));
     }
-    // The same goes for the old owner, who is in the group or among the others.
+    // The old owner is now in the group or among the others, so these get only rights that the owner had.
     if !has_owner {
         let owner = mode & OWNER;
         (group, others) = (group & (owner >> 3), others & (owner >> 6));

@@ -1,8 +1,8 @@
-//! A file that is there complete or not at all, as a sink for Arrow IPC writers.
+//! A file that appears under its name only when it is complete, as a sink for Arrow IPC writers.
 //!
-//! An [`OutputFile`] is written under another name, in the folder where it belongs. [`OutputFile::complete`] gives it its
-//! name once all of it is on the storage device. Until then, what stood under that name before stays; an output that is
-//! dropped, since an error came first, leaves nothing behind.
+//! An [`OutputFile`] is written under a temporary name in its folder. [`OutputFile::complete`] renames it, once all of
+//! it is on the storage device. Until then, an existing file of that name stays. An output that is dropped before, for
+//! example after an error, is removed.
 //!
 //! ```
 //! use arrow_array::record_batch;
@@ -20,33 +20,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What it rests on
+//! # How it works
 //!
 //! The file is synced, closed and renamed, and then its folder is synced. A rename within a folder replaces one file by
-//! another in one step, so a reader sees the old file or the new one. Without the first sync, a loss of power could leave
-//! an empty file under the name; without the last, the old file. Where folders cannot be synced, as on Windows and on
-//! some network file systems, the last step is the file system's.
+//! another in one step, so a reader sees the old file or the new one. Without the first sync, a power loss could leave
+//! an empty file under the name; without the last one, the old file. On systems that cannot sync folders, such as
+//! Windows and some network file systems, the file system decides when the rename is durable.
 //!
-//! A process that is killed leaves the file under its other name, `.arrow-ipc-` and so on. Nobody reads it as an output, and it
-//! may be removed.
+//! A process that is killed leaves the file under its temporary name, `.arrow-ipc-*.tmp`. It is not an output, and may
+//! be removed.
 //!
-//! A [sync](Durable::sync) before that confirms bytes under the other name; the first one syncs the folder as well, so that
-//! the name is there after a loss of power.
+//! A [sync](Durable::sync) before completion confirms bytes under the temporary name. The first one also syncs the
+//! folder, so that this name survives a power loss.
 //!
 //! # What is kept of a file that is replaced
 //!
-//! Its mode, and its owner and group where the user may give files to them. Where not, the mode is narrowed: the user is
-//! the new owner, and nobody else may do more with the new file than with the old one. Set-user-id, set-group-id and the
-//! sticky bit are dropped. Until the output is complete, only the user may read it.
+//! Its mode, and its owner and group if the user may set them. Otherwise the user becomes the owner, and the mode is
+//! narrowed, so that no other user has more rights to the new file than to the old one. Set-user-id, set-group-id and
+//! the sticky bit are dropped. Until the output is complete, only the user may read it.
 //!
-//! Access control lists, extended attributes and further hard links are not kept. A file with an access control list has
-//! the list's mask in place of the rights of its group, so its group may get rights that the list had denied: complete
-//! the output under a new name where that matters.
+//! Access control lists, extended attributes and further hard links are not kept. The mode of a file with an access
+//! control list has the list's mask in place of the rights of its group, so the group may get rights that the list had
+//! denied. If that matters, complete the output under a new name.
 //!
-//! # What it does not do
+//! # Limits
 //!
-//! It replaces regular files only. Devices, pipes and the standard output are written directly, by whoever wants to. Two
-//! that write to the same name do not disturb each other: the one that completes last is there.
+//! Only regular files are replaced. Write to devices, pipes and the standard output directly. Two outputs of the same
+//! name do not disturb each other: the one that completes last replaces the other.
 
 #![forbid(unsafe_code)]
 
@@ -59,7 +59,7 @@ use tempfile::TempPath;
 
 mod inherited;
 
-/// A file in the making. It has its name once it is [complete](Self::complete), and is removed if it is dropped before.
+/// An unfinished file. It gets its name when it is [complete](Self::complete), and is removed if it is dropped before.
 ///
 /// It can be [cut back](Truncate) and [synced](Durable), so a writer to it can roll back.
 #[derive(Debug)]
@@ -67,40 +67,40 @@ pub struct OutputFile {
     file: FileTail,
     temporary: TempPath,
     path: PathBuf,
-    /// What stood under its name when it was begun.
+    /// The metadata of the file that will be replaced, as of the start.
     replaced: Option<Metadata>,
-    /// Of a sync that failed: what it was to bring to the device may be gone, and another sync would not tell.
+    /// The error of a failed sync: bytes may have been lost, and another sync would not report that.
     doubt: Option<ErrorKind>,
 }
 
-/// Why an output has not been completed.
+/// Why an output could not be completed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// It could not be synced or renamed. What stood under its name before still does, and the output is gone.
+    /// The output could not be synced or renamed, and has been removed. An existing file of its name is unchanged.
     #[error("the output could not be completed")]
     Incomplete(#[source] io::Error),
 
-    /// It is complete under its name, but its folder could not be synced: after a loss of power the name may again be
-    /// that of what stood there before.
+    /// The output is complete under its name, but its folder could not be synced: after a power loss, the name may
+    /// refer to the old file again.
     #[error("the output is complete, but a loss of power may undo that")]
     Unsettled(#[source] io::Error),
 }
 
 impl OutputFile {
-    /// Begins an output that will be called `path`; if that is a symbolic link, what the link points to. A relative path is
-    /// taken from the working directory as it is now, wherever the process goes later.
+    /// Starts an output that will get the name `path` or, if that is a symbolic link, the name of the link's target. A
+    /// relative path is resolved now, so a later change of the working directory has no effect.
     ///
-    /// The output gets the mode and, where the user may, the owner of the file that it replaces; if it replaces none,
-    /// those of any new file.
+    /// The output gets the mode and, if the user may set it, the owner of the file that it replaces. A new file gets
+    /// the usual mode and owner.
     ///
     /// # Errors
     ///
-    /// Where the folder is missing or may not be written to, something other than a regular file stands there, or no file
-    /// could ever have that name.
+    /// If the folder is missing or not writable, if the name belongs to something other than a regular file, or if no
+    /// file can have that name.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
-        // Else that would show when all has been written.
+        // Otherwise the error would come only after everything has been written.
         let ends_as_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
         if path.file_name().is_none() || ends_as_folder {
             return Err(io::Error::new(ErrorKind::InvalidInput, "is not the name of a file"));
@@ -126,35 +126,35 @@ impl OutputFile {
         Ok(Self { file, temporary, path, replaced, doubt: None })
     }
 
-    /// The name it will have, as an absolute path.
+    /// Returns the name that the output will have, as an absolute path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The name it has until then. A program that signals may end can remove it.
+    /// Returns the temporary name. A program that is ended by a signal can remove it.
     #[must_use]
     pub fn temporary_path(&self) -> &Path {
         &self.temporary
     }
 
-    /// The file, under whatever name.
+    /// Returns the file.
     #[must_use]
     pub fn as_file(&self) -> &File {
         self.file.get_ref()
     }
 
-    /// Gives the output its name, once all of it is on the storage device.
+    /// Syncs the output, and renames it to its name.
     ///
     /// # Errors
     ///
-    /// [`Error::Incomplete`] where that failed, or a sync had failed before; [`Error::Unsettled`] where it came so far that
-    /// only the folder could not be synced.
+    /// [`Error::Incomplete`] if that failed, or an earlier sync had failed; [`Error::Unsettled`] if only the folder
+    /// could not be synced.
     pub fn complete(self) -> Result<(), Error> {
         if let Some(kind) = self.doubt {
             return Err(Error::Incomplete(kind.into()));
         }
-        // As it is now, or as it was if it has been removed meanwhile.
+        // The metadata of the old file as it is now, or as it was at the start, if it has been removed since.
         if let Some(replaced) = fs::metadata(&self.path).ok().or_else(|| self.replaced.clone()) {
             inherited::inherit(self.file.get_ref(), &replaced);
         }
@@ -191,9 +191,9 @@ impl Durable for OutputFile {
     }
 }
 
-/// What a path stands for, if it is a symbolic link, which may lead to nothing yet.
+/// Returns the target of a symbolic link, which need not exist; of any other path, the path itself.
 fn followed(path: &Path) -> PathBuf {
-    /// As many links as Linux follows.
+    /// The number of links that Linux follows.
     const LINKS_AT_MOST: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..LINKS_AT_MOST {
@@ -210,7 +210,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes the names in a folder durable, where the system can.
+/// Makes the names in a folder durable, if the system can.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {

@@ -32,7 +32,7 @@ impl Wrapped<'_> {
         let mut tables = Tables::default();
         let wrapped_at = if self.has_checksums { ANNOUNCED } else { MESSAGE };
         tables.u32(20); // the root: a Message
-        // Its vtable: the sizes of both, then version, headerType, header, bodyLength, which is left out, and custom_metadata.
+        // Its vtable: the sizes of both, then version, headerType, header, bodyLength (left out) and custom_metadata.
         for field in [14, 16, 8, 10, 4, 0, if self.has_checksums { 12 } else { 0 }] {
             tables.u16(field);
         }
