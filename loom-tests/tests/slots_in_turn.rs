@@ -199,3 +199,38 @@ fn failed_drainer_vs_reserve() {
         assert_eq!(sink.numbers(), [2]);
     });
 }
+
+#[test]
+fn room_vs_failed_reserve() {
+    explore("a thread that failed to append, and was given a place meanwhile", |coverage| {
+        let sink = Shared::default();
+        let writer = writer(Acting::new(&sink, &[Act::Take, Act::Fail, Act::Fail]), 2);
+        let [first, second] = [(); 2].map(|()| writer.reserve().unwrap());
+        second.write(&batch(2)).unwrap();
+        // Fails to append the second batch, which stays at the front.
+        first.give_up();
+        let third = writer.reserve().unwrap();
+        let other = {
+            let writer = writer.clone();
+            thread::spawn(move || {
+                let reserved = writer.reserve();
+                (BROUGHT.with(Cell::get), reserved)
+            })
+        };
+        // Makes room. If this thread meets the second failure, it tries again.
+        let makes_room_at_once = writer.flush().is_ok();
+        if !makes_room_at_once {
+            writer.flush().unwrap();
+        }
+        let (brought, reserved) = other.join().unwrap();
+        coverage.met_if(makes_room_at_once && brought == 1 && reserved.is_ok());
+        let mut expected = vec![2, 3];
+        third.write(&batch(3)).unwrap();
+        if let Ok(slot) = reserved {
+            slot.write(&batch(4)).unwrap();
+            expected.push(4);
+        }
+        assert_eq!(writer.close().unwrap().given_up, 1, "the place given up is the one that had an owner");
+        assert_eq!(sink.numbers(), expected);
+    });
+}
