@@ -11,10 +11,11 @@ mod anywhere;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
@@ -323,6 +324,39 @@ fn a_mark_is_tried_once_and_never_behind_a_tear() {
             }
         }
     }
+}
+
+/// A sink that panics once that is due, with a payload that panics when it is dropped.
+struct Bursting<'b>(&'b AtomicBool);
+
+struct Payload;
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        resume_unwind(Box::new("the payload panics, as it was made to"));
+    }
+}
+
+impl Write for Bursting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.load(Relaxed) {
+            resume_unwind(Box::new(Payload));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_payload_that_panics_when_dropped_does_not_leave_a_drop() {
+    let schema = batch(Words::Growing, (0, 0)).schema();
+    let is_due = AtomicBool::new(false);
+    let encoder = Encoder::stream(Bursting(&is_due)).start(schema).unwrap();
+    is_due.store(true, Relaxed);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(encoder))).is_ok());
 }
 
 /// A tail takes its own mark back, and what is written then follows the last whole message. A mark that was there before it

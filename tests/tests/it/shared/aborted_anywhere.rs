@@ -102,7 +102,9 @@ fn sweep<F: Output>() -> Tally {
     for (script, has_schema, stages, marks) in writers {
         let options = options(stages, marks);
         let ends = ends::<F>(script, has_schema);
-        let bytes = ends.iter().flat_map(|end| [*end, end + 1]).chain([0]).flat_map(Fault::all_at);
+        // At each end of a message; and inside one after the first and the last, since it is the same inside others.
+        let last = ends[ends.len() - if F::HAS_FOOTER { 3 } else { 2 }];
+        let bytes = ends.iter().copied().chain([0, ends[0] + 1, last + 1]).flat_map(Fault::all_at);
         let flushes = (0..2).flat_map(|nth| [Fault::Flush(nth), Fault::PanicInFlush(nth)]);
         // A file has no mark to fail at.
         let is_tried = |fault: &Fault| !F::HAS_FOOTER || !matches!(fault, Fault::Nothing(_) | Fault::Interrupted(_));
@@ -160,7 +162,11 @@ fn ends<F: Output>(script: &[Step], has_schema: bool) -> Vec<usize> {
     script.iter().for_each(|step| run.take(*step).unwrap());
     let taken = watch.look().taken;
     let framing = F::framing(&taken);
-    framing.messages.iter().map(Framed::end).chain([framing.end.unwrap(), taken.len()]).collect()
+    let mut ends: Vec<_> =
+        framing.messages.iter().map(Framed::end).chain([framing.end.unwrap(), taken.len()]).collect();
+    // A stream has nothing after its marker.
+    ends.dedup();
+    ends
 }
 
 /// How an output stands.
