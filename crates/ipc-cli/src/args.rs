@@ -1,6 +1,6 @@
-//! The arguments, and what they settle.
+//! The command-line arguments, and the job that they describe.
 //!
-//! Whatever can be refused without looking at an input is refused here, as bad usage.
+//! Arguments that can be refused without looking at an input are refused here, as bad usage.
 
 mod alternatives;
 
@@ -160,21 +160,21 @@ pub(crate) struct RecoverArguments {
     pub(crate) quiet: bool,
 }
 
-/// What a merge is to do.
+/// What a merge must do.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) inputs: Vec<PathBuf>,
     pub(crate) output: PathBuf,
     pub(crate) format: Kind,
     pub(crate) options: Options,
-    /// What to write with instead, should the inputs have dictionaries that a file cannot keep.
+    /// The options to use instead, if the inputs have dictionaries that a file cannot keep.
     pub(crate) unifying: Option<Options>,
     pub(crate) threads: usize,
     pub(crate) keeps_order: bool,
     pub(crate) rules: Rules,
     pub(crate) json: bool,
     pub(crate) quiet: bool,
-    /// What this was made of.
+    /// The arguments that describe this job.
     arguments: MergeArguments,
 }
 
@@ -210,7 +210,7 @@ enum DictionariesArgument {
 }
 
 impl MergeArguments {
-    /// What these arguments ask for, unless they contradict each other.
+    /// Returns the job that these arguments describe, unless they contradict each other.
     pub(crate) fn resolve(self) -> Result<Job, clap::Error> {
         if self.inputs.iter().filter(|path| is_standard(path)).count() > 1 {
             return Err(usage(ErrorKind::ArgumentConflict, "the standard input can be read only once"));
@@ -288,13 +288,13 @@ impl MergeArguments {
 }
 
 impl RecoverArguments {
-    /// The format to write, unless it is that of the input.
+    /// Returns the format to write; `None` for that of the input.
     pub(crate) fn format(&self) -> Option<Kind> {
         self.format.map(Kind::from).or_else(|| format_of_name(&self.output))
     }
 }
 
-/// The format that an output's name tells.
+/// Returns the format that the output's name implies.
 fn format_of_name(output: &Path) -> Option<Kind> {
     match output.extension()?.to_str()? {
         "arrow" | "feather" | "ipc" => Some(Kind::File),
@@ -327,7 +327,7 @@ fn parse_alignment(text: &str) -> Result<Alignment, String> {
     Alignment::try_from(bytes).map_err(|_| "expected 8, 16, 32 or 64".to_owned())
 }
 
-/// What Zstandard itself takes for its default.
+/// The default level of Zstandard itself.
 const ZSTD_DEFAULT_LEVEL: i32 = 3;
 
 const EXAMPLES: &str = "\

@@ -1,9 +1,9 @@
-//! `inspect`: every message of a file or a stream, and what they come to.
+//! `inspect`: lists every message of a file or a stream, and whether the input is complete.
 //!
-//! Whatever the input holds, this ends, and shows what stands before the damage. A file whose footer is gone is read from the
-//! front. An input is called complete only if a merge would take all of it: bodies are [decoded](crate::bodies), those of a
-//! stream while it is listed, those of a file afterwards, since its messages are listed in another order than they are
-//! read. Where bodies are not to be read, nothing is called complete.
+//! Whatever the input contains, this ends, and lists the messages before the damage. A file without a footer is read
+//! from the front. An input is called complete only if a merge would take all of it. So bodies are
+//! [decoded](crate::bodies): those of a stream while it is listed, those of a file afterwards, since its messages are
+//! listed in another order than they are read. If bodies are not read, no input is called complete.
 
 use std::io::{self, BufWriter, Write};
 
@@ -20,7 +20,7 @@ use crate::input::refused;
 use crate::source::{display_name, into_seekable, open};
 use crate::summary::counted;
 
-/// Inspects.
+/// Runs the command.
 pub(crate) fn run(arguments: &InspectArguments) -> Result<()> {
     let name = display_name(&arguments.path);
     let mut source = open(&arguments.path)?;
@@ -51,32 +51,32 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<()> {
     listing.broken.map_or(Ok(()), |damage| Err(Error::input(&name, damage)))
 }
 
-/// A list in the making.
+/// A list, while it is built.
 struct Listing<W> {
     out: W,
     json: bool,
     reads_bodies: bool,
-    /// Those of the stream that is being listed, unless nothing more is to be found out about them.
+    /// The decoder of the current stream's bodies; `None` once nothing more can be learned from bodies.
     bodies: Option<Bodies>,
-    /// The schema of the stream, or of the file, that is being listed.
+    /// The schema of the current stream, or of the file.
     description: Option<Description>,
-    /// The first one of them, for programs.
+    /// The first schema, for programs.
     schema: Option<Value>,
     totals: Totals,
     streams: Vec<Stream>,
-    /// Why a merge would not take all of it, as far as that has been found.
+    /// Why a merge would not take all of the input, if that is known already.
     broken: Option<Damage>,
-    /// The first body that cannot be decoded, which keeps nothing from being listed.
+    /// The first body that cannot be decoded. Messages after it are still listed.
     undecodable: Option<Damage>,
 }
 
-/// A stream that has been listed, or a file.
+/// A stream, or the file, that has been listed.
 #[derive(Debug, Default)]
 struct Stream {
     offset: u64,
     record_batches: u64,
     rows: u64,
-    /// How it ended, in a word and in a sentence, if it came to an end.
+    /// How it ended, in a word and in a sentence, if its end was reached.
     ending: Option<(&'static str, String)>,
 }
 
@@ -135,7 +135,7 @@ impl<W: Write> Listing<W> {
         self.finish(kind, trailing.as_ref())
     }
 
-    /// The bodies of a stream that begins are read, if all before it was in order.
+    /// Reads the bodies of a new stream, unless something before it was wrong.
     fn begin_bodies(&mut self, input: &Input<'_>) {
         self.bodies = None;
         if self.reads_bodies && self.broken.is_none() && self.undecodable.is_none() {
@@ -146,8 +146,7 @@ impl<W: Write> Listing<W> {
         }
     }
 
-    /// Reads the body of a message that has been listed. The values in it may be damaged without keeping what is behind from
-    /// being listed.
+    /// Reads the body of a listed message. If its values are damaged, the messages after it are listed all the same.
     fn body(&mut self, input: &mut Input<'_>, head: &Head) -> Result<(), Damage> {
         let Some(bodies) = &mut self.bodies else { return Ok(()) };
         let body = input.read_body(head)?;
@@ -158,7 +157,7 @@ impl<W: Write> Listing<W> {
         Ok(())
     }
 
-    /// Reads the bodies of a file that has been listed, in the order in which they are read.
+    /// Reads the bodies of a listed file, in the order in which a merge reads them.
     fn bodies_of_file(&self, input: Input<'_>) -> Result<(), Damage> {
         let mut input = input.reopen()?;
         let mut bodies = Bodies::begin(&input)?;
@@ -180,8 +179,8 @@ impl<W: Write> Listing<W> {
         self.broken = self.broken.take().or(damage);
     }
 
-    /// Describes the schema of a stream that begins, or of the file. A schema that cannot be decoded is damage, and its
-    /// messages are listed all the same. Streams after the first one have its schema but for ids of dictionaries.
+    /// Describes the schema of a new stream, or of the file. A schema that cannot be decoded is damage, but its
+    /// messages are still listed. Later streams have the schema of the first one, except for dictionary ids.
     fn describe(&mut self, input: &Input<'_>) -> io::Result<()> {
         match Description::of(input) {
             Ok(description) if self.streams.len() == 1 && !self.json => {
@@ -217,7 +216,7 @@ impl<W: Write> Listing<W> {
 
     fn message(&mut self, head: &Head) -> io::Result<()> {
         let (number, place) = (self.totals.messages, head.place());
-        // Who hands it out has made sure that it has a content.
+        // The input has checked that the message has a content.
         let Ok(content) = head.content() else { return Ok(()) };
         self.totals.add(head, &content);
         if let (Some(stream), MessageKind::RecordBatch) = (self.streams.last_mut(), content.kind) {
@@ -371,7 +370,7 @@ impl Stream {
     }
 }
 
-/// How a stream ended, in a word.
+/// Returns how a stream ended, in a word.
 fn word(ending: &Ending) -> &'static str {
     match ending {
         Ending::Marker(_) => "ended",

@@ -1,4 +1,4 @@
-//! Messages so large that some readers refuse them.
+//! Finds messages that are too large for some readers.
 
 use std::fs::File;
 use std::path::Path;
@@ -7,9 +7,10 @@ use indicatif::BinaryBytes;
 use ipc_recover::scan::{self, Next};
 use ipc_recover::{Kind, Source};
 
-/// What to tell of the complete output at `path`, if it is a file and has a message that a reader may refuse.
+/// Returns a warning about the complete output at `path`, if it is a file and has a message that some reader may
+/// refuse.
 pub(crate) fn note(path: &Path, written_bytes: u64) -> Option<String> {
-    // Then there is no need to look.
+    // A short output has no long message.
     if written_bytes <= ARROW_GO_AT_MOST {
         return None;
     }
@@ -24,7 +25,7 @@ pub(crate) fn note(path: &Path, written_bytes: u64) -> Option<String> {
     })
 }
 
-/// The length of the longest body among the messages of a file or a stream. Reads no body.
+/// Returns the length of the longest body among the messages of a file or a stream. Reads no body.
 fn largest_body(source: &mut Source<'_>) -> u64 {
     let mut largest = 0;
     match scan::recognize(source) {
@@ -41,7 +42,7 @@ fn largest_body(source: &mut Source<'_>) -> u64 {
     largest
 }
 
-/// The longest body that arrow-go reads unless it is told otherwise.
+/// The longest body that arrow-go reads by default.
 const ARROW_GO_AT_MOST: u64 = 256 << 20;
 
 #[cfg(test)]

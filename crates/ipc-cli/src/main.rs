@@ -1,33 +1,34 @@
-//! `arrow-ipc`: merges Arrow IPC files and streams into one, shows what is inside them, and recovers what is left of them.
+//! `arrow-ipc`: merges Arrow IPC files and streams into one, lists their messages, and recovers damaged ones.
 //!
-//! `merge` is the shortest way to use [`ipc_shared::SharedWriter`] on real data: one thread reads messages and reserves a
-//! place in the output for each batch; any number of threads decode, encode and compress; the writer puts everything in
-//! order. `inspect` lists the messages of a file or a stream, and says whether a merge would take all of it. `recover` is a
-//! thin layer around [`ipc_recover`].
+//! `merge` is the shortest way to use [`ipc_shared::SharedWriter`] on real data. One thread reads messages and reserves
+//! a place in the output for each batch. Any number of threads decode, encode and compress. The writer puts everything
+//! in order. `inspect` lists the messages of a file or a stream, and says whether a merge would take all of it.
+//! `recover` is a thin layer around [`ipc_recover`].
 //!
 //! # Parts
 //!
 //! Data flows one way: source, input, decode, pipeline, output.
 //!
-//! - [`source`] opens what the command line names; [`ipc_recover`] finds the messages in it, and trusts none of them.
-//! - [`input`] is a file or a stream as a sequence of encoded batches, each with the [`dictionaries`] as of its place.
-//! - [`decode`] makes a record batch of an encoded one, and lets no damaged input panic; [`blame`] names the column that is
+//! - [`source`] opens the inputs that the command line names; [`ipc_recover`] finds the messages in them, and trusts
+//!   none.
+//! - [`input`] is a file or a stream as a sequence of encoded batches, each with the [`dictionaries`] at its position.
+//! - [`decode`] decodes a record batch, and catches panics about damaged input; [`blame`] names the column that is
 //!   refused.
 //! - [`description`] shows a schema and its metadata.
-//! - [`bodies`] decodes all of an input for nothing but the verdict.
-//! - [`survey`] looks at all inputs before anything is written; [`advice`] says which switch helps where their dictionaries
-//!   are in the way.
+//! - [`bodies`] decodes all bodies of an input, only to check them.
+//! - [`survey`] looks at all inputs before anything is written; [`advice`] finds the arguments that help if the output
+//!   cannot have their dictionaries.
 //! - [`pipeline`] runs one reading thread and many workers, with bounded memory, until the first error.
-//! - [`output`] appears under its name only when complete, or is an [`open_file`]; [`signals`] sees to it when
-//!   the program is told to stop.
-//! - [`large`] messages, which some readers refuse, are told.
-//! - [`metadata`] of all inputs becomes that of the output, as far as they agree.
+//! - [`output`] appears under its name only when complete, or is an [`open_file`]; [`signals`] cleans it up when the
+//!   program is told to stop.
+//! - [`large`] messages, which some readers refuse, are reported.
+//! - [`metadata`] of all inputs becomes that of the output, if they agree.
 //! - [`merge`], [`inspect`] and [`recover`] are the commands, put together from these.
 //!
 //! # Exit status
 //!
-//! 0 when all went well, 1 when an input or the output is bad, 2 when the arguments are, 3 when the output is there and
-//! rows, or bytes that may have been rows, are left out of it, which is told.
+//! 0 if all went well; 1 if an input or the output is bad; 2 if the arguments are; 3 if the output is complete, but
+//! rows, or bytes that may have been rows, were left out, which is reported.
 
 #![forbid(unsafe_code)]
 

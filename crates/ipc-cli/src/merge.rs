@@ -1,11 +1,12 @@
-//! `merge`: many inputs, one output, any number of threads.
+//! `merge`: writes many inputs to one output, with any number of threads.
 //!
 //! All inputs are [surveyed](crate::survey) before anything is written. Then one thread reads message after message, and
 //! workers decode, encode and compress:
 //!
-//! - in the order of the inputs, the reader reserves a [slot](ipc_shared::Slot) for each batch, and hands both to a
-//!   worker, which fills the slot whenever it is ready. Reserving waits while too many slots are out.
-//! - in the order of arrival, each worker has a [producer](ipc_shared::Producer), and the queue is what waits.
+//! - In the order of the inputs, the reader reserves a [slot](ipc_shared::Slot) for each batch, and passes both to a
+//!   worker, which fills the slot when the batch is ready. The reader waits while the window of slots is full.
+//! - In the order of arrival, each worker has a [producer](ipc_shared::Producer), and the reader waits while the queue
+//!   is full.
 //!
 //! Either way, at most a few batches for each thread are in memory.
 
@@ -32,7 +33,7 @@ use crate::source::display_name;
 use crate::summary::{Report, tell};
 use crate::survey::{Pending, Survey, known_schema};
 
-/// Merges. Where dictionaries are in the way, the error says what to do about it.
+/// Runs the command. An error about dictionaries says which arguments to change.
 pub(crate) fn run(job: &Job) -> Result<()> {
     merge(job).map_err(|error| match error {
         Error::Dictionaries { input, reason, too_large } => match advice::on_dictionaries(job, too_large) {
@@ -88,7 +89,7 @@ fn merge(job: &Job) -> Result<()> {
     if told.is_some_and(Told::leaves_out) { Err(Error::RowsLeftOut) } else { Ok(()) }
 }
 
-/// The work of the thread that reads.
+/// The state of the reading thread.
 struct Reading {
     inputs: Vec<Pending>,
     known: Known,
@@ -99,7 +100,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// Hands out all batches of all inputs, until `take` says that nobody wants more.
+    /// Passes all batches of all inputs to `take`, until `take` returns that no more are wanted.
     fn run(self, mut take: impl FnMut(Encoded) -> Result<bool>) -> Result<()> {
         let Self { inputs, mut known, progress, read_bytes, rules, .. } = self;
         for pending in inputs {
@@ -137,7 +138,8 @@ fn write<F: Format>(
     } else {
         write_on_arrival(&writer, job.threads, reading, &output)
     };
-    // What is out already of a stream must not be taken for all of it. Where the sink is at fault, nothing can be done.
+    // Readers must not take the batches that are already in a stream for all of it. If the sink has failed, there is no
+    // way to tell them.
     written
         .and_then(|()| writer.close().map_err(|error| Error::writer(&output, &output, &error)))
         .inspect_err(|error| drop(writer.abort(&error.to_string())))
@@ -162,7 +164,7 @@ fn write_in_order<F: Format>(
             let (batch, metadata) = encoded.decode().map_err(|damage| Error::input(&encoded.input, damage))?;
             let written = slot.write_with_metadata(&batch, &metadata);
             written.map_err(|failed| Error::writer(&encoded.input, &output, failed.error()))?;
-            // What failed may be another's batch, which this thread was to append.
+            // The batch that failed may be one of another thread that this thread was appending.
             failure.check(&output)
         }
     };
@@ -187,7 +189,7 @@ fn write_on_arrival<F: Format>(
     pipeline::run(threads, threads, make, worker)
 }
 
-/// How many places may be reserved for each thread: one in work, one in the queue, and one that waits for its turn.
+/// The number of places per thread: one in work, one in the queue, and one that waits for its turn.
 const WINDOW_PER_THREAD: usize = 3;
 
 #[cfg(test)]
@@ -202,7 +204,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes two messages, and nothing more.
+    /// A sink that takes two messages, then fails.
     struct Full(u8);
 
     impl Write for Full {
@@ -221,7 +223,8 @@ mod tests {
         }
     }
 
-    /// The writer keeps what a sink refused while it appends the batches of others, and goes on. A merge does not.
+    /// The writer keeps a batch that its sink refused while another thread's call appended it, and goes on. A merge
+    /// must stop.
     #[test]
     fn a_full_sink_ends_it_whoever_meets_it() {
         let batch = record_batch!(("a", Int32, [1, 2, 3])).unwrap();

@@ -1,11 +1,11 @@
-//! Which key-value pairs of the inputs the output keeps: in the footer, of the schema, and of fields.
+//! Decides which key-value pairs of the inputs the output keeps: those of footers, schemas and fields.
 //!
-//! The output has the schema of the first input, with its pairs; what others say otherwise is dropped. Its footer has the
-//! pairs that the footers of all inputs have, since one that only some have need not be true of the whole; and none where
-//! batches may come in another order, since pairs of a footer may be about places. A stream has no footer. Whatever is
-//! dropped is told, once for each key of each place.
+//! The output has the schema of the first input, with its pairs. Pairs of other inputs that differ are dropped. The
+//! footer has the pairs that the footers of all inputs have in common, since a pair of some inputs need not be true of
+//! the whole. It has none if the order of batches may change, since its pairs may refer to positions. A stream has no
+//! footer. Dropped pairs are reported, once for each key and place.
 //!
-//! Extension types are types, not metadata that may differ: inputs are compared in that before they come here.
+//! Extension types are compared before, as types.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,19 +17,19 @@ use serde_json::{Value, json};
 
 use crate::args::Job;
 
-/// The pairs of the inputs so far.
+/// The pairs of the inputs read so far.
 #[derive(Default)]
 pub(crate) struct MetadataOfAll {
-    /// Those of the footers; `None` before the first input.
+    /// The common pairs of the footers; `None` before the first input.
     footer: Option<Metadata>,
     dropped: Dropped,
 }
 
-/// The pairs that the output does not have. Shown as one line.
+/// The pairs that the output does not have. Displayed in one line.
 #[derive(Debug, Default)]
 pub(crate) struct Dropped(BTreeMap<(Place, String), Reason>);
 
-/// What a pair is about. Shown first are those of the whole.
+/// What a pair belongs to. Pairs of the whole input are displayed first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Footer,
@@ -45,7 +45,7 @@ enum Reason {
 }
 
 impl MetadataOfAll {
-    /// Takes in the pairs of the next input. Its schema differs from that of the first in `differences`.
+    /// Adds the pairs of the next input, whose schema differs from that of the first in `differences`.
     pub(crate) fn add(&mut self, differences: Vec<MetadataDifference>, footer: Option<&Metadata>) {
         let found = footer.cloned().unwrap_or_default();
         self.footer = Some(match self.footer.take() {
@@ -63,7 +63,7 @@ impl MetadataOfAll {
         self.dropped.note_differences(differences);
     }
 
-    /// The pairs for the footer of the output, and what of all is dropped.
+    /// Returns the pairs for the footer of the output, and all dropped pairs.
     pub(crate) fn settle(self, job: &Job) -> (Metadata, Dropped) {
         let (footer, mut dropped) = (self.footer.unwrap_or_default(), self.dropped);
         let reason = match job.format {
@@ -89,7 +89,7 @@ impl Dropped {
         pairs.collect()
     }
 
-    /// Notes what the schema of an input has and that of the output has not.
+    /// Records pairs that the schema of an input has and that of the output does not.
     pub(crate) fn note_differences(&mut self, differences: Vec<MetadataDifference>) {
         for difference in differences.into_iter().filter(|difference| difference.found.is_some()) {
             let path = difference.path;
@@ -138,5 +138,5 @@ impl Reason {
     }
 }
 
-/// How many pairs a line names.
+/// The number of pairs that a line names.
 const TOLD_AT_MOST: usize = 10;

@@ -1,21 +1,23 @@
-//! Paths that name a file that some process has open: `/dev/stdout`, `/dev/fd/3`, `/proc/self/fd/3`, links to these.
+//! Handles paths that name an open file of a process: `/dev/stdout`, `/dev/fd/3`, `/proc/self/fd/3`, and links to
+//! these.
 //!
-//! Such a path stands for the open file and not for the name that the file once had: the file may have no name any more, may
-//! be open for appending, or may have been written to. So an output of that kind is written to, from where the open file is;
-//! nothing is replaced or cut.
+//! Such a path means the open file, not the name under which it was opened: the file may have no name any more, may be
+//! open for appending, or may have been written to. So such an output is written from the position of the open file,
+//! and nothing is replaced or truncated.
 //!
-//! The standard streams are duplicated. Other descriptors cannot be, without unsafe code: Linux opens the same file anew, so
-//! position and mode are read from `/proc`; other systems duplicate whatever is opened in `/dev/fd`.
+//! The standard streams are duplicated. Other descriptors cannot be duplicated without unsafe code. Linux opens the
+//! same file again instead, so position and mode are read from `/proc`. On other systems, opening `/dev/fd/3`
+//! duplicates the descriptor.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// The open file that `path` names, to be written to from where it is. `None` where the path is one like any other.
+/// Returns the open file that `path` names, ready to be written from its position; `None` for any other path.
 ///
 /// # Errors
 ///
-/// Where the file is not open for writing, or cannot be opened a second time, as sockets cannot.
+/// If the file is not open for writing, or cannot be opened a second time, as sockets cannot.
 #[cfg(unix)]
 pub(crate) fn named_by(path: &Path) -> io::Result<Option<File>> {
     unix::find(path).map(|open| open.for_writing()).transpose()
@@ -26,12 +28,12 @@ pub(crate) fn named_by(_: &Path) -> io::Result<Option<File>> {
     Ok(None)
 }
 
-/// The standard output without the line buffer that the standard library puts before it.
+/// Returns the standard output without the standard library's line buffer.
 ///
 /// # Errors
 ///
-/// Where it is closed. The standard library opens the null device for reading and writing in its place, before the program
-/// begins; who wants the data to vanish opens that for writing only, as shells do.
+/// If it is closed. In its place, the standard library opens the null device for reading and writing before `main`. A
+/// user who wants to discard the data opens the null device for writing only, as shells do.
 #[cfg(unix)]
 pub(crate) fn standard_output() -> io::Result<File> {
     use std::io::Read;
@@ -69,14 +71,14 @@ mod unix {
         number: u32,
     }
 
-    /// What Linux tells of a descriptor.
+    /// What Linux says about a descriptor.
     struct State {
         position: u64,
         flags: u32,
     }
 
-    /// The open file that `path` names, if it names one. Follows symbolic links, but not those that a folder of open files
-    /// is made of: these lead to names that may belong to something else.
+    /// Returns the open file that `path` names, if it names one. Follows symbolic links, but not the links in a folder
+    /// of open files, whose targets may have been replaced by other files.
     pub(super) fn find(path: &Path) -> Option<OpenFile> {
         let mut path = path.to_owned();
         for _ in 0..LINKS_AT_MOST {
@@ -125,7 +127,7 @@ mod unix {
             Ok(file)
         }
 
-        /// `None` where the system does not tell: what it opens there is a duplicate.
+        /// `None` on systems where opening the path duplicates the descriptor.
         fn state(&self) -> Option<State> {
             let told = fs::read_to_string(self.folder.with_file_name("fdinfo").join(self.number.to_string())).ok()?;
             let value = |key: &str| told.lines().find_map(|line| Some(line.strip_prefix(key)?.trim()));
@@ -135,10 +137,10 @@ mod unix {
         }
     }
 
-    /// As many links as Linux follows.
+    /// The number of links that Linux follows.
     const LINKS_AT_MOST: usize = 40;
 
-    /// Of the flags of an open file on Linux: `O_ACCMODE`, `O_RDONLY` and `O_APPEND`.
+    /// Flags of an open file on Linux: `O_ACCMODE`, `O_RDONLY` and `O_APPEND`.
     const ACCESS_MODE: u32 = 0o3;
     const READ_ONLY: u32 = 0;
     /// MIPS, SPARC and Alpha have flags of their own; of these, Rust's standard library runs on the first two.

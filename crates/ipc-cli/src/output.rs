@@ -1,8 +1,8 @@
 //! The output, which appears under its name only when it is complete.
 //!
-//! A regular file is an [`OutputFile`]: written under another name until [`Output::complete`], and removed if it is dropped
-//! before. Anything else - the standard output, a file that is [open](crate::open_file) already, a device, a named pipe - is
-//! written to directly and never replaced.
+//! A regular file is an [`OutputFile`]: written under a temporary name until [`Output::complete`], and removed if it is
+//! dropped before. Anything else (the standard output, a file that is already [open](crate::open_file), a device, a
+//! named pipe) is written directly and never replaced.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, IsTerminal, Write};
@@ -16,24 +16,25 @@ use crate::open_file;
 use crate::signals;
 use crate::source::is_standard;
 
-/// Where the writer writes. It remembers its first failure.
+/// The sink of the writer. It remembers its first failure.
 ///
-/// The writer keeps a batch that a sink refused, to try it again. Here no sink gets better by waiting: who wrote looks at
-/// the [`Failure`] then, and gives up.
+/// The writer keeps a batch that its sink refused, and may try again. Here, no sink recovers by waiting, so the caller
+/// checks the [`Failure`] and stops.
 pub(crate) struct Sink {
     inner: Box<dyn Write + Send>,
     failure: Failure,
 }
 
-/// The first failure of a sink, once there is one. Cheap to clone: all clones know.
+/// The first failure of a sink, if there was one. Cheap to clone; all clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Failure(Arc<OnceLock<io::Error>>);
 
-/// An output in the making.
+/// An unfinished output.
 #[derive(Debug)]
 pub(crate) struct Output {
     name: String,
-    /// The file, if it is one. Kept apart from the sink: threads that are left behind after an error keep that.
+    /// The file, if it is one. Kept apart from the sink, which threads that are left behind after an error may still
+    /// hold.
     file: Option<OutputFile>,
 }
 
@@ -62,7 +63,7 @@ impl Output {
                     None => failed(error),
                 })?;
                 let temporary = file.temporary_path().to_owned();
-                // Once it has its name, nothing is there to go.
+                // Once the file has its name, there is no temporary file to remove.
                 signals::before_stopping(move |_| drop(fs::remove_file(temporary)));
                 let sink = file.as_file().try_clone().map_err(failed)?;
                 Ok((Self { name, file: Some(file) }, Sink::new(Box::new(sink))))
@@ -74,7 +75,7 @@ impl Output {
         &self.name
     }
 
-    /// Brings the output to the storage device, and gives it its name.
+    /// Syncs the output to the storage device, and gives it its name.
     pub(crate) fn complete(self) -> Result<()> {
         let Some(file) = self.file else { return Ok(()) };
         file.complete().map_err(|error| match error {
@@ -97,7 +98,7 @@ impl Sink {
         if let Err(error) = &result
             && error.kind() != io::ErrorKind::Interrupted
         {
-            // The first one counts: later ones follow from it.
+            // The first failure counts, since it causes the later ones.
             let copy = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
             let _ = self.failure.0.set(copy);
         }
@@ -123,24 +124,24 @@ impl Write for Sink {
 }
 
 impl Failure {
-    /// Fails if the sink of the output called `name` has.
+    /// Fails if the sink of the output called `name` has failed.
     pub(crate) fn check(&self, name: &str) -> Result<()> {
         self.0.get().map_or(Ok(()), |error| Err(Error::write(name, error)))
     }
 }
 
-/// Whether the output would replace this input, or be appended to it, by whichever name.
+/// Returns whether the output would replace this input, or be appended to it, under any name.
 pub(crate) fn is_same_file(input: &Path, output: &Path) -> bool {
     let by_path = || Some(fs::canonicalize(input).ok()? == fs::canonicalize(output).ok()?);
     is_one_file(input, output).or_else(|| if is_standard(output) { None } else { by_path() }).unwrap_or(false)
 }
 
-/// The name that errors call the output by.
+/// Returns the name of the output in errors.
 pub(crate) fn display_name(path: &Path) -> String {
     if is_standard(path) { "standard output".to_owned() } else { path.display().to_string() }
 }
 
-/// Whether what is written to this output goes where the standard output does, whatever it is called.
+/// Returns whether this output writes to the same file as the standard output, under any name.
 #[cfg(unix)]
 pub(crate) fn is_standard_output(path: &Path) -> bool {
     use std::os::fd::AsFd;
@@ -157,12 +158,12 @@ pub(crate) fn is_standard_output(path: &Path) -> bool {
     is_standard(path)
 }
 
-/// The folder of an output, if that is not there.
+/// Returns the folder of an output, if it does not exist.
 fn missing_folder(path: &Path) -> Option<&Path> {
     path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
 }
 
-/// Whether two paths lead to one regular file, whatever it is called; `None` where they do not lead to any.
+/// Returns whether two paths lead to the same regular file, under any name; `None` if they lead to none.
 #[cfg(unix)]
 fn is_one_file(input: &Path, output: &Path) -> Option<bool> {
     use std::os::fd::{AsFd, BorrowedFd};

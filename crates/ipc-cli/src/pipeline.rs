@@ -1,9 +1,10 @@
-//! One thread that makes jobs, many that do them, and a queue between that holds only so many.
+//! Runs one thread that produces jobs, many that do them, and a bounded queue between them.
 //!
-//! The first error ends everything: [`run`] returns it at once and waits for nobody, since the thread that makes jobs may
-//! be asleep in a read that never returns. Threads left behind find nothing more to do, or end with the process.
+//! The first error ends everything. [`run`] returns it at once and does not wait for other threads, since the producing
+//! thread may be blocked in a read that never returns. Threads that are left behind find no more jobs, or end with the
+//! process.
 //!
-//! A thread that panics reports so while it unwinds, like any other error: nobody waits for it for ever.
+//! A thread that panics reports that while it unwinds, like any other error, so nothing waits for it forever.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,24 +14,24 @@ use std::thread;
 
 use crate::error::{Error, Result};
 
-/// Where the thread that makes jobs puts them.
+/// The producer's end of the queue.
 pub(crate) struct Jobs<J> {
     queue: SyncSender<J>,
     stopped: Arc<AtomicBool>,
 }
 
 impl<J> Jobs<J> {
-    /// Waits for room, and queues a job. Returns whether there is a point in making more.
+    /// Waits for room, and queues a job. Returns `false` if no more jobs are wanted.
     #[must_use]
     pub(crate) fn put(&self, job: J) -> bool {
         !self.stopped.load(Ordering::Relaxed) && self.queue.send(job).is_ok()
     }
 }
 
-/// Runs `make` on one thread, and on `threads` others what `worker` returns, once for each job. At most `capacity` jobs
-/// wait.
+/// Runs `make` on one thread. On `threads` other threads, runs the function that `worker` returns, once for each job.
+/// At most `capacity` jobs wait in the queue.
 ///
-/// `Ok` means that all were made, and all were done.
+/// `Ok` means that all jobs were made and done.
 pub(crate) fn run<J, D>(
     threads: usize,
     capacity: usize,
@@ -65,18 +66,18 @@ where
     first_error.map_or(Ok(()), Err)
 }
 
-/// The next job, or `None` once all have been made.
+/// Returns the next job, or `None` once all have been made.
 fn take<J>(queue: &Mutex<Receiver<J>>) -> Option<J> {
-    // Nothing panics while it holds this lock, and a receiver cannot be left half changed.
+    // No code panics while it holds this lock, and a receiver is always valid.
     queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
-/// Starts a thread that reports how it ended, whichever way.
+/// Starts a thread that reports how it ended, even if it panics.
 fn spawn(name: &str, outcomes: &Sender<Result<()>>, work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
     let outcomes = outcomes.clone();
     let body = move || {
         let outcome = panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Panicked));
-        // Nobody listens any more once another error has come first.
+        // After another error, the report is no longer received.
         let _ = outcomes.send(outcome);
     };
     thread::Builder::new().name(name.to_owned()).spawn(body).map(drop).map_err(Error::Thread)

@@ -2,17 +2,17 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How far a merge has come, in bytes of its inputs. Cheap to clone: all clones are one bar.
+/// The progress of a merge, in bytes of its inputs. Cheap to clone; all clones are one bar.
 #[derive(Debug, Clone)]
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// A bar up to `total` bytes, or one that only turns where the total is not known. Invisible where nobody looks.
+    /// Returns a bar up to `total` bytes, or a spinner if the total is not known. It is invisible without a terminal.
     pub(crate) fn new(total: Option<u64>, quiet: bool) -> Self {
         if quiet {
             return Self(ProgressBar::hidden());
         }
-        // indicatif draws nothing where standard error is no terminal.
+        // indicatif draws nothing if standard error is not a terminal.
         let (bar, template) = match total {
             Some(total) => (ProgressBar::new(total), "{bar:40} {percent:>3} %  {bytes_per_sec}  {eta} left"),
             None => (ProgressBar::no_length(), "{spinner} {bytes}  {bytes_per_sec}"),

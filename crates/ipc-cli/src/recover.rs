@@ -1,7 +1,7 @@
-//! `recover`: what is whole of one input, with a proper end.
+//! `recover`: writes the whole messages of one input, with a proper end.
 //!
-//! All the work is done by [`ipc_recover`]. Here, the input is opened, the output appears when it is complete, and what
-//! was kept and cut is told. An input that is refused leaves no output.
+//! [`ipc_recover`] does the work. Here, the input is opened, the output appears once it is complete, and what was kept
+//! and cut is reported. An input that is refused leaves no output.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ use crate::output::{Output, is_same_file};
 use crate::source::{display_name, into_seekable, open};
 use crate::summary::{counted, tell};
 
-/// Recovers.
+/// Runs the command.
 pub(crate) fn run(arguments: &RecoverArguments) -> Result<()> {
     let RecoverArguments { input: path, output, salvage, json, quiet, confirmed, confirmed_only, .. } = arguments;
     let name = display_name(path);
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &RecoverArguments) -> Result<()> {
     })?;
     drop(sink);
     written.complete()?;
-    // No switch hides that rows are lost.
+    // Lost rows are reported even with `--quiet`.
     let quiet = *quiet && !report.leaves_rows_out();
     tell(output, *json, quiet, &in_json(arguments, &report), &in_words(&name, &report))?;
     if report.leaves_rows_out() { Err(Error::RowsLeftOut) } else { Ok(()) }
@@ -100,7 +100,7 @@ fn tally(tally: &Tally) -> Value {
     })
 }
 
-/// Whether only the end was wrong: a footer, or a marker that is missing.
+/// Returns whether only the end was wrong: a missing footer or marker.
 fn cuts_nothing(report: &Report) -> bool {
     report.further_cuts == 0 && report.cuts.iter().all(|cut| cut.length == 0)
 }

@@ -1,11 +1,11 @@
-//! Signals that would end the program with its output half done.
+//! Handles signals that would otherwise end the program with an unfinished output.
 //!
-//! - *Told to stop*, by Ctrl-C or `kill`: a file in the making is removed and a stream is given up first, so that nobody takes
-//!   either for whole; then the program ends as it would have. A stream whose reader takes nothing is not waited for.
-//! - *A file may not grow*: the system sends a signal with the error of the write that meets the limit. Taking notice of it
-//!   is all it takes for the write to return its error.
+//! - *Stop*, by Ctrl-C or `kill`: an unfinished file is removed, and a stream gets its abort mark, so that neither is
+//!   taken for complete. Then the program ends by the signal. A stream whose reader does not read is not waited for.
+//! - *File size limit*: the system sends a signal in addition to the error of the write that exceeds the limit. Once
+//!   the signal is handled, the write returns its error.
 //!
-//! What nobody can catch leaves a temporary file behind. Where there are no signals, everything does.
+//! A signal that cannot be caught leaves a temporary file behind. So does any interruption on a system without signals.
 
 #[cfg(unix)]
 pub(crate) use self::unix::{before_stopping, let_the_signal_end_it, let_writes_fail};
@@ -37,19 +37,19 @@ mod unix {
 
     type Task = Box<dyn FnOnce(&str) + Send>;
 
-    /// What is to be done before the program ends.
+    /// What must be done before the program ends.
     static TASKS: Mutex<Vec<Task>> = Mutex::new(Vec::new());
 
-    /// Whether a signal is about to end the program. Relaxed: it tells of nothing else.
+    /// Whether a signal is about to end the program. Relaxed: no other data depends on it.
     static IS_STOPPING: AtomicBool = AtomicBool::new(false);
 
-    /// Lets writes beyond the limit fail instead of ending the program. Where that is impossible, they end it.
+    /// Makes writes beyond the limit fail instead of ending the program, if the signal can be handled.
     pub(crate) fn let_writes_fail() {
         let _ = flag::register(SIGXFSZ, std::sync::Arc::default());
     }
 
-    /// Does this before the program ends because it was told to, if it takes no longer than [`PATIENCE`]. It is given the
-    /// reason in words. Where signals cannot be caught, it is not done.
+    /// Runs a task before a signal ends the program, if the task takes no longer than [`PATIENCE`]. The task gets the
+    /// reason in words. If signals cannot be caught, it is not run.
     pub(crate) fn before_stopping(task: impl FnOnce(&str) + Send + 'static) {
         static WATCH: Once = Once::new();
 
@@ -67,16 +67,16 @@ mod unix {
         });
     }
 
-    /// Waits for the end, if a signal is about to end the program: its exit status is to be the signal's, and not that of the
-    /// error that the others meet meanwhile.
+    /// If a signal is about to end the program, waits for that. The exit status must be that of the signal, not that of
+    /// an error that other threads get meanwhile.
     pub(crate) fn let_the_signal_end_it() {
         if IS_STOPPING.load(Ordering::Relaxed) {
             thread::sleep(PATIENCE * 2);
         }
     }
 
-    /// Whether whoever started the program has it ignore this signal, as shells do with commands in the background. Only
-    /// Linux tells.
+    /// Returns whether the program was started with this signal ignored, as shells do for commands in the background.
+    /// Known only on Linux.
     fn is_ignored(signal: c_int) -> bool {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -84,23 +84,23 @@ mod unix {
         mask >> (signal - 1) & 1 == 1
     }
 
-    /// Does all tasks, each on a thread of its own, and waits a while for them.
+    /// Runs all tasks, each on its own thread, and waits for them up to a limit.
     fn finish(reason: &'static str) {
         let tasks = mem::take(&mut *TASKS.lock().unwrap_or_else(PoisonError::into_inner));
         let (running, all_done) = mpsc::channel::<()>();
         for task in tasks {
             let running = running.clone();
-            // Without another thread it is left undone: here, it might never come back.
+            // If no thread can be started, the task is not run: on this thread, it might never return.
             let _ = thread::Builder::new().spawn(move || {
                 task(reason);
                 drop(running);
             });
         }
         drop(running);
-        // Nobody sends anything: it fails once the last has ended, or in the end.
+        // No message is ever sent: the receive fails once the last task has ended, or times out.
         let _ = all_done.recv_timeout(PATIENCE);
     }
 
-    /// How long an output may take to be given up.
+    /// How long giving up an output may take.
     const PATIENCE: Duration = Duration::from_secs(1);
 }

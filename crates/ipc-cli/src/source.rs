@@ -1,4 +1,4 @@
-//! Inputs as the command line names them: a path, or `-`, the standard input.
+//! Opens inputs as the command line names them: a path, or `-`, the standard input.
 
 use std::fs::File;
 use std::io;
@@ -22,7 +22,7 @@ pub(crate) fn open(path: &Path) -> Result<Source<'static>> {
     if metadata.is_file() { Source::seekable(file).map_err(failed) } else { Ok(Source::sequential(file)) }
 }
 
-/// The same bytes in a temporary file without a name, if they could only be read on until now.
+/// Copies an input that can only be read in sequence to an unnamed temporary file. Returns other inputs unchanged.
 pub(crate) fn into_seekable(mut source: Source<'static>) -> io::Result<Source<'static>> {
     if source.length().is_some() {
         return Ok(source);
@@ -32,12 +32,12 @@ pub(crate) fn into_seekable(mut source: Source<'static>) -> io::Result<Source<'s
     Source::seekable(file)
 }
 
-/// Whether a path stands for the standard input, or the standard output.
+/// Returns whether a path means the standard input or the standard output.
 pub(crate) fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// The name that errors call an input by.
+/// Returns the name of an input in errors.
 pub(crate) fn display_name(path: &Path) -> String {
     if is_standard(path) { "standard input".to_owned() } else { path.display().to_string() }
 }

@@ -1,4 +1,4 @@
-//! What has been written, for people and for programs.
+//! Reports what was written, to people and to programs.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -14,11 +14,11 @@ use crate::input::Told;
 use crate::metadata::Dropped;
 use crate::output::is_standard_output;
 
-/// The figures of a merge.
+/// The counts of a merge.
 pub(crate) struct Report<'j> {
     pub(crate) job: &'j Job,
     pub(crate) stats: Stats,
-    /// How many bytes of messages were read.
+    /// The number of bytes of messages that were read.
     pub(crate) read_bytes: u64,
     pub(crate) dropped: &'j Dropped,
     pub(crate) elapsed: Duration,
@@ -75,7 +75,7 @@ fn compression(compression: Compression) -> String {
     }
 }
 
-/// Tells what became of the output at this path: as JSON, as text, or not at all.
+/// Reports the output at this path: as JSON, as text, or not at all.
 pub(crate) fn tell(output: &Path, as_json: bool, quiet: bool, json: &Value, text: &str) -> Result<()> {
     if as_json && is_standard_output(output) {
         eprintln!("{json}");
@@ -87,7 +87,7 @@ pub(crate) fn tell(output: &Path, as_json: bool, quiet: bool, json: &Value, text
     Ok(())
 }
 
-/// So many of something.
+/// Formats a number of things.
 pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
 }

@@ -1,7 +1,8 @@
-//! What is known of the inputs of a merge before anything is written.
+//! Surveys the inputs of a merge before anything is written.
 //!
-//! All inputs are opened once, so that one that is missing, no Arrow, or of another schema costs no time. Where a file is
-//! written and the arguments leave it open, their dictionaries are read, too: if they differ, they are unified.
+//! All inputs are opened once, so that an input that is missing, not Arrow, or of another schema is refused at once. If
+//! a file is written and the arguments do not say how to handle dictionaries, these are read as well: if they differ,
+//! they are unified.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -19,28 +20,28 @@ use crate::input::{Input, Rules};
 use crate::metadata::{Dropped, MetadataOfAll};
 use crate::source::display_name;
 
-/// What is known of the inputs before anything is written.
+/// The result of a survey.
 pub(crate) struct Survey {
     pub(crate) inputs: Vec<Pending>,
     pub(crate) schema: SchemaRef,
-    /// What the footer of the output carries.
+    /// The key-value pairs for the footer of the output.
     pub(crate) metadata: Metadata,
-    /// The metadata of the inputs that the output does not have. Told once the output is there.
+    /// The metadata of the inputs that the output does not have. Reported once the output is complete.
     pub(crate) dropped: Dropped,
-    /// How many bytes all inputs have together, if that is known.
+    /// The size of all inputs together in bytes, if it is known.
     pub(crate) length: Option<u64>,
-    /// How the output is written.
+    /// The options of the output.
     pub(crate) options: Options,
-    /// Why dictionaries are unified, if nobody asked for it. Told once the output is there: before, something else may
-    /// have to be told.
+    /// Why dictionaries are unified, if the arguments do not ask for it. Reported once the output is complete, since
+    /// there may be an error to report before.
     pub(crate) unified: Option<String>,
 }
 
-/// An input that waits for its turn.
+/// An input that has not been read yet.
 pub(crate) enum Pending {
-    /// It cannot be opened twice.
+    /// Kept open, because it cannot be opened twice.
     Open(Box<Input>),
-    /// It is closed until then, so that there may be more inputs than files can be open.
+    /// Closed for now, so that the number of inputs may exceed the number of files that can be open.
     Closed(PathBuf),
 }
 
@@ -79,7 +80,7 @@ impl Survey {
     }
 }
 
-/// Refuses to unify dictionaries in a file that cannot have them grow.
+/// Refuses to unify dictionaries that could not grow in a file.
 fn check_nested_dictionaries(job: &Job, schema: &SchemaRef) -> Result<()> {
     if job.format == Kind::Stream {
         return Ok(());
@@ -93,9 +94,10 @@ fn check_nested_dictionaries(job: &Job, schema: &SchemaRef) -> Result<()> {
     }
 }
 
-/// The options to write with: those that unify dictionaries, where the arguments leave it open, a file can unify them, and
-/// it could not keep the inputs' own. That takes a look into all of them; one that can be read only once is not looked
-/// into, and might. With them comes the reason. Where unifying does not help either, the refusal names what does.
+/// Returns the options to write with. Dictionaries are unified if the arguments leave that open, a file can unify them,
+/// and it could not keep the inputs' own; the reason is returned as well. That takes a look into all inputs. An input
+/// that can be read only once is not read, and counts as one whose dictionaries cannot be kept. If unifying does not
+/// help either, the error names what does.
 fn settle_options(job: &Job, schema: &SchemaRef, inputs: &[Pending]) -> Result<(Options, Option<String>)> {
     let as_asked = || Ok((job.options.clone(), None));
     let of = |options| StreamSchema::try_new(Arc::clone(schema), options);
@@ -112,7 +114,7 @@ fn settle_options(job: &Job, schema: &SchemaRef, inputs: &[Pending]) -> Result<(
                 (format!("{name} has another dictionary for column `{}`", refused.path()), Some((name, refused)))
             }
         };
-    // Those that are not unified may grow, and do no more than that.
+    // Dictionaries that are not unified may only grow.
     if refused.is_some()
         && !unified.has_only_unified_dictionaries()
         && let Some(Obstacle::Refused(name, refused)) =
@@ -131,12 +133,12 @@ fn settle_options(job: &Job, schema: &SchemaRef, inputs: &[Pending]) -> Result<(
 enum Obstacle {
     /// This input can be read only once, and has dictionaries.
     ReadOnce(Arc<str>),
-    /// This input has a dictionary that cannot follow those before.
+    /// This input has a dictionary that cannot follow the previous ones.
     Refused(Arc<str>, Refused),
 }
 
-/// The first reason why an output may not be able to have the dictionaries of these inputs, if there is any. One that can
-/// be read only once is not looked into.
+/// Returns the first reason why an output may not be able to have the dictionaries of these inputs, if there is one. An
+/// input that can be read only once is not read.
 fn obstacle(inputs: &[Pending], rules: &Rules, mut known: Known) -> Result<Option<Obstacle>> {
     let mut read_once = None;
     for pending in inputs {
@@ -160,7 +162,7 @@ fn obstacle(inputs: &[Pending], rules: &Rules, mut known: Known) -> Result<Optio
     Ok(read_once)
 }
 
-/// The schema of the output, as written with these options.
+/// Returns the schema of the output, as written with these options.
 pub(crate) fn known_schema(schema: &SchemaRef, options: &Options) -> Result<StreamSchema> {
     StreamSchema::try_new(Arc::clone(schema), options).map_err(|refusal| Error::input("the schema", refusal))
 }
@@ -174,14 +176,14 @@ impl Pending {
     }
 }
 
-/// Refuses an input whose columns are not those of the first.
+/// Refuses an input whose columns differ from those of the first.
 fn check_schema(input: &Input, schema: &StreamSchema, first: &str) -> Result<()> {
     let (expected, found) = (schema.schema().fields(), input.schema().fields());
     let lacks = |names: &Fields, of: &Fields| {
         let names: HashSet<&String> = names.iter().map(|field| field.name()).collect();
         of.iter().map(|field| field.name()).find(|name| !names.contains(name)).cloned()
     };
-    // As many of another name are a matter of the comparison below.
+    // If the number of columns is the same, the comparison reports a difference in names.
     let are_fewer = found.len() < expected.len();
     if let Some(missing) = lacks(found, expected).filter(|_| are_fewer) {
         return Err(Error::input(input.name(), format!("column `{missing}` is missing, which {first} has")));

@@ -1,8 +1,8 @@
-//! The dictionaries of an input as of a place in it.
+//! Builds the dictionaries of an input as of a position in it.
 //!
-//! The values of a dictionary may refer to other dictionaries: those that the input has where a record batch uses them,
-//! which may have come later, or have been replaced since. So a dictionary with others inside is kept as it came, too,
-//! and its values are made when a record batch needs them.
+//! The values of a dictionary may refer to other dictionaries. These are the ones that the input has when a record
+//! batch uses them: they may have been read later, or replaced since. So the batches of an outer dictionary are kept,
+//! and its values are built when a record batch needs them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,44 +14,44 @@ use ipc_recover::{Damage, Input as Account};
 use crate::blame::Values;
 use crate::decode;
 
-/// The dictionaries that have come so far.
+/// The dictionaries read so far.
 pub(crate) struct Dictionaries {
     schema: SchemaRef,
     known: BTreeMap<i64, Dictionary>,
     values: Values,
-    /// Those whose values are to be made, each behind those that it has inside: order and id.
+    /// The dictionaries whose values must be built, inner ones first: order and id.
     stale: BTreeSet<(usize, i64)>,
 }
 
 /// A dictionary of a schema.
 struct Dictionary {
-    /// A schema with its field alone: nobody has to look for it among all others.
+    /// A schema with its field alone, so that no other fields need to be searched.
     schema: Schema,
-    /// How many were met before in a walk, all of those inside among them.
+    /// The number of dictionaries before it in a walk over the schema. Those inside it are among them.
     order: usize,
     has_inner: bool,
-    /// Those whose values refer to this one.
+    /// The dictionaries whose values refer to this one.
     outer: Vec<i64>,
-    /// Its batches, if there are dictionaries inside.
+    /// Its dictionary batches, if there are dictionaries inside its values.
     encoded: Vec<(Head, Buffer)>,
-    /// How many of them the values are made of.
+    /// The number of these batches that the values were built from.
     decoded: usize,
 }
 
 impl Dictionaries {
-    /// None has come yet.
+    /// Returns the state before the first dictionary.
     pub(crate) fn new(schema: SchemaRef) -> Self {
         let mut known = BTreeMap::new();
         schema.fields().iter().for_each(|field| drop(visit(field, &mut known)));
         Self { schema, known, values: Values::new(), stale: BTreeSet::new() }
     }
 
-    /// The schema that they are of.
+    /// Returns the schema of the dictionaries.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// Takes a dictionary batch.
+    /// Adds a dictionary batch.
     pub(crate) fn take(&mut self, head: Head, body: Buffer) -> Result<(), Damage> {
         let about = head.content()?;
         let id = about.dictionary_id.unwrap_or_default();
@@ -61,7 +61,7 @@ impl Dictionaries {
         if !dictionary.has_inner {
             let is_replaced = !about.is_delta && self.values.contains_key(&id);
             decode::dictionary(&head, &body, &self.schema, &dictionary.schema, &mut self.values)?;
-            // What only grows is inside its outer ones as it was.
+            // A dictionary that only grows does not change the values of outer ones.
             if is_replaced {
                 self.make_outer_stale(id);
             }
@@ -77,7 +77,8 @@ impl Dictionaries {
         Ok(())
     }
 
-    /// The values of those that a record batch may need now. Those of others would refer to nothing.
+    /// Builds the values of dictionaries that a record batch may need now. Others are skipped, since they would refer
+    /// to missing dictionaries.
     pub(crate) fn values(&mut self, account: &mut Account<'_>) -> Result<&Values, Damage> {
         let mut incomplete = BTreeSet::new();
         while let Some((order, id)) = self.stale.pop_first() {
@@ -112,7 +113,7 @@ impl Dictionaries {
     }
 }
 
-/// Finds the dictionaries of a field, and returns the ids of those that are in no other one of them.
+/// Collects the dictionaries of a field, and returns the ids of those that are not inside another one of them.
 fn visit(field: &Field, known: &mut BTreeMap<i64, Dictionary>) -> Vec<i64> {
     let inside = visit_type(field.data_type(), known);
     #[expect(deprecated, reason = "the id is what messages refer to, and nothing else tells it")]
