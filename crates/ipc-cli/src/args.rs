@@ -32,79 +32,79 @@ pub(crate) enum Command {
     /// List the messages of a file or a stream, and check that `merge` would take all of them
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArguments),
-    /// Keep what is whole of a file or a stream that was cut off or never closed
+    /// Write the whole messages of a file or a stream that was cut off or never closed
     #[command(after_help = RECOVER_EXAMPLES)]
     Recover(RecoverArguments),
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct MergeArguments {
-    /// Files and streams, told apart by content; `-` is the standard input
+    /// Files and streams, in any mix; `-` is the standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
-    /// Where to write; `-` is the standard output. A file appears under its name only when complete, and replaces what had
-    /// that name
+    /// Where to write; `-` is the standard output. An existing file is replaced, once the new one is complete
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
 
-    /// What to write [default: file for .arrow, .feather and .ipc, stream for .arrows and -]
+    /// The format to write [default: file for .arrow, .feather and .ipc, stream for .arrows and -]
     #[arg(long, value_enum)]
     format: Option<FormatArgument>,
 
-    /// How to compress: none, lz4, zstd, or zstd:LEVEL with a level of 1 to 22, or negative for speed
+    /// Compression: none, lz4, zstd, or zstd:LEVEL with a level of 1 to 22, or a negative one for speed
     #[arg(long, value_name = "CODEC", default_value = "none", value_parser = parse_compression)]
     compression: Compression,
 
-    /// How many threads decode, encode and compress [default: one for each core]
+    /// The number of threads that decode, encode and compress [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 
-    /// Whether batches come out in the order of the inputs, or as they become ready
+    /// The order of the batches: that of the inputs, or the order in which they become ready
     #[arg(long, value_enum, default_value_t = OrderArgument::Input)]
     order: OrderArgument,
 
-    /// What becomes of dictionaries that differ from batch to batch [default: unify for a file, if they cannot be kept;
-    /// else resend]
+    /// How to write dictionaries that differ from batch to batch [default: unify for a file that cannot hold them
+    /// otherwise, else resend]
     #[arg(long, value_enum)]
     dictionaries: Option<DictionariesArgument>,
 
-    /// Write a file's unified dictionaries behind its batches, each as one message, for readers that know no deltas; it is
-    /// no stream then
+    /// Write each unified dictionary of a file as one message after the batches, for readers that do not support deltas.
+    /// The file can then no longer be read as a stream
     #[arg(long)]
     dictionaries_at_close: bool,
 
-    /// Unify dictionaries, with keys of 32 bits where those of the inputs have 8 or 16: for more values than these can tell
-    /// apart
+    /// Unify dictionaries, and replace keys of 8 or 16 bits by keys of 32 bits, for dictionaries with more values than
+    /// the keys of the inputs can address
     #[arg(long)]
     widen_dictionary_keys: bool,
 
-    /// Compress dictionaries, too. Some readers, such as nanoarrow, take a compressed dictionary for a raw one, without an
-    /// error
+    /// Compress dictionaries, too. Some readers, such as nanoarrow, read a compressed dictionary as if it were not
+    /// compressed, without an error
     #[arg(long)]
     compress_dictionaries: bool,
 
-    /// Give every batch a checksum of its body, which `inspect`, `recover` and `merge` verify
+    /// Add a checksum of its body to each batch, which `inspect`, `recover` and `merge` verify
     #[arg(long)]
     checksums: bool,
 
-    /// The boundary, in bytes, to which messages and buffers are padded: 8, 16, 32 or 64
+    /// Pad messages and buffers to a multiple of this number of bytes: 8, 16, 32 or 64
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = parse_alignment)]
     alignment: Alignment,
 
-    /// Leave out bytes behind the end of an input that are no stream, instead of refusing it; the exit status is 3 then
+    /// Skip bytes after the end of an input that are not another stream, instead of refusing the input. The exit status is
+    /// then 3
     #[arg(long)]
     allow_trailing: bool,
 
-    /// Refuse an input without its end-of-stream marker, instead of telling that it has none
+    /// Refuse a stream without an end-of-stream marker, instead of printing a warning
     #[arg(long)]
     require_end: bool,
 
-    /// Tell what was written as a JSON object on the standard output, or, if the data goes there, on standard error
+    /// Print the summary as a JSON object on the standard output, or on standard error if the data goes there
     #[arg(long)]
     json: bool,
 
-    /// Say nothing but errors, and what may mean that rows are lost
+    /// Print only errors, and warnings about rows that may be missing
     #[arg(short, long)]
     quiet: bool,
 }
@@ -114,7 +114,7 @@ pub(crate) struct InspectArguments {
     /// A file or a stream; `-` is the standard input
     pub(crate) path: PathBuf,
 
-    /// Do not read bodies: whether the input is complete is not known then
+    /// Do not read bodies. The input is then not called complete
     #[arg(long)]
     pub(crate) metadata_only: bool,
 
@@ -125,37 +125,37 @@ pub(crate) struct InspectArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct RecoverArguments {
-    /// A file or a stream; `-` is the standard input. It is only read
+    /// A file or a stream, which is not changed; `-` is the standard input
     #[arg(value_name = "DAMAGED")]
     pub(crate) input: PathBuf,
 
-    /// Where to write; `-` is the standard output. A file appears under its name only when complete, and replaces what had
-    /// that name
+    /// Where to write; `-` is the standard output. An existing file is replaced, once the new one is complete
     #[arg(short, long, value_name = "FIXED")]
     pub(crate) output: PathBuf,
 
-    /// What to write [default: file for .arrow, .feather and .ipc, stream for .arrows, else what the input is]
+    /// The format to write [default: file for .arrow, .feather and .ipc, stream for .arrows, else that of the input]
     #[arg(long, value_enum)]
     pub(crate) format: Option<FormatArgument>,
 
-    /// Also recover what is damaged before its tail: what stands before the damage, and of a file with a footer all that
-    /// verifies
+    /// Also recover an input that is damaged before its end: the messages before the damage, and in a file with a footer
+    /// every message that is not damaged
     #[arg(long)]
     pub(crate) salvage: bool,
 
-    /// How many bytes a sync had confirmed before power was lost. They are kept, and what is wrong behind them is the end
+    /// The number of bytes that a sync had confirmed before a loss of power. They are all kept; the first damage after them
+    /// ends the input
     #[arg(long, value_name = "BYTES")]
     pub(crate) confirmed: Option<u64>,
 
-    /// Keep nothing but what was confirmed: what stands behind it may read well, and not be what was written
+    /// Keep only the confirmed bytes. Later data may look sound and still differ from what was written
     #[arg(long, requires = "confirmed")]
     pub(crate) confirmed_only: bool,
 
-    /// Tell what was kept and cut as a JSON object on the standard output, or, if the data goes there, on standard error
+    /// Print what was kept and cut as a JSON object on the standard output, or on standard error if the data goes there
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Say nothing but errors
+    /// Print only errors, and what was cut if rows are missing
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }
@@ -201,11 +201,11 @@ enum OrderArgument {
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum DictionariesArgument {
-    /// Each is sent again in full; a file refuses that
+    /// Send each again in full, which a file does not allow
     Resend,
-    /// One that grows is extended by its new values; another one is sent in full, which a file refuses
+    /// Extend a dictionary that grows by its new values; send any other in full, which a file does not allow
     Delta,
-    /// One dictionary is made of all, which grows by new values
+    /// Make one dictionary of all, which grows by new values
     Unify,
 }
 
@@ -217,7 +217,10 @@ impl MergeArguments {
         }
         let format = self.format()?;
         if self.dictionaries_at_close && format == Kind::Stream {
-            return Err(usage(ErrorKind::ArgumentConflict, "only a file can have its dictionaries at close"));
+            return Err(usage(
+                ErrorKind::ArgumentConflict,
+                "--dictionaries-at-close needs a file: a stream has its dictionaries before the batches",
+            ));
         }
         let unify = Unify::new().at_close(self.dictionaries_at_close).widen_keys(self.widen_dictionary_keys);
         let (dictionaries, unifying) = match self.dictionaries {
@@ -279,7 +282,7 @@ impl MergeArguments {
             None => Err(usage(
                 ErrorKind::MissingRequiredArgument,
                 format!(
-                    "the name of the output ({}) does not tell its format: give --format file or --format stream",
+                    "the extension of the output ({}) does not tell its format: use --format file or --format stream",
                     self.output.display()
                 ),
             )),
@@ -316,7 +319,7 @@ fn parse_compression(text: &str) -> Result<Compression, String> {
         None if text == "lz4" => Ok(Compression::Lz4),
         None if text == "zstd" => Ok(Compression::Zstd(ZSTD_DEFAULT_LEVEL)),
         Some(("zstd", level)) => {
-            level.parse().map(Compression::Zstd).map_err(|_| format!("`{level}` is no Zstandard level"))
+            level.parse().map(Compression::Zstd).map_err(|_| format!("`{level}` is not a Zstandard level"))
         }
         _ => Err("expected none, lz4, zstd or zstd:LEVEL".to_owned()),
     }
@@ -336,12 +339,12 @@ Examples:
   arrow-ipc inspect week.arrow
   arrow-ipc recover torn.arrow --output whole.arrow
 
-Exit status: 0 if all went well, 1 if an input or the output is bad, 2 if the arguments are, 3 if the output is there, but rows
-were left out of it, as told.";
+Exit status: 0 on success, 1 if an input or the output fails, 2 if the arguments are wrong, 3 if the output is complete but
+rows are missing from it, which is printed.";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:
-  Merge two files, whichever format they have, into one, on all cores:
+  Merge a file and a stream into one file, on all cores:
     arrow-ipc merge a.arrow b.arrows --output all.arrow
 
   Compress a file with four threads:
@@ -350,17 +353,17 @@ Examples:
   Read a stream from one program and hand a compressed one to the next:
     producer | arrow-ipc merge - --output - --compression lz4 | consumer
 
-  Whichever batch is ready first comes first:
+  Write batches in the order in which they become ready:
     arrow-ipc merge *.arrow --output all.arrows --order arrival
 
-  For a reader that knows no deltas of dictionaries, such as polars:
+  For a reader that does not support deltas of dictionaries, such as polars:
     arrow-ipc merge *.arrow --output all.arrow --dictionaries-at-close
 
-  For dictionaries with short keys, which together have more values than these can tell apart:
+  For dictionaries that have more values together than their short keys can address:
     arrow-ipc merge *.arrow --output all.arrow --widen-dictionary-keys
 
-All inputs must have the same columns: names, types, extension types and nullability. Metadata of the schema is that of the
-first input. The footer of a file has the key-value pairs on which all inputs agree, in the order of the inputs.";
+All inputs must have the same columns: names, types, extension types and nullability. The schema's metadata is that of the
+first input. The footer of a file keeps the key-value pairs that are the same in all inputs. An existing output is replaced.";
 
 const INSPECT_EXAMPLES: &str = "\
 Examples:
@@ -369,8 +372,8 @@ Examples:
   producer | arrow-ipc inspect -
 
 Offsets and lengths are in bytes; the length of the metadata includes its prefix and padding. Exit status 1, and
-\"complete\": false, mean that a merge would not take all of the input: it is damaged, ends before its end-of-stream marker or
-its footer, or has bytes behind its end that are no stream.";
+\"complete\": false, mean that `merge` would not read all of the input: it is damaged, has no end-of-stream marker or no footer,
+or is followed by bytes that are not another stream.";
 
 const RECOVER_EXAMPLES: &str = "\
 Examples:
@@ -379,10 +382,10 @@ Examples:
   arrow-ipc recover broken.arrow --output rest.arrow --salvage
   arrow-ipc recover lost-power.arrow --output whole.arrow --confirmed 1048640
 
-Whole batches are copied as they are. Values are not looked at, but for checksums, where there are any. An input that
-is damaged before its tail, with whole messages behind the damage, is refused with exit status 1 unless --salvage is
-given. An input that is complete is copied; streams that stand one behind the other become one. Exit status 3 means that rows were
-left out which were whole, or may have been, other than by --confirmed-only.";
+Whole messages are copied as they are. Values are not checked, except by checksums if the input has them. An input that is
+damaged before its end, with whole messages after the damage, is refused with exit status 1 unless --salvage is given. A
+complete input is copied, and consecutive streams are joined into one. Exit status 3 means that rows are missing that were
+whole, or may have been, other than by --confirmed-only. An existing output is replaced.";
 
 #[cfg(test)]
 mod tests {

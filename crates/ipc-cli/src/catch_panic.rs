@@ -16,7 +16,7 @@ pub(crate) fn catch_panic<T, E: Display>(work: impl FnOnce() -> Result<T, E>) ->
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
-            Err(text.or_else(|| panic.downcast_ref().copied()).unwrap_or("it contradicts itself").to_owned())
+            Err(text.or_else(|| panic.downcast_ref().copied()).unwrap_or("the data is inconsistent").to_owned())
         }
     }
 }

@@ -15,6 +15,7 @@ use ipc_recover::{Damage, Ending, Fault, Input as Account, Kind, Part, Trailing,
 use serde_json::{Value, json};
 
 use crate::blame::Values;
+use crate::counted::counted;
 use crate::decode::{self, Encoded};
 use crate::dictionaries::{self, DictionaryField, Known, Refused};
 use crate::error::{Error, Result, warn};
@@ -232,30 +233,27 @@ impl Input {
             {
                 self.tell(
                     at,
-                    "ends with four zero bytes instead of its end-of-stream marker, which readers allow; if it \
-                           was cut there, nobody can tell",
+                    "ends with four zero bytes instead of an end-of-stream marker, which readers allow; it may have \
+                     been cut there",
                 );
                 return Ok(());
             }
             Ending::Nothing if !self.rules.requires_end => {
-                self.tell(
-                    at,
-                    "ends without an end-of-stream marker; if it was cut between two messages, nobody can tell",
-                );
+                self.tell(at, "has no end-of-stream marker; it may have been cut between two messages");
                 return Ok(());
             }
             Ending::Zeros if !self.rules.requires_end => {
                 self.tell(
                     at,
-                    "ends with zeros instead of its end-of-stream marker, which readers allow; if the rest \
-                           was never written, nobody can tell",
+                    "ends with zeros instead of an end-of-stream marker, which readers allow; the rest may never \
+                     have been written",
                 );
                 return Ok(());
             }
-            Ending::Nothing | Ending::Zeros => "without --require-end it is taken as it is",
+            Ending::Nothing | Ending::Zeros => "without --require-end it is read",
             Ending::AnotherStream => "`arrow-ipc recover` keeps the batches of both",
-            Ending::SchemaAgain => "`arrow-ipc recover` steps over it",
-            Ending::Aborted(_) => "`arrow-ipc recover` keeps what stands before the mark, and goes on behind it",
+            Ending::SchemaAgain => "`arrow-ipc recover` skips it",
+            Ending::Aborted(_) => "`arrow-ipc recover` keeps what comes before the abort mark, and what follows it",
             _ => return Ok(()),
         };
         match ending.damage(at) {
@@ -267,14 +265,14 @@ impl Input {
     /// Refuses or reports bytes after the end.
     fn trail(&self, trailing: &Trailing) -> Result<()> {
         let damage = trailing.damage();
-        let length = trailing.length.map_or_else(|| "bytes".to_owned(), |length| format!("{length} bytes"));
+        let length = trailing.length.map_or_else(|| "bytes".to_owned(), |length| counted(length, "byte", "bytes"));
         if trailing.is_zero || self.rules.allows_trailing {
             if let Some(told) = &self.rules.told {
                 told.noted().leaves_out |= !trailing.is_zero;
             }
             // Zeros hold no rows. Other bytes may.
             let is_quiet = self.rules.quiet && trailing.is_zero;
-            self.note(trailing.offset, &format!("{}; {length} are left out", damage.fault), is_quiet);
+            self.note(trailing.offset, &format!("{}; {length} left out", damage.fault), is_quiet);
             return Ok(());
         }
         let advice = "--allow-trailing leaves them out, and `arrow-ipc recover` shows what they are";

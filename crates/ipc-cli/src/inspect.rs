@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 
 use crate::args::InspectArguments;
 use crate::bodies::Bodies;
+use crate::counted::counted;
 use crate::description::Description;
 use crate::error::{Error, Result, one_line};
 use crate::input::refused;
 use crate::source::{display_name, into_seekable, open};
-use crate::summary::counted;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &InspectArguments) -> Result<()> {

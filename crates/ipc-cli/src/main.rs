@@ -37,6 +37,7 @@ mod args;
 mod blame;
 mod bodies;
 mod catch_panic;
+mod counted;
 mod decode;
 mod description;
 mod dictionaries;

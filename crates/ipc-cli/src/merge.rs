@@ -47,7 +47,7 @@ pub(crate) fn run(job: &Job) -> Result<()> {
 fn merge(job: &Job) -> Result<()> {
     let begin = Instant::now();
     if let Some(input) = job.inputs.iter().find(|input| is_same_file(input, &job.output)) {
-        return Err(Error::input(&display_name(input), "is the output, too"));
+        return Err(Error::input(&display_name(input), "is also the output"));
     }
     let survey = Survey::of(job)?;
     let (output, sink) = Output::create(&job.output)?;

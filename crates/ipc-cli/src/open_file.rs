@@ -63,7 +63,7 @@ mod unix {
     use std::os::fd::{AsFd, BorrowedFd};
     use std::path::{Path, PathBuf};
 
-    use super::standard_output;
+    use crate::open_file::standard_output;
 
     /// An entry in a folder of open files.
     pub(super) struct OpenFile {

@@ -10,17 +10,18 @@ use ipc_recover::{Condition, Plan, RecoverOptions, Report, Tally};
 use serde_json::{Value, json};
 
 use crate::args::RecoverArguments;
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::output::{Output, is_same_file};
 use crate::source::{display_name, into_seekable, open};
-use crate::summary::{counted, tell};
+use crate::summary::tell;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &RecoverArguments) -> Result<()> {
     let RecoverArguments { input: path, output, salvage, json, quiet, confirmed, confirmed_only, .. } = arguments;
     let name = display_name(path);
     if is_same_file(path, output) {
-        return Err(Error::input(&name, "is the output, too"));
+        return Err(Error::input(&name, "is also the output"));
     }
     let mut options = RecoverOptions::default();
     if let Some(format) = arguments.format() {
@@ -48,13 +49,13 @@ pub(crate) fn run(arguments: &RecoverArguments) -> Result<()> {
 }
 
 fn in_words_of_holes(holes: u64) -> String {
-    format!("rows are left out between others, in {}", counted(holes, "place", "places"))
+    format!("rows are missing between those kept, in {}", counted(holes, "place", "places"))
 }
 
 fn refusal(name: &str, error: &ipc_recover::Error) -> Error {
     match error {
         ipc_recover::Error::DamagedBeforeTail { .. } | ipc_recover::Error::ConfirmedDamaged { .. } => {
-            Error::input(name, format!("{error}; --salvage recovers what can be, without what is damaged"))
+            Error::input(name, format!("{error}; --salvage keeps what is not damaged"))
         }
         ipc_recover::Error::OtherStream(_) => Error::input(
             name,
@@ -107,12 +108,12 @@ fn cuts_nothing(report: &Report) -> bool {
 
 fn in_words(name: &str, report: &Report) -> String {
     let condition = match report.condition {
-        Condition::Complete if report.streams > 1 => "complete streams, one behind the other, which are made one",
+        Condition::Complete if report.streams > 1 => "complete streams, joined into one",
         Condition::Complete if report.cuts.is_empty() => "already complete, nothing to recover",
         Condition::Complete => "complete, and zeros follow",
-        Condition::Torn if cuts_nothing(report) => "whole, but not ended as it should be",
-        Condition::Torn => "torn at its tail",
-        Condition::Damaged => "damaged before its tail",
+        Condition::Torn if cuts_nothing(report) => "complete, but for its end",
+        Condition::Torn => "torn at its end",
+        Condition::Damaged => "damaged before its end",
         _ => "recovered",
     };
     let mut text = format!(
@@ -133,7 +134,7 @@ fn in_words(name: &str, report: &Report) -> String {
     }
     if report.empty_dictionaries > 0 {
         let added = counted(report.empty_dictionaries, "dictionary", "dictionaries");
-        let _ = write!(text, "\nadded {added} without values, to which nothing refers");
+        let _ = write!(text, "\nadded {added} without values, which the schema asks for");
     }
     if report.holes > 0 {
         let _ = write!(text, "\n{}", in_words_of_holes(report.holes));

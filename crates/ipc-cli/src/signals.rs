@@ -60,7 +60,7 @@ mod unix {
             thread::spawn(move || {
                 for signal in &mut signals {
                     IS_STOPPING.store(true, Ordering::Relaxed);
-                    finish(if signal == SIGINT { "told to stop by SIGINT" } else { "told to stop by SIGTERM" });
+                    finish(if signal == SIGINT { "stopped by SIGINT" } else { "stopped by SIGTERM" });
                     let _ = low_level::emulate_default_handler(signal);
                 }
             });

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::HumanBytes;
 use ipc_core::{Compression, Stats};
 use serde_json::{Value, json};
 
 use crate::args::Job;
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::input::Told;
 use crate::metadata::Dropped;
@@ -85,9 +86,4 @@ pub(crate) fn tell(output: &Path, as_json: bool, quiet: bool, json: &Value, text
         eprintln!("{text}");
     }
     Ok(())
-}
-
-/// Formats a number of things.
-pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
 }

@@ -186,7 +186,7 @@ fn check_schema(input: &Input, schema: &StreamSchema, first: &str) -> Result<()>
     // If the number of columns is the same, the comparison reports a difference in names.
     let are_fewer = found.len() < expected.len();
     if let Some(missing) = lacks(found, expected).filter(|_| are_fewer) {
-        return Err(Error::input(input.name(), format!("column `{missing}` is missing, which {first} has")));
+        return Err(Error::input(input.name(), format!("column `{missing}` of {first} is missing")));
     }
     let are_more = found.len() > expected.len();
     if let Some(extra) = lacks(expected, found).filter(|_| are_more) {
@@ -195,7 +195,7 @@ fn check_schema(input: &Input, schema: &StreamSchema, first: &str) -> Result<()>
     schema.check(input.schema()).map_err(|difference| match difference {
         ipc_core::Error::SchemaMismatch { path, expected, found } => Error::input(
             input.name(),
-            format!("its schema is not that of {first}: at column `{path}`, expected {expected}, found {found}"),
+            format!("its schema differs from that of {first}: at column `{path}`, expected {expected}, found {found}"),
         ),
         other => Error::input(input.name(), other),
     })

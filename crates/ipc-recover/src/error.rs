@@ -53,7 +53,7 @@ pub enum Fault {
     },
 
     /// A stream ends inside a message, and another stream starts there.
-    #[error("torn: the stream ends inside the {part} of a message{}, and another one starts there", Length(.length))]
+    #[error("torn: the stream ends inside the {part} of a message{}, and another stream starts there", Length(.length))]
     TornBeforeAnother {
         /// The part of the message that is incomplete.
         part: MessagePart,
@@ -62,7 +62,7 @@ pub enum Fault {
     },
 
     /// A stream ends between two messages, without an end-of-stream marker.
-    #[error("ends between two messages, without an end-of-stream marker")]
+    #[error("has no end-of-stream marker, and ends between two messages")]
     NoMarker,
 
     /// A file has no footer: it was cut or never closed.
@@ -70,11 +70,11 @@ pub enum Fault {
     NoFooter,
 
     /// Zeros in place of a message, as in space that a file system allocated and never wrote.
-    #[error("truncated: zeros stand where a message should, to the end of the input")]
+    #[error("truncated: zeros to the end of the input, where a message should be")]
     Zeros,
 
     /// A body that may not have been written in full.
-    #[error("truncated: the body ends in zeros, which go on to the end of the input")]
+    #[error("truncated: the body ends in zeros, and only zeros follow")]
     Unwritten,
 
     /// Bytes that no sync confirmed, if only confirmed bytes are to be kept.
@@ -82,7 +82,7 @@ pub enum Fault {
     Unconfirmed,
 
     /// Bytes after the end-of-stream marker that are not a stream.
-    #[error("bytes that are no stream stand behind the end-of-stream marker{}", Words(.words))]
+    #[error("the bytes after the end-of-stream marker are not another stream{}", Words(.words))]
     BehindTheEnd {
         /// The text that they start with, if they are text.
         words: Option<String>,
@@ -93,47 +93,47 @@ pub enum Fault {
     ZerosBehindTheEnd,
 
     /// Bytes after the magic that ends a file.
-    #[error("bytes stand behind the magic that ends the file{}", Words(.words))]
+    #[error("bytes follow the magic that ends the file{}", Words(.words))]
     BehindTheFooter {
         /// The text that they start with, if they are text.
         words: Option<String>,
     },
 
     /// Text in place of a message, such as the error message of a server that failed.
-    #[error("no message stands here but text: \"{words}\"")]
+    #[error("expected a message, found text: \"{words}\"")]
     Words {
         /// The start of the text.
         words: String,
     },
 
     /// Bytes in place of a message that start with neither a continuation marker nor a plausible length.
-    #[error("damaged: what stands here is no message")]
+    #[error("damaged: expected a message, found other bytes")]
     NoMessage,
 
     /// The writer gave the stream up, and left an abort mark.
-    #[error("the stream was given up by its writer{}", Reason(.reason))]
+    #[error("the writer aborted the stream{}", Reason(.reason))]
     Aborted {
         /// The reason in the mark; may be empty.
         reason: String,
     },
 
     /// A stream starts before the previous one has ended.
-    #[error("another stream starts here, and the one before has no end-of-stream marker")]
+    #[error("another stream starts here, but the previous one has no end-of-stream marker")]
     Unterminated,
 
     /// The schema message is repeated.
-    #[error("the schema message is repeated here, as where two writers share an output without a lock")]
+    #[error("the schema message is repeated, as when two writers share an output without a lock")]
     SchemaRepeated,
 
     /// The streams of one input have different schemas.
-    #[error("the stream that starts here has another schema than the first: {difference}")]
+    #[error("the stream that starts here differs in its schema from the first: {difference}")]
     OtherSchema {
         /// The first difference.
         difference: String,
     },
 
     /// The footer lists a delta before the dictionary that it extends.
-    #[error("damaged: the footer lists a delta of the dictionary {id} of column `{path}` before what it extends")]
+    #[error("damaged: the footer lists a delta of dictionary {id} of column `{path}` before the dictionary")]
     DeltaListedFirst {
         /// The column's path.
         path: String,
@@ -143,7 +143,7 @@ pub enum Fault {
 
     /// A file has two different dictionaries for one field.
     #[error(
-        "damaged: column `{path}` has a second dictionary (id {id}), which is not the one at byte {first}; a file allows one"
+        "damaged: column `{path}` has a second dictionary (id {id}) that differs from the one at byte {first}; a file allows one"
     )]
     SecondDictionary {
         /// The column's path.
@@ -159,18 +159,20 @@ pub enum Fault {
     NegativeLength(MessagePart),
 
     /// The length of a body is not a multiple of 8, so messages after it are not aligned.
-    #[error("damaged: the body of a message is {length} bytes long, which is no multiple of 8")]
+    #[error("damaged: the body of a message is {length} bytes long, which is not a multiple of 8")]
     UnpaddedBody {
         /// The length in the metadata.
         length: u64,
     },
 
     /// A body starts with the header of another message, as written by two writers without a lock.
-    #[error("damaged: the body of a message starts with the header of another, as unlocked writers leave them")]
+    #[error(
+        "damaged: the body of a message starts with the header of another, as when two writers share an output without a lock"
+    )]
     Interleaved,
 
     /// The metadata of a message is not a valid flatbuffer.
-    #[error("damaged: the metadata is no valid message")]
+    #[error("damaged: the metadata is not a valid message")]
     InvalidMetadata,
 
     /// The header of a message is of an unknown kind, or not of the kind that the message says.
@@ -195,7 +197,7 @@ pub enum Fault {
     FooterWithoutSchema,
 
     /// The footer lists a message at a position outside the file.
-    #[error("damaged: the footer names a message beyond the file")]
+    #[error("damaged: the footer names a message beyond the end of the file")]
     PlaceBeyondFile,
 
     /// The footer lists one message twice.
@@ -207,11 +209,11 @@ pub enum Fault {
     PlacesOverlap,
 
     /// The footer lists a message at a position where there is none, or another one.
-    #[error("damaged: no message stands where the footer says")]
+    #[error("damaged: there is no message where the footer says")]
     PlaceWithoutMessage,
 
     /// The file has whole messages that the footer does not list.
-    #[error("damaged: the footer leaves out messages that are whole")]
+    #[error("damaged: the footer does not list every whole message")]
     FooterLeavesOut,
 
     /// The schema is invalid.
@@ -244,7 +246,7 @@ pub enum Fault {
     },
 
     /// The values have the other byte order than this machine.
-    #[error("is of the other byte order than this machine, which is not supported")]
+    #[error("has a different byte order than this machine, which is not supported")]
     OtherByteOrder,
 
     /// A feature that the format, or a later version of it, may allow, and that is not supported.
@@ -264,7 +266,7 @@ pub enum Fault {
     },
 
     /// The checksum of a body is wrong.
-    #[error("damaged: the checksum of the body is {found}, and should be {expected}")]
+    #[error("damaged: the checksum of the body is {found}, expected {expected}")]
     Checksum {
         /// The checksum in the message.
         expected: String,
@@ -273,25 +275,25 @@ pub enum Fault {
     },
 
     /// A batch has no checksum, although the schema message announces checksums.
-    #[error("damaged: a batch without checksum, though the schema message announces them")]
+    #[error("damaged: the batch has no checksum, but the schema message announces checksums")]
     ChecksumMissing,
 
     /// A dictionary that the batch needs is missing, or may be the wrong one after a loss.
-    #[error("the dictionary {id} that it needs is missing")]
+    #[error("its dictionary {id} is missing")]
     DictionaryMissing {
         /// The dictionary's id.
         id: i64,
     },
 
     /// A dictionary batch in a file replaces another one.
-    #[error("damaged: the dictionary {id} replaces another, which a file does not allow")]
+    #[error("damaged: dictionary {id} is replaced, which a file does not allow")]
     DictionaryReplaced {
         /// The dictionary's id.
         id: i64,
     },
 
     /// No kept batch needs this dictionary.
-    #[error("no batch that is kept needs this dictionary")]
+    #[error("no record batch that is kept uses this dictionary")]
     DictionaryUnused,
 }
 
@@ -329,7 +331,7 @@ pub enum Error {
     Hopeless(#[source] Damage),
 
     /// A whole message or the footer follows the damage. Cutting at the damage would lose it.
-    #[error("{damage}; what stands behind, from byte {behind} on, is whole: damaged before its tail, not torn at it")]
+    #[error("{damage}; whole data follows from byte {behind} on, so the input is damaged, not torn at its end")]
     DamagedBeforeTail {
         /// The first damage.
         #[source]
@@ -339,7 +341,7 @@ pub enum Error {
     },
 
     /// The confirmed part is not whole, so a power loss is not what damaged it.
-    #[error("{damage}, among the first {confirmed} bytes, which were confirmed: damaged, not torn")]
+    #[error("{damage}, within the first {confirmed} bytes, which a sync confirmed: damaged, not torn")]
     ConfirmedDamaged {
         /// The first damage.
         #[source]
@@ -349,7 +351,7 @@ pub enum Error {
     },
 
     /// The input is shorter than its confirmed part.
-    #[error("has {length} bytes, where {confirmed} were confirmed")]
+    #[error("has {length} bytes, but {confirmed} were confirmed")]
     ConfirmedMissing {
         /// The confirmed position.
         confirmed: u64,
@@ -358,7 +360,7 @@ pub enum Error {
     },
 
     /// The given position is inside a message, where no sync ends.
-    #[error("byte {confirmed} is inside the message at byte {offset}, where no sync ends")]
+    #[error("byte {confirmed} is inside the message at byte {offset}, so no sync confirmed it")]
     NoConfirmedPosition {
         /// The given position.
         confirmed: u64,
@@ -366,7 +368,7 @@ pub enum Error {
         offset: u64,
     },
     /// The input has another stream whose batches cannot be in one output with those of the first.
-    #[error("{0}; one output has one schema")]
+    #[error("{0}; an output has one schema")]
     OtherStream(#[source] Damage),
 
     /// The format of the output does not allow something that the input has.

@@ -57,7 +57,7 @@ impl RecoverOptions {
         self
     }
 
-    /// Also recovers an input that is damaged before its tail. Keeps the messages before the damage and, in a file with
+    /// Also recovers an input that is damaged before its end. Keeps the messages before the damage and, in a file with
     /// a footer, all messages that verify.
     #[must_use]
     pub fn with_salvage(mut self) -> Self {

@@ -42,7 +42,7 @@ pub enum Condition {
     Complete,
     /// It ends too early, or bytes follow its end that are not part of it.
     Torn,
-    /// It is damaged before its tail: whole messages follow the damage.
+    /// It is damaged before its end: whole messages follow the damage.
     Damaged,
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Cuts {
 
 impl Report {
     /// Returns whether rows were left out that were whole, or may have been: a batch was cut, something between kept
-    /// batches was cut, or the input is damaged before its tail. Bytes that are only torn at the tail hold no whole
+    /// batches was cut, or the input is damaged before its end. Bytes that are only torn at the tail hold no whole
     /// rows. Bytes that were [not confirmed](crate::RecoverOptions::with_confirmed_only) are left out on request, and
     /// do not count.
     #[must_use]

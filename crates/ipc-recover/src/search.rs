@@ -1,5 +1,5 @@
-//! Searches for a whole message after damage, which distinguishes an input that is damaged before its tail from one
-//! that is torn at its tail.
+//! Searches for a whole message after damage, which distinguishes an input that is damaged before its end from one
+//! that is torn at its end.
 //!
 //! Any bytes may be there, so a message counts only if it verifies, is complete, and matches the schema. Bytes could be
 //! made to look like the starts of many long messages, so the number of bytes read is limited in proportion to the

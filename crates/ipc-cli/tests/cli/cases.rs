@@ -47,10 +47,10 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "unpadded_body.arrows",
-        inspect: Refused("18 bytes long, which is no multiple of 8"),
-        recover: Refused("18 bytes long, which is no multiple of 8"),
-        salvage: Rows(3, 0, "18 bytes long, which is no multiple of 8"),
-        merge: Refused("18 bytes long, which is no multiple of 8"),
+        inspect: Refused("18 bytes long, which is not a multiple of 8"),
+        recover: Refused("18 bytes long, which is not a multiple of 8"),
+        salvage: Rows(3, 0, "18 bytes long, which is not a multiple of 8"),
+        merge: Refused("18 bytes long, which is not a multiple of 8"),
     },
     Row {
         name: "interleaved.arrows",
@@ -62,37 +62,37 @@ const ROWS: &[Row] = &[
     Row {
         name: "torn_at_close_null_keys.arrow",
         inspect: Refused("truncated"),
-        recover: Rows(0, 2, "torn at its tail"),
-        salvage: Rows(0, 2, "torn at its tail"),
+        recover: Rows(0, 2, "torn at its end"),
+        salvage: Rows(0, 2, "torn at its end"),
         merge: Refused("no footer"),
     },
     Row {
         name: "footer_names_one_of_two.arrow",
-        inspect: Refused("the footer leaves out messages that are whole"),
-        recover: Rows(0, 4, "whole, but not ended as it should be"),
-        salvage: Rows(0, 4, "the footer leaves out messages that are whole"),
-        merge: Refused("the footer leaves out messages that are whole"),
+        inspect: Refused("the footer does not list every whole message"),
+        recover: Rows(0, 4, "complete, but for its end"),
+        salvage: Rows(0, 4, "the footer does not list every whole message"),
+        merge: Refused("the footer does not list every whole message"),
     },
     Row {
         name: "replaced-in-file.arrow",
-        inspect: Refused("column `w` has a second dictionary (id 0), which is not the one at byte 160"),
-        recover: Refused("column `w` has a second dictionary (id 0), which is not the one at byte 160"),
+        inspect: Refused("column `w` has a second dictionary (id 0) that differs from the one at byte 160"),
+        recover: Refused("column `w` has a second dictionary (id 0) that differs from the one at byte 160"),
         // What stands before it, and no value more.
-        salvage: Rows(3, 2, "column `w` has a second dictionary (id 0), which is not the one at byte 160"),
-        merge: Refused("column `w` has a second dictionary (id 0), which is not the one at byte 160"),
+        salvage: Rows(3, 2, "column `w` has a second dictionary (id 0) that differs from the one at byte 160"),
+        merge: Refused("column `w` has a second dictionary (id 0) that differs from the one at byte 160"),
     },
     Row {
         name: "two_streams.arrows",
         inspect: Rows(0, 9, "stream 2 from byte 616 on: 3 rows"),
-        recover: Rows(0, 9, "are made one"),
-        salvage: Rows(0, 9, "are made one"),
+        recover: Rows(0, 9, "joined into one"),
+        salvage: Rows(0, 9, "joined into one"),
         merge: Whole(9),
     },
     Row {
         name: "no_marker_then_schema.arrows",
-        inspect: Refused("the one before has no end-of-stream marker"),
-        recover: Rows(0, 9, "the one before has no end-of-stream marker"),
-        salvage: Rows(0, 9, "the one before has no end-of-stream marker"),
+        inspect: Refused("the previous one has no end-of-stream marker"),
+        recover: Rows(0, 9, "the previous one has no end-of-stream marker"),
+        salvage: Rows(0, 9, "the previous one has no end-of-stream marker"),
         merge: Refused("`arrow-ipc recover` keeps the batches of both"),
     },
     Row {
@@ -100,7 +100,7 @@ const ROWS: &[Row] = &[
         inspect: Refused("the schema message is repeated"),
         recover: Rows(0, 600, "the schema message is repeated"),
         salvage: Rows(0, 600, "the schema message is repeated"),
-        merge: Refused("`arrow-ipc recover` steps over it"),
+        merge: Refused("`arrow-ipc recover` skips it"),
     },
     Row {
         name: "js-plain.arrow",
@@ -118,10 +118,10 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "footer-names-delta-first.arrow",
-        inspect: Refused("the footer lists a delta of the dictionary 0 of column `w` before what it extends"),
+        inspect: Refused("the footer lists a delta of dictionary 0 of column `w` before the dictionary"),
         recover: Rows(0, 4, "the footer lists a delta"),
         salvage: Rows(0, 4, "the footer lists a delta"),
-        merge: Refused("the footer lists a delta of the dictionary 0 of column `w` before what it extends"),
+        merge: Refused("the footer lists a delta of dictionary 0 of column `w` before the dictionary"),
     },
     Row {
         name: "footer_repeats.arrow",
@@ -229,7 +229,7 @@ fn a_prefix_that_is_torn_is_told_alike_and_costs_no_row() {
             assert_eq!((shown.status.code(), text(&shown.stderr)), (Some(1), told), "{length}");
             let done = program().arg("recover").arg(&input).arg("--output").arg(&output).output().unwrap();
             let told = text(&done.stderr);
-            assert!(done.status.success() && told.contains("torn at its tail"), "{length}: {told}");
+            assert!(done.status.success() && told.contains("torn at its end"), "{length}: {told}");
             assert!(told.contains(&format!("cut {length} B from byte {}", whole.len() - 8)), "{told}");
             assert_eq!(std::fs::read(&output).unwrap(), whole, "{length}");
             std::fs::remove_file(&output).unwrap();

@@ -27,7 +27,7 @@ fn what_a_sync_confirmed_is_kept_whatever_stands_behind_it() {
     let recover = |further: &[&str]| run([&["recover", input, "--output", output], further].concat());
     let refused = recover(&[]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("damaged before its tail"), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("the input is damaged, not torn at its end"), "{}", text(&refused.stderr));
     // What is whole behind the damage is kept, too, and told to have a hole before it, unless nothing but the confirmed is to be.
     for (further, status, count) in
         [(&["--confirmed", &position][..], 3, 2), (&["--confirmed", &position, "--confirmed-only"], 0, 1)]
@@ -41,6 +41,6 @@ fn what_a_sync_confirmed_is_kept_whatever_stands_behind_it() {
     }
     let inside = (confirmed - 8).to_string();
     let refused = recover(&["--confirmed", &inside]);
-    assert!(text(&refused.stderr).contains("where no sync ends"), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("so no sync confirmed it"), "{}", text(&refused.stderr));
     assert_eq!(recover(&["--confirmed-only"]).status.code(), Some(2), "confirmed how far?");
 }

@@ -55,7 +55,7 @@ fn a_stream_of_other_columns_behind_another_is_refused_by_its_first_difference()
     let input = put(&folder, "both.arrows", &bytes);
     let output = folder.path().join("out.arrows");
     let told = merge_badly(folder.path(), &[&input], &output, &[]);
-    assert!(told.contains("another schema than the first") && told.contains("number"), "{told}");
+    assert!(told.contains("differs in its schema from the first") && told.contains("number"), "{told}");
     assert!(!merge_from_a_pipe(&bytes, &output).status.success() && !output.exists());
     assert!(!inspect(&input).1);
 }
@@ -65,7 +65,9 @@ fn bytes_behind_the_end_that_are_no_stream_are_refused_or_passed_over_on_request
     let folder = folder();
     let whole = stream(&[batch(1, 4)]);
     let said = "Code: 241. DB::Exception: Memory limit exceeded";
-    for (behind, what) in [(said.as_bytes(), said), (&[0xc3; 90], "no stream"), (&whole[300..], "no stream")] {
+    for (behind, what) in
+        [(said.as_bytes(), said), (&[0xc3; 90], "not another stream"), (&whole[300..], "not another stream")]
+    {
         let bytes = [&whole, behind].concat();
         let input = put(&folder, "in.arrows", &bytes);
         let output = folder.path().join("out.arrows");
@@ -96,7 +98,7 @@ fn zeros_behind_the_end_are_told_and_mean_nothing() {
     let input = put(&folder, "in.arrows", &bytes);
     let output = folder.path().join("out.arrows");
     let done = merge(&[&input], &output, &["--require-end"]);
-    assert!(done.status.success() && text(&done.stderr).contains("5000 bytes are left out"), "{}", text(&done.stderr));
+    assert!(done.status.success() && text(&done.stderr).contains("5,000 bytes left out"), "{}", text(&done.stderr));
     assert!(merge(&[&input], &output, &["--quiet"]).stderr.is_empty(), "no row can be lost with them");
     assert!(merge_from_a_pipe(&bytes, &output).status.success());
     assert_eq!(read(&output), [batch(1, 4)]);

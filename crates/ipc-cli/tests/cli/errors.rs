@@ -103,7 +103,7 @@ fn the_output_must_not_be_an_input_by_any_name() {
     }
     for name in names {
         let told = merge_badly(folder.path(), &[&other, &input], &name, &[]);
-        assert!(told.contains("is the output, too"), "{told}");
+        assert!(told.contains("is also the output"), "{told}");
         assert_eq!(fs::read(&input).unwrap(), before);
     }
     #[cfg(unix)]
@@ -112,7 +112,7 @@ fn the_output_must_not_be_an_input_by_any_name() {
         let mut command = program();
         command.arg(way).arg(&input).args(["--output", "-"]);
         let done = command.stdout(appended).output().unwrap();
-        assert!(text(&done.stderr).contains("is the output, too"), "{way}: {}", text(&done.stderr));
+        assert!(text(&done.stderr).contains("is also the output"), "{way}: {}", text(&done.stderr));
         assert_eq!((done.status.code(), fs::read(&input).unwrap()), (Some(1), before.clone()), "{way}");
     }
 }

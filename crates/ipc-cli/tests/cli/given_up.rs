@@ -138,7 +138,7 @@ fn a_merge_that_is_told_to_stop_gives_its_stream_up() {
             drop(input);
             stdout.read_to_end(&mut written).unwrap();
             assert_eq!(status.signal(), Some(number), "{status}");
-            assert!(has_mark(&written, &format!("told to stop by SIG{}", &signal[1..])), "{signal} {output:?}");
+            assert!(has_mark(&written, &format!("stopped by SIG{}", &signal[1..])), "{signal} {output:?}");
             assert_eq!(read_by_arrow(&written).0, 2, "what was written before is whole");
             assert_refused(&written, signal);
         }

@@ -147,7 +147,7 @@ fn a_stream_that_ends_between_messages_is_told_whatever_is_asked_and_refused_on_
     let output = folder.path().join("out.arrow");
     let done = merge(&[&input], &output, &[]);
     assert!(done.status.success());
-    assert!(text(&done.stderr).contains("without an end-of-stream marker"), "{}", text(&done.stderr));
+    assert!(text(&done.stderr).contains("has no end-of-stream marker"), "{}", text(&done.stderr));
     assert_eq!(read(&output).len(), 2);
     let quiet = merge(&[&input], &output, &["--quiet"]);
     assert!(
@@ -159,7 +159,7 @@ fn a_stream_that_ends_between_messages_is_told_whatever_is_asked_and_refused_on_
     assert_eq!(said["warnings"][0]["offset"], whole.len() - 8, "{said}");
     fs::remove_file(&output).unwrap();
     let told = merge_badly(folder.path(), &[&input], &output, &["--require-end"]);
-    assert!(told.contains("without an end-of-stream marker"), "{told}");
+    assert!(told.contains("has no end-of-stream marker"), "{told}");
     merge_well(&[&put(&folder, "marked.arrows", &whole)], &output, &["--require-end"]);
 }
 
@@ -179,7 +179,7 @@ fn a_stream_that_ends_in_zeros_is_taken_as_readers_take_it_with_a_warning() {
             assert!(done.status.success());
             let told = text(&done.stderr);
             let what = if zeros.len() == 4 { "four zero bytes" } else { "zeros" };
-            assert!(told.contains(&format!("ends with {what} instead of its end-of-stream marker")), "{told}");
+            assert!(told.contains(&format!("ends with {what} instead of an end-of-stream marker")), "{told}");
             assert!(!inspect(&input).1 || zeros.len() == 4, "what may never have been written is not complete");
             assert_eq!(read(&input), batches);
             assert_eq!(read(&output), batches);

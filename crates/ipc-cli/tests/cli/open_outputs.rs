@@ -132,7 +132,7 @@ fn an_open_file_that_is_an_input_is_not_appended_to() {
         command.arg("merge").arg(&input).args(["--format", "stream", "--output", name]).stdout(appended);
         let done = command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
         let told = text(&done.stderr);
-        assert!(told.contains("is the output, too") && done.status.code() == Some(1), "{told}");
+        assert!(told.contains("is also the output") && done.status.code() == Some(1), "{told}");
         assert_eq!(fs::read(&input).unwrap(), before);
     }
 }

@@ -1,4 +1,4 @@
-//! `recover` keeps what is whole, tells what it cut and why, refuses what is damaged before its tail, and never touches
+//! `recover` keeps what is whole, tells what it cut and why, refuses what is damaged before its end, and never touches
 //! its input.
 
 use std::fs;
@@ -99,7 +99,7 @@ fn damage_before_the_tail_is_refused_unless_it_is_to_be_salvaged() {
     let done = recover(&input, &output, &[]);
     let told = text(&done.stderr);
     assert_eq!((done.status.code(), told.lines().count()), (Some(1), 1), "{told}");
-    for part in ["a.arrow: ", "damaged before its tail", &format!("at byte {second}"), "--salvage"] {
+    for part in ["a.arrow: ", "damaged, not torn at its end", &format!("at byte {second}"), "--salvage"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert!(told.contains(&format!("from byte {third} on")), "{told}");
@@ -138,7 +138,7 @@ fn rows_that_are_left_out_between_others_are_told_by_the_status() {
     for further in [&[][..], &["--quiet"]] {
         let done = recover(&input, &output, further);
         let told = text(&done.stderr);
-        assert!(done.status.code() == Some(3) && told.contains("left out between others, in 1 place"), "{told}");
+        assert!(done.status.code() == Some(3) && told.contains("missing between those kept, in 1 place"), "{told}");
     }
 }
 
@@ -169,7 +169,7 @@ fn the_input_is_never_the_output() {
     for output in outputs {
         let done = recover(&input, &output, &[]);
         assert_eq!(done.status.code(), Some(1), "{output:?}");
-        assert!(text(&done.stderr).contains("is the output, too"));
+        assert!(text(&done.stderr).contains("is also the output"));
         assert_eq!(fs::read(&input).unwrap(), whole[..whole.len() - 8]);
     }
 }

@@ -150,7 +150,7 @@ fn a_column_that_is_missing_or_too_many_is_named() {
         let one = put(&folder, "one.arrow", &file(&[columns(&[name])]));
         let missing = if name == "a" { "b" } else { "a" };
         let told = merge_badly(folder.path(), &[&both, &one], &output, &[]);
-        assert!(told.contains(&format!("one.arrow: column `{missing}` is missing, which ")), "{told}");
+        assert!(told.contains(&format!("one.arrow: column `{missing}` of ")), "{told}");
         let told = merge_badly(folder.path(), &[&one, &both], &output, &[]);
         assert!(told.contains(&format!("both.arrow: column `{missing}` is not in ")), "{told}");
     }

@@ -1,4 +1,4 @@
-//! What is damaged before its tail is refused, and says where, unless it is to be salvaged; what is torn is not.
+//! What is damaged before its end is refused, and says where, unless it is to be salvaged; what is torn is not.
 //!
 //! Fails where damage with whole messages behind it is cut off silently, where a tear is refused, where salvage loses a
 //! batch that is whole, and where it keeps one whose dictionary may not be the one it was written with.

@@ -215,7 +215,7 @@ fn words_behind_the_data_are_shown() {
     }
     let garbage = [without_marker(&whole), &[0xc3; 90]].concat();
     let told = recover(&garbage, &RecoverOptions::default()).unwrap().1.cuts[0].fault.to_string();
-    assert!(told.contains("is no message") && !told.contains("truncated"), "{told}");
+    assert!(told.contains("expected a message, found other bytes") && !told.contains("truncated"), "{told}");
 }
 
 /// A server that is killed in the middle of a message, and appends a new stream when it comes back: that message looks
