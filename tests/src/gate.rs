@@ -1,7 +1,7 @@
 //! A sink that a test can hold, watch and make fail while others write to it.
 //!
 //! A writer owns its sink, so there are two ends: the sink [`Gated`], and the [`Gate`] that the test keeps. While the
-//! gate is shut, whoever writes stays inside the sink, and so inside the writer's lock.
+//! gate is shut, a thread that writes waits inside the sink, and so inside the writer's lock.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,16 +11,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use ipc_shared::{Durable, Truncate};
 
-/// What the sink does with one call of `write_vectored`, instead of taking all bytes.
+/// What the sink does in one call of `write_vectored`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
-    /// Takes all bytes after all.
+    /// Takes all bytes.
     Take,
     /// Fails before any byte.
     Fail,
-    /// Takes half of the bytes, and fails when asked to go on.
+    /// Takes half of the bytes, and fails in the next call.
     Tear,
-    /// Takes the first slice, and fails when asked to go on: what was staged is taken, and what came with it is not.
+    /// Takes the first slice, and fails in the next call: staged bytes are taken, and the new message is not.
     Split,
     /// Panics before any byte.
     Panic,
@@ -31,13 +31,13 @@ pub enum Act {
 /// The error of a sink that fails.
 pub const KIND: ErrorKind = ErrorKind::StorageFull;
 
-/// The end that the writer has.
+/// The writer's end.
 #[derive(Debug)]
 pub struct Gated {
     gate: Gate,
 }
 
-/// The end that the test has.
+/// The test's end.
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
     state: Arc<State>,
@@ -52,22 +52,22 @@ struct State {
 #[derive(Debug, Default)]
 struct Inner {
     taken: Vec<u8>,
-    /// What is to be done with the next calls.
+    /// What to do in the next calls.
     acts: VecDeque<Act>,
-    /// What is to be done with all calls after them.
+    /// What to do in all calls after those.
     then: Option<Act>,
-    /// What is to be done with the next calls of `flush`.
+    /// What to do in the next calls of `flush`.
     flushes: VecDeque<Act>,
-    /// What is to be done with the next calls of `truncate`.
+    /// What to do in the next calls of `truncate`.
     cuts: VecDeque<Act>,
-    /// How often it has been cut.
+    /// The number of calls of `truncate`.
     cut: usize,
-    /// What is to be done with the next calls of `sync`.
+    /// What to do in the next calls of `sync`.
     planned_syncs: VecDeque<Act>,
-    /// How often it was asked to sync.
+    /// The number of calls of `sync`.
     syncs: usize,
     is_shut: bool,
-    /// Whether somebody waits inside.
+    /// Whether a thread waits inside.
     is_occupied: bool,
     hook: Hook,
 }
@@ -81,7 +81,7 @@ impl fmt::Debug for Hook {
     }
 }
 
-/// A sink, and the gate to it, which is open.
+/// Returns a sink and its gate, which is open.
 #[must_use]
 pub fn gate() -> (Gated, Gate) {
     let gate = Gate::default();
@@ -89,18 +89,18 @@ pub fn gate() -> (Gated, Gate) {
 }
 
 impl Gate {
-    /// Lets whoever writes next wait inside, until the gate is opened.
+    /// Makes the next thread that writes wait inside, until the gate is opened.
     pub fn shut(&self) {
         self.inner().is_shut = true;
     }
 
-    /// Lets everybody pass.
+    /// Opens the gate.
     pub fn open(&self) {
         self.inner().is_shut = false;
         self.state.changed.notify_all();
     }
 
-    /// Waits until somebody waits inside.
+    /// Waits until a thread waits inside.
     pub fn wait_until_occupied(&self) {
         let mut inner = self.inner();
         while !inner.is_occupied {
@@ -108,61 +108,61 @@ impl Gate {
         }
     }
 
-    /// Lets the sink do this with its next calls, after those already planned.
+    /// Makes the sink do this in its next calls, after those already planned.
     pub fn plan(&self, acts: impl IntoIterator<Item = Act>) {
         self.inner().acts.extend(acts);
     }
 
-    /// Lets the sink do this with every call that nothing else is planned for.
+    /// Makes the sink do this in every call without a plan of its own.
     pub fn from_now_on(&self, act: Act) {
         self.inner().then = Some(act);
     }
 
-    /// Lets the sink do this with its next calls of `flush`: `Take`, `Fail` or `Panic`.
+    /// Makes the sink do this in its next calls of `flush`: `Take`, `Fail` or `Panic`.
     pub fn plan_flushes(&self, acts: impl IntoIterator<Item = Act>) {
         self.inner().flushes.extend(acts);
     }
 
-    /// Lets the sink do this with its next calls of `truncate`: `Take`, `Fail` or `Panic`.
+    /// Makes the sink do this in its next calls of `truncate`: `Take`, `Fail` or `Panic`.
     pub fn plan_cuts(&self, acts: impl IntoIterator<Item = Act>) {
         self.inner().cuts.extend(acts);
     }
 
-    /// How often the sink has been cut.
+    /// Returns the number of calls of `truncate`.
     #[must_use]
     pub fn cuts(&self) -> usize {
         self.inner().cut
     }
 
-    /// Lets the sink do this with its next calls of `sync`: `Take`, `Fail` or `Panic`.
+    /// Makes the sink do this in its next calls of `sync`: `Take`, `Fail` or `Panic`.
     pub fn plan_syncs(&self, acts: impl IntoIterator<Item = Act>) {
         self.inner().planned_syncs.extend(acts);
     }
 
-    /// How often the sink was asked to sync.
+    /// Returns the number of calls of `sync`.
     #[must_use]
     pub fn syncs(&self) -> usize {
         self.inner().syncs
     }
 
-    /// Lets the sink call `hook` whenever it is written to or flushed. `None` ends that.
+    /// Makes the sink call `hook` whenever it is written to or flushed. `None` removes the hook.
     pub fn call_back(&self, hook: Option<Arc<dyn Fn() + Send + Sync>>) {
         self.inner().hook = Hook(hook);
     }
 
-    /// What the sink has taken.
+    /// Returns the bytes that the sink has taken.
     #[must_use]
     pub fn taken(&self) -> Vec<u8> {
         self.inner().taken.clone()
     }
 
-    /// How many bytes the sink has taken.
+    /// Returns the number of bytes that the sink has taken.
     #[must_use]
     pub fn len(&self) -> usize {
         self.inner().taken.len()
     }
 
-    /// Whether the sink has taken nothing.
+    /// Returns whether the sink has taken nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -172,7 +172,7 @@ impl Gate {
         self.state.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Goes in, and waits there while the gate is shut.
+    /// Enters the sink, and waits while the gate is shut.
     fn pass(&self) -> MutexGuard<'_, Inner> {
         let Hook(hook) = self.inner().hook.clone();
         if let Some(hook) = hook {
@@ -189,7 +189,7 @@ impl Gate {
     }
 }
 
-/// Does what was planned for a call that takes no bytes.
+/// Does what is planned for a call that takes no bytes.
 fn done(inner: MutexGuard<'_, Inner>, act: Option<Act>) -> io::Result<()> {
     match act.unwrap_or(Act::Take) {
         Act::Take => Ok(()),
@@ -198,7 +198,7 @@ fn done(inner: MutexGuard<'_, Inner>, act: Option<Act>) -> io::Result<()> {
     }
 }
 
-/// Panics, and leaves the gate as it is for others.
+/// Panics, and leaves the gate usable for other threads.
 fn panics(inner: MutexGuard<'_, Inner>) -> ! {
     drop(inner);
     panic::resume_unwind(Box::new("the sink panics, as it was asked to"))

@@ -50,24 +50,24 @@ impl Durable for Counting {
     }
 }
 
-/// What goes wrong with one call of a sink.
+/// The fault of one call of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// An error before any byte.
     Error,
-    /// Half of the bytes are taken, and the next call is an error.
+    /// Takes half of the bytes, and the next call is an error.
     HalfThenError,
-    /// Half of the bytes are taken, and then the disk is full, until something is taken back or two calls were refused.
+    /// Takes half of the bytes. Then the disk is full, until the output is truncated or two calls have failed.
     Full,
-    /// A signal, before any byte: to be tried again.
+    /// Interrupted before any byte: the call must be repeated.
     Interrupted,
-    /// A signal, after half of the bytes.
+    /// Takes half of the bytes, and the next call is interrupted.
     HalfThenInterrupted,
-    /// One byte is taken.
+    /// Takes one byte.
     OneByte,
-    /// No byte is taken, and it is no error.
+    /// Takes no byte, without an error.
     Nothing,
-    /// All bytes are taken, and one more is claimed.
+    /// Takes all bytes, and claims one more.
     TooMany,
     /// A panic before any byte.
     Panic,
@@ -80,7 +80,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 12] = [
         Self::Error,
         Self::HalfThenError,
@@ -96,20 +96,20 @@ impl Fault {
         Self::PanicInFlush,
     ];
 
-    /// Whether it is `flush` that has the fault.
+    /// Returns whether this is a fault of `flush`.
     fn is_of_flush(self) -> bool {
         matches!(self, Self::Flush | Self::PanicInFlush)
     }
 }
 
-/// Takes all bytes, but has one fault at one of its calls.
+/// Takes all bytes, with one fault in one of its calls.
 #[derive(Debug)]
 pub struct Faulty {
     /// The bytes taken.
     pub taken: Vec<u8>,
-    /// Whether the fault has happened. If it has not, the sink was never called so often.
+    /// Whether the fault has happened. If not, the sink was called too few times.
     pub has_failed: bool,
-    /// How many bytes were taken in the call that had the fault, and before it.
+    /// The number of bytes taken up to and including the call with the fault.
     pub taken_at_fault: usize,
     fault: Fault,
     /// Calls until the fault.

@@ -1,7 +1,7 @@
 //! `merge`: writes many inputs to one output, with any number of threads.
 //!
-//! All inputs are [surveyed](crate::survey) before anything is written. Then one thread reads message after message, and
-//! workers decode, encode and compress:
+//! All inputs are [surveyed](crate::survey) before anything is written. Then one thread reads the messages, and workers
+//! decode, encode and compress:
 //!
 //! - In the order of the inputs, the reader reserves a [slot](ipc_shared::Slot) for each batch, and passes both to a
 //!   worker, which fills the slot when the batch is ready. The reader waits while the window of slots is full.

@@ -1,4 +1,4 @@
-//! Every fault at every call, and what the callers are told meanwhile.
+//! Runs every fault at every call, and records the results of the writer's calls.
 
 use crate::outside::aloud;
 use crate::shared::{Mark, Output, Words, batch};
@@ -9,23 +9,23 @@ use ipc_core::{Compression, DictionaryHandling, Options, Unify};
 use super::verdict::{self, Sample};
 use super::writers::{Call, Handle, Poison, Trouble, Writers};
 
-/// What is done about a torn output.
+/// What is done after a torn output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mending {
     /// Nothing: the writer has ended.
     None,
-    /// It is rolled back, and the call that tore it is repeated.
+    /// The output is rolled back, and the call that tore it is repeated.
     Rollback,
 }
 
-/// What the callers were told in one run.
+/// The results of the calls in one run.
 #[derive(Debug, Default)]
 pub struct Told {
     /// The batches whose write returned `Ok`. Those of one thread are in its order.
     pub accepted: Vec<Mark>,
-    /// Those that must be in the output, whatever came later.
+    /// The batches that must be in the output, whatever failed later.
     pub confirmed: Vec<Mark>,
-    /// How it ended.
+    /// How the run ended.
     pub end: End,
 }
 
@@ -37,7 +37,7 @@ pub enum End {
     Closed,
     /// Poisoned, and not rolled back.
     Torn(Poison),
-    /// A panic took the writer with it, and with that all that it could tell.
+    /// A panic destroyed the writer, and with it what it knew.
     Gone,
 }
 

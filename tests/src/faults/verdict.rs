@@ -1,4 +1,4 @@
-//! The bytes of an output, held against what the callers were told.
+//! Checks the bytes of an output against the results of the calls.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use arrow_ipc::writer::StreamWriter;
 
 use super::sweep::{Case, End, Told};
 
-/// What is whole of an output, and what a reader must find in it.
+/// The whole part of an output, and what a reader must find in it.
 #[derive(Debug)]
 pub struct Sample {
     /// Whether the output is complete.
@@ -22,7 +22,7 @@ pub struct Sample {
     expected: Vec<Mark>,
 }
 
-/// Checks the bytes in `sink` against what the callers were told.
+/// Checks the bytes in `sink` against the results of the calls.
 #[must_use]
 pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, case: &Case, context: &str) -> Sample {
     let bytes = without_mark::<F>(sink, told);
@@ -48,7 +48,7 @@ pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, case: &Case,
             bytes.get(start..).unwrap_or_default()
         }
     };
-    // Until its dictionaries are there, nobody can read a batch.
+    // No batch can be read before its dictionaries are written.
     if case.has_dictionaries_at_close {
         return Sample { is_closed: false, bytes: Vec::new(), words: case.words, expected: Vec::new() };
     }

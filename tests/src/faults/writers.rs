@@ -1,4 +1,5 @@
-//! The encoder and the shared writer behind one face: calls that say whether to repeat, to roll back, or to give up.
+//! Gives the encoder and the shared writer one interface, whose errors say whether to repeat, to roll back, or to give
+//! up.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -9,25 +10,25 @@ use arrow_array::RecordBatch;
 use ipc_core::{Encoder, Error, Failed, Started, Unstarted};
 use ipc_shared::{Options, SharedWriter, Slot};
 
-/// Why a call did not do what it was asked for.
+/// Why a call failed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trouble {
-    /// The sink failed without harm: the call may be repeated.
+    /// The sink failed between two messages: the call may be repeated.
     Repeat,
     /// The output is torn.
     Poisoned(Poison),
     /// The sink panicked.
     Panicked,
-    /// A panic has taken the writer with it.
+    /// A panic destroyed the writer.
     Gone,
 }
 
-/// What a poisoned writer says.
+/// The contents of a `Poisoned` error.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Poison {
-    /// Up to where the bytes are good.
+    /// The position up to which the bytes are whole.
     pub offset: u64,
-    /// How many accepted batches are not in them.
+    /// The number of accepted batches that are not in them.
     pub unconfirmed: u64,
     /// The text of the first error.
     pub first_error: String,
