@@ -222,6 +222,6 @@ fn mended(writer: &mut dyn Handle, mending: Mending, mut work: impl FnMut(&mut d
 
 /// How many batches each thread writes. The third is too large to be staged.
 const BATCHES: usize = 5;
-/// Batches that bring values which none before them has: they have rows for them. They are no thread's, since they may come
-/// before what waits in places.
+/// Batches with values that no earlier batch has, and enough rows for them. They belong to no thread, since they may
+/// precede batches that wait in places.
 const LATE: [Mark; 3] = [(12, 7), (12, 9), (12, 14)];

@@ -72,8 +72,8 @@ pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, case: &Case,
     Sample { is_closed: false, bytes, words: case.words, expected: found }
 }
 
-/// The bytes, without the mark that a stream has where a flush panicked, and the writer was dropped then: it ends with a whole
-/// message.
+/// Returns the bytes without the abort mark that a stream has if a flush panicked and the writer was then dropped. They
+/// end with a whole message.
 fn without_mark<'s, F: Output>(sink: &'s Faulty, told: &Told) -> &'s [u8] {
     let bytes = sink.taken.as_slice();
     if F::HAS_FOOTER || sink.fault() != Fault::PanicInFlush || told.end == End::Closed {
@@ -87,8 +87,8 @@ fn without_mark<'s, F: Output>(sink: &'s Faulty, told: &Told) -> &'s [u8] {
     framing.mark.map_or(bytes, |(start, _)| &bytes[..start])
 }
 
-/// Checks that a reader finds what was confirmed, nothing but what was accepted, nothing twice, and each thread's batches
-/// in its order.
+/// Checks that a reader finds all confirmed batches, no batch that was not accepted, no batch twice, and the batches of
+/// each thread in order.
 fn check_found(found: &[Mark], threads: usize, told: &Told, context: &str) {
     let distinct = distinct(found, context);
     let accepted: BTreeSet<Mark> = told.accepted.iter().copied().collect();
@@ -102,7 +102,8 @@ fn check_found(found: &[Mark], threads: usize, told: &Told, context: &str) {
     }
 }
 
-/// How many batches there are in bytes that hold whole messages, and no end, unless only the flush behind that went wrong.
+/// Counts the batches in bytes that hold whole messages. They must have no end, unless only the flush after the end
+/// failed.
 fn count_whole(bytes: &[u8], fault: Fault, context: &str) -> usize {
     if bytes.is_empty() {
         return 0;

@@ -149,8 +149,8 @@ impl<const THREADS: usize> Writers for Reserving<THREADS> {
     }
 }
 
-/// A shared writer whose batches are left behind a place that is still out. What waits there is appended when that is given
-/// up: with the next call.
+/// A shared writer whose batches wait for an unfilled place. They are appended when that place is given up, at the next
+/// call.
 struct Placed<'s, F: Output> {
     writer: SharedWriter<&'s mut Faulty, F>,
     out: Option<Slot<&'s mut Faulty, F>>,

@@ -1,5 +1,5 @@
-//! The ends of an output: `close`, which completes it, and `abort`, which gives it up. And what a footer says, which can
-//! be set until the close.
+//! The ends of an output: `close`, which completes it, and `abort`, which gives it up. Also the key-value pairs of the
+//! footer, which can be set until the close.
 
 use std::io::Write;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The state that all handles on a writer share, and how it is locked and refused.
+//! The state that all handles on a writer share, how it is locked, and which calls are refused.
 //!
 //! A batch goes through `prepare`, outside the lock and inside; reserved places through `slots`; the end of an output
 //! through `close`, and its repair through `rollback`.

@@ -1,4 +1,4 @@
-//! The way of a batch into the output: prepared outside the lock, appended inside it.
+//! The two steps of a write: a batch is prepared outside the lock, and appended inside it.
 //!
 //! That division is the point of the crate. [`Shared::prepare`] works outside the lock, against the published [`View`]: it
 //! encodes the batch, and makes a [`Plan`] of the dictionaries that it needs. [`Shared::under_plan`] takes the lock, checks

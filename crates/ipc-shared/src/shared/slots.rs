@@ -1,4 +1,4 @@
-//! Reserved places: handing them out, filling them in any order, appending them in theirs.
+//! Reserved places: granting them, filling them in any order, and appending their batches in order.
 
 use std::io::Write;
 
@@ -27,7 +27,7 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
                 Reserved::Place(place) => return Ok(place),
                 Reserved::DrainFirst(drain) => {
                     if let Err(error) = self.append_ready(drain) {
-                        // The batch that failed may come after one that made room. Then it is for others to report.
+                        // The batch that failed may come after one that made room. Then other calls report its error.
                         return reservation.granted().ok_or(error);
                     }
                 }
