@@ -21,7 +21,7 @@ use crate::catch_panic::catch_panic;
 pub(crate) type Values = HashMap<i64, ArrayRef>;
 
 /// A refused batch, and what is needed to decode a part of it.
-pub(crate) struct Refused<'a> {
+pub(crate) struct RefusedBatch<'a> {
     pub(crate) batch: RecordBatch<'a>,
     pub(crate) body: &'a Buffer,
     pub(crate) dictionaries: &'a Values,
@@ -43,7 +43,7 @@ struct Cursor {
     views: usize,
 }
 
-impl Refused<'_> {
+impl RefusedBatch<'_> {
     /// Returns the first column, at any depth, that is refused on its own; `None` if there is none.
     pub(crate) fn first_column(&self, fields: &[FieldRef]) -> Option<Blame> {
         self.first_of(fields, Cursor::default(), Some(self.batch.length()))

@@ -21,7 +21,7 @@ use ipc_core::{Metadata, format::RESERVED_KEYS};
 use ipc_recover::scan::Head;
 use ipc_recover::{Checksums, Damage, Fault, claimed_length};
 
-use crate::blame::{Blame, Refused, Values, dictionary_field};
+use crate::blame::{Blame, RefusedBatch, Values, dictionary_field};
 use crate::catch_panic::catch_panic;
 
 /// A record batch as encoded in its input.
@@ -52,7 +52,7 @@ impl Encoded {
                 .read_record_batch()
         });
         let batch = decoded.map_err(|reason| {
-            let refused = Refused { batch, body, dictionaries, version: message.version() };
+            let refused = RefusedBatch { batch, body, dictionaries, version: message.version() };
             let reason = refused.first_column(schema.fields()).unwrap_or_else(|| Blame { path: String::new(), reason });
             refusal(head, "record batch", reason)
         })?;
@@ -81,7 +81,7 @@ pub(crate) fn dictionary(
         let Some((path, value_type)) = dictionary_field(schema.fields(), dictionary.id()) else {
             return damaged(&reason);
         };
-        let refused = Refused { batch, body, dictionaries: values, version: message.version() };
+        let refused = RefusedBatch { batch, body, dictionaries: values, version: message.version() };
         let inside = refused.first_column(&[Arc::new(Field::new(path.as_str(), value_type, true))]);
         refusal(head, "dictionary batch", inside.unwrap_or(Blame { path, reason }))
     })

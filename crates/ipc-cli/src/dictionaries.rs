@@ -23,14 +23,14 @@ use crate::blame::Values;
 
 /// The latest dictionary of each field of the output.
 pub(crate) struct Known {
-    output: Output,
+    output: OutputSchema,
     latest: Vec<Option<ArrayRef>>,
     /// The largest number of values that each field has had.
     values: Vec<u64>,
 }
 
 /// The schema and the format of the output, which decide what happens to a dictionary that changes.
-struct Output {
+struct OutputSchema {
     format: Kind,
     schema: StreamSchema,
 }
@@ -57,21 +57,21 @@ impl DictionaryField {
 
 /// A dictionary that cannot follow the previous one in a file.
 #[derive(Debug)]
-pub(crate) struct Refused {
+pub(crate) struct RefusedDictionary {
     path: String,
     /// Whether it starts with the previous one.
     grows: bool,
     remedy: Remedy,
 }
 
-impl Refused {
+impl RefusedDictionary {
     /// The column.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for RefusedDictionary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = if self.grows { "grows" } else { "is replaced by another" };
         write!(f, "the dictionary of column `{}` {what}, which a file does not allow with these arguments", self.path)
@@ -81,15 +81,15 @@ impl fmt::Display for Refused {
 impl Known {
     /// Returns the state before the first dictionary, for an output of `format` with this schema.
     pub(crate) fn new(format: Kind, schema: StreamSchema) -> Self {
-        Self { output: Output { format, schema }, latest: Vec::new(), values: Vec::new() }
+        Self { output: OutputSchema { format, schema }, latest: Vec::new(), values: Vec::new() }
     }
 
     /// Returns the dictionaries for an input whose own are `values`, or why the output cannot have them. If several
     /// fields are refused, returns the one that needs the most changes.
-    pub(crate) fn settle(&mut self, fields: &[DictionaryField], values: &Values) -> Result<Values, Refused> {
+    pub(crate) fn settle(&mut self, fields: &[DictionaryField], values: &Values) -> Result<Values, RefusedDictionary> {
         self.latest.resize(self.latest.len().max(fields.len()), None);
         let mut settled: HashMap<i64, (usize, &ArrayRef)> = HashMap::new();
-        let mut refused: Option<Refused> = None;
+        let mut refused: Option<RefusedDictionary> = None;
         for (place, field) in fields.iter().enumerate() {
             let Some(new) = values.get(&field.id) else { continue };
             let latest = self.latest[place].as_ref();
@@ -101,7 +101,7 @@ impl Known {
             match choice {
                 Ok(choice) => _ = settled.insert(field.id, (place, choice)),
                 Err((grows, remedy)) if refused.as_ref().is_none_or(|refused| refused.remedy < remedy) => {
-                    refused = Some(Refused { path: field.path.clone(), grows, remedy });
+                    refused = Some(RefusedDictionary { path: field.path.clone(), grows, remedy });
                 }
                 Err(_) => {}
             }
@@ -130,7 +130,7 @@ impl Known {
 /// Whether a dictionary grows that may not change so, and what would let it.
 type Refusal = (bool, Remedy);
 
-impl Output {
+impl OutputSchema {
     /// Chooses between the old and the new dictionary for the field at `place`: the old one if it contains the new one.
     fn later<'v>(&self, place: usize, old: &'v ArrayRef, new: &'v ArrayRef) -> Result<&'v ArrayRef, Refusal> {
         let comparison = compared(old, new);

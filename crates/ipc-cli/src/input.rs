@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::blame::Values;
 use crate::counted::counted;
 use crate::decode::{self, Encoded};
-use crate::dictionaries::{self, DictionaryField, Known, Refused};
+use crate::dictionaries::{self, DictionaryField, Known, RefusedDictionary};
 use crate::error::{Error, Result, warn};
 use crate::source::{display_name, into_seekable, is_standard, open};
 use crate::values::Dictionaries;
@@ -165,7 +165,7 @@ impl Input {
     }
 
     /// Reads the dictionaries of the input's batches, but not the batches, until `known` refuses one.
-    pub(crate) fn survey_dictionaries(mut self, known: &mut Known) -> Result<Option<Refused>> {
+    pub(crate) fn survey_dictionaries(mut self, known: &mut Known) -> Result<Option<RefusedDictionary>> {
         let mut is_settled = false;
         while let Some(head) = self.next_head()? {
             if head.is_dictionary() {

@@ -30,8 +30,8 @@ use crate::pipeline;
 use crate::progress::Progress;
 use crate::signals;
 use crate::source::display_name;
-use crate::summary::{Report, tell};
-use crate::survey::{Pending, Survey, known_schema};
+use crate::summary::{MergeReport, tell};
+use crate::survey::{MergeInputs, Pending, known_schema};
 
 /// Runs the command. An error about dictionaries says which arguments to change.
 pub(crate) fn run(job: &Job) -> Result<()> {
@@ -49,7 +49,7 @@ fn merge(job: &Job) -> Result<()> {
     if let Some(input) = job.inputs.iter().find(|input| is_same_file(input, &job.output)) {
         return Err(Error::input(&display_name(input), "is also the output"));
     }
-    let survey = Survey::of(job)?;
+    let survey = MergeInputs::of(job)?;
     let (output, sink) = Output::create(&job.output)?;
     let options = survey.options;
     let reading = Reading {
@@ -84,7 +84,7 @@ fn merge(job: &Job) -> Result<()> {
         note(large);
     }
     let read_bytes = read_bytes.load(Ordering::Relaxed);
-    let report = Report { job, stats, read_bytes, dropped: &dropped, elapsed: begin.elapsed() };
+    let report = MergeReport { job, stats, read_bytes, dropped: &dropped, elapsed: begin.elapsed() };
     tell(&job.output, job.json, job.quiet, &report.json(), &report.text())?;
     if told.is_some_and(Told::leaves_out) { Err(Error::RowsLeftOut) } else { Ok(()) }
 }

@@ -27,11 +27,11 @@ pub(crate) struct MetadataOfAll {
 
 /// The pairs that the output does not have. Displayed in one line.
 #[derive(Debug, Default)]
-pub(crate) struct Dropped(BTreeMap<(Place, String), Reason>);
+pub(crate) struct Dropped(BTreeMap<(Owner, String), Reason>);
 
 /// What a pair belongs to. Pairs of the whole input are displayed first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum Owner {
     Footer,
     Schema,
     Column(String),
@@ -55,7 +55,7 @@ impl MetadataOfAll {
                     |(key, value): &(&String, &String)| found.get(key) == Some(value) && ours.get(key) == Some(value);
                 let all = || ours.iter().chain(&found);
                 all().filter(|pair| !is_common(pair)).for_each(|(key, _)| {
-                    self.dropped.note(Place::Footer, key, Reason::Differs);
+                    self.dropped.note(Owner::Footer, key, Reason::Differs);
                 });
                 all().filter(is_common).collect()
             }
@@ -71,7 +71,7 @@ impl MetadataOfAll {
             _ if !job.keeps_order => Reason::Order,
             _ => return (footer, dropped),
         };
-        footer.keys().for_each(|key| dropped.note(Place::Footer, key, reason));
+        footer.keys().for_each(|key| dropped.note(Owner::Footer, key, reason));
         (Metadata::new(), dropped)
     }
 }
@@ -83,7 +83,7 @@ impl Dropped {
 
     pub(crate) fn json(&self) -> Value {
         let pairs = self.0.iter().map(|((place, key), reason)| {
-            let column = if let Place::Column(path) = place { Some(path) } else { None };
+            let column = if let Owner::Column(path) = place { Some(path) } else { None };
             json!({ "of": place.name(), "column": column, "key": key, "reason": reason.name() })
         });
         pairs.collect()
@@ -93,12 +93,12 @@ impl Dropped {
     pub(crate) fn note_differences(&mut self, differences: Vec<MetadataDifference>) {
         for difference in differences.into_iter().filter(|difference| difference.found.is_some()) {
             let path = difference.path;
-            let place = if path.is_empty() { Place::Schema } else { Place::Column(path) };
+            let place = if path.is_empty() { Owner::Schema } else { Owner::Column(path) };
             self.note(place, &difference.key, Reason::Differs);
         }
     }
 
-    fn note(&mut self, place: Place, key: &str, reason: Reason) {
+    fn note(&mut self, place: Owner, key: &str, reason: Reason) {
         self.0.entry((place, key.to_owned())).or_insert(reason);
     }
 }
@@ -108,7 +108,7 @@ impl fmt::Display for Dropped {
         f.write_str("metadata is dropped: ")?;
         for (number, ((place, key), reason)) in self.0.iter().take(TOLD_AT_MOST).enumerate() {
             let separator = if number == 0 { "" } else { ", " };
-            let column = if let Place::Column(path) = place { format!(" `{path}`") } else { String::new() };
+            let column = if let Owner::Column(path) = place { format!(" `{path}`") } else { String::new() };
             write!(f, "{separator}`{key}` of the {}{column} ({})", place.name(), reason.name())?;
         }
         match self.0.len().saturating_sub(TOLD_AT_MOST) {
@@ -118,7 +118,7 @@ impl fmt::Display for Dropped {
     }
 }
 
-impl Place {
+impl Owner {
     fn name(&self) -> &'static str {
         match self {
             Self::Footer => "footer",

@@ -16,7 +16,7 @@ use crate::metadata::Dropped;
 use crate::output::is_standard_output;
 
 /// The counts of a merge.
-pub(crate) struct Report<'j> {
+pub(crate) struct MergeReport<'j> {
     pub(crate) job: &'j Job,
     pub(crate) stats: Stats,
     /// The number of bytes of messages that were read.
@@ -25,7 +25,7 @@ pub(crate) struct Report<'j> {
     pub(crate) elapsed: Duration,
 }
 
-impl Report<'_> {
+impl MergeReport<'_> {
     pub(crate) fn json(&self) -> Value {
         let Self { job, stats, read_bytes, dropped, elapsed } = self;
         json!({

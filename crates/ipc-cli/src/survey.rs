@@ -14,14 +14,14 @@ use ipc_core::{FileFormat, Metadata, Options};
 use ipc_recover::Kind;
 
 use crate::args::Job;
-use crate::dictionaries::{Known, Refused};
+use crate::dictionaries::{Known, RefusedDictionary};
 use crate::error::{Error, Result};
 use crate::input::{Input, Rules};
 use crate::metadata::{Dropped, MetadataOfAll};
 use crate::source::display_name;
 
 /// The result of a survey.
-pub(crate) struct Survey {
+pub(crate) struct MergeInputs {
     pub(crate) inputs: Vec<Pending>,
     pub(crate) schema: SchemaRef,
     /// The key-value pairs for the footer of the output.
@@ -45,7 +45,7 @@ pub(crate) enum Pending {
     Closed(PathBuf),
 }
 
-impl Survey {
+impl MergeInputs {
     /// Opens all inputs.
     pub(crate) fn of(job: &Job) -> Result<Self> {
         let mut inputs = Vec::with_capacity(job.inputs.len());
@@ -134,7 +134,7 @@ enum Obstacle {
     /// This input can be read only once, and has dictionaries.
     ReadOnce(Arc<str>),
     /// This input has a dictionary that cannot follow the previous ones.
-    Refused(Arc<str>, Refused),
+    Refused(Arc<str>, RefusedDictionary),
 }
 
 /// Returns the first reason why an output may not be able to have the dictionaries of these inputs, if there is one. An
