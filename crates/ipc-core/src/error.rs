@@ -19,7 +19,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// *Errors*). No fault of a batch panics or is followed out of a buffer, with one exception: `arrow-array` itself panics
 /// if a union lacks one of its children.
 ///
-/// It converts to [`ArrowError`](arrow_schema::ArrowError) and to [`io::Error`], and so does [`Failed`](crate::Failed):
+/// It converts to [`ArrowError`] and to [`io::Error`], and so does [`Failed`](crate::Failed):
 ///
 /// ```
 /// use std::io;
