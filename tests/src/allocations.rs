@@ -1,8 +1,8 @@
 //! An allocator that counts the allocations of each thread, and what it holds.
 //!
 //! A test program installs it with `#[global_allocator] static ALLOCATOR: Counting = Counting;`, and its tests call
-//! [`count`] or [`peak`]. Both count the calling thread alone, so that the test harness and other tests do not disturb them.
-//! [`held_by_all`] counts all threads: a test that uses it must be the only one of its program.
+//! [`count`] or [`peak`]. Both count the calling thread alone, so that the test harness and other tests do not disturb
+//! them. [`held_by_all`] counts all threads: a test that uses it must be the only one of its program.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -2,8 +2,8 @@
 
 use proptest::prelude::ProptestConfig;
 
-/// So many cases as usual, or as many as the environment variable `PROPTEST_CASES` says: fewer where each takes long, as
-/// under valgrind, more where somebody has the time. Types that a property is not about may be drawn freely.
+/// So many cases as usual, or as many as the environment variable `PROPTEST_CASES` says: fewer where each takes long,
+/// as under valgrind, more where somebody has the time. Types that a property is not about may be drawn freely.
 #[must_use]
 pub fn cases(usual: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());

@@ -1,5 +1,5 @@
-//! Losses of power, replayed: every state that a storage device may be left in by one, as far as a run of a writer tells,
-//! and what `recover` makes of it.
+//! Losses of power, replayed: every state that a storage device may be left in by one, as far as a run of a writer
+//! tells, and what `recover` makes of it.
 //!
 //! A [scenario](scenarios) writes batches to a [`Device`](device::Device), which remembers each write, cut and sync. A
 //! loss of power may come behind any of them. What a sync covered before is there then. Of the rest, any part may be:
@@ -7,8 +7,8 @@
 //! grown, or what had stood there before. [`judge`] recovers each state, and compares what comes back with what was
 //! written, cell by cell.
 //!
-//! What is *not* modelled: a device that loses a sector which it rewrites (one without power-safe overwrite), and one that
-//! says a sync is done when it is not.
+//! What is *not* modelled: a device that loses a sector which it rewrites (one without power-safe overwrite), and one
+//! that says a sync is done when it is not.
 
 use std::fmt;
 
@@ -31,8 +31,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether everything held that has to: nothing confirmed lost or wrong, no panic, and with checksums nothing that reads
-    /// well and is wrong.
+    /// Whether everything held that has to: nothing confirmed lost or wrong, no panic, and with checksums nothing that
+    /// reads well and is wrong.
     #[must_use]
     pub fn holds(&self) -> bool {
         let Tally { lost, wrong_confirmed, panics, wrong, unreadable, .. } = self.tally;

@@ -1,8 +1,8 @@
 //! What the tests share: generated batches, readers, sinks that count or fail, an allocator that counts, and the way to
 //! test data and to a judge outside Rust.
 //!
-//! The tests themselves are in `tests/`, one file per promise. Nothing here tests anything, but [`stress`], which a test
-//! has for seconds and a chore for as long as it likes.
+//! The tests themselves are in `tests/`, one file per promise. Nothing here tests anything, but [`stress`], which a
+//! test has for seconds and a chore for as long as it likes.
 //!
 //! - [`batches`]: proptest strategies for schemas and batches of every Arrow type; [`arrays`] fills them with values.
 //! - [`options`]: strategies for the options of an encoder; [`cases`](mod@cases): how many a property gets.

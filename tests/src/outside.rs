@@ -1,5 +1,5 @@
-//! What tests need from outside the workspace, and may have to do without: test data beside it, a Python with pyarrow, and
-//! strace. A test that goes without says so on standard error.
+//! What tests need from outside the workspace, and may have to do without: test data beside it, a Python with pyarrow,
+//! and strace. A test that goes without says so on standard error.
 
 use std::env;
 use std::ffi::OsStr;
@@ -13,8 +13,8 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A file or folder of the test data, such as `gold`: from `../shared/data`, or as `cargo xtask test-data` makes it. Prints
-/// that the test is skipped, and returns `None`, if neither has it.
+/// A file or folder of the test data, such as `gold`: from `../shared/data`, or as `cargo xtask test-data` makes it.
+/// Prints that the test is skipped, and returns `None`, if neither has it.
 #[must_use]
 pub fn data(name: &str) -> Option<PathBuf> {
     let places = [workspace().join("../shared/data"), workspace().join("target/test-data")];
@@ -68,8 +68,8 @@ impl Pair {
     }
 }
 
-/// Judges all pairs with pyarrow, in one process, and returns the verdicts: `equal`, or the first difference. Prints that
-/// the test is skipped, and returns `None`, without a Python that has pyarrow.
+/// Judges all pairs with pyarrow, in one process, and returns the verdicts: `equal`, or the first difference. Prints
+/// that the test is skipped, and returns `None`, without a Python that has pyarrow.
 ///
 /// The judge is that of `../shared`, or else `compare.py`.
 #[must_use]
@@ -93,8 +93,8 @@ pub fn judge(pairs: &[Pair]) -> Option<Vec<String>> {
     Some(verdicts)
 }
 
-/// Runs `program` under strace with these flags, and returns what it said and what strace saw. `None`, said aloud, where
-/// strace is missing or may not trace.
+/// Runs `program` under strace with these flags, and returns what it said and what strace saw. `None`, said aloud,
+/// where strace is missing or may not trace.
 #[must_use]
 pub fn strace(flags: &[&str], program: &[&OsStr]) -> Option<(Output, String)> {
     let may_trace = Command::new("strace").args(["-o", "/dev/null", "true"]).stderr(Stdio::null()).status();

@@ -1,5 +1,5 @@
-//! A small generator of numbers (SplitMix64), so that a whole batch follows from one seed. It can be fed with numbers that
-//! somebody else chose, such as a fuzzer, and goes on by itself when they are used up.
+//! A small generator of numbers (SplitMix64), so that a whole batch follows from one seed. It can be fed with numbers
+//! that somebody else chose, such as a fuzzer, and goes on by itself when they are used up.
 //!
 //! proptest shrinks schemas and row counts; values need no shrinking, and made this way they cost little.
 

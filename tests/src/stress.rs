@@ -1,6 +1,6 @@
 //! Everything at once: 16 threads write to one output by all ways in, flush, reserve, give up, hold places, into a sink
-//! that is slow, takes less than it is given and is interrupted, while one or two of them close; round after round. Each
-//! output is read back: what returned `Ok` is in it, once, and places of one thread are in order.
+//! that is slow, takes less than it is given and is interrupted, while one or two of them close; round after round.
+//! Each output is read back: what returned `Ok` is in it, once, and places of one thread are in order.
 //!
 //! Fails, some day, for a race that no other test provokes. Each round follows from a seed, which a failure names; the
 //! interleaving does not. How long it goes on is the caller's choice: a test has seconds, `cargo xtask stress` and

@@ -1,4 +1,5 @@
-//! Describes the schema of an input: its columns, its metadata, that of a footer, and which column has which dictionary.
+//! Describes the schema of an input: its columns, its metadata, that of a footer, and which column has which
+//! dictionary.
 
 use std::collections::HashMap;
 use std::io::{self, Write};

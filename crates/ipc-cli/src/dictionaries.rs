@@ -243,7 +243,8 @@ mod tests {
         Known::new(format, StreamSchema::try_new(Arc::new(Schema::new(columns)), &options).unwrap())
     }
 
-    /// The outputs that have a rule of their own for flat dictionaries: any may follow, one may grow, the first has to do.
+    /// The outputs that have a rule of their own for flat dictionaries: any may follow, one may grow, the first has to
+    /// do.
     const REPLACE: (Kind, DictionaryHandling) = (Kind::Stream, DictionaryHandling::Resend);
     const GROW: (Kind, DictionaryHandling) = (Kind::File, DictionaryHandling::Delta);
     const KEEP: (Kind, DictionaryHandling) = (Kind::File, DictionaryHandling::Resend);

@@ -1,8 +1,8 @@
 //! Measures what checksums cost: `cargo run --release -p ipc-core --example checksums`.
 //!
-//! Prints how much longer encoding takes with checksums, next to one plain CRC-32C pass over the same bodies: in one piece
-//! of memory, and in the segments that a body consists of. The last few hundred bytes of each segment are summed one word
-//! at a time, so short segments take longer per byte. That is the lower bound for small batches.
+//! Prints how much longer encoding takes with checksums, next to one plain CRC-32C pass over the same bodies: in one
+//! piece of memory, and in the segments that a body consists of. The last few hundred bytes of each segment are summed
+//! one word at a time, so short segments take longer per byte. That is the lower bound for small batches.
 
 use std::error::Error;
 use std::hint::black_box;

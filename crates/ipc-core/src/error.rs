@@ -1,7 +1,7 @@
 //! What can go wrong, and what a failed step returns.
 //!
-//! One enum for the crate, at the bottom of its imports. Errors of the sink say whether the output is still whole: after
-//! [`Error::Io`] it is, and the call may be repeated; after [`Error::Poisoned`] it is not.
+//! One enum for the crate, at the bottom of its imports. Errors of the sink say whether the output is still whole:
+//! after [`Error::Io`] it is, and the call may be repeated; after [`Error::Poisoned`] it is not.
 
 use std::fmt;
 use std::io;
@@ -16,8 +16,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// A refused batch leaves no byte in the output, and the writer goes on. Which fault of a batch gets which error, and
 /// whether it is found always or only with [`Validation::Full`](crate::Validation::Full), is listed in the guide (page
-/// *Errors*). No fault of a batch panics or is followed out of a buffer, with one exception: `arrow-array` itself panics
-/// if a union lacks one of its children.
+/// *Errors*). No fault of a batch panics or is followed out of a buffer, with one exception: `arrow-array` itself
+/// panics if a union lacks one of its children.
 ///
 /// It converts to [`ArrowError`] and to [`io::Error`], and so does [`Failed`](crate::Failed):
 ///
@@ -67,8 +67,8 @@ pub enum Error {
         remedy: Remedy,
     },
 
-    /// A unified dictionary would have more values than its key type allows. Nothing was added; batches without new values
-    /// can still be written.
+    /// A unified dictionary would have more values than its key type allows. Nothing was added; batches without new
+    /// values can still be written.
     #[error("the dictionary of column `{path}` would have {count} values; the key type allows {limit}")]
     DictionaryOverflow {
         /// The dictionary-encoded column.
@@ -79,9 +79,9 @@ pub enum Error {
         limit: u64,
     },
 
-    /// A unified dictionary would have more values than one array of its type can hold. Readers keep a dictionary in one
-    /// array, whose offsets or run ends have 32 or 16 bits. Nothing was added; batches without new values can still be
-    /// written.
+    /// A unified dictionary would have more values than one array of its type can hold. Readers keep a dictionary in
+    /// one array, whose offsets or run ends have 32 or 16 bits. Nothing was added; batches without new values can still
+    /// be written.
     #[error("the dictionary of column `{path}` would have {count} {what}; one array of its type holds {limit}")]
     DictionaryTooLarge {
         /// The dictionary-encoded column.
@@ -94,8 +94,8 @@ pub enum Error {
         limit: u64,
     },
 
-    /// An array contradicts itself or its field: offsets, lengths or buffers that do not fit together, a null in a field that
-    /// is not nullable.
+    /// An array contradicts itself or its field: offsets, lengths or buffers that do not fit together, a null in a
+    /// field that is not nullable.
     #[error("invalid array in column `{path}`: expected {expected}, found {found}")]
     InvalidArray {
         /// The column.
@@ -157,14 +157,14 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// The sink failed before it took any byte of this message, or in its `flush`. The output is whole, and the call may be
-    /// repeated.
+    /// The sink failed before it took any byte of this message, or in its `flush`. The output is whole, and the call
+    /// may be repeated.
     #[error("the sink failed between messages; the output is whole")]
     Io(#[from] io::Error),
 
     /// The sink failed inside a message. The output accepts no more batches until a
-    /// [rollback](crate::Encoder::rollback) has cut the torn bytes off. Or a [sync](crate::Encoder::sync) failed, and it
-    /// accepts no more at all.
+    /// [rollback](crate::Encoder::rollback) has cut the torn bytes off. Or a [sync](crate::Encoder::sync) failed, and
+    /// it accepts no more at all.
     #[error("the output is valid up to byte {offset}; accepted record batches not in the output: {unconfirmed}")]
     Poisoned {
         /// The end of the last whole message. After a failed sync, the position that the sync before it confirmed.
@@ -197,8 +197,8 @@ pub enum Error {
 pub enum Remedy {
     /// [`Unify`](crate::Unify).
     Unify,
-    /// The same with [`at_close`](crate::Unify::at_close): the schema has a dictionary inside another one's values, which
-    /// cannot grow by deltas.
+    /// The same with [`at_close`](crate::Unify::at_close): the schema has a dictionary inside another one's values,
+    /// which cannot grow by deltas.
     UnifyAtClose,
     /// A stream, where a dictionary may be sent again: no file can hold these dictionaries.
     Stream,
@@ -308,8 +308,8 @@ impl From<Box<Error>> for Error {
     }
 }
 
-/// The kind is that of the sink's error, `InvalidInput` where a batch, a schema or options were refused, and `Other` for the
-/// rest. The inner error is this one, except for [`Error::Io`], which becomes the sink's error itself.
+/// The kind is that of the sink's error, `InvalidInput` where a batch, a schema or options were refused, and `Other`
+/// for the rest. The inner error is this one, except for [`Error::Io`], which becomes the sink's error itself.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         if let Error::Io(source) = error {

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, btree_map};
 
 /// Key-value pairs of one message or of a footer, sorted by key. A key occurs once.
 ///
-/// It collects from anything that yields pairs, such as a map of the standard library or the metadata of an arrow field.
+/// It collects from anything that yields pairs, such as a map of the standard library or the metadata of an arrow
+/// field.
 ///
 /// ```
 /// use ipc_core::Metadata;

@@ -26,8 +26,8 @@
 //! - A batch is refused before any byte of it is written, with the path of the column at fault.
 //! - Nothing is recorded before it is written: a batch that failed leaves no trace. The one exception are
 //!   [unified](Unify) dictionaries, in which its values keep their positions.
-//! - A call that failed because the sink failed between two messages may be repeated. If the sink fails inside a message,
-//!   nothing follows the torn bytes, unless the sink can [cut them off](Encoder::rollback).
+//! - A call that failed because the sink failed between two messages may be repeated. If the sink fails inside a
+//!   message, nothing follows the torn bytes, unless the sink can [cut them off](Encoder::rollback).
 //! - A stream that is dropped or [aborted](Encoder::abort) ends in a mark that makes readers fail. A file that was not
 //!   closed has no footer.
 //! - A file is also a stream, from byte 8 to its end-of-stream marker, and every body starts at an aligned offset.

@@ -1,8 +1,8 @@
 //! Sixteen threads write one file: `cargo run --release --example many_writers`.
 //!
 //! Needs no input. Writes the same LZ4-compressed batches to a temporary file twice: through a [`SharedWriter`], and
-//! through a mutex around arrow-rs's `FileWriter`. Reads the first file back with arrow-rs's reader, checks every row, and
-//! prints how long each took.
+//! through a mutex around arrow-rs's `FileWriter`. Reads the first file back with arrow-rs's reader, checks every row,
+//! and prints how long each took.
 
 #![expect(clippy::disallowed_types, reason = "only the library must use its own primitives")]
 

@@ -17,9 +17,9 @@ use crate::writer::SharedWriter;
 impl<W: Write + Send> SharedWriter<W, StreamFormat> {
     /// Returns a builder for a writer of a stream.
     ///
-    /// The sink should block. A non-blocking socket or pipe that returns
-    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) after a part of a message has torn the output. Since it cannot take bytes
-    /// back, that poisons the writer for good. Let such a sink write into memory, or wait in its `write`.
+    /// The sink should block. A non-blocking socket or pipe that returns [`WouldBlock`](std::io::ErrorKind::WouldBlock)
+    /// after a part of a message has torn the output. Since it cannot take bytes back, that poisons the writer for
+    /// good. Let such a sink write into memory, or wait in its `write`.
     #[doc(alias = "StreamWriter")]
     pub fn stream(sink: W) -> Builder<W, StreamFormat> {
         Builder::new(sink)
@@ -81,9 +81,9 @@ impl<W: Write + Send, F: Format> Builder<W, F> {
     ///
     /// # Errors
     ///
-    /// If the schema cannot be written, or the footer has no room for the metadata. The error gives the sink back; `?` drops
-    /// it and converts to this crate's [`Error`](crate::Error). Without a schema there is no error here, but the first batch
-    /// gets it.
+    /// If the schema cannot be written, or the footer has no room for the metadata. The error gives the sink back; `?`
+    /// drops it and converts to this crate's [`Error`](crate::Error). Without a schema there is no error here, but the
+    /// first batch gets it.
     #[doc(alias = "try_new")]
     #[doc(alias = "try_new_buffered")]
     pub fn build(self) -> Result<SharedWriter<W, F>, Failed<W>> {

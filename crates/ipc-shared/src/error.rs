@@ -47,8 +47,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The batch was refused, or the sink failed before it took a byte of it: nothing was written, and the writer goes on.
-    /// Or a rollback failed, and the writer is still poisoned.
+    /// The batch was refused, or the sink failed before it took a byte of it: nothing was written, and the writer goes
+    /// on. Or a rollback failed, and the writer is still poisoned.
     #[error(transparent)]
     Core(ipc_core::Error),
 
@@ -67,21 +67,22 @@ pub enum Error {
     #[error("the writer was closed before any schema was known; nothing was written")]
     NoSchema,
 
-    /// The output is torn, or a thread panicked while it wrote: nothing can be written until the torn bytes are
-    /// [taken back](crate::SharedWriter::rollback). Or a [sync](crate::SharedWriter::sync) failed: nothing can be written.
+    /// The output is torn, or a thread panicked while it wrote: nothing can be written until the torn bytes are [taken
+    /// back](crate::SharedWriter::rollback). Or a [sync](crate::SharedWriter::sync) failed: nothing can be written.
     #[error("the output is valid up to byte {offset}; accepted batches not in the output: {unconfirmed}")]
     Poisoned {
-        /// The end of the last whole message, in bytes. After a failed sync, the position that the sync before it returned.
+        /// The end of the last whole message, in bytes. After a failed sync, the position that the sync before it
+        /// returned.
         offset: u64,
-        /// The number of accepted batches that are not before `offset`: staged, waiting in a slot, or not durable. A rollback
-        /// loses none of them.
+        /// The number of accepted batches that are not before `offset`: staged, waiting in a slot, or not durable. A
+        /// rollback loses none of them.
         unconfirmed: u64,
         /// The first error.
         source: Arc<io::Error>,
     },
 
-    /// Threads panicked while they held reserved [slots](crate::Slot), so their batches are missing. The close has begun:
-    /// accepted batches are appended, but no byte of the end is written.
+    /// Threads panicked while they held reserved [slots](crate::Slot), so their batches are missing. The close has
+    /// begun: accepted batches are appended, but no byte of the end is written.
     /// [`close_with_gaps`](crate::SharedWriter::close_with_gaps) writes the end all the same.
     #[error(
         "threads that panicked gave up reserved places, whose batches are missing: {places}; the end is not written"
@@ -95,7 +96,8 @@ pub enum Error {
     #[error("the sink called back into its own writer")]
     Reentrant,
 
-    /// The sink cannot be taken out of the writer while other handles on it exist: see [`StillShared`](struct@StillShared).
+    /// The sink cannot be taken out of the writer while other handles on it exist: see
+    /// [`StillShared`](struct@StillShared).
     #[error("other handles on the writer still exist")]
     StillShared,
 }
@@ -103,8 +105,8 @@ pub enum Error {
 impl Error {
     /// Returns whether the same call may succeed if it is repeated as it is: the output has not changed.
     ///
-    /// A [`Poisoned`](Self::Poisoned) writer needs a [rollback](crate::SharedWriter::rollback) first. A refused batch is refused
-    /// again.
+    /// A [`Poisoned`](Self::Poisoned) writer needs a [rollback](crate::SharedWriter::rollback) first. A refused batch
+    /// is refused again.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Core(error) if error.is_retryable())

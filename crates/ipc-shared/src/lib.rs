@@ -1,8 +1,8 @@
 //! Writes one Arrow IPC stream or file from any number of threads.
 //!
 //! Arrow IPC writers are single-threaded: a mutex or a queue around one leaves encoding and compression on one core.
-//! [`SharedWriter`] splits the work. Each thread encodes and compresses outside the lock; inside it, the dictionaries are
-//! compared by pointers, and the batch is appended with one vectored write.
+//! [`SharedWriter`] splits the work. Each thread encodes and compresses outside the lock; inside it, the dictionaries
+//! are compared by pointers, and the batch is appended with one vectored write.
 //!
 //! - [`SharedWriter::write`] from any thread: batches are in the output in the order in which calls take the lock.
 //! - [`SharedWriter::producer`] for a thread that writes often: it owns its memory.
@@ -25,8 +25,8 @@
 //! # Ok::<(), ipc_shared::Error>(())
 //! ```
 //!
-//! This crate is enough: it re-exports the parts of ipc-core that its users need, and the arrow crates, in the versions of its
-//! interface, as [`arrow_array`], [`arrow_buffer`] and [`arrow_schema`].
+//! This crate is enough: it re-exports the parts of ipc-core that its users need, and the arrow crates, in the versions
+//! of its interface, as [`arrow_array`], [`arrow_buffer`] and [`arrow_schema`].
 //!
 //! [`SharedWriter`] states the contract. The only unsafe code is in the lock, which is this crate's own; lock and writer are
 //! model-checked with loom.

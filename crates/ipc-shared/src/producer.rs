@@ -14,10 +14,10 @@ use crate::shared::thread_encoder::ThreadEncoder;
 
 /// A handle for one thread that writes often.
 ///
-/// It owns the memory in which its batches are encoded: it shares nothing with other threads before it takes the lock, and
-/// once it is warm it allocates nothing, unless it has to wait. Where dictionaries are [unified](crate::Unify), it also keeps
-/// the last ones that it was given. It gives back memory for batches far larger than the last 64, and all of its memory when
-/// it is dropped.
+/// It owns the memory in which its batches are encoded: it shares nothing with other threads before it takes the lock,
+/// and once it is warm it allocates nothing, unless it has to wait. Where dictionaries are [unified](crate::Unify), it
+/// also keeps the last ones that it was given. It gives back memory for batches far larger than the last 64, and all of
+/// its memory when it is dropped.
 pub struct Producer<W: Write + Send, F: Format> {
     shared: Arc<Shared<W, F>>,
     encoder: ThreadEncoder,

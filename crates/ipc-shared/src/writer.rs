@@ -54,30 +54,31 @@ use crate::slot::Slot;
 /// # Contract
 ///
 /// 1. The output has exactly one schema message, first. Every message is whole; none interleaves with another.
-/// 2. A batch whose `write` returned `Ok` is in the output exactly once, before the end. After an error it has left no byte,
-///    or the writer is poisoned. A staged batch, and one that waits in a [`Slot`], is *accepted*: [`flush`](Self::flush) and
-///    [`close`](Self::close) confirm it.
+/// 2. A batch whose `write` returned `Ok` is in the output exactly once, before the end. After an error it has left no
+///    byte, or the writer is poisoned. A staged batch, and one that waits in a [`Slot`], is *accepted*:
+///    [`flush`](Self::flush) and [`close`](Self::close) confirm it.
 /// 3. After any `close` has returned `Ok`, no byte is ever appended. A `write` that lost the race returns
 ///    [`Error::Closed`](crate::Error::Closed), even if it was waiting.
-/// 4. A `close` before any schema is known returns [`Error::NoSchema`](crate::Error::NoSchema), writes nothing, and closes. A
-///    second `close` returns `Error::Closed`. Once a `close` has begun, every other call returns `Error::Closed`, or the
-///    error of item 5. A `close` that failed can only be repeated.
-/// 5. If the sink fails before it took a byte of a message, the writer goes on. If it fails later, the writer is poisoned:
-///    every later call returns [`Error::Poisoned`](crate::Error::Poisoned), with the first error and the last good offset,
-///    and neither end-of-stream marker nor footer follows the torn bytes. On a sink that can take bytes back,
-///    [`rollback`](Self::rollback) does so, and all calls work again.
-/// 6. A panic in the sink poisons the writer, and wakes all threads that wait. A panic while encoding happens outside the
-///    lock and affects no other thread.
+/// 4. A `close` before any schema is known returns [`Error::NoSchema`](crate::Error::NoSchema), writes nothing, and
+///    closes. A second `close` returns `Error::Closed`. Once a `close` has begun, every other call returns
+///    `Error::Closed`, or the error of item 5. A `close` that failed can only be repeated.
+/// 5. If the sink fails before it took a byte of a message, the writer goes on. If it fails later, the writer is
+///    poisoned: every later call returns [`Error::Poisoned`](crate::Error::Poisoned), with the first error and the last
+///    good offset, and neither end-of-stream marker nor footer follows the torn bytes. On a sink that can take bytes
+///    back, [`rollback`](Self::rollback) does so, and all calls work again.
+/// 6. A panic in the sink poisons the writer, and wakes all threads that wait. A panic while encoding happens outside
+///    the lock and affects no other thread.
 /// 7. A batch that does not fit is refused before any byte of it is written, with an error that names the column.
-/// 8. An output that was given up cannot be mistaken for a complete one. A file without a footer looks truncated. A stream
-///    that was [aborted](Self::abort), or whose last handle was dropped without a `close` (producers and slots are handles
-///    too), gets an abort mark after its last whole message, at which readers fail; see
-///    [`Encoder`](ipc_core::Encoder#dropping) for the mark, and for when there is none. Staged batches are dropped. A slot
-///    that is dropped gives up its place, even if it is the last handle: batches that waited behind it are appended first.
-/// 9. A sink that calls its own writer gets [`Error::Reentrant`](crate::Error::Reentrant). So does any other call on a thread
-///    that is inside the sink. That happens if the sink waits for jobs of a thread pool that steals work, such as rayon's, and
-///    other jobs of that pool write: the sink's thread may run one of those meanwhile. Such a batch is refused although
-///    nothing is wrong with it; give the sink a pool of its own.
+/// 8. An output that was given up cannot be mistaken for a complete one. A file without a footer looks truncated. A
+///    stream that was [aborted](Self::abort), or whose last handle was dropped without a `close` (producers and slots
+///    are handles too), gets an abort mark after its last whole message, at which readers fail; see
+///    [`Encoder`](ipc_core::Encoder#dropping) for the mark, and for when there is none. Staged batches are dropped. A
+///    slot that is dropped gives up its place, even if it is the last handle: batches that waited behind it are
+///    appended first.
+/// 9. A sink that calls its own writer gets [`Error::Reentrant`](crate::Error::Reentrant). So does any other call on a
+///    thread that is inside the sink. That happens if the sink waits for jobs of a thread pool that steals work, such
+///    as rayon's, and other jobs of that pool write: the sink's thread may run one of those meanwhile. Such a batch is
+///    refused although nothing is wrong with it; give the sink a pool of its own.
 pub struct SharedWriter<W: Write + Send, F: Format> {
     shared: Arc<Shared<W, F>>,
 }
@@ -135,8 +136,8 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
 
     /// Reserves the next place in the output. The owner of the [`Slot`] fills it whenever its batch is ready.
     ///
-    /// Slots come out in the order of their reservation. So one thread that reads an input in order can reserve a slot for
-    /// each piece, and hand both to a pool of threads:
+    /// Slots come out in the order of their reservation. So one thread that reads an input in order can reserve a slot
+    /// for each piece, and hand both to a pool of threads:
     ///
     /// ```
     /// # use arrow_array::record_batch;
@@ -155,8 +156,8 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     /// ```
     ///
     /// Waits while the [window](crate::Builder::window) of reserved places is full; places are given first come, first
-    /// served. A thread that holds all places of the window unwritten, and reserves another, waits for itself. So does a
-    /// single-threaded async runtime whose other tasks hold all slots: use [`try_reserve`](Self::try_reserve) there.
+    /// served. A thread that holds all places of the window unwritten, and reserves another, waits for itself. So does
+    /// a single-threaded async runtime whose other tasks hold all slots: use [`try_reserve`](Self::try_reserve) there.
     ///
     /// # Errors
     ///
@@ -169,8 +170,8 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
         Ok(Slot::new(Arc::clone(&self.shared), place))
     }
 
-    /// Reserves the next place in the output, or returns `None` while the window is full. Does not overtake threads that wait
-    /// in [`reserve`](Self::reserve).
+    /// Reserves the next place in the output, or returns `None` while the window is full. Does not overtake threads
+    /// that wait in [`reserve`](Self::reserve).
     ///
     /// # Errors
     ///
@@ -180,7 +181,8 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
         Ok(place.map(|place| Slot::new(Arc::clone(&self.shared), place)))
     }
 
-    /// Appends the batches that wait in slots as far as their order allows, writes what is staged, and flushes the sink.
+    /// Appends the batches that wait in slots as far as their order allows, writes what is staged, and flushes the
+    /// sink.
     ///
     /// However busy other threads are with slots, at most one window of their batches is appended meanwhile.
     ///
@@ -192,16 +194,16 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
         self.shared.flush()
     }
 
-    /// Drains accepted batches, cancels unfilled slots, rejects new calls, writes the end and closes the lock. The end is the
-    /// end-of-stream marker and, in a file, the footer.
+    /// Drains accepted batches, cancels unfilled slots, rejects new calls, writes the end and closes the lock. The end
+    /// is the end-of-stream marker and, in a file, the footer.
     ///
     /// Exactly one call succeeds. From the call on, no place is given, not even to threads that wait for one.
     ///
-    /// If a slot was dropped by a thread that was unwinding from a panic, its batch is missing, and `close` fails before any
-    /// byte of the end. [`close_with_gaps`](Self::close_with_gaps) closes all the same.
+    /// If a slot was dropped by a thread that was unwinding from a panic, its batch is missing, and `close` fails
+    /// before any byte of the end. [`close_with_gaps`](Self::close_with_gaps) closes all the same.
     ///
-    /// A `close` may be repeated after the sink failed without tearing a message, and after a rollback. It writes nothing
-    /// twice. No other call works any more: once a `close` has begun, no batch is taken, even if it fails.
+    /// A `close` may be repeated after the sink failed without tearing a message, and after a rollback. It writes
+    /// nothing twice. No other call works any more: once a `close` has begun, no batch is taken, even if it fails.
     ///
     /// # Errors
     ///
@@ -224,11 +226,12 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     }
 
     /// Gives the output up, for all handles. Threads that wait in a call are woken, and every call returns
-    /// [`Error::Aborted`](crate::Error::Aborted) with this reason. Batches that wait in slots, or are staged, are dropped.
+    /// [`Error::Aborted`](crate::Error::Aborted) with this reason. Batches that wait in slots, or are staged, are
+    /// dropped.
     ///
-    /// In a stream, the [abort mark](ipc_core::format::ABORTED_KEY) follows the last whole message, with up to 4 KiB of the
-    /// reason, and the sink is flushed: readers fail there, and do not mistake the batches before it for all. A file gets
-    /// nothing, since it looks truncated without a footer.
+    /// In a stream, the [abort mark](ipc_core::format::ABORTED_KEY) follows the last whole message, with up to 4 KiB of
+    /// the reason, and the sink is flushed: readers fail there, and do not mistake the batches before it for all. A
+    /// file gets nothing, since it looks truncated without a footer.
     ///
     /// Any thread may call it at any time. It waits only for the sink's call in hand.
     ///
@@ -236,23 +239,23 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     ///
     /// [`Error::Core`](crate::Error::Core) if the sink did not take the whole mark, so that readers may not notice; the writer
     /// is given up all the same. If there is nothing to give up, nothing is written, and the error says why:
-    /// [`Error::Closed`](crate::Error::Closed) if the end has been written, [`Error::Poisoned`](crate::Error::Poisoned), or
-    /// [`Error::Aborted`](crate::Error::Aborted) with the first reason. [`Error::Reentrant`](crate::Error::Reentrant) if the
-    /// sink calls it.
+    /// [`Error::Closed`](crate::Error::Closed) if the end has been written,
+    /// [`Error::Poisoned`](crate::Error::Poisoned), or [`Error::Aborted`](crate::Error::Aborted) with the first reason.
+    /// [`Error::Reentrant`](crate::Error::Reentrant) if the sink calls it.
     #[doc(alias = "cancel")]
     pub fn abort(&self, reason: &str) -> Result<()> {
         self.shared.abort(reason)
     }
 
-    /// Returns whether the writer takes no more batches: a `close` has begun, or it is poisoned or aborted. Takes no lock; a
-    /// moment later the answer may be another.
+    /// Returns whether the writer takes no more batches: a `close` has begun, or it is poisoned or aborted. Takes no
+    /// lock; a moment later the answer may be another.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.has_ended()
     }
 
-    /// Returns the figures of the batches accepted so far. Takes no lock: each figure is right, but they may be of different
-    /// moments.
+    /// Returns the figures of the batches accepted so far. Takes no lock: each figure is right, but they may be of
+    /// different moments.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.stats()
@@ -270,8 +273,8 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
         self.shared.is_held_by_current_thread()
     }
 
-    /// Takes the sink out, in any state of the output. Writes nothing. Without a [`close`](Self::close) before, staged batches
-    /// are dropped, and readers mistake a stream for a complete one, unless it was [aborted](Self::abort).
+    /// Takes the sink out, in any state of the output. Writes nothing. Without a [`close`](Self::close) before, staged
+    /// batches are dropped, and readers mistake a stream for a complete one, unless it was [aborted](Self::abort).
     ///
     /// # Errors
     ///
@@ -285,8 +288,8 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
 }
 
 impl<W: Write + Send> SharedFileWriter<W> {
-    /// Puts a key-value pair into the footer, in place of one with the same key. May be called until the close begins, by any
-    /// thread: for counts of rows, ranges of time, and whatever else is known only once the batches are.
+    /// Puts a key-value pair into the footer, in place of one with the same key. May be called until the close begins,
+    /// by any thread: for counts of rows, ranges of time, and whatever else is known only once the batches are.
     ///
     /// ```
     /// # use arrow_array::record_batch;
@@ -312,24 +315,25 @@ impl<W: Write + Send> SharedFileWriter<W> {
 impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     /// Takes back the torn bytes of a poisoned writer, for all its handles. All calls work again after that.
     ///
-    /// No accepted batch is lost: staged batches are still staged, batches in slots still wait for their turn. A [`Slot`] that
-    /// was held meanwhile can be written, also one whose write failed and [gave it back](ipc_core::Failed). A call that
-    /// returned [`Error::Poisoned`](crate::Error::Poisoned), or during which the sink panicked, has left nothing in the output
-    /// and may be repeated.
+    /// No accepted batch is lost: staged batches are still staged, batches in slots still wait for their turn. A
+    /// [`Slot`] that was held meanwhile can be written, also one whose write failed and [gave it
+    /// back](ipc_core::Failed). A call that returned [`Error::Poisoned`](crate::Error::Poisoned), or during which the
+    /// sink panicked, has left nothing in the output and may be repeated.
     ///
-    /// Any thread may call it at any time. If several do, one takes the bytes back and the others wait for it. A writer that is
-    /// not poisoned stays as it is.
+    /// Any thread may call it at any time. If several do, one takes the bytes back and the others wait for it. A writer
+    /// that is not poisoned stays as it is.
     ///
     /// # Errors
     ///
     /// [`Error::Core`](crate::Error::Core) if the sink could not take the bytes back: the writer is still poisoned, and
     /// `rollback` may be repeated. [`Error::Poisoned`](crate::Error::Poisoned) after a failed [`sync`](Self::sync), and
-    /// [`Error::Closed`](crate::Error::Closed) after a close that succeeded. After a close that tore the output or panicked,
-    /// only `close` goes on.
+    /// [`Error::Closed`](crate::Error::Closed) after a close that succeeded. After a close that tore the output or
+    /// panicked, only `close` goes on.
     ///
     /// # Example
     ///
-    /// Any number of threads write to a disk that may be full. One of them frees room; the others wait for it and go on.
+    /// Any number of threads write to a disk that may be full. One of them frees room; the others wait for it and go
+    /// on.
     ///
     /// ```no_run
     /// # use std::io::ErrorKind::StorageFull;
@@ -375,11 +379,11 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
 }
 
 impl<W: Write + Send, F: Format> SharedWriter<W, F> {
-    /// As [`flush`](Self::flush), and returns once the storage device has all of it. Returns the confirmed position, in bytes
-    /// from the output's first (0 before any schema): everything before it survives a loss of power.
+    /// As [`flush`](Self::flush), and returns once the storage device has all of it. Returns the confirmed position, in
+    /// bytes from the output's first (0 before any schema): everything before it survives a loss of power.
     ///
-    /// Store the position outside the output, and pass it to `recover` if that is ever needed; in a file that held something
-    /// before, add [`FileTail::start`]. Threads that have something to append wait for the device meanwhile.
+    /// Store the position outside the output, and pass it to `recover` if that is ever needed; in a file that held
+    /// something before, add [`FileTail::start`]. Threads that have something to append wait for the device meanwhile.
     ///
     /// The end is written later. To have that on the device too, [`close`](Self::close), take the sink
     /// [out](Self::into_inner), and sync that.
@@ -388,9 +392,10 @@ impl<W: Write + Send, F: Format> SharedWriter<W, F> {
     ///
     /// # Errors
     ///
-    /// As `flush`. A sync that fails poisons the writer for good, since it is unknown then what the device holds: no other
-    /// sync is tried, and [`rollback`](Self::rollback) is refused. [`Error::Core`](crate::Error::Core) with `InvalidOptions`
-    /// if dictionaries come at the close: without them nothing on the device could be recovered. The writer goes on.
+    /// As `flush`. A sync that fails poisons the writer for good, since it is unknown then what the device holds: no
+    /// other sync is tried, and [`rollback`](Self::rollback) is refused. [`Error::Core`](crate::Error::Core) with
+    /// `InvalidOptions` if dictionaries come at the close: without them nothing on the device could be recovered. The
+    /// writer goes on.
     pub fn sync(&self) -> Result<u64>
     where
         W: Durable,

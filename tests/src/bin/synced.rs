@@ -1,5 +1,5 @@
-//! Writes batches to a file and syncs behind each, then closes: for a test that has the system refuse a sync. Prints each
-//! call, how long the file was then, and what came of it. Behind a call that failed come all others, once each.
+//! Writes batches to a file and syncs behind each, then closes: for a test that has the system refuse a sync. Prints
+//! each call, how long the file was then, and what came of it. Behind a call that failed come all others, once each.
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test that runs it")]
 

@@ -177,8 +177,8 @@ impl Scenario {
         Run { kind: self.kind, batches, calls: device.calls(), confirmed }
     }
 
-    /// Gives the device a stream that was torn inside its last message, and returns the batches before that, and where the
-    /// next stream starts.
+    /// Gives the device a stream that was torn inside its last message, and returns the batches before that, and where
+    /// the next stream starts.
     fn torn(&self, options: &Options, device: &mut Device) -> (Vec<RecordBatch>, u64) {
         let mut batches: Vec<_> = (BATCHES..BATCHES + 3).map(|number| batch(self.words, number)).collect();
         let stream = encode::stream(&batches[0].schema(), &batches, options).unwrap();

@@ -57,12 +57,12 @@ pub trait Writers: 'static {
     const THREADS: usize;
     /// Whether an unstaged write that returned `Ok` is in the output, and not only accepted.
     const WRITES_AT_ONCE: bool = true;
-    /// Whether a flush confirms what its thread has written before. One that waits behind another thread's place has to wait
-    /// on.
+    /// Whether a flush confirms what its thread has written before. One that waits behind another thread's place has to
+    /// wait on.
     const FLUSH_CONFIRMS: bool = true;
 
-    /// Has each thread do `work` with its handle on a writer to `sink`, and then one of them `finish`. Returns what each
-    /// made of it.
+    /// Has each thread do `work` with its handle on a writer to `sink`, and then one of them `finish`. Returns what
+    /// each made of it.
     fn run<F: Output, R: Send>(
         sink: &mut Faulty,
         words: Words,

@@ -1,10 +1,11 @@
 //! Checksums of bodies: CRC-32C, as `ipc.crc32c` in a message's custom metadata.
 //!
 //! An output with [checksums](crate::OptionsBuilder::checksums) announces them in the custom metadata of its schema
-//! *message*. Every batch after it must then have one. The schema's own metadata says nothing, because other writers copy
-//! it and write no checksums.
+//! *message*. Every batch after it must then have one. The schema's own metadata says nothing, because other writers
+//! copy it and write no checksums.
 //!
-//! A checksum reveals accidents, such as the zeros that a loss of power may leave. It does not prove who wrote the bytes.
+//! A checksum reveals accidents, such as the zeros that a loss of power may leave. It does not prove who wrote the
+//! bytes.
 
 /// The CRC-32C of a body, from its first byte to its last, padding included.
 ///

@@ -149,9 +149,9 @@ pub const CHECKSUMS: &str = "crc32c";
 
 /// The key of the reason for which a stream was aborted, in the custom metadata of its *abort mark*.
 ///
-/// The abort mark follows the last whole message of a stream that was aborted or dropped. It is the metadata of a record
-/// batch of one row whose body of 8 bytes never comes, so that readers fail instead of taking the stream for a complete
-/// one. If the schema has no buffers, the mark is a [bare](bare_abort_mark) prefix, without a reason.
+/// The abort mark follows the last whole message of a stream that was aborted or dropped. It is the metadata of a
+/// record batch of one row whose body of 8 bytes never comes, so that readers fail instead of taking the stream for a
+/// complete one. If the schema has no buffers, the mark is a [bare](bare_abort_mark) prefix, without a reason.
 pub const ABORTED_KEY: &str = "ipc.aborted";
 
 /// The body length that an abort mark names. The body itself never comes.
@@ -169,8 +169,8 @@ pub(crate) const ABORT_MARK_UNION_BUFFER: (u64, u64) = (0, 8);
 /// The keys that a batch's own metadata may not have, because the writer uses them.
 pub const RESERVED_KEYS: [&str; 2] = [CHECKSUM_KEY, ABORTED_KEY];
 
-/// Returns the abort mark of a schema without buffers, whose batches could be read without a body: the prefix of a message
-/// with 8 bytes of metadata, which never come. No message is that short.
+/// Returns the abort mark of a schema without buffers, whose batches could be read without a body: the prefix of a
+/// message with 8 bytes of metadata, which never come. No message is that short.
 #[must_use]
 pub const fn bare_abort_mark(version: MetadataVersion) -> &'static [u8] {
     if version.is_legacy_framing() { &[8, 0, 0, 0] } else { &[0xff, 0xff, 0xff, 0xff, 8, 0, 0, 0] }
@@ -178,8 +178,8 @@ pub const fn bare_abort_mark(version: MetadataVersion) -> &'static [u8] {
 
 /// Returns why the stream was aborted, if `message` is an abort mark.
 ///
-/// A batch of another writer may have the key and the lengths of a mark. Its buffers differ: those of a mark start where no
-/// buffer may.
+/// A batch of another writer may have the key and the lengths of a mark. Its buffers differ: those of a mark start
+/// where no buffer may.
 #[must_use]
 pub fn abort_reason<'m>(message: &Message<'m>) -> Option<&'m str> {
     let batch = message.header_as_record_batch().filter(|_| message.header_type() == MessageHeader::RecordBatch)?;

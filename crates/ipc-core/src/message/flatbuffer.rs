@@ -1,8 +1,8 @@
 //! Tables and vectors of flatbuffers, written by hand.
 //!
-//! Offsets in a flatbuffer point forward, to what follows them. The one from a table to its vtable points back. Numbers are
-//! little-endian and aligned to their size, counted from the start of the buffer. See the
-//! [FlatBuffers internals](https://flatbuffers.dev/internals/).
+//! Offsets in a flatbuffer point forward, to what follows them. The one from a table to its vtable points back. Numbers
+//! are little-endian and aligned to their size, counted from the start of the buffer. See the [FlatBuffers
+//! internals](https://flatbuffers.dev/internals/).
 
 use std::ops::Range;
 
@@ -35,8 +35,8 @@ impl TableField {
     }
 }
 
-/// Appends a vtable and its table, and points the offset at `reference` to it. All fields are there, with these sizes in
-/// bytes, and 0.
+/// Appends a vtable and its table, and points the offset at `reference` to it. All fields are there, with these sizes
+/// in bytes, and 0.
 pub(crate) fn table<const N: usize>(bytes: &mut Vec<u8>, reference: usize, sizes: [usize; N]) -> [TableField; N] {
     align(bytes, 4);
     let vtable = bytes.len();
@@ -61,8 +61,8 @@ pub(crate) fn table<const N: usize>(bytes: &mut Vec<u8>, reference: usize, sizes
     })
 }
 
-/// Appends a vector of `count` elements, aligned to 8, and points the offset at `reference` to it. Returns the position of
-/// the elements.
+/// Appends a vector of `count` elements, aligned to 8, and points the offset at `reference` to it. Returns the position
+/// of the elements.
 pub(crate) fn vector(out: &mut Vec<u8>, reference: usize, count: usize, elements: &[u8]) -> Range<usize> {
     // Everything before ends on a multiple of 8, and so does the header.
     debug_assert_eq!(out.len() % 8, 0, "tables and vectors of structs end on a multiple of 8");
@@ -83,7 +83,8 @@ pub(crate) fn vector_header(count: usize) -> [u8; VECTOR_HEADER] {
 /// The length of a vector's header.
 pub(crate) const VECTOR_HEADER: usize = 8;
 
-/// Appends `count` key-value pairs, and points the offset at `reference` to them. Returns the position of the last value.
+/// Appends `count` key-value pairs, and points the offset at `reference` to them. Returns the position of the last
+/// value.
 pub(crate) fn key_values<'p>(
     out: &mut Vec<u8>,
     reference: usize,

@@ -8,8 +8,8 @@ use crate::format::{Alignment, CONTINUATION, MetadataVersion, prefix_length};
 /// The bytes to leave free before a flatbuffer for the prefix: continuation marker and length.
 pub(crate) const PREFIX: usize = 8;
 
-/// Frames the flatbuffer that follows [`PREFIX`] bytes in `metadata`: fills the prefix in, and pads so that metadata that
-/// starts at `position` of the output ends at a multiple of the alignment.
+/// Frames the flatbuffer that follows [`PREFIX`] bytes in `metadata`: fills the prefix in, and pads so that metadata
+/// that starts at `position` of the output ends at a multiple of the alignment.
 pub(crate) fn frame(
     metadata: &mut Vec<u8>,
     position: usize,

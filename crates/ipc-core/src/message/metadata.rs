@@ -1,8 +1,8 @@
 //! The metadata of batch messages, written directly.
 //!
 //! The tables of a batch's metadata are always the same, so they are laid out once, as a [`Template`], and copied. Most
-//! messages also have lists as long as the message before: each starts as a copy of that one ([`Previous`]), and its lists
-//! are written in place ([`Draft`]). A message with lists of other lengths is written anew.
+//! messages also have lists as long as the message before: each starts as a copy of that one ([`Previous`]), and its
+//! lists are written in place ([`Draft`]). A message with lists of other lengths is written anew.
 //!
 //! Schema and footer, which are written once, are built with the generated code. The tables are those of
 //! [`Message.fbs`](https://github.com/apache/arrow/blob/main/format/Message.fbs).
@@ -21,8 +21,8 @@ use crate::message::flatbuffer::{TableField, VECTOR_HEADER, align, key_values, t
 use crate::message::frame::{PREFIX, frame};
 use crate::options::Options;
 
-/// A pair of 64-bit numbers, the layout of the format's structs `FieldNode` and `Buffer`. The format's numbers are signed;
-/// lengths that would not fit are refused before.
+/// A pair of 64-bit numbers, the layout of the format's structs `FieldNode` and `Buffer`. The format's numbers are
+/// signed; lengths that would not fit are refused before.
 type Pair = [[u8; 8]; 2];
 
 const PAIR: usize = size_of::<Pair>();
@@ -206,8 +206,8 @@ impl Template {
         let Previous { bytes, nodes, buffers, .. } = &self.previous;
         overflow.clear();
         if !bytes.is_empty() && out.len() == bytes.len() {
-            // The memory most likely held a message like this one. Everything but the lists is copied; `finish` makes sure
-            // that all of the lists has been written.
+            // The memory most likely held a message like this one. Everything but the lists is copied; `finish` makes
+            // sure that all of the lists has been written.
             out[..nodes.start].copy_from_slice(&bytes[..nodes.start]);
             out[buffers.start - VECTOR_HEADER..buffers.start].copy_from_slice(&vector_header(buffers.len() / PAIR));
             if buffers.end < bytes.len() {
@@ -314,8 +314,8 @@ fn pairs(metadata: &Metadata) -> impl Iterator<Item = (&str, &[u8])> {
     metadata.iter().map(|(key, value)| (key.as_str(), value.as_bytes()))
 }
 
-/// Refuses metadata that would not fit the format's 32-bit offsets. The estimate is generous, so that nothing else needs a
-/// check.
+/// Refuses metadata that would not fit the format's 32-bit offsets. The estimate is generous, so that nothing else
+/// needs a check.
 fn check_size(lists: &Overflow, metadata: &Metadata) -> Result<()> {
     // The allowance around the lists covers the checksum's pair.
     let structs = (lists.nodes.len() + lists.buffers.len() + lists.variadic_counts.len()) as u64 * 16;

@@ -1,7 +1,7 @@
 //! An encoded message: its metadata, and its body as a list of segments.
 //!
-//! A [`Message<Slice>`](Slice) borrows its batch, for writing right away. A [`Message<Buffer>`](Buffer) shares the batch's
-//! memory, and can be kept or sent to another thread.
+//! A [`Message<Slice>`](Slice) borrows its batch, for writing right away. A [`Message<Buffer>`](Buffer) shares the
+//! batch's memory, and can be kept or sent to another thread.
 //!
 //! See [Encapsulated message format](https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format).
 
@@ -35,8 +35,8 @@ pub(crate) struct MessageParts {
     pub(crate) rows: u64,
     pub(crate) body_length: u64,
     pub(crate) raw_body_length: u64,
-    /// The number of values of each unified dictionary, by dictionary id, that readers need; empty for a message with its
-    /// batch's own keys.
+    /// The number of values of each unified dictionary, by dictionary id, that readers need; empty for a message with
+    /// its batch's own keys.
     pub(crate) required: Vec<usize>,
     /// The number of values of the batch's dictionaries that are left out because no key uses them.
     pub(crate) unused_values: u64,
@@ -87,8 +87,8 @@ impl<B> Message<B> {
         self.parts.body_length
     }
 
-    /// How many values of each unified dictionary, by dictionary id, a reader must have before it; empty for a message that
-    /// has its batch's own keys.
+    /// How many values of each unified dictionary, by dictionary id, a reader must have before it; empty for a message
+    /// that has its batch's own keys.
     pub(crate) fn required(&self) -> &[usize] {
         &self.parts.required
     }

@@ -141,8 +141,8 @@ impl Arena {
 
 /// Returns an empty vector with the memory of `vec`, for elements with another lifetime.
 ///
-/// `Vec::from_iter` reuses the memory of a vector whose elements have the same layout. If it ever stopped, a batch would
-/// cost an allocation, which a test counts.
+/// `Vec::from_iter` reuses the memory of a vector whose elements have the same layout. If it ever stopped, a batch
+/// would cost an allocation, which a test counts.
 pub(crate) fn recycle<T, U>(mut vec: Vec<T>) -> Vec<U> {
     vec.clear();
     vec.into_iter().map(|_| unreachable!("the vector was cleared")).collect()

@@ -13,28 +13,28 @@ use crate::options::dictionaries::{DictionaryHandling, Unify};
 
 /// How much of an array is checked before it is written.
 ///
-/// Arrays from the safe constructors of `arrow-rs` are valid. Arrays from a foreign interface or an unsafe constructor may
-/// contradict themselves. Neither choice panics on such an array or reads outside its buffers; they differ in what may get
-/// into the output. The user's guide (`docs/guide/src/errors.md`) lists which choice refuses what.
+/// Arrays from the safe constructors of `arrow-rs` are valid. Arrays from a foreign interface or an unsafe constructor
+/// may contradict themselves. Neither choice panics on such an array or reads outside its buffers; they differ in what
+/// may get into the output. The user's guide (`docs/guide/src/errors.md`) lists which choice refuses what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Validation {
-    /// Checks lengths, the first and last offsets, and everything that is read anyway because it has to be rewritten. The
-    /// work does not grow with the number of rows. An array that is wrong in between is written as it is, and readers may
-    /// refuse it.
+    /// Checks lengths, the first and last offsets, and everything that is read anyway because it has to be rewritten.
+    /// The work does not grow with the number of rows. An array that is wrong in between is written as it is, and
+    /// readers may refuse it.
     #[default]
     Layout,
-    /// Checks every row: offsets, keys, type ids, run ends, views, UTF-8, null counts, and the types in the schema. Refuses
-    /// whatever a reader that validates in full would refuse, also in rows that are null, unless
-    /// [`clear_nulls`](OptionsBuilder::clear_nulls) clears them. Does not check what values mean (the digits of a decimal,
-    /// the order of a sorted map).
+    /// Checks every row: offsets, keys, type ids, run ends, views, UTF-8, null counts, and the types in the schema.
+    /// Refuses whatever a reader that validates in full would refuse, also in rows that are null, unless
+    /// [`clear_nulls`](OptionsBuilder::clear_nulls) clears them. Does not check what values mean (the digits of a
+    /// decimal, the order of a sorted map).
     Full,
 }
 
 /// How a stream or a file is written. Built by [`Options::builder`].
 ///
-/// The defaults are what every reader reads: metadata V5, buffers aligned to 64 bytes, no compression, dictionaries sent
-/// again when they change.
+/// The defaults are what every reader reads: metadata V5, buffers aligned to 64 bytes, no compression, dictionaries
+/// sent again when they change.
 #[doc(alias = "IpcWriteOptions")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
@@ -230,8 +230,8 @@ impl OptionsBuilder {
         self
     }
 
-    /// Limits how many levels deep types may nest; 60 by default, since many readers stop at 64. At most 128, since each
-    /// level takes some of the stack.
+    /// Limits how many levels deep types may nest; 60 by default, since many readers stop at 64. At most 128, since
+    /// each level takes some of the stack.
     pub fn max_nesting(mut self, levels: usize) -> Self {
         self.options.max_nesting = levels;
         self
@@ -243,13 +243,13 @@ impl OptionsBuilder {
         self
     }
 
-    /// Keeps values out of the output that no reader can see because they or their parents are null; off by default, when
-    /// they are written as they lie in memory.
+    /// Keeps values out of the output that no reader can see because they or their parents are null; off by default,
+    /// when they are written as they lie in memory.
     ///
-    /// Numbers become zeros and strings empty. The data buffers of views keep only bytes that some view uses, with zeros
-    /// in between. Items between list views, and members of a union in rows of another type, are cleared too. Readers see
-    /// the same values. Shape still shows (how many items a null list has, which type a hidden member of a union has, where
-    /// hidden runs end), and so do values of a dictionary that no key uses.
+    /// Numbers become zeros and strings empty. The data buffers of views keep only bytes that some view uses, with
+    /// zeros in between. Items between list views, and members of a union in rows of another type, are cleared too.
+    /// Readers see the same values. Shape still shows (how many items a null list has, which type a hidden member of a
+    /// union has, where hidden runs end), and so do values of a dictionary that no key uses.
     ///
     /// Costs a copy of whatever has nulls and of all views, and some allocations.
     pub fn clear_nulls(mut self, yes: bool) -> Self {
@@ -257,20 +257,20 @@ impl OptionsBuilder {
         self
     }
 
-    /// Adds a checksum of its body to every dictionary batch and record batch, for `recover` and other readers that verify
-    /// it; off by default. Other readers ignore it.
+    /// Adds a checksum of its body to every dictionary batch and record batch, for `recover` and other readers that
+    /// verify it; off by default. Other readers ignore it.
     ///
     /// After a loss of power, bytes that no [sync](crate::Encoder::sync) confirmed may have their length but not their
-    /// content, and zeros read as values. A checksum reveals that. It is a CRC-32C, computed while the batch is encoded and
-    /// outside any lock, and costs a pass over the body. It is in the message's custom metadata, so a batch's own metadata
-    /// may not have the key [`CHECKSUM_KEY`](crate::format::CHECKSUM_KEY).
+    /// content, and zeros read as values. A checksum reveals that. It is a CRC-32C, computed while the batch is encoded
+    /// and outside any lock, and costs a pass over the body. It is in the message's custom metadata, so a batch's own
+    /// metadata may not have the key [`CHECKSUM_KEY`](crate::format::CHECKSUM_KEY).
     pub fn checksums(mut self, yes: bool) -> Self {
         self.options.checksums = yes;
         self
     }
 
-    /// Rewrites string and binary views so that the body holds only the bytes that some view uses; off by default. Costs a
-    /// pass over the views and a copy of these bytes, and saves all others.
+    /// Rewrites string and binary views so that the body holds only the bytes that some view uses; off by default.
+    /// Costs a pass over the views and a copy of these bytes, and saves all others.
     pub fn compact_views(mut self, yes: bool) -> Self {
         self.options.compact_views = yes;
         self

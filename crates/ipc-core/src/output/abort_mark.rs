@@ -3,16 +3,16 @@
 //!
 //! A stream that ends between two messages looks complete to most readers. The mark makes them fail:
 //!
-//! - It is built for the stream's schema, so that readers accept the metadata and ask for the body. It names no codec: a
-//!   reader that takes other bytes for the body must not take them for a length.
-//! - It has one field node too few. If another stream follows, a reader may take its first 8 bytes for the body, but then
-//!   fails to build the columns. With all nodes, apache-arrow JS returned a row of garbage and ended without an error.
-//!   nanoarrow counts the nodes and refuses the metadata.
-//! - Its buffers are one byte long and start at byte 1, so that hardly any fits its array. Those of unions have all 8 bytes,
-//!   since arrow-rs panics at union offsets that are not aligned.
+//! - It is built for the stream's schema, so that readers accept the metadata and ask for the body. It names no codec:
+//!   a reader that takes other bytes for the body must not take them for a length.
+//! - It has one field node too few. If another stream follows, a reader may take its first 8 bytes for the body, but
+//!   then fails to build the columns. With all nodes, apache-arrow JS returned a row of garbage and ended without an
+//!   error. nanoarrow counts the nodes and refuses the metadata.
+//! - Its buffers are one byte long and start at byte 1, so that hardly any fits its array. Those of unions have all 8
+//!   bytes, since arrow-rs panics at union offsets that are not aligned.
 //! - Its custom metadata has the reason, for readers that know the mark.
-//! - A batch without buffers can be read without a body. If the schema has no buffers, the mark is the prefix of a message
-//!   whose metadata never comes.
+//! - A batch without buffers can be read without a body. If the schema has no buffers, the mark is the prefix of a
+//!   message whose metadata never comes.
 
 use arrow_schema::{DataType, Schema, UnionMode};
 

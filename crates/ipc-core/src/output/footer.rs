@@ -1,7 +1,7 @@
 //! The footer of a file: its schema, and the positions of its dictionary batches and record batches.
 //!
-//! It grows by a block with each message, and its length has 32 bits. A message for which it has no space is refused, so
-//! that a file can always be closed.
+//! It grows by a block with each message, and its length has 32 bits. A message for which it has no space is refused,
+//! so that a file can always be closed.
 
 use arrow_buffer::ArrowNativeType;
 use arrow_ipc::convert::{IpcSchemaEncoder, metadata_to_fb};

@@ -1,7 +1,7 @@
 //! Writes whole groups to a sink, and tells after an error whether the output still ends with a whole one.
 //!
-//! A group is the header, or a record batch with the dictionaries it needs. It is written in one vectored write, or staged
-//! until there is enough to write. Counting the bytes that the sink takes tells where an error left the output:
+//! A group is the header, or a record batch with the dictionaries it needs. It is written in one vectored write, or
+//! staged until there is enough to write. Counting the bytes that the sink takes tells where an error left the output:
 //!
 //! | condition | meaning | a call returns | after a rollback |
 //! |---|---|---|---|
@@ -170,8 +170,8 @@ impl GroupWriter {
         if self.stage.is_empty() { Ok(()) } else { self.write(sink, std::iter::empty(), 0) }
     }
 
-    /// Writes the staged groups and syncs the output, which has `batches` record batches by then. Returns the length of the
-    /// output in bytes.
+    /// Writes the staged groups and syncs the output, which has `batches` record batches by then. Returns the length of
+    /// the output in bytes.
     pub(crate) fn sync(&mut self, sink: &mut impl Durable, batches: u64) -> Result<u64> {
         self.write_staged(sink)?;
         sink.flush()?;

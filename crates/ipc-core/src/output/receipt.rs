@@ -34,8 +34,9 @@ pub struct Stats {
     pub deltas: u64,
     /// Dictionary batches that replaced a dictionary.
     pub replacements: u64,
-    /// Values of batches' dictionaries that were left out of unified ones because no key used them. Counted when an encoder
-    /// gets a dictionary that is not among the last ones it remembers, with the first batch accepted after that.
+    /// Values of batches' dictionaries that were left out of unified ones because no key used them. Counted when an
+    /// encoder gets a dictionary that is not among the last ones it remembers, with the first batch accepted after
+    /// that.
     pub unused_values: u64,
     /// Bytes of bodies before compression, with padding.
     pub raw_bytes: u64,

@@ -1,17 +1,18 @@
 //! Sinks that can be cut back ([`Truncate`]) and sinks that can survive a loss of power ([`Durable`]).
 //!
-//! A plain [`File`] is durable but cannot be cut back: an encoder counts from the start of its output, so a file that held
-//! something before would be cut in the wrong place. [`FileTail`] knows that start, and cuts only bytes it has written.
+//! A plain [`File`] is durable but cannot be cut back: an encoder counts from the start of its output, so a file that
+//! held something before would be cut in the wrong place. [`FileTail`] knows that start, and cuts only bytes it has
+//! written.
 //!
 //! # What a sync covers
 //!
-//! A sync covers the bytes of the file. The *name* is in the folder, which must be synced as well: after a loss of power,
-//! a new file may have its bytes but no name. A [`FileTail`] [made by name](FileTail::at) syncs the folder with its first
-//! sync. A [`File`] does not know its name, so its owner must sync the folder.
+//! A sync covers the bytes of the file. The *name* is in the folder, which must be synced as well: after a loss of
+//! power, a new file may have its bytes but no name. A [`FileTail`] [made by name](FileTail::at) syncs the folder with
+//! its first sync. A [`File`] does not know its name, so its owner must sync the folder.
 //!
-//! Confirmed bytes may share a sector (512 bytes or 4 KiB) with bytes that are appended after them. A storage device that
-//! loses power while it writes a sector may lose all of it, unless it has power-safe overwrite, as drives and file systems
-//! in wide use do. If that is in doubt, keep a copy elsewhere: no sync helps.
+//! Confirmed bytes may share a sector (512 bytes or 4 KiB) with bytes that are appended after them. A storage device
+//! that loses power while it writes a sector may lose all of it, unless it has power-safe overwrite, as drives and file
+//! systems in wide use do. If that is in doubt, keep a copy elsewhere: no sync helps.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
@@ -26,8 +27,8 @@ use std::path::{Path, PathBuf};
 pub trait Truncate: Write {
     /// Cuts off all but the first `length` bytes of the output; what is written next follows them.
     ///
-    /// `length` counts from the start of the output in the sink, not from the start of whatever the sink held before. The
-    /// call may be repeated after an error.
+    /// `length` counts from the start of the output in the sink, not from the start of whatever the sink held before.
+    /// The call may be repeated after an error.
     ///
     /// # Errors
     ///
@@ -55,8 +56,8 @@ pub trait Durable: Write {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// Syncs the data, and the metadata that is needed to find it, such as the length: `fdatasync`, if the system has it. Does
-/// not sync the folder that has the name of a new file; a [`FileTail`] can do that.
+/// Syncs the data, and the metadata that is needed to find it, such as the length: `fdatasync`, if the system has it.
+/// Does not sync the folder that has the name of a new file; a [`FileTail`] can do that.
 impl Durable for File {
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
@@ -65,8 +66,8 @@ impl Durable for File {
 
 /// A sink that appends to a file, and cuts off only bytes it has written itself.
 ///
-/// A tail belongs to one output, because positions count from its start. For another output in the same file, make a new
-/// tail of [`into_inner`](Self::into_inner).
+/// A tail belongs to one output, because positions count from its start. For another output in the same file, make a
+/// new tail of [`into_inner`](Self::into_inner).
 ///
 /// ```
 /// # use arrow_array::record_batch;
@@ -97,8 +98,8 @@ pub struct FileTail {
     unsynced_folder: Option<PathBuf>,
 }
 
-/// The end of a file is not where its [`FileTail`] left it: something else has written to the file, or cut it. The tail then
-/// cuts nothing, because it could cut bytes that are not its own.
+/// The end of a file is not where its [`FileTail`] left it: something else has written to the file, or cut it. The tail
+/// then cuts nothing, because it could cut bytes that are not its own.
 ///
 /// It is the inner error of an [`io::Error`], which is the source of [`Error::Rollback`](crate::Error::Rollback).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -123,8 +124,8 @@ impl FileTail {
         Ok(Self { file, start, written: 0, unsynced_folder: None })
     }
 
-    /// Starts a tail at the end of the file at `path`, which is created if it is missing. The first [sync](Durable::sync)
-    /// also syncs its folder, so that a new file keeps its name after a loss of power.
+    /// Starts a tail at the end of the file at `path`, which is created if it is missing. The first
+    /// [sync](Durable::sync) also syncs its folder, so that a new file keeps its name after a loss of power.
     ///
     /// # Errors
     ///
@@ -142,8 +143,8 @@ impl FileTail {
         Self { unsynced_folder: Some(folder.into()), ..self }
     }
 
-    /// Returns the position in the file at which the output starts. Add it to a position in the output, such as the one that
-    /// a [sync](crate::Encoder::sync) confirms, to get the position in the file.
+    /// Returns the position in the file at which the output starts. Add it to a position in the output, such as the one
+    /// that a [sync](crate::Encoder::sync) confirms, to get the position in the file.
     #[must_use]
     pub fn start(&self) -> u64 {
         self.start

@@ -1,8 +1,8 @@
 //! Whether a batch's schema is the stream's.
 //!
-//! Readers see the stream's schema, so a difference that they could not notice is refused: a batch in another coordinate
-//! system would silently become one of the stream's. Extension types and the order of dictionaries therefore count, as
-//! types do; [other metadata](crate::schema::difference) may differ.
+//! Readers see the stream's schema, so a difference that they could not notice is refused: a batch in another
+//! coordinate system would silently become one of the stream's. Extension types and the order of dictionaries therefore
+//! count, as types do; [other metadata](crate::schema::difference) may differ.
 
 use arrow_schema::{DataType, Field, Fields};
 

@@ -23,8 +23,8 @@ pub struct MetadataDifference {
     pub found: Option<String>,
 }
 
-/// Returns the metadata in which `found` differs from `expected`, which has the same types: that of the schema first, then
-/// that of the fields, depth first.
+/// Returns the metadata in which `found` differs from `expected`, which has the same types: that of the schema first,
+/// then that of the fields, depth first.
 pub(crate) fn metadata(expected: &Schema, found: &Schema) -> Vec<MetadataDifference> {
     let mut differences = Vec::new();
     of_metadata("", expected.metadata(), found.metadata(), &mut differences);

@@ -90,7 +90,8 @@ impl StreamSchema {
     /// Returns the schema message with which a stream starts: prefix, flatbuffer and padding.
     ///
     /// It is for services that take the schema and the batches separately, such as BigQuery's Storage Write API, Spark
-    /// Connect and Arrow Flight's `GetSchema`. [`BatchEncoder`](crate::parts::BatchEncoder) encodes the batches' messages.
+    /// Connect and Arrow Flight's `GetSchema`. [`BatchEncoder`](crate::parts::BatchEncoder) encodes the batches'
+    /// messages.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -133,9 +134,9 @@ impl StreamSchema {
     /// Checks that a batch's schema is this one: the same fields in the same order, with the same names, types and
     /// nullability, at every level.
     ///
-    /// Extension types are types: their names and metadata (`ARROW:extension:name`, and `ARROW:extension:metadata`, which
-    /// may be absent instead of empty) must be equal. Dictionaries must be ordered where the stream's are.
-    /// [Other metadata](Self::metadata_differences) may differ; readers see the stream's. Dictionary keys may be shorter if
+    /// Extension types are types: their names and metadata (`ARROW:extension:name`, and `ARROW:extension:metadata`,
+    /// which may be absent instead of empty) must be equal. Dictionaries must be ordered where the stream's are. [Other
+    /// metadata](Self::metadata_differences) may differ; readers see the stream's. Dictionary keys may be shorter if
     /// they are [widened](crate::Unify::widen_keys).
     ///
     /// # Errors
@@ -152,15 +153,15 @@ impl StreamSchema {
 
     /// Returns the metadata in which a schema that [is this one](Self::check) differs from it, without extension types.
     ///
-    /// The schema's own metadata comes first, then that of its fields, depth first. Readers see this schema's metadata; what
-    /// only `found` has is lost.
+    /// The schema's own metadata comes first, then that of its fields, depth first. Readers see this schema's metadata;
+    /// what only `found` has is lost.
     #[must_use]
     pub fn metadata_differences(&self, found: &Schema) -> Vec<MetadataDifference> {
         difference::metadata(&self.schema, found)
     }
 
-    /// Refuses unified dictionaries that cannot grow by deltas: those with others inside, which readers resolve once, when
-    /// they read the dictionary.
+    /// Refuses unified dictionaries that cannot grow by deltas: those with others inside, which readers resolve once,
+    /// when they read the dictionary.
     pub(crate) fn check_extensible(&self) -> Result<()> {
         match self.dictionaries.fields.iter().find(|dictionary| dictionary.is_unified() && dictionary.nested() > 0) {
             None => Ok(()),

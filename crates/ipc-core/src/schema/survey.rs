@@ -1,7 +1,7 @@
 //! The dictionary-encoded fields of a schema, and the types that cannot be written.
 //!
-//! Dictionary ids are those of `arrow-ipc`'s schema encoder: depth first, a field's own id after those inside its values.
-//! The walk here takes the same order, so that an id is an index.
+//! Dictionary ids are those of `arrow-ipc`'s schema encoder: depth first, a field's own id after those inside its
+//! values. The walk here takes the same order, so that an id is an index.
 
 use arrow_schema::{DataType, Field, Schema};
 

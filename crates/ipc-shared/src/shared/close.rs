@@ -71,8 +71,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         Ok(summary)
     }
 
-    /// Takes the lock with the dictionaries encoded that a file has after all batches. They are encoded without the lock,
-    /// and again if batches that were on their way have added values meanwhile; no more batches come after those.
+    /// Takes the lock with the dictionaries encoded that a file has after all batches. They are encoded without the
+    /// lock, and again if batches that were on their way have added values meanwhile; no more batches come after those.
     fn lock_for_the_end(&self) -> Result<(LockedGuard<'_, W>, Option<DictionaryBatches>)> {
         let mut encoded: Option<(Vec<usize>, DictionaryBatches)> = None;
         loop {
@@ -103,7 +103,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         // The end may have been written, by a close whose flush failed.
         let check = |locked: &mut Locked<W>| locked.output.as_ref().map_or(Ok(()), |output| output.ledger.check());
         let (mut guard, ()) = self.with_locked(guard, check)?;
-        // Before the sink is called, which may panic: a thread that finds the lock ended asks the buffer for the reason.
+        // Before the sink is called, which may panic: a thread that finds the lock ended asks the buffer for the
+        // reason.
         let waiting = self.buffer.abandon(Fault::Aborted { reason: reason.into() });
         let pool = self.encoders.shut_when_dropped();
         let Locked { sink, output, .. } = &mut *guard;

@@ -1,12 +1,12 @@
 //! The context that batches are encoded in: the schema of the output, and its unified dictionaries.
 //!
-//! A context is made from the schema that the builder was given, or from the first batch of any thread. Threads that race
-//! to be first each make one; the context of the first batch in the output becomes the writer's, and batches encoded in
-//! another are encoded again.
+//! A context is made from the schema that the builder was given, or from the first batch of any thread. Threads that
+//! race to be first each make one; the context of the first batch in the output becomes the writer's, and batches
+//! encoded in another are encoded again.
 //!
 //! Unified dictionaries are read without the writer's lock, through a published snapshot. New values are added under a
-//! mutex of their own: there they are looked up again, since another thread may have added them meanwhile, and those that
-//! are still missing are added and published.
+//! mutex of their own: there they are looked up again, since another thread may have added them meanwhile, and those
+//! that are still missing are added and published.
 
 use std::sync::Arc;
 

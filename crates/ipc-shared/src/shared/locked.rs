@@ -1,9 +1,9 @@
 //! The state that only the holder of the lock may use, and its guard.
 //!
-//! A [`LockedGuard`] that is dropped instead of given back was dropped by a panic: it aborts the reorder buffer, with what
-//! the ledger knows at that moment, and then poisons the lock. That order matters, since a thread that finds the lock
-//! poisoned asks the buffer for the reason. The guard does not ask whether its thread is unwinding: that may have begun
-//! before it took the lock.
+//! A [`LockedGuard`] that is dropped instead of given back was dropped by a panic: it aborts the reorder buffer, with
+//! what the ledger knows at that moment, and then poisons the lock. That order matters, since a thread that finds the
+//! lock poisoned asks the buffer for the reason. The guard does not ask whether its thread is unwinding: that may have
+//! begun before it took the lock.
 
 use std::io::{self, Write};
 use std::ops::{Deref, DerefMut};
@@ -115,8 +115,8 @@ impl From<Rejected<Fault>> for Error {
     }
 }
 
-/// The locked state, while its lock is held. Dropped instead of given back, as by a panic, it aborts the reorder buffer and
-/// then poisons the lock.
+/// The locked state, while its lock is held. Dropped instead of given back, as by a panic, it aborts the reorder buffer
+/// and then poisons the lock.
 #[must_use = "dropped, it poisons the lock"]
 pub(super) struct LockedGuard<'l, W> {
     /// There until it is given back, which consumes this.

@@ -203,8 +203,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
     }
 
-    /// Converts an error of the ledger. One that poisons the writer aborts the reorder buffer, and the caller poisons the
-    /// lock then. All threads get the first such error.
+    /// Converts an error of the ledger. One that poisons the writer aborts the reorder buffer, and the caller poisons
+    /// the lock then. All threads get the first such error.
     fn abort_if_poisoned(&self, error: ipc_core::Error) -> Error {
         match error {
             ipc_core::Error::Poisoned { offset, unconfirmed, source } => {

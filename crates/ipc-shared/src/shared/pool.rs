@@ -1,8 +1,8 @@
-//! Idle encoders, for calls on handles that have none of their own. There are as many as calls were ever made at once, and
-//! each keeps the memory of the batches that it has encoded.
+//! Idle encoders, for calls on handles that have none of their own. There are as many as calls were ever made at once,
+//! and each keeps the memory of the batches that it has encoded.
 //!
-//! The encoder given back last is taken first, so those at the bottom of the stack are those that recent calls did not need.
-//! After each 1,024 calls, the encoders that none of them needed are dropped.
+//! The encoder given back last is taken first, so those at the bottom of the stack are those that recent calls did not
+//! need. After each 1,024 calls, the encoders that none of them needed are dropped.
 
 use super::thread_encoder::ThreadEncoder;
 use crate::sync::Mutex;

@@ -1,8 +1,9 @@
 //! The two steps of a write: a batch is prepared outside the lock, and appended inside it.
 //!
-//! That division is the point of the crate. [`Shared::prepare`] works outside the lock, against the published [`View`]: it
-//! encodes the batch, and makes a [`Plan`] of the dictionaries that it needs. [`Shared::under_plan`] takes the lock, checks
-//! by pointers alone that the plan still holds, appends, and publishes. A stale plan is made again, outside the lock.
+//! That division is the point of the crate. [`Shared::prepare`] works outside the lock, against the published [`View`]:
+//! it encodes the batch, and makes a [`Plan`] of the dictionaries that it needs. [`Shared::under_plan`] takes the lock,
+//! checks by pointers alone that the plan still holds, appends, and publishes. A stale plan is made again, outside the
+//! lock.
 //!
 //! [`View`]: super::output::View
 
@@ -120,8 +121,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
     }
 
-    /// Decides, outside the lock, which dictionary batches a group needs that was encoded in `context`, and encodes them.
-    /// Returns `None` if another context has been settled since.
+    /// Decides, outside the lock, which dictionary batches a group needs that was encoded in `context`, and encodes
+    /// them. Returns `None` if another context has been settled since.
     pub(super) fn plan<B>(
         &self,
         encoder: &mut ThreadEncoder,
@@ -166,8 +167,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
     }
 
-    /// Appends a group, and calls `appended` before it gives the lock back. Plans again, outside the lock, as often as the
-    /// plan has gone stale. Returns `None` if another context has been settled than the group was encoded in.
+    /// Appends a group, and calls `appended` before it gives the lock back. Plans again, outside the lock, as often as
+    /// the plan has gone stale. Returns `None` if another context has been settled than the group was encoded in.
     pub(super) fn append<B: AsRef<[u8]>>(
         &self,
         encoder: &mut ThreadEncoder,
@@ -176,8 +177,9 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         mut plan: Plan,
         appended: impl Fn(),
     ) -> Result<Option<Receipt>> {
-        // After the second failure all dictionaries are sent. In a stream, such a plan holds whatever other threads do, so no
-        // thread is overtaken without end. In a file, whose dictionaries only grow, each stale plan means progress.
+        // After the second failure all dictionaries are sent. In a stream, such a plan holds whatever other threads do,
+        // so no thread is overtaken without end. In a file, whose dictionaries only grow, each stale plan means
+        // progress.
         let mut next = Sending::Changes;
         loop {
             let append = |sink: &mut W, ledger: &mut Ledger, group: &mut Group<B>| {
@@ -196,8 +198,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
     }
 
-    /// Makes sure that a batch which will be appended later cannot be refused then: settles the schema, and in a file, which
-    /// allows no replacement, sends its dictionaries ahead.
+    /// Makes sure that a batch which will be appended later cannot be refused then: settles the schema, and in a file,
+    /// which allows no replacement, sends its dictionaries ahead.
     pub(super) fn secure<'a>(&self, encoder: &mut ThreadEncoder, mut prepared: Prepared<'a>) -> Result<Prepared<'a>> {
         loop {
             let Prepared { batch, metadata, mut group, plan } = prepared;

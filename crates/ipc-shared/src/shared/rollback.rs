@@ -1,9 +1,9 @@
 //! Repairs and confirms an output, on sinks that can truncate or sync.
 //!
-//! A writer is poisoned in two steps: the reorder buffer is aborted, with the first error, and then the lock is poisoned.
-//! [`Shared::rollback`] goes back: it takes the poisoned lock, which only one thread can, has the ledger cut the output,
-//! reopens the buffer, and gives the lock back. If a step fails, or the sink panics, the lock is poisoned again, and the
-//! buffer has been aborted all the time, still with the first error.
+//! A writer is poisoned in two steps: the reorder buffer is aborted, with the first error, and then the lock is
+//! poisoned. [`Shared::rollback`] goes back: it takes the poisoned lock, which only one thread can, has the ledger cut
+//! the output, reopens the buffer, and gives the lock back. If a step fails, or the sink panics, the lock is poisoned
+//! again, and the buffer has been aborted all the time, still with the first error.
 //!
 //! So a thread that the lock refuses as poisoned, and that then finds the buffer open, knows that the writer has been
 //! rolled back meanwhile, and tries again.

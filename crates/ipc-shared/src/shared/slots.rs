@@ -46,8 +46,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         }
     }
 
-    /// Fills a reserved place with an encoder of the pool. Takes `place` once the batch is accepted, so that a panic after
-    /// that does not give it up; after an error it stays.
+    /// Fills a reserved place with an encoder of the pool. Takes `place` once the batch is accepted, so that a panic
+    /// after that does not give it up; after an error it stays.
     pub(crate) fn fill_slot(&self, place: &mut Option<u64>, batch: &RecordBatch, metadata: &Metadata) -> Result<()> {
         self.check()?;
         self.with_encoder(|encoder| self.fill(encoder, place, batch, metadata))
@@ -111,8 +111,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
         })
     }
 
-    /// Appends what is ready, as far as the order allows, and then does `work` with the locked state. This thread stays the
-    /// drainer until `work` is done, so no batch of a later slot gets in between.
+    /// Appends what is ready, as far as the order allows, and then does `work` with the locked state. This thread stays
+    /// the drainer until `work` is done, so no batch of a later slot gets in between.
     pub(super) fn drain_then<T>(&self, work: impl FnOnce(&mut Locked<W>) -> ipc_core::Result<T>) -> Result<T> {
         self.check()?;
         let mut drain = self.buffer.drain_reserved();
@@ -128,8 +128,8 @@ impl<W: Write + Send, F: Format> Shared<W, F> {
     /// Appends what is ready, if this thread has become the drainer. A batch that fails waits at the front for the next
     /// attempt; `flush` and `close` report it.
     ///
-    /// Catches a panic of the sink: the caller's own batch has been accepted, or there is none, so its call must not look
-    /// failed. The writer is poisoned by then.
+    /// Catches a panic of the sink: the caller's own batch has been accepted, or there is none, so its call must not
+    /// look failed. The writer is poisoned by then.
     fn drain_on(&self, drain: Option<Drain<'_>>) {
         if let Some(drain) = drain {
             catch_panic(|| _ = self.append_ready(drain));

@@ -8,8 +8,8 @@ use crate::sync::{Counter, Relaxed};
 /// Lists the figures of [`Stats`] once, for the struct and both directions.
 macro_rules! counters {
     ($($figure:ident),* $(,)?) => {
-        /// One counter for each figure of [`Stats`]. Written under the lock, read by any thread. Each figure counts by itself, so
-        /// all accesses are relaxed.
+        /// One counter for each figure of [`Stats`]. Written under the lock, read by any thread. Each figure counts by
+        /// itself, so all accesses are relaxed.
         #[derive(Debug, Default)]
         pub(super) struct Counters {
             $($figure: Counter,)*
@@ -52,8 +52,8 @@ pub struct Summary {
     pub stats: Stats,
     /// The schema of the output.
     pub schema: SchemaRef,
-    /// The number of reserved places without a batch: slots that were given up or dropped unwritten, slots still unwritten at
-    /// the close, and places whose `reserve` ended in a panic of the sink.
+    /// The number of reserved places without a batch: slots that were given up or dropped unwritten, slots still
+    /// unwritten at the close, and places whose `reserve` ended in a panic of the sink.
     pub given_up: u64,
 }
 

@@ -1,10 +1,11 @@
 //! A batch encoder with the published snapshots that its owner has seen last.
 //!
 //! Snapshots of the output and of the unified dictionaries are published by the thread that changes them. An encoding
-//! thread keeps its last ones: while nothing changes, it looks at one word of each and shares nothing with other threads.
+//! thread keeps its last ones: while nothing changes, it looks at one word of each and shares nothing with other
+//! threads.
 //!
-//! A snapshot may be old. That costs a plan which has to be made again, and keeps replaced dictionaries in memory until the
-//! owner writes again; nothing else depends on it.
+//! A snapshot may be old. That costs a plan which has to be made again, and keeps replaced dictionaries in memory until
+//! the owner writes again; nothing else depends on it.
 
 use std::sync::Arc;
 

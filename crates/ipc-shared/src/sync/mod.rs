@@ -1,9 +1,9 @@
 //! The primitives of concurrency: those of `std`, `crossbeam` and `arc-swap`, or those of a model checker, `loom` under
-//! `cfg(loom)` and `shuttle` under `cfg(shuttle)`. No other module names them, which clippy's lists of disallowed types and
-//! methods check, so the models explore the code that ships.
+//! `cfg(loom)` and `shuttle` under `cfg(shuttle)`. No other module names them, which clippy's lists of disallowed types
+//! and methods check, so the models explore the code that ships.
 //!
-//! If a checker has no counterpart, or one that would hide faults, `modelled` has a stand-in that allows *more* than the real
-//! primitive: parks that return early, snapshots that are stale.
+//! If a checker has no counterpart, or one that would hide faults, `modelled` has a stand-in that allows *more* than
+//! the real primitive: parks that return early, snapshots that are stale.
 
 #[cfg(not(loom))]
 mod cell;

@@ -1,5 +1,5 @@
-//! Switches that a model sets, and counts that it reads. The primitives in `modelled` read the switches and keep the counts,
-//! out of the checker's sight.
+//! Switches that a model sets, and counts that it reads. The primitives in `modelled` read the switches and keep the
+//! counts, out of the checker's sight.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -12,9 +12,9 @@ use shuttle as checker;
 
 /// Panics, in a thread that will [`catch`] it, without a word on standard error.
 ///
-/// Waits until no thread holds a mutex. All threads of a model run on one thread of the system, so `std` would call a mutex
-/// poisoned that another one unlocks meanwhile. No schedule is lost by that: other threads see only what is done while a
-/// panic passes, not where it began.
+/// Waits until no thread holds a mutex. All threads of a model run on one thread of the system, so `std` would call a
+/// mutex poisoned that another one unlocks meanwhile. No schedule is lost by that: other threads see only what is done
+/// while a panic passes, not where it began.
 ///
 /// # Panics
 ///
@@ -104,8 +104,8 @@ pub fn waits_of_this_thread() -> usize {
     WAITS.with(Cell::get)
 }
 
-/// Runs `work` after each plan of this thread from now on, before the plan is used. Plans that `work` itself makes do not
-/// count.
+/// Runs `work` after each plan of this thread from now on, before the plan is used. Plans that `work` itself makes do
+/// not count.
 pub fn after_each_plan(work: impl FnMut() + 'static) {
     OVERTAKING.with(|overtaking| overtaking.set(Some(Box::new(work))));
 }

@@ -1,5 +1,5 @@
-//! The primitives that the models explore, built on the checker that is configured. A stand-in allows more than the real
-//! primitive does.
+//! The primitives that the models explore, built on the checker that is configured. A stand-in allows more than the
+//! real primitive does.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
@@ -144,7 +144,8 @@ pub(crate) struct Waker(Arc<Token>);
 struct Token {
     given: Mutex<bool>,
     changed: Condvar,
-    /// Whether the parker is gone: a token that comes late, or was never used, wakes no thread. Out of the checker's sight.
+    /// Whether the parker is gone: a token that comes late, or was never used, wakes no thread. Out of the checker's
+    /// sight.
     is_gone: std::sync::atomic::AtomicBool,
     is_counted: std::sync::atomic::AtomicBool,
 }
@@ -212,8 +213,8 @@ impl Waker {
     }
 }
 
-/// All versions, and the number of the newest, which a reader may see late. The real one gives the newest to a reader that
-/// finds that there is one; this one gives any version that is not older than the one the reader has seen.
+/// All versions, and the number of the newest, which a reader may see late. The real one gives the newest to a reader
+/// that finds that there is one; this one gives any version that is not older than the one the reader has seen.
 #[derive(Debug)]
 pub(crate) struct Published<T> {
     versions: std::sync::Mutex<Vec<Arc<T>>>,
@@ -296,7 +297,8 @@ impl Patience {
     #[expect(clippy::unused_self, reason = "the real one has a clock")]
     pub(crate) fn begin_step(&mut self) {}
 
-    /// Whether to look for a waiter that has been overtaken that often: each second time, so that models see both answers soon.
+    /// Whether to look for a waiter that has been overtaken that often: each second time, so that models see both
+    /// answers soon.
     pub(crate) fn is_worth_a_look(overtaken: u32) -> bool {
         overtaken.is_multiple_of(2)
     }

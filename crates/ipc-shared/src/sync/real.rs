@@ -13,8 +13,8 @@ use super::duty::LockDuty;
 pub(crate) type AtomicU8 = std::sync::atomic::AtomicU8;
 pub(crate) type AtomicUsize = std::sync::atomic::AtomicUsize;
 
-/// The wait of a thread between two looks at a lock, before it sleeps. Each wait is longer, so that threads that look do not
-/// keep the cache line from those that change it; the last ones yield the processor.
+/// The wait of a thread between two looks at a lock, before it sleeps. Each wait is longer, so that threads that look
+/// do not keep the cache line from those that change it; the last ones yield the processor.
 #[derive(Debug)]
 pub(crate) struct Backoff(crossbeam_utils::Backoff);
 
@@ -115,11 +115,11 @@ impl Waker {
     }
 }
 
-/// A value that is replaced as a whole, and often. Each reader keeps the version that it has [`Seen`], and compares one word
-/// to learn whether there is a newer one. So a store costs the same for any number of readers.
+/// A value that is replaced as a whole, and often. Each reader keeps the version that it has [`Seen`], and compares one
+/// word to learn whether there is a newer one. So a store costs the same for any number of readers.
 ///
-/// The word has a cache line of its own, and changes under the mutex of the value. All accesses to it are relaxed: a reader
-/// that finds it changed takes the mutex, and one that finds it unchanged uses its own version.
+/// The word has a cache line of its own, and changes under the mutex of the value. All accesses to it are relaxed: a
+/// reader that finds it changed takes the mutex, and one that finds it unchanged uses its own version.
 #[derive(Debug)]
 pub(crate) struct Published<T> {
     version: CachePadded<AtomicUsize>,
@@ -177,8 +177,8 @@ impl<T> Settled<T> {
         self.0.load_full()
     }
 
-    /// Sets the value. Walks a list with an entry for each thread that the process ever had at once, so it is not for values
-    /// that change often.
+    /// Sets the value. Walks a list with an entry for each thread that the process ever had at once, so it is not for
+    /// values that change often.
     pub(crate) fn settle(&self, value: Arc<T>) {
         #[cfg(test)]
         SETTLED.set(SETTLED.get() + 1);
@@ -208,8 +208,8 @@ impl Patience {
     const SPAN: Duration = Duration::from_micros(500);
     /// How long the woken waiter may be on its way before another is nudged, and that one before the next.
     const STEP: Duration = Duration::from_micros(50);
-    /// The most often that the lock is taken in a step by threads that also do other work. If it is taken more often, no
-    /// processor is idle for want of it, and no waiter is nudged.
+    /// The most often that the lock is taken in a step by threads that also do other work. If it is taken more often,
+    /// no processor is idle for want of it, and no waiter is nudged.
     const FEW: u32 = 32;
     /// The most often that a waiter is overtaken between two looks.
     const MANY: u32 = 64;
@@ -222,7 +222,8 @@ impl Patience {
         Self { ends: now + Self::SPAN, step_ends: now + Self::STEP, looked: now }
     }
 
-    /// Looks at the clock. Returns what is due for a waiter that has been `overtaken` that often; each step counts from 0.
+    /// Looks at the clock. Returns what is due for a waiter that has been `overtaken` that often; each step counts from
+    /// 0.
     pub(crate) fn look(&mut self, overtaken: &mut u32) -> LockDuty {
         self.look_at(Instant::now(), overtaken)
     }
@@ -246,8 +247,8 @@ impl Patience {
         self.step_ends = self.looked + Self::STEP;
     }
 
-    /// Whether to look at the clock for a waiter that has been overtaken that often: soon at first, and then so rarely that it
-    /// costs short sections little.
+    /// Whether to look at the clock for a waiter that has been overtaken that often: soon at first, and then so rarely
+    /// that it costs short sections little.
     pub(crate) fn is_worth_a_look(overtaken: u32) -> bool {
         overtaken.is_power_of_two() || overtaken.is_multiple_of(Self::MANY)
     }

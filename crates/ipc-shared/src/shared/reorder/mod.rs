@@ -1,24 +1,24 @@
 //! Puts batches that finish in any order back into the order of their places.
 //!
-//! A place is reserved, parked in by its owner, and removed once its content has been appended. The buffer knows nothing
-//! of batches or sinks: `D` is the parked content, `A` is the reason for an abort.
+//! A place is reserved, parked in by its owner, and removed once its content has been appended. The buffer knows
+//! nothing of batches or sinks: `D` is the parked content, `A` is the reason for an abort.
 //!
 //! The thread that makes the front place ready becomes the *drainer*: it alone appends what is ready at the front, and
-//! stops at the first unfilled place. So parking never waits for another place to be filled, and content is appended in the
-//! order of the places.
+//! stops at the first unfilled place. So parking never waits for another place to be filled, and content is appended in
+//! the order of the places.
 //!
 //! No drainer works for others without end:
 //! - A flush, a sync or a close becomes the *successor*: the drainer hands over after the append in hand.
-//! - Once a drainer has appended as many contents as the buffer has places, or if it is itself a flush, a sync or a close,
-//!   the next thread that parks behind the front waits to succeed it.
+//! - Once a drainer has appended as many contents as the buffer has places, or if it is itself a flush, a sync or a
+//!   close, the next thread that parks behind the front waits to succeed it.
 //! - A drainer that stops in front of a ready place has therefore handed over, or failed.
 //!
-//! Places are granted first come, first served. A thread that finds the buffer full queues; a free place goes to the head
-//! of that queue, and only its thread is woken.
+//! Places are granted first come, first served. A thread that finds the buffer full queues; a free place goes to the
+//! head of that queue, and only its thread is woken.
 //!
-//! A buffer that is *closing* grants no place. A *closed* one also takes no content, for good. An *aborted* one does the
-//! same until it is reopened: ready contents stay ready, and unfilled places stay reserved. An *abandoned* one is aborted
-//! for good and has dropped its contents.
+//! A buffer that is *closing* grants no place. A *closed* one also takes no content, for good. An *aborted* one does
+//! the same until it is reopened: ready contents stay ready, and unfilled places stay reserved. An *abandoned* one is
+//! aborted for good and has dropped its contents.
 
 mod drain;
 mod state;
@@ -88,8 +88,8 @@ impl<D, A: Clone> ReorderBuffer<D, A> {
         Ok(Arrival::Front(self.begin_to_drain(&mut state, Duty::UntilRelieved)))
     }
 
-    /// Parks `content` in `place`. Returns the drain if the front is ready and no thread drains. Waits only to succeed a
-    /// drainer that has done its part. If the content is rejected, the place stays reserved.
+    /// Parks `content` in `place`. Returns the drain if the front is ready and no thread drains. Waits only to succeed
+    /// a drainer that has done its part. If the content is rejected, the place stays reserved.
     pub(crate) fn park(&self, place: u64, content: D) -> Result<Option<Drain<'_, D, A>>, Rejected<A>> {
         let mut state = self.state.lock();
         state.check()?;
@@ -108,16 +108,16 @@ impl<D, A: Clone> ReorderBuffer<D, A> {
         self.drain_if_ready(&mut state)
     }
 
-    /// Becomes the drainer of all places that are reserved by now. Waits for threads that flush, sync or close already; of
-    /// any other drainer it waits only for the append in hand.
+    /// Becomes the drainer of all places that are reserved by now. Waits for threads that flush, sync or close already;
+    /// of any other drainer it waits only for the append in hand.
     pub(crate) fn drain_reserved(&self) -> Drain<'_, D, A> {
         let state = self.state.lock();
         let goal = state.next_place();
         self.become_drainer(state, Duty::UpTo { goal }).1
     }
 
-    /// Grants no place from now on, becomes the drainer as [`drain_reserved`](Self::drain_reserved) does, and then gives up
-    /// the unfilled places. Ready contents stay, for the drainer.
+    /// Grants no place from now on, becomes the drainer as [`drain_reserved`](Self::drain_reserved) does, and then
+    /// gives up the unfilled places. Ready contents stay, for the drainer.
     ///
     /// Only the drainer may give places up: no thread is between its place and the output then.
     pub(crate) fn close(&self) -> Drain<'_, D, A> {
@@ -128,7 +128,8 @@ impl<D, A: Clone> ReorderBuffer<D, A> {
         drain
     }
 
-    /// Rejects everything from now on, and wakes the threads that wait for a place. The first reason counts; returns it.
+    /// Rejects everything from now on, and wakes the threads that wait for a place. The first reason counts; returns
+    /// it.
     pub(crate) fn abort(&self, why: A) -> Aborted<A> {
         self.state.lock().abort(why)
     }

@@ -265,8 +265,8 @@ impl<D, A> ReorderState<D, A> {
         self.queue[index] = state;
     }
 
-    /// Gives up an unfilled place. Does nothing after `close` and `abandon`, which gave up all of them: the place may have
-    /// been removed since.
+    /// Gives up an unfilled place. Does nothing after `close` and `abandon`, which gave up all of them: the place may
+    /// have been removed since.
     pub(super) fn give_up(&mut self, place: u64, how: GivenUp) {
         if matches!(self.stage, Stage::Closed | Stage::Abandoned) {
             return;
@@ -327,7 +327,8 @@ impl<D, A> ReorderState<D, A> {
         matches!(self.queue.front(), Some(SlotState::Ready(_) | SlotState::Appended | SlotState::GivenUp))
     }
 
-    /// Whether a thread that has parked content is to succeed the drainer: the drainer asks for it, and no thread waits to.
+    /// Whether a thread that has parked content is to succeed the drainer: the drainer asks for it, and no thread waits
+    /// to.
     pub(super) fn wants_successor(&self) -> bool {
         let is_behind_an_unfilled_place = matches!(self.queue.front(), Some(SlotState::Unfilled));
         matches!(self.drainer, Drainer::AtWork { wants_successor: true })

@@ -149,8 +149,8 @@ fn an_abandoned_buffer_keeps_nothing() {
     assert_eq!(buffer.park(c, 'c').err(), refused);
 }
 
-/// Asks for a place as [`ReorderBuffer::reserve`] does, and notes under the same mutex who came when. Without `waits`, as
-/// [`ReorderBuffer::try_reserve`] does.
+/// Asks for a place as [`ReorderBuffer::reserve`] does, and notes under the same mutex who came when. Without `waits`,
+/// as [`ReorderBuffer::try_reserve`] does.
 fn reserve_in_turn(buffer: &ReorderBuffer<char, &str>, came: &Counter, waits: bool) -> Option<(u64, u64)> {
     let mut state = buffer.state.lock();
     let at_once = state.take_place().expect("the buffer is open");
