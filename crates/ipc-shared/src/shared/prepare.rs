@@ -41,7 +41,7 @@ impl Prepared<'_> {
     }
 }
 
-/// For [recycling](ThreadEncoder::recycle) a batch that is not written.
+/// For `ThreadEncoder::recycle` of a batch that is not written.
 impl<'a> From<Prepared<'a>> for Message<Slice<'a>> {
     fn from(prepared: Prepared<'a>) -> Self {
         prepared.group.into()
