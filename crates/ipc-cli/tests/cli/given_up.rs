@@ -7,13 +7,15 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow_ipc::reader::StreamReader;
 
-use crate::support::{batch, file, folder, inspect, names, program, put, python, read, stream, text};
+use crate::support::{
+    batch, file, folder, inspect, interruptible_program, names, program, put, python, read, stream, text, told_to_stop,
+};
 
 /// How many batches arrow's reader gets, and whether it comes to the end without an error.
 fn read_by_arrow(bytes: &[u8]) -> (usize, bool) {
@@ -106,20 +108,12 @@ fn a_bad_value_gives_the_stream_up() {
 
 /// A merge of the standard input to the standard output that has taken two batches and waits for more.
 fn waiting(output: &[&str], folder: &Path) -> Child {
-    let mut command = program();
+    let mut command = interruptible_program();
     command.args(["merge", "-", "--quiet", "--output"]).args(output).current_dir(folder);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let bytes = stream(&[batch(1, 300), batch(2, 300), batch(3, 300)]);
     child.stdin.as_mut().unwrap().write_all(&bytes[..bytes.len() - 5_000]).unwrap();
     child
-}
-
-fn told_to_stop(mut child: Child, signal: &str) -> ExitStatus {
-    assert!(Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap().success());
-    let begin = Instant::now();
-    let status = child.wait().unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(8), "it took {:?}", begin.elapsed());
-    status
 }
 
 #[test]

@@ -22,7 +22,9 @@ use arrow_array::RecordBatch;
 use ipc_core::Encoder;
 use ipc_recover::{Error, RecoverOptions, Source};
 
-use crate::support::{Pair, batch, file, folder, judge, names, program, put, read, stream};
+use crate::support::{
+    Pair, batch, file, folder, interruptible_program, judge, names, program, put, read, stream, told_to_stop,
+};
 
 const KILLS: u64 = 200;
 
@@ -100,7 +102,7 @@ fn a_merge_leaves_all_or_nothing() {
 fn a_merge_that_is_told_to_stop_leaves_nothing() {
     for (signal, number) in [("-INT", 2), ("-TERM", 15)] {
         let folder = folder();
-        let mut command = program();
+        let mut command = interruptible_program();
         command.args(["merge", "-", "--quiet", "--output"]).arg(folder.path().join("out.arrow"));
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let bytes = stream(&[batch(1, 300), batch(2, 300)]);
@@ -112,8 +114,7 @@ fn a_merge_that_is_told_to_stop_leaves_nothing() {
         }
         // The file is there a moment before anybody looks after it.
         thread::sleep(Duration::from_millis(50));
-        assert!(Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap().success());
-        let status = child.wait().unwrap();
+        let status = told_to_stop(child, signal);
         drop(input);
         assert_eq!(status.signal(), Some(number), "{status}");
         assert!(names(folder.path()).is_empty(), "{signal}");

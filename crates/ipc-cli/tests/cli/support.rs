@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, Int64Array, RecordBatch, StringArray};
@@ -16,6 +18,32 @@ use tempfile::TempDir;
 /// The program, ready for arguments.
 pub(crate) fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_arrow-ipc"))
+}
+
+/// The program, which a Ctrl-C ends also if these tests were started with it ignored, as by a shell in the background:
+/// the program would leave it ignored.
+pub(crate) fn interruptible_program() -> Command {
+    if cfg!(target_os = "linux") {
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_arrow-ipc")]);
+        command
+    } else {
+        program()
+    }
+}
+
+/// Sends a signal such as `-INT`, and returns how the program ended.
+pub(crate) fn told_to_stop(mut child: Child, signal: &str) -> ExitStatus {
+    assert!(Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap().success());
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(8) {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    panic!("the program goes on after {signal}");
 }
 
 /// Runs the program to its end.
