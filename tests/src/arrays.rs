@@ -1,8 +1,8 @@
 //! Arrays of any type, filled from a seed.
 //!
 //! What matters is not the values but the layouts: bitmaps that start inside a byte, offsets that do not start at 0,
-//! null slots with bytes behind them, list views that overlap and point nowhere, children longer than anyone asks
-//! for. So about half of all arrays, at every level, are slices of longer ones.
+//! null slots with bytes in them, list views that overlap or point nowhere, children longer than their parent needs.
+//! So about half of all arrays, at every level, are slices of longer ones.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,9 +25,9 @@ use crate::random::Random;
 /// How the dictionary of one field changes from batch to batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
-    /// All batches have the very same array.
+    /// All batches share one array.
     Shared,
-    /// Each batch has an array of its own, with the same values.
+    /// Each batch has its own array, with the same values.
     Equal,
     /// Each batch has the dictionary of the batch before it, or a longer one that starts with it.
     Growing,
@@ -35,7 +35,7 @@ pub enum Sharing {
     Changing,
 }
 
-/// Makes the arrays of one batch after the other.
+/// Generates the arrays of successive batches.
 #[derive(Debug)]
 pub struct Maker {
     random: Random,
@@ -47,13 +47,13 @@ pub struct Maker {
 }
 
 impl Maker {
-    /// A maker of batches that follow from `seed`.
+    /// Returns a maker whose batches follow from `seed`.
     #[must_use]
     pub fn new(seed: u64, sharing: Sharing) -> Self {
         Self::fed(&[], seed, sharing)
     }
 
-    /// A maker whose first decisions are `food`.
+    /// Returns a maker whose first decisions come from `food`.
     #[must_use]
     pub fn fed(food: &[u8], seed: u64, sharing: Sharing) -> Self {
         Self { random: Random::fed(food, seed), seed, batch: 0, sharing, kept: HashMap::new() }
@@ -64,7 +64,7 @@ impl Maker {
         self.batch += 1;
     }
 
-    /// An array of `len` rows for `field`, which stands at `path`.
+    /// Returns an array of `len` rows for `field`, whose path is `path`.
     pub fn array(&mut self, field: &Field, len: usize, path: &str) -> ArrayRef {
         let mut margin = || if self.random.one_in(2) { self.random.below(20) } else { 0 };
         let (before, behind) = (margin(), margin());
@@ -115,7 +115,7 @@ impl Maker {
         }
     }
 
-    /// Random bytes; in half of the cases mostly zeros, so that some buffers compress and some do not.
+    /// Returns random bytes; in half of the cases mostly zeros, so that some buffers compress and some do not.
     fn bytes(&mut self, len: usize) -> MutableBuffer {
         let mut bytes = MutableBuffer::from_len_zeroed(len);
         if self.random.one_in(2) {
@@ -126,7 +126,7 @@ impl Maker {
         bytes
     }
 
-    /// Bits that start somewhere in a byte.
+    /// Returns bits that may start inside a byte.
     fn bits(&mut self, len: usize) -> BooleanBuffer {
         let offset = self.random.below(10);
         let bytes = self.bytes((offset + len).div_ceil(8));
@@ -143,7 +143,7 @@ impl Maker {
         }
     }
 
-    /// A string: empty, short, or too long for a view to hold.
+    /// Returns a string: empty, short, or too long to be inline in a view.
     fn text(&mut self) -> String {
         const PIECES: [&str; 6] = ["a", "bc", "é", "漢", "𝄞", "0123456789"];
         let pieces = if self.random.one_in(6) { 30 } else { 5 };
@@ -156,7 +156,7 @@ impl Maker {
         GenericStringArray::new(offsets, texts.concat().into_bytes().into(), self.nulls(nullable, len))
     }
 
-    /// String views over several data buffers.
+    /// Returns string views over several data buffers.
     fn views(&mut self, nullable: bool, len: usize) -> StringViewBuilder {
         let mut builder = StringViewBuilder::new().with_fixed_block_size(*self.random.pick(&[64, 512]));
         for _ in 0..len {
@@ -177,7 +177,7 @@ impl Maker {
         Arc::new(GenericListArray::new(child.clone(), offsets, values, self.nulls(nullable, len)))
     }
 
-    /// List views that overlap, in any order, those of size 0 pointing anywhere.
+    /// Returns list views that overlap, in any order; those of size 0 point anywhere.
     fn list_view<O: OffsetSizeTrait>(&mut self, child: &FieldRef, nullable: bool, len: usize, path: &str) -> ArrayRef {
         let count = self.random.below(len + 4);
         let values = self.array(child, count, &below(path, 0));
@@ -201,7 +201,7 @@ impl Maker {
         let ids: Vec<i8> = fields.iter().map(|(id, _)| id).collect();
         let type_ids: Vec<i8> = (0..len).map(|_| *self.random.pick(&ids)).collect();
         let of_type = |id| type_ids.iter().filter(|i| **i == id).count();
-        // Either each child has just the rows it is asked for, in their order, or the offsets go anywhere.
+        // Either each child has exactly the rows of its type id, in order, or the offsets point anywhere.
         let in_order = self.random.one_in(2);
         let mut lengths: HashMap<i8, usize> = HashMap::new();
         for &id in &ids {
@@ -228,7 +228,7 @@ impl Maker {
         Arc::new(UnionArray::try_new(fields.clone(), type_ids.into(), offsets, children).unwrap())
     }
 
-    /// The values of the dictionary at `path`, for the batch at hand.
+    /// Returns the values of the dictionary at `path` for the current batch.
     fn dictionary(&mut self, data_type: &DataType, nullable: bool, path: &str) -> ArrayRef {
         const AT_MOST: usize = 12;
         let keeps = matches!(self.sharing, Sharing::Shared | Sharing::Growing);
@@ -245,7 +245,7 @@ impl Maker {
                 values
             }
         };
-        // A dictionary with others inside its values cannot grow by deltas.
+        // A dictionary whose values hold other dictionaries cannot grow by deltas.
         if self.sharing == Sharing::Growing && !has_dictionary(data_type) {
             let len = values.len().min(1 + 3 * self.batch);
             return values.slice(0, len);
@@ -299,8 +299,8 @@ impl Maker {
     }
 }
 
-/// Nullable or not, as far as the type leaves a choice: one without a validity bitmap of its own has the nulls that its
-/// children have.
+/// Returns whether a field is nullable: as `wanted`, if its type leaves a choice. A type without a validity bitmap has
+/// the nulls of its children.
 #[must_use]
 pub fn is_nullable(data_type: &DataType, wanted: bool) -> bool {
     match data_type {
@@ -312,13 +312,13 @@ pub fn is_nullable(data_type: &DataType, wanted: bool) -> bool {
     }
 }
 
-/// Whether a dictionary is in this type.
+/// Returns whether this type contains a dictionary.
 #[must_use]
 pub fn has_dictionary(data_type: &DataType) -> bool {
     contains(data_type, &|data_type| matches!(data_type, DataType::Dictionary(..)))
 }
 
-/// Whether this type or one inside it is as `wanted` says.
+/// Returns whether `wanted` holds for this type or one inside it.
 #[must_use]
 pub fn contains(data_type: &DataType, wanted: &impl Fn(&DataType) -> bool) -> bool {
     let inside = |field: &Field| contains(field.data_type(), wanted);
@@ -346,7 +346,7 @@ macro_rules! primitive {
 use primitive;
 
 impl Maker {
-    /// Numbers of any bits.
+    /// Returns numbers with random bits.
     fn primitive<T: ArrowPrimitiveType>(
         &mut self,
         data_type: &DataType,

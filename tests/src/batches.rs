@@ -1,6 +1,6 @@
 //! Strategies for schemas and batches of every Arrow type.
 //!
-//! A [`Plan`] is what proptest makes and shrinks: fields, row counts, a seed. [`Batches`] is what follows from it.
+//! proptest generates and shrinks a [`Plan`]: fields, row counts, a seed. [`Batches`] follow from the plan.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -15,18 +15,18 @@ use proptest::sample::select;
 
 use crate::arrays::{Maker, Sharing, is_nullable};
 
-/// From which all batches of a case follow.
+/// Determines all batches of a case.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The columns.
     pub fields: Vec<Field>,
     /// The schema's key-value pairs.
     pub metadata: Metadata,
-    /// Rows of each batch.
+    /// The number of rows of each batch.
     pub rows: Vec<usize>,
     /// How dictionaries change from batch to batch.
     pub sharing: Sharing,
-    /// Decides all values.
+    /// The seed of all values.
     pub seed: u64,
 }
 
@@ -36,18 +36,18 @@ pub struct Batches {
     plan: Plan,
     /// The schema.
     pub schema: SchemaRef,
-    /// The batches; there may be none.
+    /// The batches, possibly none.
     pub batches: Vec<RecordBatch>,
 }
 
 impl Batches {
-    /// The batches that follow from `plan`.
+    /// Returns the batches of `plan`.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         Self::made_by(Maker::new(plan.seed, plan.sharing), plan)
     }
 
-    /// The batches that `maker` makes as `plan` says.
+    /// Returns the batches of `plan`, with arrays from `maker`.
     #[must_use]
     pub fn made_by(mut maker: Maker, plan: Plan) -> Self {
         let schema = Arc::new(Schema::new(plan.fields.clone()).with_metadata(plan.metadata.clone()));
@@ -63,19 +63,20 @@ impl Batches {
     }
 }
 
-/// Shows the plan: it tells all, and the values would tell little more at much greater length.
+/// Shows only the plan: it determines the values, which would take many more lines.
 impl fmt::Debug for Batches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.plan.fmt(f)
     }
 }
 
-/// Schemas of up to five columns with up to four batches each, and dictionaries that change in one of these ways.
+/// Generates schemas of up to five columns, with up to four batches each and dictionaries that change in one of these
+/// ways.
 pub fn arb_batches(sharing: &'static [Sharing]) -> impl Strategy<Value = Batches> {
     arb_batches_of(0..=4, sharing)
 }
 
-/// As [`arb_batches`], with so many batches.
+/// Generates the same as [`arb_batches`], with this many batches.
 pub fn arb_batches_of(count: RangeInclusive<usize>, sharing: &'static [Sharing]) -> impl Strategy<Value = Batches> {
     let rows = prop_oneof![1 => Just(0), 6 => 1..20usize, 1 => 60..200usize];
     (vec(arb_field(), 0..=5), arb_metadata(), vec(rows, count), select(sharing), any::<u64>()).prop_map(
@@ -83,12 +84,12 @@ pub fn arb_batches_of(count: RangeInclusive<usize>, sharing: &'static [Sharing])
     )
 }
 
-/// A field of any type, nested up to four levels deep.
+/// Generates a field of any type, nested up to four levels deep.
 pub fn arb_field() -> impl Strategy<Value = Field> {
     field_of(arb_data_type())
 }
 
-/// Any type, nested up to four levels deep. About half of them are nested.
+/// Generates any type, nested up to four levels deep. About half of them are nested.
 pub fn arb_data_type() -> impl Strategy<Value = DataType> {
     select(flat_types()).prop_recursive(3, 10, 3, |inner| {
         let field = || field_of(inner.clone());
@@ -143,7 +144,7 @@ fn arb_dictionary(values: impl Strategy<Value = DataType>) -> impl Strategy<Valu
     })
 }
 
-/// Maps whose entries have the usual names or others.
+/// Generates maps whose entries have the usual names or others.
 fn arb_map(value: impl Strategy<Value = Field>) -> impl Strategy<Value = DataType> {
     let key = select(vec![DataType::Utf8, DataType::Int32, DataType::Boolean, DataType::FixedSizeBinary(0)]);
     let names = select(vec![("entries", "key"), ("key_value", "k"), ("", "")]);
@@ -153,7 +154,7 @@ fn arb_map(value: impl Strategy<Value = Field>) -> impl Strategy<Value = DataTyp
     })
 }
 
-/// Unions with type ids from 0 on, with gaps, or up to the last there is.
+/// Generates unions with type ids from 0 on, with gaps, or up to the largest.
 fn union_of(fields: Vec<Field>, dense: bool, spread: i8) -> DataType {
     let id = |i: i8| match spread {
         0 => i,
@@ -178,7 +179,7 @@ fn key_types() -> Vec<DataType> {
     vec![Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64]
 }
 
-/// Every type that has no other inside it.
+/// Returns every type without children.
 #[must_use]
 pub fn flat_types() -> Vec<DataType> {
     use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
@@ -216,7 +217,7 @@ pub fn flat_types() -> Vec<DataType> {
             zoned("+05:30"),
         ]);
     }
-    // Several times, since these have layouts of their own.
+    // Repeated, so that they are drawn more often: each has its own layout.
     for _ in 0..4 {
         types.extend([
             DataType::Utf8,
@@ -231,7 +232,7 @@ pub fn flat_types() -> Vec<DataType> {
     types
 }
 
-/// A column of every flat type and every way to nest, all in one schema.
+/// Returns one schema with a column of every flat type and every way to nest.
 #[must_use]
 pub fn every_kind() -> Vec<Field> {
     let field = |data_type: DataType| Field::new("child", data_type.clone(), is_nullable(&data_type, true));

@@ -1,14 +1,13 @@
-//! Losses of power, replayed: every state that a storage device may be left in by one, as far as a run of a writer
-//! tells, and what `recover` makes of it.
+//! Replays losses of power: derives the states that one may leave a storage device in from the recorded run of a
+//! writer, and recovers each.
 //!
 //! A [scenario](scenarios) writes batches to a [`Device`](device::Device), which remembers each write, cut and sync. A
-//! loss of power may come behind any of them. What a sync covered before is there then. Of the rest, any part may be:
-//! all, nothing, a prefix, any blocks of 512 bytes or 4 KiB; in place of the others there are zeros, where the file had
-//! grown, or what had stood there before. [`judge`] recovers each state, and compares what comes back with what was
-//! written, cell by cell.
+//! loss of power may follow any of them. What a sync covered is then present. Of the rest, any part may be present:
+//! all, nothing, a prefix, or any blocks of 512 bytes or 4 KiB, with zeros or the old contents in place of the others.
+//! [`judge`] recovers each state, and compares the result with the batches written, cell by cell.
 //!
-//! What is *not* modelled: a device that loses a sector which it rewrites (one without power-safe overwrite), and one
-//! that says a sync is done when it is not.
+//! *Not* modelled: a device that loses a sector which it rewrites (one without power-safe overwrite), and one that
+//! reports a sync as done when it is not.
 
 use std::fmt;
 
@@ -19,20 +18,20 @@ pub mod scenarios;
 use judge::Tally;
 use scenarios::SCENARIOS;
 
-/// What came of one scenario.
+/// The result of one scenario.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// What was written, and how.
+    /// The name of the scenario.
     pub name: &'static str,
-    /// Whether with checksums.
+    /// Whether the run wrote checksums.
     pub checksums: bool,
-    /// What became of the states.
+    /// The outcomes of its states.
     pub tally: Tally,
 }
 
 impl Outcome {
-    /// Whether everything held that has to: nothing confirmed lost or wrong, no panic, and with checksums nothing that
-    /// reads well and is wrong.
+    /// Returns whether nothing confirmed was lost or wrong, nothing panicked and, with checksums, nothing wrong was
+    /// read without an error.
     #[must_use]
     pub fn holds(&self) -> bool {
         let Tally { lost, wrong_confirmed, panics, wrong, unreadable, .. } = self.tally;
@@ -40,7 +39,7 @@ impl Outcome {
     }
 }
 
-/// Replays each scenario in so many states, without checksums and with them.
+/// Replays each scenario in up to `limit` states, without checksums and with them.
 #[must_use]
 pub fn replay(states: usize) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
@@ -57,7 +56,7 @@ pub fn replay(states: usize) -> Vec<Outcome> {
     outcomes
 }
 
-/// Outcomes, as the lines of a Markdown table.
+/// Formats outcomes as the lines of a Markdown table.
 #[derive(Debug)]
 pub struct Table<'o>(pub &'o [Outcome]);
 

@@ -1,4 +1,4 @@
-//! Messages as they stand in the bytes, found by following the format's text and nothing of the encoder's.
+//! Finds the messages in bytes by the text of the format alone, without code of the encoder.
 //!
 //! See [Encapsulated message format](https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format).
 
@@ -9,17 +9,17 @@ use arrow_ipc::{Block, MessageHeader, root_as_footer, root_as_message};
 /// A message in a stream, or in a file from its byte 8 on.
 #[derive(Debug, Clone)]
 pub struct Framed {
-    /// What it is.
+    /// Its kind.
     pub kind: MessageHeader,
     /// Where it starts in the bytes that were searched.
     pub offset: usize,
-    /// Prefix, flatbuffer and padding.
+    /// The length of prefix, flatbuffer and padding.
     pub metadata_length: usize,
-    /// Where its flatbuffer stands, padding included.
+    /// The range of its flatbuffer, including padding.
     pub flatbuffer: Range<usize>,
-    /// Where its body stands.
+    /// The range of its body.
     pub body: Range<usize>,
-    /// Rows, of a record batch or a dictionary batch.
+    /// The number of rows of a record batch or a dictionary batch.
     pub rows: i64,
     /// The id of a dictionary batch.
     pub dictionary_id: Option<i64>,
@@ -32,7 +32,7 @@ pub struct Framed {
 }
 
 impl Framed {
-    /// Where the message ends.
+    /// Returns where the message ends.
     #[must_use]
     pub fn end(&self) -> usize {
         self.body.end
@@ -46,23 +46,23 @@ pub struct Framing {
     pub messages: Vec<Framed>,
     /// One past the end-of-stream marker; `None` where the bytes stop at the end of a message without one.
     pub end: Option<usize>,
-    /// Where an abort mark starts that the bytes end with, and its reason.
+    /// Where the abort mark at the end starts, and its reason, if there is one.
     pub mark: Option<(usize, String)>,
 }
 
 impl Framing {
-    /// The messages of one kind.
+    /// Returns the messages of one kind.
     pub fn of_kind(&self, kind: MessageHeader) -> impl Iterator<Item = &Framed> {
         self.messages.iter().filter(move |message| message.kind == kind)
     }
 
-    /// The record batches.
+    /// Returns the record batches.
     #[must_use]
     pub fn record_batches(&self) -> Vec<&Framed> {
         self.of_kind(MessageHeader::RecordBatch).collect()
     }
 
-    /// The dictionary batches, as id and whether it is a delta.
+    /// Returns the dictionary batches, each as its id and whether it is a delta.
     #[must_use]
     pub fn dictionary_batches(&self) -> Vec<(i64, bool)> {
         self.of_kind(MessageHeader::DictionaryBatch)
@@ -71,7 +71,7 @@ impl Framing {
     }
 }
 
-/// Follows the messages of `bytes` from `start` on. Panics where they are cut off inside a message.
+/// Follows the messages of `bytes` from `start` on. Panics if they are cut off inside a message.
 #[must_use]
 pub fn messages(bytes: &[u8], start: usize) -> Framing {
     let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
@@ -122,7 +122,7 @@ pub fn messages(bytes: &[u8], start: usize) -> Framing {
     Framing { messages, end: None, mark: None }
 }
 
-/// What a file's footer lists.
+/// The contents of a file's footer.
 #[derive(Debug)]
 pub struct Footer {
     /// The blocks of the dictionary batches.
@@ -138,7 +138,7 @@ pub struct Footer {
 /// The magic that a file starts and ends with.
 pub const MAGIC: &[u8] = b"ARROW1";
 
-/// The footer of a file.
+/// Reads the footer of a file.
 #[must_use]
 pub fn footer(file: &[u8]) -> Footer {
     assert!(file.ends_with(MAGIC), "a file ends with its magic");

@@ -1,5 +1,5 @@
-//! What tests need from outside the workspace, and may have to do without: test data beside it, a Python with pyarrow,
-//! and strace. A test that goes without says so on standard error.
+//! Finds what tests need from outside the workspace: test data beside it, a Python with pyarrow, and strace. Where one
+//! is missing, the test is skipped and says so on standard error.
 
 use std::env;
 use std::ffi::OsStr;
@@ -8,13 +8,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// The folder that the workspace's root is in, and with it `../shared`.
+/// Returns the parent folder of the workspace's root, which may hold `shared`.
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A file or folder of the test data, such as `gold`: from `../shared/data`, or as `cargo xtask test-data` makes it.
-/// Prints that the test is skipped, and returns `None`, if neither has it.
+/// Returns a file or folder of the test data, such as `gold`: from `../shared/data`, or as `cargo xtask test-data`
+/// makes it. If neither has it, prints that the test is skipped and returns `None`.
 #[must_use]
 pub fn data(name: &str) -> Option<PathBuf> {
     let places = [workspace().join("../shared/data"), workspace().join("target/test-data")];
@@ -25,8 +25,8 @@ pub fn data(name: &str) -> Option<PathBuf> {
     path
 }
 
-/// A Python that can import `modules`: the one that `IPC_TEST_PYTHON` names, else the workspace's `.venv`, else
-/// `python3`; `None`, said aloud, where that one cannot.
+/// Returns a Python that can import `modules`: the one that `IPC_TEST_PYTHON` names, else the workspace's `.venv`, else
+/// `python3`. If it cannot, prints that the test is skipped and returns `None`.
 #[must_use]
 pub fn python(modules: &str) -> Option<PathBuf> {
     let venv = workspace().join(".venv/bin/python");
@@ -43,25 +43,25 @@ pub fn python(modules: &str) -> Option<PathBuf> {
     None
 }
 
-/// One comparison for the judge.
+/// A pair of files for the judge to compare.
 #[derive(Debug, Clone)]
 pub struct Pair {
-    /// How it judges.
+    /// The mode of comparison.
     pub flags: &'static str,
-    /// The input; several with commas between.
+    /// The input; several are separated by commas.
     pub read: String,
-    /// What we made of it.
+    /// The output to compare with it.
     pub written: PathBuf,
 }
 
 impl Pair {
-    /// An input and what has to have the same batches, one by one.
+    /// Returns a pair whose output must have the batches of the input, one by one.
     #[must_use]
     pub fn by_batches(read: &Path, written: PathBuf) -> Self {
         Self { flags: "--batches", read: read.display().to_string(), written }
     }
 
-    /// The same, where values outside their type's range are to be expected.
+    /// Returns such a pair that may hold values outside the range of their type.
     #[must_use]
     pub fn lax(self) -> Self {
         Self { flags: "--batches --lax", ..self }
@@ -93,8 +93,8 @@ pub fn judge(pairs: &[Pair]) -> Option<Vec<String>> {
     Some(verdicts)
 }
 
-/// Runs `program` under strace with these flags, and returns what it said and what strace saw. `None`, said aloud,
-/// where strace is missing or may not trace.
+/// Runs `program` under strace with these flags. Returns its output and the trace. If strace is missing or may not
+/// trace, prints that the test is skipped and returns `None`.
 #[must_use]
 pub fn strace(flags: &[&str], program: &[&OsStr]) -> Option<(Output, String)> {
     let may_trace = Command::new("strace").args(["-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
@@ -108,13 +108,13 @@ pub fn strace(flags: &[&str], program: &[&OsStr]) -> Option<(Output, String)> {
     Some((done, std::fs::read_to_string(log.path()).expect("strace has written its log")))
 }
 
-/// Says that something was skipped.
+/// Prints that something was skipped.
 pub fn skipped(reason: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     aloud(format_args!("skipped: {test}: {reason}"));
 }
 
-/// Says something past the test harness, which hides the output of tests that pass.
+/// Prints a line past the test harness, which hides the output of tests that pass.
 pub fn aloud(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

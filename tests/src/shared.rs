@@ -1,4 +1,4 @@
-//! Both formats of a shared writer, batches that tell who wrote them, and the check of a whole output.
+//! Both formats of a shared writer, batches that name the thread that wrote them, and the check of a whole output.
 
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
@@ -15,19 +15,19 @@ use crate::framing::{self, Framing};
 use crate::random::Random;
 use crate::read;
 
-/// A format that a shared writer writes, with all that a test asks of it.
+/// A format of the shared writer, with what the tests need of it.
 pub trait Output: Format + Sized {
-    /// An encoder of this format.
+    /// Returns an encoder of this format.
     fn encoder<W: Write>(sink: W) -> Encoder<W, Self, Unstarted>;
 
-    /// A writer of this format.
+    /// Returns a writer of this format.
     fn to<W: Write + Send>(sink: W) -> Builder<W, Self>;
 
-    /// The messages, the last of which may lack an end behind it.
+    /// Returns the messages of an output, which may lack its end.
     fn framing(bytes: &[u8]) -> Framing;
 
-    /// The batches of a complete output, after checking all that the format promises: one schema message, first;
-    /// whole messages up to the end; the end; the footer, where there is one, listing each message once.
+    /// Returns the batches of a complete output. Checks what the format promises: one schema message, which is the
+    /// first; whole messages up to the end; the end; in a file, a footer that lists each message once.
     fn whole(bytes: &[u8]) -> Vec<RecordBatch>;
 }
 
@@ -96,26 +96,26 @@ fn assert_one_schema_first(framing: &Framing) {
     assert_eq!(framing.messages[0].kind, MessageHeader::Schema, "the first message");
 }
 
-/// Who wrote a batch, and how many it had written before.
+/// The thread that wrote a batch, and how many batches it had written before.
 pub type Mark = (usize, usize);
 
-/// What the batches of a test look like.
+/// The kind of strings in the batches of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Words {
     /// Strings.
     Plain,
-    /// Dictionary-encoded strings; each batch has an array of its own, with the same values.
+    /// Dictionary-encoded strings; each batch has its own array, with the same values.
     Equal,
-    /// Dictionary-encoded strings; each batch has values of its own.
+    /// Dictionary-encoded strings; each batch has its own values.
     Own,
-    /// Dictionary-encoded strings; later batches of a thread have more of the same values. What the third brings is too
-    /// large to be staged, also when it is compressed.
+    /// Dictionary-encoded strings; later batches of a thread have more of the same values. The values that the third
+    /// batch adds are too large to be staged, even when compressed.
     Growing,
-    /// Dictionary-encoded structs, with such dictionary-encoded strings in them.
+    /// Dictionary-encoded structs with dictionary-encoded strings in them.
     Nested,
 }
 
-/// The schema of batches with such words.
+/// Returns the schema of batches with this kind of words.
 #[must_use]
 pub fn schema(words: Words) -> SchemaRef {
     let dictionary = |values| DataType::Dictionary(Box::new(DataType::Int32), Box::new(values));
@@ -131,7 +131,7 @@ pub fn schema(words: Words) -> SchemaRef {
     ]))
 }
 
-/// The batch with this mark: what is in it follows from its mark, so that whoever reads it can check every cell.
+/// Returns the batch with this mark. All its cells follow from the mark, so a reader can check each of them.
 #[must_use]
 pub fn batch(words: Words, (thread, number): Mark) -> RecordBatch {
     let rows = 1 + (thread * 31 + number * 17) % 12;
@@ -154,7 +154,7 @@ pub fn batch(words: Words, (thread, number): Mark) -> RecordBatch {
     RecordBatch::try_new(schema(words), vec![repeated(thread), repeated(number), text]).expect("the columns fit")
 }
 
-/// A word of the dictionary that grows.
+/// Returns a word of the dictionary that grows.
 fn growing(word: usize) -> String {
     static LARGE: OnceLock<String> = OnceLock::new();
     if word != 3 {
@@ -165,24 +165,24 @@ fn growing(word: usize) -> String {
     LARGE.get_or_init(|| (0..70_000).map(letter).collect()).clone()
 }
 
-/// A dictionary-encoded column whose rows have one word after the other.
+/// Returns a dictionary-encoded column whose rows hold the words in order.
 #[must_use]
 pub fn encoded(rows: usize, words: impl IntoIterator<Item = String>) -> ArrayRef {
     let words = StringArray::from_iter_values(words);
     Arc::new(DictionaryArray::<Int32Type>::new(keys(rows, words.len()), Arc::new(words)))
 }
 
-/// The keys of so many rows that have one value after the other.
+/// Returns keys for this many rows, each of which has the next value.
 fn keys(rows: usize, values: usize) -> Int32Array {
     Int32Array::from_iter_values((0..rows).map(|row| i32::try_from(row % values).expect("a small number")))
 }
 
-/// The one field of the structs of [`Words::Nested`].
+/// Returns the one field of the structs of [`Words::Nested`].
 fn inner(words: DataType) -> Fields {
     Fields::from(vec![Field::new("inner", words, true)])
 }
 
-/// The marks of `batches`, in order, after checking every cell of each.
+/// Returns the marks of `batches`, in order. Checks every cell.
 #[must_use]
 pub fn marks(words: Words, batches: &[RecordBatch]) -> Vec<Mark> {
     let marks = batches.iter().map(|found| {
@@ -196,7 +196,7 @@ pub fn marks(words: Words, batches: &[RecordBatch]) -> Vec<Mark> {
     marks.collect()
 }
 
-/// As [`marks`], sorted: for outputs whose order is nobody's promise.
+/// Returns the same as [`marks`], sorted: for outputs whose order is not specified.
 #[must_use]
 pub fn sorted_marks(words: Words, batches: &[RecordBatch]) -> Vec<Mark> {
     let mut marks = marks(words, batches);
@@ -204,13 +204,13 @@ pub fn sorted_marks(words: Words, batches: &[RecordBatch]) -> Vec<Mark> {
     marks
 }
 
-/// Options that write every batch at once, so that each reaches the sink before `write` returns.
+/// Returns options without staging: each batch reaches the sink before `write` returns.
 #[must_use]
 pub fn unstaged() -> Options {
     Options::builder().staging(false).build().expect("these go together")
 }
 
-/// Unstaged options with this compression and this handling of dictionaries.
+/// Returns options without staging, with this compression and this handling of dictionaries.
 #[must_use]
 pub fn unstaged_with(compression: Compression, dictionaries: DictionaryHandling) -> Options {
     let options = Options::builder().staging(false).compression(compression).dictionaries(dictionaries);

@@ -1,10 +1,11 @@
-//! Everything at once: 16 threads write to one output by all ways in, flush, reserve, give up, hold places, into a sink
-//! that is slow, takes less than it is given and is interrupted, while one or two of them close; round after round.
-//! Each output is read back: what returned `Ok` is in it, once, and places of one thread are in order.
+//! Uses every call at the same time, round after round: 16 threads write to one output, flush, reserve slots, fill
+//! them, hold them and drop them, while one or two of them close. The sink is slow, takes fewer bytes than given and is
+//! interrupted. Each output is read back: every batch whose call returned `Ok` is in it once, and the slots of one
+//! thread are in order.
 //!
-//! Fails, some day, for a race that no other test provokes. Each round follows from a seed, which a failure names; the
-//! interleaving does not. How long it goes on is the caller's choice: a test has seconds, `cargo xtask stress` and
-//! `cargo xtask tsan` have more.
+//! It is there to find a race that no other test provokes. Each round follows from a seed, which a failure names; the
+//! interleaving does not. The caller chooses how long it runs: a test takes seconds, `cargo xtask stress` and
+//! `cargo xtask tsan` more.
 
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::thread;
@@ -16,18 +17,18 @@ use crate::random::Random;
 use crate::shared::{Mark, Output, Words, batch, marks, schema};
 use crate::threads::{together, within};
 
-/// How many threads write to one output.
+/// The number of threads that write to one output.
 pub const THREADS: usize = 16;
 
-/// How long one round may take: many times what it does under the slowest of tools.
+/// The time limit of one round: many times what a round takes under the slowest tool.
 const ROUND: Duration = Duration::from_secs(60);
 
-/// Goes on for so long, at least one round of a stream and one of a file. Returns how many rounds there were, and how
-/// many batches they wrote.
+/// Runs rounds for this long, at least one of a stream and one of a file. Returns the number of rounds and of batches
+/// written.
 ///
 /// # Panics
 ///
-/// Where an output is not what was accepted, or a round does not end.
+/// If an output does not hold exactly the accepted batches, or a round does not end.
 pub fn rounds(duration: Duration) -> (u64, usize) {
     let start = Instant::now();
     let (mut rounds, mut batches) = (0, 0);
@@ -44,11 +45,11 @@ pub fn rounds(duration: Duration) -> (u64, usize) {
     (rounds, batches)
 }
 
-/// Takes bytes as slowly, and as few of them, as a busy pipe does.
+/// A sink as slow as a busy pipe, which takes few bytes at a time.
 struct Fickle {
     taken: Vec<u8>,
     random: Random,
-    /// One call of so many is odd.
+    /// One call in this many is short, late or interrupted.
     oddity: usize,
 }
 
@@ -85,7 +86,7 @@ fn options(random: &mut Random) -> Options {
     Options::builder().compression(compression).dictionaries(handling).staging(staging).build().unwrap()
 }
 
-/// Whether it was written; `Closed` is the only other way.
+/// Returns whether the batch was written. The only error allowed is `Closed`.
 #[track_caller]
 fn is_open<T>(result: Result<T, Error>) -> Option<T> {
     match result {
@@ -95,7 +96,8 @@ fn is_open<T>(result: Result<T, Error>) -> Option<T> {
     }
 }
 
-/// One thread's part of a round. Places have even numbers, in the order of their reservation; other writes odd ones.
+/// Runs one thread's part of a round. Slots have even numbers, in the order of their reservation; other writes odd
+/// ones.
 fn produce<F: Output>(writer: &SharedWriter<Fickle, F>, words: Words, thread: usize, seed: u64) -> Vec<Mark> {
     let mut random = Random::labelled(seed, thread);
     let mut producer = writer.producer();
@@ -112,7 +114,7 @@ fn produce<F: Output>(writer: &SharedWriter<Fickle, F>, words: Words, thread: us
                     written.push((thread, number));
                 }
                 4 => {
-                    // Waiting for a second place while holding one would be waiting for itself.
+                    // A thread that waits for a second slot while it holds one would wait for itself.
                     let first = is_open(writer.reserve())?;
                     if let Some(second) = is_open(writer.try_reserve())? {
                         is_open(second.write(&of(number + 2)).map_err(Error::from))?;
@@ -138,7 +140,7 @@ fn produce<F: Output>(writer: &SharedWriter<Fickle, F>, words: Words, thread: us
     written
 }
 
-/// One output from its first batch to its end. Returns how many batches it has.
+/// Writes and checks one output. Returns its number of batches.
 fn round<F: Output>(seed: u64) -> usize {
     let mut random = Random::new(seed);
     let words = *random.pick(&[Words::Plain, Words::Equal, if F::HAS_FOOTER { Words::Equal } else { Words::Own }]);
@@ -173,7 +175,7 @@ fn round<F: Output>(seed: u64) -> usize {
     found.len()
 }
 
-/// Says which round it was that failed.
+/// Names the round that failed.
 struct NameOnPanic(u64);
 
 impl Drop for NameOnPanic {

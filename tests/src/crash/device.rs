@@ -1,4 +1,4 @@
-//! A storage device that remembers what was asked of it, and the states that a loss of power may leave it in.
+//! A storage device that records its calls, and the states that a loss of power may leave it in.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,32 +9,32 @@ use ipc_core::{Durable, Truncate};
 
 use crate::random::Random;
 
-/// What a device was asked for.
+/// A call of the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
-    /// To take these bytes, behind those before.
+    /// Appends these bytes.
     Write(Vec<u8>),
-    /// To cut off all but the first so many bytes.
+    /// Truncates the file to this length.
     Truncate(u64),
-    /// To make all so far last.
+    /// Makes everything so far durable.
     Sync,
 }
 
-/// A sink that is one. Clones are of one device.
+/// A sink that writes to such a device. Clones share one device.
 #[derive(Debug, Clone, Default)]
 pub struct Device(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     calls: Vec<Call>,
-    /// The numbers of the writes that take half of their bytes, behind which the device is full.
+    /// The numbers of the writes that take half of their bytes; after each, the device is full.
     tears: Vec<usize>,
     writes: usize,
     is_full: bool,
 }
 
 impl Device {
-    /// A device that is full in the middle of the writes with these numbers, until it is cut.
+    /// Returns a device that becomes full in the middle of the writes with these numbers, until it is truncated.
     #[must_use]
     pub fn tearing(tears: &[usize]) -> Self {
         let device = Self::default();
@@ -42,20 +42,20 @@ impl Device {
         device
     }
 
-    /// What it was asked for so far.
+    /// Returns the calls so far.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()
     }
 
-    /// What it holds.
+    /// Returns the bytes that the device holds.
     #[must_use]
     pub fn content(&self) -> Vec<u8> {
         let calls = self.calls();
         Crash::behind(&calls, calls.len()).since.pop().unwrap_or_default()
     }
 
-    /// How often it was asked.
+    /// Returns the number of calls so far.
     #[must_use]
     pub fn count(&self) -> usize {
         self.state().calls.len()
@@ -108,19 +108,19 @@ impl Durable for Device {
     }
 }
 
-/// A loss of power behind the first so many calls.
+/// A loss of power after the first N calls.
 #[derive(Debug)]
 pub struct Crash {
-    /// What the last sync before it covered.
+    /// The bytes that the last sync before the crash covered.
     durable: Vec<u8>,
-    /// What the file held after each call since; the first is `durable`.
+    /// The contents of the file after each call since; the first is `durable`.
     since: Vec<Vec<u8>>,
-    /// What the device may still have in places that have been cut, or were never the file's.
+    /// The bytes that may still be on the device where the file was truncated, or had not yet reached.
     stale: Vec<u8>,
 }
 
 impl Crash {
-    /// The crash behind the first `count` of these calls.
+    /// Returns the crash after the first `count` of these calls.
     #[must_use]
     pub fn behind(calls: &[Call], count: usize) -> Self {
         let (mut content, mut stale) = (Vec::new(), Vec::new());
@@ -136,7 +136,7 @@ impl Crash {
             }
             since.push(content.clone());
         }
-        // What belonged to other files.
+        // Bytes of other files.
         let longest = since.iter().map(Vec::len).max().unwrap_or(0);
         let from = stale.len();
         stale.resize(longest.max(from), 0);
@@ -144,13 +144,13 @@ impl Crash {
         Self { durable: since[0].clone(), since, stale }
     }
 
-    /// The states that come of taking what was written as a whole, in the order in which it was.
+    /// Returns the states in which writes arrived in order: whole, in part, or as a longer file only.
     #[must_use]
     pub fn in_order(&self) -> Vec<Vec<u8>> {
         let mut states = self.since.clone();
         let longest = self.since.iter().map(Vec::len).max().unwrap_or(0);
         for pair in self.since.windows(2) {
-            // A write of which a part arrived, and one for which only the file has grown.
+            // A part of the write arrived, or the file has grown and no bytes arrived.
             if pair[1].len() > pair[0].len() {
                 let half = pair[0].len() + (pair[1].len() - pair[0].len()) / 2;
                 states.extend([pair[1][..half].to_vec(), grown(&pair[0], pair[1].len()), grown(&pair[0], longest)]);
@@ -160,7 +160,7 @@ impl Crash {
         states
     }
 
-    /// A state in which any blocks of what was written have arrived.
+    /// Returns a state in which random blocks of the written bytes have arrived.
     #[must_use]
     pub fn in_blocks(&self, random: &mut Random) -> Vec<u8> {
         let target = random.pick(&self.since);
@@ -175,7 +175,7 @@ impl Crash {
             if !random.one_in(rarely) {
                 continue;
             }
-            // This block did not arrive: what was synced is there, and behind it what the device had.
+            // This block did not arrive: it holds the synced bytes and, after them, the old contents of the device.
             for (at, byte) in state.iter_mut().enumerate().take(end).skip(start) {
                 let before = if leaves_zeros { 0 } else { self.stale[at] };
                 *byte = self.durable.get(at).copied().unwrap_or(before);
@@ -184,14 +184,14 @@ impl Crash {
         state
     }
 
-    /// Whether anything was asked for since the last sync.
+    /// Returns whether there was any call since the last sync.
     #[must_use]
     pub fn is_unsettled(&self) -> bool {
         self.since.len() > 1
     }
 }
 
-/// Up to `limit` different states of the device after crashes behind each of its calls, with how many calls that was.
+/// Returns up to `limit` different states of the device after crashes, each with the number of calls before the crash.
 #[must_use]
 pub fn states(calls: &[Call], limit: usize) -> Vec<(Vec<u8>, usize)> {
     let crashes: Vec<_> = (0..=calls.len()).map(|count| (Crash::behind(calls, count), count)).collect();
@@ -206,7 +206,7 @@ pub fn states(calls: &[Call], limit: usize) -> Vec<(Vec<u8>, usize)> {
         states.len() >= limit
     };
     let mut random = Random::new(7);
-    // A part for states in order, spread over all crashes; the rest for blocks.
+    // A part of the limit is for writes in order, spread over all crashes; the rest is for random blocks.
     let mut in_order: Vec<_> =
         crashes.iter().flat_map(|(crash, count)| crash.in_order().into_iter().map(|state| (state, *count))).collect();
     while in_order.len() > limit / 3 {
@@ -214,7 +214,7 @@ pub fn states(calls: &[Call], limit: usize) -> Vec<(Vec<u8>, usize)> {
     }
     in_order.into_iter().for_each(|(state, count)| _ = add(state, count));
     let unsettled: Vec<_> = crashes.iter().filter(|(crash, _)| crash.is_unsettled()).collect();
-    // Some states are found more than once.
+    // Some states occur more than once.
     for _ in 0..4 * limit {
         let (crash, count) = *random.pick(&unsettled);
         if add(crash.in_blocks(&mut random), *count) {

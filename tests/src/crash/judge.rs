@@ -1,4 +1,4 @@
-//! Recovers what a loss of power has left, and compares it with what was written.
+//! Recovers the file that a loss of power left, and compares it with the batches written.
 
 use std::fmt;
 use std::io::Cursor;
@@ -12,39 +12,39 @@ use crate::crash::scenarios::{Confirmed, Run};
 use crate::read;
 use crate::value::{Value, value};
 
-/// What a reader sees of a batch: rows of cells.
+/// A batch as a reader sees it: rows of cells.
 pub type Cells = Vec<Vec<Value>>;
 
-/// What a reader sees of `batch`.
+/// Returns `batch` as a reader sees it.
 #[must_use]
 pub fn cells(batch: &RecordBatch) -> Cells {
     let row = |row| batch.columns().iter().map(|column| value(column.as_ref(), row)).collect();
     (0..batch.num_rows()).map(row).collect()
 }
 
-/// What became of some states.
+/// Counts the outcomes of states.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many there were.
+    /// The number of states.
     pub states: usize,
-    /// Those in which a confirmed batch did not come back, though `recover` was told the position.
+    /// States in which a confirmed batch was lost, although `recover` had the position.
     pub lost: usize,
-    /// Those in which one came back with other values.
+    /// States in which a confirmed batch came back with other values.
     pub wrong_confirmed: usize,
-    /// Those in which something panicked.
+    /// States in which something panicked.
     pub panics: usize,
-    /// Those in which an unconfirmed batch came back with other values, and nothing said so.
+    /// States in which an unconfirmed batch came back with other values and without an error.
     pub wrong: usize,
-    /// Those of which batches came back in an output that a reader refuses, in part or as a whole.
+    /// States whose recovered output a reader refuses, in part or as a whole.
     pub unreadable: usize,
-    /// Those that were refused where `recover` was not told the position.
+    /// States that `recover` refuses without the position.
     pub refused: usize,
-    /// Those in which a confirmed batch did not come back then.
+    /// States in which a confirmed batch is lost without the position.
     pub cut: usize,
 }
 
 impl Tally {
-    /// Judges a state.
+    /// Recovers a state and counts its outcome.
     pub fn add(&mut self, run: &Run, state: &[u8], confirmed: &Confirmed) {
         self.states += 1;
         let judged = catch_unwind(AssertUnwindSafe(|| {
@@ -58,7 +58,7 @@ impl Tally {
         }
     }
 
-    /// Adds what became of others.
+    /// Adds the counts of another.
     pub fn join(&mut self, other: &Self) {
         let Self { states, lost, wrong_confirmed, panics, wrong, unreadable, refused, cut } = other;
         self.states += states;
@@ -75,7 +75,7 @@ impl Tally {
         let Confirmed { bytes, batches, .. } = *confirmed;
         let expected = &run.batches[..batches];
         if bytes > 0 {
-            // What was confirmed, and nothing else.
+            // The confirmed batches, and nothing else.
             match recover(state, &RecoverOptions::default().with_confirmed_only(bytes)) {
                 Err(_) => self.lost = 1,
                 Ok((output, _)) => {
@@ -84,7 +84,7 @@ impl Tally {
                     self.wrong_confirmed = usize::from(found.batches.iter().zip(expected).any(|(a, b)| a != b));
                 }
             }
-            // What was confirmed, and all that is whole behind it.
+            // The confirmed batches, and every whole batch after them.
             match recover(state, &RecoverOptions::default().with_confirmed(bytes)) {
                 Err(_) => self.lost = 1,
                 Ok((output, report)) => {
@@ -102,7 +102,7 @@ impl Tally {
             Ok((output, report)) => {
                 let found = Found::in_output(run.kind, &output);
                 self.cut = usize::from(report.kept.record_batches < batches as u64);
-                // Half a schema message, and zeros, reads as one without columns. Then no batch is kept.
+                // Half a schema message, followed by zeros, reads as a schema without columns. Then no batch is kept.
                 self.unreadable |= usize::from(found.is_refused && report.kept.record_batches > 0);
                 self.wrong |= usize::from(found.has_others(run, 0));
             }
@@ -123,7 +123,7 @@ fn recover(state: &[u8], options: &RecoverOptions) -> Result<(Vec<u8>, Report), 
     Ok((output, report))
 }
 
-/// What a reader finds in an output.
+/// The batches that a reader finds in an output.
 struct Found {
     batches: Vec<Cells>,
     /// Whether the reader stopped before its end.
@@ -146,7 +146,7 @@ impl Found {
         Self { batches: batches.iter().map(cells).collect(), is_refused: error.is_some() }
     }
 
-    /// Whether there are batches from the one at `from` on that nobody wrote, or not in this order.
+    /// Returns whether the batches from index `from` on include one that was not written, or are in another order.
     fn has_others(&self, run: &Run, from: usize) -> bool {
         let mut written = run.batches[from..].iter();
         !self.batches.iter().skip(from).all(|found| written.any(|written| written == found))

@@ -1,5 +1,5 @@
-//! What is written while power may be lost: both formats and both writers, every way of dictionaries, every codec, with
-//! and without staging, torn and rolled back, and behind a stream that somebody else left torn.
+//! The runs during which power is lost: both formats, both writers, every way to send dictionaries, every codec, with
+//! and without staging, torn and rolled back, and appended to a stream that another writer left torn.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::{encode, framing};
 /// A run of a writer.
 #[derive(Debug)]
 pub struct Scenario {
-    /// What it is called.
+    /// The name in the table.
     pub name: &'static str,
     kind: Kind,
     /// Whether the writer for many threads writes it.
@@ -31,17 +31,17 @@ pub struct Scenario {
     is_appended: bool,
 }
 
-/// What the dictionary column is like, if there is one.
+/// The kind of the dictionary column, if there is one.
 #[derive(Debug, Clone, Copy)]
 enum Words {
     None,
-    /// Each batch has the words of those before, and more.
+    /// Each batch has the words of the batches before it, and more.
     Growing,
-    /// Each batch has words of its own.
+    /// Each batch has its own words.
     Own,
 }
 
-/// All of them.
+/// Returns all scenarios.
 pub const SCENARIOS: [Scenario; 16] = [
     scenario("stream", Kind::Stream, |options| options),
     scenario("stream, staged", Kind::Stream, |options| options.staging(true)),
@@ -97,30 +97,30 @@ const fn scenario(name: &'static str, kind: Kind, options: fn(OptionsBuilder) ->
     Scenario { name, kind, is_shared: false, options, words: Words::None, tears: &[], is_appended: false }
 }
 
-/// What came of a run.
+/// The calls and batches of a run.
 #[derive(Debug)]
 pub struct Run {
     /// The format.
     pub kind: Kind,
-    /// What was written, in its order.
+    /// The batches written, in order.
     pub batches: Vec<Cells>,
     calls: Vec<Call>,
     confirmed: Vec<Confirmed>,
 }
 
-/// What a sync that returned had confirmed.
+/// The state that a successful sync confirmed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Confirmed {
-    /// How many calls the device had seen.
+    /// The number of calls of the device by then.
     calls: usize,
     /// The position that the sync returned.
     pub bytes: u64,
-    /// How many batches had been written before it.
+    /// The number of batches written before the sync.
     pub batches: usize,
 }
 
 impl Run {
-    /// Up to so many states of the device after losses of power, each with what had been confirmed by then.
+    /// Returns up to `limit` states of the device after losses of power, each with what had been confirmed by then.
     #[must_use]
     pub fn states(&self, limit: usize) -> Vec<(Vec<u8>, Confirmed)> {
         let confirmed = |count: usize| {
@@ -132,7 +132,7 @@ impl Run {
 }
 
 impl Scenario {
-    /// Writes it.
+    /// Writes the batches of this scenario.
     #[must_use]
     pub fn run(&self, checksums: bool) -> Run {
         let options = (self.options)(Options::builder()).checksums(checksums).build().unwrap();
@@ -177,8 +177,8 @@ impl Scenario {
         Run { kind: self.kind, batches, calls: device.calls(), confirmed }
     }
 
-    /// Gives the device a stream that was torn inside its last message, and returns the batches before that, and where
-    /// the next stream starts.
+    /// Writes a stream that is torn inside its last message. Returns the batches before that message, and where the
+    /// next stream starts.
     fn torn(&self, options: &Options, device: &mut Device) -> (Vec<RecordBatch>, u64) {
         let mut batches: Vec<_> = (BATCHES..BATCHES + 3).map(|number| batch(self.words, number)).collect();
         let stream = encode::stream(&batches[0].schema(), &batches, options).unwrap();
@@ -190,15 +190,15 @@ impl Scenario {
     }
 }
 
-/// How many batches are written.
+/// The number of batches written.
 const BATCHES: usize = 9;
 
-/// Whether a sync follows behind so many batches.
+/// Returns whether a sync follows the first `count` batches.
 fn is_synced(count: usize) -> bool {
     matches!(count, 2 | 3 | 6)
 }
 
-/// Does `call` until it is done, with `rollback` behind each tear.
+/// Repeats `call` until it succeeds, with a `rollback` after each tear.
 fn again<T>(call: impl Fn() -> Result<T, Error>, rollback: impl Fn()) -> T {
     loop {
         match call() {
@@ -209,7 +209,7 @@ fn again<T>(call: impl Fn() -> Result<T, Error>, rollback: impl Fn()) -> T {
     }
 }
 
-/// A batch of some KiB that differs from all others in each of its cells but the zeros at its end.
+/// Returns a batch of some KiB. Each of its cells differs from those of all other batches, except the zeros at its end.
 fn batch(words: Words, number: usize) -> RecordBatch {
     let rows = 30 + number * 23 % 70;
     let mut random = Random::new(number as u64);

@@ -9,10 +9,10 @@ use ipc_core::{Compression, DictionaryHandling, Options, Unify};
 use super::verdict::{self, Sample};
 use super::writers::{Call, Handle, Poison, Trouble, Writers};
 
-/// What is done after a torn output.
+/// The reaction to a torn output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mending {
-    /// Nothing: the writer has ended.
+    /// None: the writer has ended.
     None,
     /// The output is rolled back, and the call that tore it is repeated.
     Rollback,
@@ -23,7 +23,7 @@ pub enum Mending {
 pub struct Told {
     /// The batches whose write returned `Ok`. Those of one thread are in its order.
     pub accepted: Vec<Mark>,
-    /// The batches that must be in the output, whatever failed later.
+    /// The batches that must be in the output, regardless of later failures.
     pub confirmed: Vec<Mark>,
     /// How the run ended.
     pub end: End,
@@ -37,11 +37,11 @@ pub enum End {
     Closed,
     /// Poisoned, and not rolled back.
     Torn(Poison),
-    /// A panic destroyed the writer, and with it what it knew.
+    /// A panic destroyed the writer, including its state.
     Gone,
 }
 
-/// Has every fault at every call, and says how many were tried.
+/// Tries every fault at every call, and prints the number of runs.
 pub fn every_call<W: Writers, F: Output>(mending: Mending) {
     let mut tried = 0;
     for case in cases::<F>() {
@@ -66,22 +66,22 @@ pub fn every_call<W: Writers, F: Output>(mending: Mending) {
     aloud(format_args!("{tried} faults tried with {} of {format}, mending: {mending:?}", W::NAME));
 }
 
-/// Has every fault at a call in the middle. Returns what is whole then.
+/// Tries every fault at a call in the middle. Returns the whole part of each output.
 #[must_use]
 pub fn some_calls<W: Writers, F: Output>(mending: Mending) -> Vec<Sample> {
     cases::<F>().map(|case| one_run::<W, F>(mending, case, 2).1).collect()
 }
 
-/// A fault, and the options of the writer that meets it.
+/// A fault, and the options of the writer.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
-    /// Whether small messages wait.
+    /// Whether small messages are staged.
     pub is_staged: bool,
-    /// Whether no batch can be read before the end is there.
+    /// Whether no batch can be read before the end is written.
     pub has_dictionaries_at_close: bool,
-    /// What is written.
+    /// The kind of strings written.
     pub words: Words,
     options: Options,
 }
@@ -120,7 +120,7 @@ fn cases<F: Output>() -> impl Iterator<Item = Case> {
     })
 }
 
-/// One run under the watchdog, held against the bytes. Returns whether the fault came.
+/// Does one run under the watchdog, and checks its output. Returns whether the fault happened.
 fn one_run<W: Writers, F: Output>(mending: Mending, case: Case, calls: usize) -> (bool, Sample) {
     within(PATIENCE, move || {
         let mut sink = Faulty::new(case.fault, calls);
@@ -176,8 +176,8 @@ fn write_all<W: Writers>(
     Ok(())
 }
 
-/// Closes. Where that fails, one more batch is written before the next try, which has values that no other has; what is
-/// accepted of them is `late`. A shared writer accepts none by then.
+/// Closes the writer. After each failure, writes one more batch, with values of its own, before the next try. Batches
+/// accepted there go to `late`; a shared writer accepts none by then.
 fn close(writer: &mut dyn Handle, mending: Mending, words: Words, late: &mut Vec<Mark>) -> End {
     let mut tries = 0_usize;
     let close = |writer: &mut dyn Handle| {
@@ -191,7 +191,7 @@ fn close(writer: &mut dyn Handle, mending: Mending, words: Words, late: &mut Vec
     };
     let end = mended(writer, mending, close).err().unwrap_or(End::Closed);
     if let End::Torn(first) = &end {
-        // Whoever calls whatever hears of the first error, and nothing is written.
+        // Every call returns the first error, and nothing is written.
         let batch = batch(words, (0, 0));
         let calls: [Call; 4] = [writer.write(&batch), writer.flush(), writer.close(), writer.close()];
         for told in calls {
@@ -201,9 +201,9 @@ fn close(writer: &mut dyn Handle, mending: Mending, words: Words, late: &mut Vec
     end
 }
 
-/// Does `work`, again if the sink failed without harm, and after a rollback if that is to be done.
+/// Does `work`. Repeats it if the sink failed without tearing the output, or after a rollback if one is wanted.
 fn mended(writer: &mut dyn Handle, mending: Mending, mut work: impl FnMut(&mut dyn Handle) -> Call) -> Result<(), End> {
-    // One fault, and what follows from it.
+    // One fault, and its consequences.
     for _ in 0..4 {
         match work(writer) {
             Ok(()) => return Ok(()),
@@ -213,15 +213,15 @@ fn mended(writer: &mut dyn Handle, mending: Mending, mut work: impl FnMut(&mut d
                 assert_eq!(writer.rollback(), Ok(()));
             }
             Err(Trouble::Poisoned(poison)) => return Err(End::Torn(poison)),
-            // The call that panicked told nothing; the next one does.
+            // The call that panicked returned no error; the next one does.
             Err(Trouble::Panicked) => {}
         }
     }
     panic!("one fault made four calls fail")
 }
 
-/// How many batches each thread writes. The third is too large to be staged.
+/// The number of batches that each thread writes. The third is too large to be staged.
 const BATCHES: usize = 5;
-/// Batches with values that no earlier batch has, and enough rows for them. They belong to no thread, since they may
-/// precede batches that wait in places.
+/// Batches with values that no earlier batch has, and enough rows for them. They count for no thread, since they may
+/// precede batches that are parked in slots.
 const LATE: [Mark; 3] = [(12, 7), (12, 9), (12, 14)];

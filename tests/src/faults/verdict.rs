@@ -12,7 +12,7 @@ use arrow_ipc::writer::StreamWriter;
 
 use super::sweep::{Case, End, Told};
 
-/// The whole part of an output, and what a reader must find in it.
+/// The whole part of an output, and the batches that a reader must find in it.
 #[derive(Debug)]
 pub struct Sample {
     /// Whether the output is complete.
@@ -52,7 +52,8 @@ pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, case: &Case,
     if case.has_dictionaries_at_close {
         return Sample { is_closed: false, bytes: Vec::new(), words: case.words, expected: Vec::new() };
     }
-    // No reader finds anything wrong beyond it either, but for a batch that was taken whole and not confirmed.
+    // Beyond it, no reader finds anything wrong either, except a batch that the sink took whole and that is not
+    // confirmed.
     distinct(&marks(case.words, &readable_prefix(bytes.get(start..).unwrap_or_default()).0), context);
     let (found, error) = readable_prefix(whole);
     let found = marks(case.words, &found);
@@ -67,7 +68,7 @@ pub fn check<F: Output>(sink: &Faulty, threads: usize, told: &Told, case: &Case,
         "{:?} were confirmed, {found:?} are there: {context}",
         told.confirmed
     );
-    // Where nobody is left to tell what is whole, no reader is asked.
+    // A destroyed writer reports no whole part, so there is nothing to read.
     let bytes = if told.end == End::Gone { Vec::new() } else { whole.to_vec() };
     Sample { is_closed: false, bytes, words: case.words, expected: found }
 }
@@ -119,7 +120,7 @@ fn distinct(found: &[Mark], context: &str) -> BTreeSet<Mark> {
     distinct
 }
 
-/// Checks that each dictionary is one message, as readers need it that know no deltas.
+/// Checks that each dictionary is one message, as readers without support for deltas need it.
 fn check_closing_dictionaries(framing: &Framing, context: &str) {
     let found = framing.dictionary_batches();
     let ids: BTreeSet<i64> = found.iter().map(|(id, _)| *id).collect();
@@ -130,7 +131,7 @@ fn to_count(lost: u64) -> usize {
     usize::try_from(lost).unwrap()
 }
 
-/// Has pyarrow read what is whole, and compare it with the batches as arrow's writer writes them.
+/// Has pyarrow compare the whole parts with the same batches written by arrow's writer.
 pub fn judge_with_pyarrow(samples: &[Sample]) {
     let folder = tempfile::tempdir().unwrap();
     let pairs: Vec<Pair> = samples

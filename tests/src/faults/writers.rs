@@ -34,10 +34,10 @@ pub struct Poison {
     pub first_error: String,
 }
 
-/// What a call said.
+/// The result of a call.
 pub type Call = Result<(), Trouble>;
 
-/// A writer, as one thread has it.
+/// One thread's handle on a writer.
 pub trait Handle {
     /// Writes a batch.
     fn write(&mut self, batch: &RecordBatch) -> Call;
@@ -49,20 +49,20 @@ pub trait Handle {
     fn rollback(&mut self) -> Call;
 }
 
-/// A kind of writers.
+/// A kind of writer.
 pub trait Writers: 'static {
-    /// What they are called.
+    /// The name in messages.
     const NAME: &'static str;
-    /// How many threads write.
+    /// The number of threads that write.
     const THREADS: usize;
-    /// Whether an unstaged write that returned `Ok` is in the output, and not only accepted.
+    /// Whether a batch is in the output, and not only accepted, once its unstaged write has returned `Ok`.
     const WRITES_AT_ONCE: bool = true;
-    /// Whether a flush confirms what its thread has written before. One that waits behind another thread's place has to
-    /// wait on.
+    /// Whether a flush confirms the earlier batches of its thread. Batches parked after another thread's slot stay
+    /// unconfirmed.
     const FLUSH_CONFIRMS: bool = true;
 
-    /// Has each thread do `work` with its handle on a writer to `sink`, and then one of them `finish`. Returns what
-    /// each made of it.
+    /// Runs `work` on each thread with a handle on a writer to `sink`, and then `finish` on one of them. Returns their
+    /// results.
     fn run<F: Output, R: Send>(
         sink: &mut Faulty,
         words: Words,
@@ -76,7 +76,7 @@ pub trait Writers: 'static {
 #[derive(Debug)]
 pub enum Alone {}
 
-/// A shared writer and so many threads.
+/// A shared writer with this many threads.
 #[derive(Debug)]
 pub enum Together<const THREADS: usize> {}
 
@@ -118,7 +118,7 @@ impl<const THREADS: usize> Writers for Together<THREADS> {
     }
 }
 
-/// A shared writer and so many threads, which have places out all the time.
+/// A shared writer with this many threads, each of which holds a slot all the time.
 #[derive(Debug)]
 pub enum Reserving<const THREADS: usize> {}
 
@@ -140,7 +140,7 @@ impl<const THREADS: usize> Writers for Reserving<THREADS> {
         let made = crate::threads::together(THREADS, |thread| {
             let mut placed = Placed { writer: writer.clone(), out: None, back: None };
             let made = work(thread, &mut placed);
-            // A panic of the sink poisons the writer, of which the others tell.
+            // A panic of the sink poisons the writer, and the other threads return that error.
             let _ = placed.give_up();
             made
         });
@@ -149,12 +149,12 @@ impl<const THREADS: usize> Writers for Reserving<THREADS> {
     }
 }
 
-/// A shared writer whose batches wait for an unfilled place. They are appended when that place is given up, at the next
+/// A shared writer whose batches wait for an unfilled slot. They are appended when that slot is dropped, at the next
 /// call.
 struct Placed<'s, F: Output> {
     writer: SharedWriter<&'s mut Faulty, F>,
     out: Option<Slot<&'s mut Faulty, F>>,
-    /// The place whose write has failed: the next one is written there.
+    /// The slot whose write has failed: the next batch is written there.
     back: Option<Slot<&'s mut Faulty, F>>,
 }
 
@@ -172,7 +172,7 @@ impl<F: Output> Handle for Placed<'_, F> {
     fn write(&mut self, batch: &RecordBatch) -> Call {
         self.give_up()?;
         call(|| {
-            // Whoever waits for a place holds none, so somebody else can make room.
+            // A thread that waits for a slot holds none, so the others can free one.
             let slot = match self.back.take() {
                 Some(back) => back,
                 None => {
@@ -209,23 +209,23 @@ impl<F: Output> Handle for Placed<'_, F> {
     }
 }
 
-/// An encoder, to be started with the schema of these words.
+/// An encoder that starts with the schema of these words.
 struct One<'s, F: Output> {
     words: Words,
     state: OneState<'s, F>,
 }
 
-/// An encoder in whatever state.
+/// An encoder in any state.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum OneState<'s, F: Output> {
     Unstarted(Encoder<&'s mut Faulty, F, Unstarted>),
     Started(Encoder<&'s mut Faulty, F, Started>),
-    /// It has been closed, or has gone with a panic.
+    /// Closed, or destroyed by a panic.
     Gone,
 }
 
 impl<'s, F: Output> One<'s, F> {
-    /// The encoder, which is started if it has not been yet.
+    /// Returns the encoder. Starts it if necessary.
     fn started(&mut self) -> Result<&mut Encoder<&'s mut Faulty, F, Started>, Trouble> {
         let words = self.words;
         if let OneState::Unstarted(_) = self.state {
@@ -243,7 +243,7 @@ impl<'s, F: Output> One<'s, F> {
         }
     }
 
-    /// Does `step`, which consumes the encoder and gives back what comes of it. A panic leaves nothing.
+    /// Runs `step`, which consumes the encoder and returns its new state. A panic destroys the encoder.
     fn consume(&mut self, step: impl FnOnce(OneState<'s, F>) -> (OneState<'s, F>, Result<(), Error>)) -> Call {
         let taken = std::mem::replace(&mut self.state, OneState::Gone);
         let (left, result) = catch_unwind(AssertUnwindSafe(|| step(taken))).map_err(|_| Trouble::Gone)?;
@@ -300,7 +300,7 @@ impl<F: Output> Handle for SharedWriter<&mut Faulty, F> {
     fn close(&mut self) -> Call {
         call(|| {
             let closed = match Self::close(self) {
-                // A place that was in the hands of a thread when the sink panicked below it.
+                // The slot that a thread was filling when the sink panicked.
                 Err(ipc_shared::Error::Gaps { .. }) => self.close_with_gaps(),
                 closed => closed,
             };
