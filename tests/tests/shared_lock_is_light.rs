@@ -35,7 +35,7 @@ thread_local! {
     static LARGE_ONES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The system's allocator, which counts what is allocated under the lock.
+/// The system's allocator, with counts of the allocations under the lock.
 struct Probing;
 
 #[global_allocator]
@@ -99,7 +99,7 @@ impl Write for Slow {
     }
 }
 
-/// How many allocations of any size, and how many large ones, `work` makes on so many threads while they hold the lock.
+/// Returns how many allocations, and how many large ones, `work` makes on this many threads while they hold the lock.
 fn under_the_lock<F: Output>(
     writer: &SharedWriter<Slow, F>,
     threads: usize,
@@ -178,7 +178,7 @@ fn a_file_allocates_nothing_large_under_the_lock() {
     at_every_width(nothing_large::<FileFormat>);
 }
 
-/// Each batch has a dictionary with equal values in buffers of its own: by pointers, nobody can tell that they are.
+/// Each batch has a dictionary with equal values in its own buffers: pointers do not show that they are equal.
 #[test]
 fn equal_dictionaries_are_not_compared_under_the_lock() {
     at_every_width(|threads| {
@@ -201,7 +201,7 @@ fn equal_dictionaries_are_not_compared_under_the_lock() {
     });
 }
 
-/// The room for what is staged is made before the lock is taken, by the first write too, which settles the schema.
+/// Memory for staged bytes is allocated before the lock is taken, also by the first write, which sets the schema.
 #[test]
 fn a_staged_file_allocates_nothing_large_under_the_lock() {
     at_every_width(|threads| {
@@ -219,7 +219,7 @@ fn a_staged_file_allocates_nothing_large_under_the_lock() {
     });
 }
 
-/// Also what stands behind all batches is encoded, and compressed, outside the lock.
+/// The messages after all batches are also encoded, and compressed, outside the lock.
 #[test]
 fn dictionaries_at_close_are_encoded_outside_the_lock() {
     at_every_width(|threads| {

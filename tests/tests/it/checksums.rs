@@ -1,5 +1,5 @@
-//! With checksums, every dictionary batch and record batch has the CRC-32C of its body, and the schema message, and only
-//! that, says so. Readers that know nothing of them read the same values.
+//! With checksums, every dictionary batch and record batch has the CRC-32C of its body, and the schema message, and
+//! only that, says so. Readers that know nothing of them read the same values.
 //!
 //! Fails where a kind of message has no sum or a wrong one, where the announcement gets into the schema or the footer,
 //! whence other writers would carry it over, or where a batch may bring a sum of its own.
@@ -64,7 +64,7 @@ fn what_readers_see_is_the_same_with_checksums() {
     }
 }
 
-/// What another writer makes of such a file announces nothing, so nobody misses the sums that it does not have.
+/// A copy of such a file by another writer announces no checksums, so a reader does not expect any.
 #[test]
 fn a_file_that_another_writer_rewrote_announces_nothing() {
     let batches = plain();

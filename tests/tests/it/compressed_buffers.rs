@@ -1,7 +1,7 @@
-//! A buffer is compressed where that saves enough, and stored as it is where not, as the options ask for.
+//! A buffer is compressed if that saves as much as the options require, and is otherwise stored as it is.
 //!
-//! Fails where nothing is compressed at all, where a buffer grows by being compressed, where one that is stored as it is
-//! gets to readers that do not know that, or where dictionaries are compressed for readers that cannot have them so.
+//! Fails where nothing is compressed at all, where a buffer grows by being compressed, where one that is stored as it
+//! is gets to readers that do not know that, or where dictionaries are compressed for readers that cannot have them so.
 
 use std::io::Write;
 use std::process::Command;

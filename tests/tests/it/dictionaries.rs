@@ -87,7 +87,7 @@ fn equal_values_are_sent_once() {
     }
 }
 
-/// Readers see the metadata of the stream's schema, whatever a batch has.
+/// Readers see the metadata of the stream's schema, not that of a batch.
 #[test]
 fn values_whose_fields_differ_in_metadata_only_are_sent_once() {
     let told = |about: &str| HashMap::from([("about".to_owned(), about.to_owned())]);
@@ -211,8 +211,8 @@ fn an_outer_dictionary_that_grows_is_never_extended() {
     assert_refused(sent_in_file(&batches, Delta), "outer");
 }
 
-/// Why an outer dictionary is never extended: pyarrow does not read what arrow-rs writes when it does that. If it does one
-/// day, this test says so.
+/// Why an outer dictionary is never extended: pyarrow does not read what arrow-rs writes when it does that. If it does
+/// one day, this test says so.
 #[test]
 fn a_reader_refuses_an_outer_dictionary_that_is_extended() {
     let values = words(&["a", "b", "c"]);
@@ -326,7 +326,8 @@ fn ids_follow_the_schema_through_every_kind_of_nesting() {
     assert_eq!(sent, [Whole(0, 0), Whole(1, 0), Whole(2, 0), Whole(3, 0), Whole(4, 0), Batch, Batch]);
 }
 
-/// Whether what was decided for `batch` behind those `before` is still right once others have written those `meanwhile`.
+/// Whether what was decided for `batch` behind those `before` is still right once others have written those
+/// `meanwhile`.
 fn holds<F: Format>(
     before: &[&RecordBatch],
     batch: &RecordBatch,

@@ -57,7 +57,8 @@ fn everywhere(field: &Field) -> Vec<(SchemaRef, &'static str)> {
     inside.chain([(schema(field.clone()), "x")]).collect()
 }
 
-/// What every writer says of a batch of `found` in an output of `expected`; it has to take the next batch of its own.
+/// Returns the error of every writer for a batch of `found` in an output of `expected`. Each must accept the next batch
+/// of the right schema.
 #[track_caller]
 fn refused(expected: &SchemaRef, found: &SchemaRef) -> Error {
     let [good, bad] = [expected, found].map(|schema| RecordBatch::new_empty(Arc::clone(schema)));
@@ -127,7 +128,7 @@ fn an_ordered_dictionary_is_not_an_unordered_one() {
     }
 }
 
-/// pyarrow writes the metadata of a type that has none as an empty text, arrow-rs not at all.
+/// pyarrow writes missing metadata of an extension type as an empty string; arrow-rs leaves the key out.
 #[test]
 fn an_extension_type_without_metadata_is_the_same_as_one_with_none() {
     let of = |metadata| Field::new("x", DataType::FixedSizeBinary(16), true).with_metadata(metadata);

@@ -1,11 +1,11 @@
-//! A sync that the system refuses ends the writer: every later call says so, with the error and with what the sync before
-//! has made durable, and no further system call touches the file. One that is only interrupted is made again.
+//! A sync that the system refuses ends the writer: every later call says so, with the error and with what the sync
+//! before has made durable, and no further system call touches the file. One that is only interrupted is made again.
 //!
-//! A program writes to a real file and syncs behind each batch; strace refuses its first sync, its second, and so on until
-//! none is left. `shared/sync.rs` does so with a sink of its own, from many threads.
+//! A program writes to a real file and syncs after each batch. strace refuses its first sync, its second, and so on,
+//! until every sync has been refused once. `shared/sync.rs` does the same with its own sink, from many threads.
 //!
-//! Fails where a sync that failed is tried again, where anything is written or cut behind it, where the writer counts what
-//! it only wrote as durable, or where a `sync` makes no system call at all.
+//! Fails where a sync that failed is tried again, where anything is written or cut behind it, where the writer counts
+//! what it only wrote as durable, or where a `sync` makes no system call at all.
 
 use std::fs;
 use std::path::Path;
@@ -62,9 +62,9 @@ fn assert_complete(format: &str, calls: &[Call], bytes: &[u8]) {
     assert_eq!(marks(Words::Equal, &batches), [(0, 0), (0, 1), (0, 2), (0, 3)]);
 }
 
-/// What came of a run.
+/// The result of a run.
 struct Run {
-    /// What the program was told.
+    /// The results of its calls.
     calls: Vec<Call>,
     /// The system calls that touched the file.
     trace: Vec<String>,
@@ -108,5 +108,5 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_synced");
 const WRITERS: [(&str, &str); 4] =
     [("encoder", "stream"), ("encoder", "file"), ("shared", "stream"), ("shared", "file")];
 
-/// How many batches the program writes, with a sync behind each.
+/// The number of batches that the program writes, with a sync after each.
 const BATCHES: usize = 4;

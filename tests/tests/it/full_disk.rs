@@ -1,10 +1,11 @@
 //! A disk that is full, and gets room again: nothing that was confirmed is lost, and nothing is there twice.
 //!
 //! The disk is a tmpfs of 64 KiB, which only root may mount. Something else on it leaves more or less room, so that
-//! it is full at another byte each time: inside a message, or between two. Then it grows, and the output is rolled back.
+//! it is full at another byte each time: inside a message, or between two. Then it grows, and the output is rolled
+//! back.
 //!
-//! Fails where a write that the disk took in part is taken for whole or for nothing, where the file is not cut to its last
-//! whole message or is filled up with zeros, or where what was staged is lost.
+//! Fails where a write that the disk took in part is taken for whole or for nothing, where the file is not cut to its
+//! last whole message or is filled up with zeros, or where what was staged is lost.
 
 use std::fs::{self, File};
 use std::ops::Range;
@@ -90,7 +91,7 @@ impl SmallDisk {
         self.folder.path().join(name)
     }
 
-    /// Has so many threads write until the disk is full, gives it room, and has them go on.
+    /// Writes from this many threads until the disk is full, enlarges it, and lets them go on.
     fn fill<F: Output>(&self, free_pages: usize, threads: usize, options: &Options) -> Filled {
         let other = self.path("other");
         fs::write(&other, vec![0; 4096 * (16 - free_pages)]).unwrap();

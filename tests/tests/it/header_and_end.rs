@@ -46,7 +46,7 @@ fn an_output_whose_first_batch_failed_behind_the_header_has_one_schema() {
     assert_same_batches(&[dictionary_free], &read::stream(&bytes).unwrap().batches);
 }
 
-/// The sink takes nothing of an output at first, so that another schema may still be told.
+/// The sink refuses the first bytes of an output, so another schema may still be set.
 #[test]
 fn an_output_that_failed_before_its_header_may_have_another_schema() {
     let batch = batch(Words::Equal, (0, 0));
@@ -59,7 +59,7 @@ fn an_output_that_failed_before_its_header_may_have_another_schema() {
     assert_same_batches(&[other], &read::stream(&bytes).unwrap().batches);
 }
 
-/// Takes so many bytes, and fails once.
+/// Takes a limited number of bytes, and fails once.
 struct Full<'b> {
     taken: &'b mut Vec<u8>,
     room: usize,

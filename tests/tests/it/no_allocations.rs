@@ -27,7 +27,7 @@ use ipc_tests::sink::Counting;
 
 const COMPRESSIONS: [Compression; 3] = [Compression::None, Compression::Lz4, Compression::Zstd(1)];
 
-/// Batches with columns of `fields`, of very different sizes, whole and sliced: what an encoder gets in turn.
+/// Returns batches with columns of `fields`, of very different sizes, whole and sliced, in the order of encoding.
 fn batches_of(fields: Vec<Field>) -> Vec<RecordBatch> {
     let rows = vec![700, 0, 1, 40];
     let plan = Plan { fields, metadata: Metadata::new(), rows, sharing: Sharing::Shared, seed: 3 };
@@ -97,7 +97,7 @@ fn a_dictionary_with_the_same_buffers_in_another_array_costs_nothing() {
     assert_eq!(allocations, 0);
 }
 
-/// Readers wrap the same memory in new arrays for each batch. Whoever looks at values asks for `ArrayData` first.
+/// Readers wrap the same memory in new arrays for each batch. A comparison of values would first need `ArrayData`.
 #[test]
 fn values_of_any_type_in_the_same_buffers_are_the_same_without_a_look_at_them() {
     for batch in batches_of(every_kind()) {

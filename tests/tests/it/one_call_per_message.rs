@@ -20,7 +20,7 @@ fn unstaged() -> Options {
     Options::builder().staging(false).build().unwrap()
 }
 
-/// A batch of so many columns, each with values that are too long to be copied.
+/// Returns a batch of this many columns, each with values that are too long to be copied.
 fn wide(columns: usize) -> RecordBatch {
     let column = Arc::new(Int64Array::from_iter_values(0..64)) as ArrayRef;
     RecordBatch::try_from_iter((0..columns).map(|i| (format!("c{i}"), column.clone()))).unwrap()

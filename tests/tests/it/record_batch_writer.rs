@@ -10,7 +10,7 @@ use ipc_tests::read;
 use ipc_tests::sink::{Fault, Faulty};
 use ipc_tests::value::assert_same_batches;
 
-/// What somebody wrote for any writer.
+/// A function that was written for any writer.
 fn write_all<W: RecordBatchWriter>(mut writer: W, batches: &[RecordBatch]) -> Result<(), ArrowError> {
     batches.iter().try_for_each(|batch| writer.write(batch))?;
     writer.close()

@@ -1,4 +1,4 @@
-//! What is written comes back: every type, nested and sliced, as stream and as file, whatever the options.
+//! Batches come back unchanged: every type, nested and sliced, as stream and as file, with any options.
 //!
 //! Fails where a buffer is cut, shifted, rebased, padded or compressed wrongly, a field node counts wrongly, a
 //! dictionary is left out or sent to the wrong field, or the schema loses anything.

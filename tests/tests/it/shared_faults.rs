@@ -4,7 +4,7 @@
 //! Each test has every fault at the first call of the sink, at the second, and so on until a run is clean, with and
 //! without staging and compression, and says how many it tried. `encoder_faults` does so for the encoder.
 //!
-//! Fails as that does, and where a thread sleeps on or is told another error than the first.
+//! Fails in the same cases, and if a thread keeps sleeping or gets an error other than the first.
 
 use ipc_shared::{FileFormat, StreamFormat};
 use ipc_tests::faults::sweep::{Mending, every_call, some_calls};

@@ -1,4 +1,4 @@
-//! Everything at once, for a few seconds: see [`ipc_tests::stress`]. `cargo xtask stress` goes on for longer.
+//! Runs [`ipc_tests::stress`] for a few seconds. `cargo xtask stress` runs it for longer.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! What unified dictionaries send, and what they leave out: each value once, as a delta before the first batch that needs
-//! it; equal values, by their bits, as one; values that no key uses not at all.
+//! What unified dictionaries send, and what they leave out: each value once, as a delta before the first batch that
+//! needs it; equal values, by their bits, as one; values that no key uses not at all.
 //!
-//! Fails where a dictionary is sent again, where a value that was never written counts as sent, where one batch's values
-//! get in although another's were too many, or where a key that means nothing is written.
+//! Fails where a dictionary is sent again, where a value that was never written counts as sent, where one batch's
+//! values get in although another's were too many, or where a key that means nothing is written.
 
 use std::sync::Arc;
 
@@ -145,7 +145,7 @@ fn each_dictionary_inside_another_has_its_own_values() {
     assert_eq!(sent(&stream, 0), [Whole(0, 2), Whole(1, 2), Whole(2, 2), Batch]);
 }
 
-/// Views share the memory of their array; what is kept of them, and written, does not.
+/// Views share the memory of their array; the values that are kept and written do not.
 #[test]
 fn views_bring_along_their_own_bytes_only() {
     let long = |n: i32| format!("a string that is too long for a view: {n}");
@@ -324,7 +324,7 @@ fn too_many_values_are_refused_before_any_of_the_batch_is_added() {
     let refused = encoder.write(&both(short("a", 50, 100), short("b", 0, 100))).unwrap_err();
     let Error::DictionaryOverflow { path, count, limit } = &refused else { panic!("{refused:?}") };
     assert_eq!((path.as_str(), *count, *limit), ("a", 150, 128));
-    // `a` has room for what is new, `b` has not.
+    // The keys of `a` can number the new values, those of `b` cannot.
     let message = "the dictionary of column `b` would have 148 values; the key type allows 128";
     let refused = encoder.write(&both(short("a", 80, 48), short("b", 100, 48))).unwrap_err();
     assert_eq!(refused.to_string(), message);
@@ -563,7 +563,7 @@ fn what_could_not_be_written_is_sent_with_the_next_that_needs_it() {
 #[test]
 fn a_key_that_means_nothing_is_refused_with_its_column() {
     let keys = Int32Array::from(vec![0, 2]);
-    // SAFETY: the key that has no value is the point; nobody but the encoder, which checks, looks at it.
+    // SAFETY: the key without a value is intended; only the encoder reads it, and it checks keys.
     let array = unsafe { DictionaryArray::<Int32Type>::new_unchecked(keys, words(&["a", "b"])) };
     let options = unify().build().unwrap();
     let good = own(&["a"]);

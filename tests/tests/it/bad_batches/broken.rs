@@ -133,7 +133,7 @@ fn a_dictionary_that_contradicts_itself_is_refused_before_it_is_unified() {
                 Options::builder().validation(validation).dictionaries(Unify::new()).staging(false).build().unwrap();
             let Case { what, depth, .. } = &case;
             match refusal(&good, 0, &bad, &options) {
-                // What is copied and compared is looked at more closely than what is sent as it is.
+                // Values that are copied or compared are checked more closely than buffers that are sent unchanged.
                 Some(Error::InvalidArray { path, .. }) => assert!(path.starts_with('c'), "{what}: {path}"),
                 None => assert!(*depth > looks, "{what}: written"),
                 Some(error) => panic!("{what}: {error:?}"),

@@ -1,4 +1,4 @@
-//! What looks wrong and is not, and what is right: full validation refuses neither, and writes the same bytes.
+//! Valid batches, including those that only look wrong: full validation refuses none, and writes the same bytes.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use super::writers::{options, refusal};
 #[test]
 fn what_a_null_row_holds_need_not_make_sense() {
     let nulls = || Some(NullBuffer::from(vec![true, false]));
-    // SAFETY: the null row is what is wrong, and who reads values asks for its validity first.
+    // SAFETY: only the null row is wrong, and readers of values check validity first.
     let columns: [(&str, ArrayRef); 3] = unsafe {
         let keys = Int8Array::new(vec![0, 100].into(), nulls());
         let values: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
@@ -61,10 +61,10 @@ fn what_a_hidden_value_of_a_unified_dictionary_holds_need_not_make_sense() {
     let good = StringViewArray::from(vec![text]);
     let buffers = || good.data_buffers().to_vec();
     let nulls = || Some(NullBuffer::from(vec![true, false]));
-    // Bytes behind the buffer, and in none.
+    // Bytes beyond the buffer, and in no buffer.
     for wrong in [400, u128::MAX] {
         let views = || vec![good.views()[0], wrong].into();
-        // SAFETY: the second row is what is wrong, and who reads values asks first whether they are null.
+        // SAFETY: only the second row is wrong, and readers of values check validity first.
         let (null, plain) = unsafe {
             let new = |nulls| StringViewArray::new_unchecked(views(), buffers().into(), nulls);
             (new(nulls()), new(None))

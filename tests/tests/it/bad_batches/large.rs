@@ -1,8 +1,8 @@
 //! Sizes. Bodies are counted in 64 bits, and may be larger than 2 GiB. Metadata may not, and is refused before it is
 //! built: a schema, a batch's key-value pairs, a footer.
 //!
-//! None of this takes the memory that it is about: columns and metadata are shared, zeros are not paid for until they are
-//! read, and the sink keeps only short slices.
+//! None of this takes the memory that it is about: columns and metadata are shared, zeros are not paid for until they
+//! are read, and the sink keeps only short slices.
 
 use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
@@ -92,7 +92,7 @@ fn a_body_of_more_than_2_gib_is_written() {
     }
 }
 
-/// Key-value pairs of a little more than 4 GiB: whoever began to build a flatbuffer with them would panic.
+/// Returns key-value pairs of a little more than 4 GiB. Building a flatbuffer with them would panic.
 fn too_long() -> Metadata {
     let zeros = vec![0u8; usize::try_from(4 * GIB).unwrap()];
     // SAFETY: zeros are UTF-8; looking at them would take the memory that they are worth.

@@ -1,4 +1,4 @@
-//! Nulls where the schema denies them: at any level, but for those that no reader can see.
+//! Nulls in fields that are not nullable are refused at any level, except those that no reader can see.
 
 use std::sync::Arc;
 

@@ -85,7 +85,7 @@ fn shared<F: Output>(good: &RecordBatch, before: usize, bad: &RecordBatch, optio
     refusals.map(|refusal| refusal.expect("what one way refuses, all refuse")).into_iter().next()
 }
 
-/// What readers may refuse is framed as everything else.
+/// Batches that readers may refuse are framed like all others.
 fn assert_framed<F: Output>(output: &[u8]) {
     assert!(F::framing(output).end.is_some());
 }

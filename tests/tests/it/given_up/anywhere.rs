@@ -1,7 +1,7 @@
-//! An encoder that is given up in whatever state, in whatever way, with a sink that fails anywhere.
+//! Gives up an encoder in every state, in every way, with a sink that fails at any call.
 //!
-//! What must be in the sink follows from the bytes that were there before, held against those of a run without a fault: a
-//! mark comes behind whole groups, once, and only if the end is not there.
+//! What must be in the sink follows from the bytes that were there before, held against those of a run without a fault:
+//! a mark follows whole groups, once, and only if the end was not written.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -69,7 +69,7 @@ struct Case<'c> {
     /// Whether a step that fails is rolled back and repeated, once.
     mends: bool,
     options: &'c Options,
-    /// Whether the options ask for a mark.
+    /// Whether the options require a mark.
     marks: bool,
     way: Way,
 }

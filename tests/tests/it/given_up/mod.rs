@@ -1,10 +1,10 @@
 //! No reader takes a stream that was given up for a whole, shorter one.
 //!
-//! Each test gives streams up, and has every reader at hand read what is there: alone, and with another stream behind it. The
-//! same stream, closed, is read by them first, so that it is the mark that they refuse.
+//! Each test gives streams up, and has every reader at hand read what is there: alone, and with another stream behind
+//! it. The same stream, closed, is read by them first, so that it is the mark that they refuse.
 //!
-//! Fails where a stream that was given up has no mark, where a reader passes over the mark, or dies of it, or where a mark
-//! stands behind a torn message or an end.
+//! Fails where a stream that was given up has no mark, where a reader passes over the mark, or dies of it, or where a
+//! mark stands behind a torn message or an end.
 
 mod anywhere;
 
@@ -162,7 +162,7 @@ fn outcomes(files: &[(String, PathBuf)]) -> Option<Vec<BTreeMap<String, String>>
     let driver = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("read_streams.py");
     let python = python("pyarrow")?;
     let mut python = Command::new(python);
-    // What polars panics with is told on standard error, too.
+    // polars also prints the message of its panic on standard error.
     python.arg(driver).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = python.spawn().expect("Python starts");
     let lines: String = files.iter().map(|(_, path)| format!("{}\n", path.display())).collect();
@@ -179,7 +179,7 @@ fn outcomes(files: &[(String, PathBuf)]) -> Option<Vec<BTreeMap<String, String>>
     Some(told.iter().map(outcome).collect())
 }
 
-/// Counts calls, and takes no byte of what comes after so many.
+/// Counts calls, and takes no bytes after a number of them.
 #[derive(Default)]
 struct Counting {
     taken: Vec<u8>,
@@ -289,7 +289,7 @@ fn a_file_gets_no_mark() {
     }
 }
 
-/// Whatever the sink does with the mark, or has done before: nobody hears of a panic, and nothing follows torn bytes.
+/// Regardless of how the sink fails, at the mark or earlier, no panic leaves a drop, and nothing follows torn bytes.
 #[test]
 fn a_mark_is_tried_once_and_never_behind_a_tear() {
     let batch = batch(Words::Growing, (0, 0));
@@ -359,8 +359,8 @@ fn a_payload_that_panics_when_dropped_does_not_leave_a_drop() {
     assert!(catch_unwind(AssertUnwindSafe(|| drop(encoder))).is_ok());
 }
 
-/// A tail takes its own mark back, and what is written then follows the last whole message. A mark that was there before it
-/// stays.
+/// A tail takes its own mark back, and what is written then follows the last whole message. A mark that was there
+/// before it stays.
 #[test]
 fn a_tail_cuts_only_its_own_mark() {
     let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();

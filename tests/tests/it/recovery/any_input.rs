@@ -101,7 +101,7 @@ fn sound() -> Vec<Vec<u8>> {
     sound
 }
 
-/// Where numbers stand in an input that are worth getting wrong: prefixes, flatbuffers, and the footer.
+/// Returns the positions of numbers that are worth changing: prefixes, flatbuffers, and the footer.
 fn metadata(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     let is_file = bytes.starts_with(b"ARROW1");
     let framing = messages(bytes, if is_file { 8 } else { 0 });

@@ -1,7 +1,7 @@
 //! A file has one dictionary of each id, and its footer says in which order dictionaries and batches are read.
 //!
-//! Fails where the last of two dictionaries wins, or the first does, for batches that were written with the other; where
-//! the same dictionary again is refused; and where batches come out in another order than every reader has them.
+//! Fails where the last of two dictionaries wins, or the first does, for batches that were written with the other;
+//! where the same dictionary again is refused; and where batches come out in another order than every reader has them.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ fn block(message: &Framed) -> Block {
     Block::new(i64::try_from(message.offset).unwrap(), i32::try_from(message.metadata_length).unwrap(), length)
 }
 
-/// The blocks of one kind, in the order in which they stand.
+/// Returns the blocks of one kind, in order.
 fn blocks(messages: &[Framed], kind: MessageHeader) -> Vec<Block> {
     messages.iter().filter(|message| message.kind == kind).map(block).collect()
 }
@@ -118,7 +118,7 @@ fn a_second_dictionary_is_named_with_both_places_and_nothing_behind_it_is_kept()
 fn the_same_dictionary_again_is_no_second_one() {
     let batches = [batch(dictionary(words(&["a", "b"]), &[0, 1])), batch(dictionary(words(&["a", "b"]), &[1, 1]))];
     let (mut file, framed) = as_file(&batches[..1], DictionaryHandling::Resend);
-    // The first two messages behind the schema stand there twice.
+    // The first two messages after the schema occur twice.
     let footer = ipc_tests::framing::footer(&file).start;
     let (from, to) = (framed[1].offset, framed[2].offset + framed[2].metadata_length + framed[2].body.len());
     let again = file[from..to].to_vec();

@@ -1,4 +1,4 @@
-//! Values that nobody can see, because they or their parents are null.
+//! Values that no reader can see, because they or their parents are null.
 
 use std::sync::Arc;
 

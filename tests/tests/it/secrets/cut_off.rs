@@ -30,7 +30,8 @@ fn rows_that_are_cut_off_stay_behind() {
     }
 }
 
-/// Where what is hidden is cleared, that goes for the bytes of views too, even if no row is null and they are not compacted.
+/// Where what is hidden is cleared, that goes for the bytes of views too, even if no row is null and they are not
+/// compacted.
 #[test]
 fn bytes_that_no_view_uses_stay_behind_where_nulls_are_cleared() {
     let clearing = Options::builder().clear_nulls(true).build().unwrap();
@@ -41,7 +42,7 @@ fn bytes_that_no_view_uses_stay_behind_where_nulls_are_cleared() {
 
 #[test]
 fn bits_of_rows_that_are_cut_off_stay_behind() {
-    // Bit 0 of a byte is the first row, so no row is shifted, and the last byte has bits of rows behind.
+    // Bit 0 of a byte is the first row, so no row is shifted, and the last byte also has bits of later rows.
     let whole = BooleanArray::new(vec![true; 24].into(), Some(NullBuffer::from(vec![false; 24])));
     for len in 1..24 {
         let slice: ArrayRef = Arc::new(whole.slice(0, len));
@@ -63,8 +64,8 @@ fn between(junk: &ArrayRef, middle: &ArrayRef) -> ArrayRef {
     make_array(joined.freeze()).slice(junk.len(), middle.len())
 }
 
-/// Types whose layout, though no value, depends on what was cut off: dictionaries are joined with the values of all, list
-/// views without items may point anywhere, and views are compacted where that saves bytes.
+/// Types whose layout, though no value, depends on what was cut off: dictionaries are joined with the values of all,
+/// list views without items may point anywhere, and views are compacted where that saves bytes.
 fn is_laid_out_by_others(data_type: &DataType) -> bool {
     contains(data_type, &|data_type| {
         use DataType::{BinaryView, Dictionary, LargeListView, ListView, Utf8View};

@@ -1,4 +1,4 @@
-//! Padding: between messages, behind metadata, between the buffers of a body.
+//! Padding is zero: between messages, after metadata, and between the buffers of a body.
 
 use arrow_ipc::root_as_message;
 use arrow_schema::Metadata;
@@ -19,7 +19,7 @@ fn between_buffers<'b>(bytes: &'b [u8], message: &Framed) -> Vec<&'b [u8]> {
     ends.zip(starts).map(|(end, start)| &body[end..start]).collect()
 }
 
-/// What stands behind the last list or string of a batch's flatbuffer. They stand behind its tables.
+/// Returns the bytes after the last list or string of a batch's flatbuffer. Lists and strings follow the tables.
 fn behind_metadata<'b>(bytes: &'b [u8], message: &Framed) -> &'b [u8] {
     let flatbuffer = &bytes[message.flatbuffer.clone()];
     let root = root_as_message(flatbuffer).unwrap();
@@ -68,8 +68,8 @@ fn padding_is_zeros() {
     assert!(padding.iter().all(|bytes| *bytes > 5_000), "there is some to be looked at: {padding:?}");
 }
 
-/// The schema message ends with its flatbuffer, whose builder writes front to back as well as it pleases: what is behind
-/// it in the longest padding is what no shorter one has.
+/// The schema message ends with its flatbuffer, whose builder writes front to back as well as it pleases: what is
+/// behind it in the longest padding is what no shorter one has.
 #[test]
 fn padding_behind_the_schema_is_zeros() {
     let Batches { schema, .. } = every_kind_of_batch();

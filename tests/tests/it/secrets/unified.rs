@@ -1,4 +1,5 @@
-//! Hidden rows of dictionaries that are unified: such a row's key is no reason to send its value, and is not sent itself.
+//! Hidden rows of dictionaries that are unified: such a row's key is no reason to send its value, and is not sent
+//! itself.
 
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ fn a_value_that_only_hidden_rows_have_is_not_sent() {
     }
 }
 
-/// Keys that are right already are written as they are, but for those that nobody may see.
+/// Keys that are already right are written unchanged, except those of hidden rows.
 #[test]
 fn a_key_below_a_null_is_cleared_also_where_it_would_be_right() {
     let values: ArrayRef = Arc::new(Int32Array::from(vec![10, 20, 30, 40]));

@@ -1,4 +1,4 @@
-//! Memory that nobody has written to. Only valgrind can tell: without it, these tests show nothing.
+//! Uninitialised memory never reaches the sink. Only valgrind notices it: without valgrind, these tests show nothing.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn every_byte_is_one_that_was_written() {
 #[ignore = "to be seen by valgrind, which fails it"]
 fn a_byte_that_was_never_written_is_noticed() {
     let mut values = MutableBuffer::with_capacity(16);
-    // SAFETY: none, and that is the point: the values are whatever memory holds, and are only copied.
+    // SAFETY: none, on purpose: the values are uninitialised, and are only copied.
     unsafe { values.set_len(16) };
     let column: ArrayRef = Arc::new(Int64Array::new(Buffer::from(values).into(), None));
     let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();

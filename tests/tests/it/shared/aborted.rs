@@ -1,8 +1,8 @@
-//! A writer that is given up: everybody is woken and told why, what waits is dropped, and readers of a stream fail at its
-//! end.
+//! An abort wakes all waiting threads and returns the reason to them, drops parked batches, and makes readers of a
+//! stream fail at its end.
 //!
-//! Fails where somebody sleeps on or is told something else, where a batch gets in behind the mark, or where the mark
-//! stands behind an end or behind torn bytes.
+//! Fails if a thread keeps sleeping or gets another error, if a batch is written after the mark, or if the mark follows
+//! an end or torn bytes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! A writer that is given up in whatever state, in whatever way, with a sink that fails anywhere, and while others wait for
-//! whatever there is to wait for.
+//! Aborts a writer in every state, in every way, with a sink that fails at any call, and while other threads wait in
+//! every call that can wait.
 //!
-//! What must be in the sink follows from the bytes that were there before, held against those of a run without a fault: a
-//! mark comes behind whole groups, once, and only if the end is not there.
+//! What must be in the sink follows from the bytes that were there before, held against those of a run without a fault:
+//! a mark follows whole groups, once, and only if the end was not written.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
@@ -31,7 +31,7 @@ enum Step {
     Write(usize),
     /// Reserves two places, and writes to the second.
     Wait(usize),
-    /// Gives up the place that is out, behind which something waits.
+    /// Drops the unfilled slot, after which a batch is parked.
     GoOn,
     Flush,
     Close,
@@ -47,7 +47,7 @@ enum Way {
     /// All handles are dropped, places first.
     Drop,
     Abort,
-    /// Two threads at once.
+    /// Two threads at the same time.
     AbortTwice,
     IntoInner,
 }
@@ -61,7 +61,7 @@ struct Case<'c> {
     /// Whether a step that fails is rolled back and repeated, once.
     mends: bool,
     options: &'c Options,
-    /// Whether the options ask for a mark.
+    /// Whether the options require a mark.
     marks: bool,
     way: Way,
 }
@@ -106,7 +106,7 @@ fn sweep<F: Output>() -> Tally {
         let last = ends[ends.len() - if F::HAS_FOOTER { 3 } else { 2 }];
         let bytes = ends.iter().copied().chain([0, ends[0] + 1, last + 1]).flat_map(Fault::all_at);
         let flushes = (0..2).flat_map(|nth| [Fault::Flush(nth), Fault::PanicInFlush(nth)]);
-        // A file has no mark to fail at.
+        // A file has no mark, so no call can fail there.
         let is_tried = |fault: &Fault| !F::HAS_FOOTER || !matches!(fault, Fault::Nothing(_) | Fault::Interrupted(_));
         for fault in bytes.chain(flushes).chain([Fault::None]).filter(is_tried) {
             for steps in (0..=script.len()).map(|count| &script[..count]) {
@@ -164,12 +164,12 @@ fn ends<F: Output>(script: &[Step], has_schema: bool) -> Vec<usize> {
     let framing = F::framing(&taken);
     let mut ends: Vec<_> =
         framing.messages.iter().map(Framed::end).chain([framing.end.unwrap(), taken.len()]).collect();
-    // A stream has nothing after its marker.
+    // Nothing follows the marker of a stream.
     ends.dedup();
     ends
 }
 
-/// How an output stands.
+/// The state of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Empty,
@@ -340,8 +340,8 @@ fn assert_all_hear_of_it<F: Output>(writer: &SharedWriter<Sink, F>, out: Option<
     assert!(writer.is_closed());
 }
 
-/// Threads wait in every call there is, behind one that is inside the sink, when two others give the output up. Then the call
-/// in hand ends well or badly. Everybody comes back, with what is true of the output.
+/// Threads wait in every call there is, behind one that is inside the sink, when two others give the output up. Then
+/// the call in hand ends well or badly. Everybody comes back, with what is true of the output.
 fn whoever_waits_hears_of_one_end<F: Output>(threads: usize) {
     for act in [Act::Take, Act::Fail, Act::Tear, Act::Panic, Act::TearAndPanic] {
         for closes in [false, true] {

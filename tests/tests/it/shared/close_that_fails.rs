@@ -1,7 +1,7 @@
-//! A `close` that failed is half of one: no batch is taken any more, whichever way it is brought, and `is_closed` says so.
-//! Only `close` goes on, as often as it takes, and writes nothing twice.
+//! A `close` that failed is half of one: no batch is taken any more, whichever way it is brought, and `is_closed` says
+//! so. Only `close` goes on, as often as it takes, and writes nothing twice.
 //!
-//! Fails where a failed `close` leaves some ways in open and others shut, where a batch gets in behind the end, or where
+//! Fails if a failed `close` still allows some calls and not others, if a batch is written after the end, or if
 //! the writer cannot be closed any more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +23,7 @@ in_both_formats!(
     while_a_rollback_is_under_way,
 );
 
-/// A writer with so many batches in it, a place that is out, and one that waits behind that.
+/// Returns a writer with this many batches, an unfilled slot, and a batch parked after it.
 fn writer<F: Output>(written: usize) -> (SharedWriter<Gated, F>, Gate) {
     let (sink, gate) = gate();
     let writer = F::to(sink).options(unstaged()).build().unwrap();

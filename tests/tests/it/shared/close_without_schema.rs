@@ -1,4 +1,4 @@
-//! `close` before anything told the schema says `NoSchema`, writes no byte, and closes all the same.
+//! `close` before the schema is known returns `NoSchema`, writes no byte, and closes the writer.
 //!
 //! Fails where `close` writes an end behind no beginning, where it panics for want of a schema, or where the writer
 //! stays open and a late batch starts an output that everybody believes closed.

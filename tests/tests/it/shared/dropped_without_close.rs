@@ -24,7 +24,7 @@ fn what_was_written_stays_without_an_end<F: Output>(threads: usize) {
     writer.reserve().unwrap().write(&batch(Words::Plain, (99, 0))).unwrap();
     let before = gate.taken();
     drop(writer);
-    // The last handle there is. It gives up its place, so what waits behind it comes out, and then the mark.
+    // The last handle. It drops its slot, so the batches parked after that slot are appended, and then the mark.
     drop(slot);
     let taken = gate.taken();
     assert!(taken.starts_with(&before));

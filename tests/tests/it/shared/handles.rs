@@ -21,7 +21,7 @@ in_both_formats!(
     errors_keep_their_kind,
 );
 
-/// What somebody wrote for any writer.
+/// A function that was written for any writer.
 fn write_all<W: RecordBatchWriter>(mut writer: W, batches: &[RecordBatch]) -> Result<(), ArrowError> {
     batches.iter().try_for_each(|batch| writer.write(batch))?;
     writer.close()
@@ -60,7 +60,7 @@ fn metadata_survives_by_all_ways_in<F: Output>(threads: usize) {
         match thread % 3 {
             0 => writer.write_with_metadata(&written, &metadata).map(drop).unwrap(),
             1 => writer.producer().write_with_metadata(&written, &metadata).map(drop).unwrap(),
-            // It waits behind the front.
+            // It is parked after the front slot.
             _ => writer.reserve().unwrap().write_with_metadata(&written, &metadata).unwrap(),
         }
     });
@@ -96,7 +96,7 @@ fn the_sink_comes_back_to_the_last_handle<F: Output>(threads: usize) {
 #[test]
 fn footer_metadata_is_in_the_footer() {
     at_every_width(|threads| {
-        // With the schema given or not, and whoever is first.
+        // With the schema given or not, and with either handle first.
         for given in [false, true] {
             let mut builder = SharedWriter::file(Vec::new()).metadata("made by", "many threads");
             if given {

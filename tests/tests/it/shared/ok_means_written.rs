@@ -24,7 +24,7 @@ fn race<F: Output>(
     seed: u64,
     write: impl Fn(&SharedWriter<Vec<u8>, F>, Mark) -> bool + Sync,
 ) {
-    // Given, since closing before anybody has told the schema is another promise.
+    // The schema is given: closing before the schema is known is another promise.
     let schema = ipc_tests::shared::schema(Words::Plain);
     let writer = F::to(Vec::new()).options(options.clone()).schema(schema).build().unwrap();
     let total = AtomicUsize::new(0);
@@ -94,7 +94,7 @@ fn flush_confirms_what_was_accepted<F: Output>(threads: usize) {
             } else {
                 writer.reserve().unwrap().write(&batch(Words::Plain, (thread, number))).unwrap();
             }
-            // A place may wait for one before it that another thread has not filled yet: that one confirms both.
+            // A batch may be parked after a slot that another thread has not filled yet. That thread confirms both.
             if number % 2 == 0 {
                 writer.flush().unwrap();
                 let start = if F::HAS_FOOTER { 8 } else { 0 };

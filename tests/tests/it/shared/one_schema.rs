@@ -82,7 +82,7 @@ fn receipts_tell_the_places<F: Output>(threads: usize) {
         [0, 1, 2].map(|number| ((thread, number), writer.write(&batch(Words::Own, (thread, number)))))
     });
     if F::HAS_FOOTER {
-        // A file holds one dictionary: the batches with others are refused, and have no place.
+        // A file holds one dictionary: batches with other dictionaries are refused, and take no slot.
         assert!(receipts.iter().flatten().filter(|(_, receipt)| receipt.is_ok()).count() == 1);
     }
     writer.close().unwrap();

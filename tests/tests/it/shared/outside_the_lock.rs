@@ -22,7 +22,7 @@ use super::in_both_formats;
 
 in_both_formats!(many_threads_compress_while_the_lock_is_held);
 
-/// Fills a place behind one that is out with the batch of each thread, while the lock is held by a thread that writes
+/// Fills a slot after an unfilled one with the batch of each thread, while the lock is held by a thread that writes
 /// `first`. All have come back before the lock is given back.
 fn fill_while_the_lock_is_held<F: Output>(
     writer: &SharedWriter<Gated, F>,

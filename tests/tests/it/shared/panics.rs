@@ -1,8 +1,8 @@
-//! A panic in the sink poisons the writer and wakes everybody; a panic anywhere else harms nobody but its own thread.
+//! A panic in the sink poisons the writer and wakes all waiting threads; a panic elsewhere affects only its own thread.
 //!
-//! Fails where a waiter sleeps on behind a lock whose holder is gone, where `reserve` waits for a place that nobody will
-//! ever clear, where the next holder writes behind torn bytes, or where a thread that dies while it encodes takes its
-//! place in the order, or the pool of encoders, with it.
+//! Fails where a waiter sleeps on behind a lock whose holder is gone, where `reserve` waits for a place that nobody
+//! will ever clear, where the next holder writes behind torn bytes, or where a thread that dies while it encodes takes
+//! its place in the order, or the pool of encoders, with it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -115,8 +115,9 @@ fn the_batches_that_waited_count_as_lost<F: Output>(threads: usize) {
     assert_eq!(unconfirmed, threads as u64 - 1, "all that were accepted but the first, which is in the output");
 }
 
-/// The second batch, which waits behind the first, meets a panic. Whoever wrote the first, or gave its place up, brings it
-/// to the sink, and has not failed: a batch that is in the output must not look as if it could be written again.
+/// The second batch, parked after the first, makes the sink panic. The thread that writes the first or drops its slot
+/// appends the second, but its own call has not failed: a batch in the output must not look as if it could be written
+/// again.
 fn who_appends_for_others_does_not_panic_for_them<F: Output>(threads: usize) {
     for gives_up in [false, true] {
         let (sink, gate) = gate();
@@ -138,7 +139,7 @@ fn who_appends_for_others_does_not_panic_for_them<F: Output>(threads: usize) {
     }
 }
 
-/// A thread that unwinds drops its slot, appends what waits behind it, and the sink panics in that call.
+/// A thread that unwinds drops its slot and appends the batches parked after it, and the sink panics in that call.
 fn a_panic_below_a_panic_poisons_as_any_other<F: Output>(threads: usize) {
     for act in [Act::Panic, Act::TearAndPanic] {
         let (sink, gate) = gate();
@@ -166,7 +167,7 @@ fn a_panic_below_a_panic_poisons_as_any_other<F: Output>(threads: usize) {
     }
 }
 
-/// A `flush` of the sink comes behind bytes that it has taken: they are good, and nothing is lost.
+/// The sink fails in `flush`, after it has taken all bytes: they are good, and nothing is lost.
 fn what_the_sink_took_before_it_panicked_counts<F: Output>(threads: usize) {
     let (sink, gate) = gate();
     let writer = F::to(sink).options(staged()).build().unwrap();

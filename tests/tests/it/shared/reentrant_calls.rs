@@ -1,7 +1,7 @@
 //! A sink that calls back into the writer that is calling it gets `Reentrant`, and nothing waits for itself.
 //!
-//! Fails where such a call asks for the lock that its own thread holds, or waits for a place, or for the end of a drain,
-//! that only its own thread can bring about.
+//! Fails where such a call asks for the lock that its own thread holds, or waits for a place, or for the end of a
+//! drain, that only its own thread can bring about.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ fn assert_reentrant<T>(result: Result<T, Error>) {
 
 fn every_call_says_reentrant<F: Output>(threads: usize) {
     let (sink, gate) = gate();
-    // Full, but for one place: waiting for another would be for ever.
+    // One slot is free. Waiting for a second one would never end.
     let writer: SharedWriter<Gated, F> = F::to(sink).options(unstaged()).window(threads + 1).build().unwrap();
     let held = Arc::new(Mutex::new(vec![writer.reserve().unwrap()]));
     let calls = Arc::new(AtomicUsize::new(0));
@@ -63,8 +63,8 @@ fn every_call_says_reentrant<F: Output>(threads: usize) {
     );
 }
 
-/// A place that is given up makes what waits behind it ready, and whoever gives it up is to append that: but not from
-/// inside the sink.
+/// A dropped slot makes the batches parked after it ready, and the thread that drops it has to append them: but not
+/// from inside the sink.
 fn a_place_dropped_inside_waits_for_nobody<F: Output>(threads: usize) {
     let (sink, gate) = gate();
     let writer = F::to(sink).options(unstaged()).window(threads + 1).build().unwrap();

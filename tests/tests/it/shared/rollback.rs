@@ -1,5 +1,5 @@
-//! On a sink that can take bytes back, a poisoned writer can be rolled back, by any thread, and goes on: what was accepted
-//! is in the output once, what was refused is not, and nothing torn is.
+//! On a sink that can take bytes back, a poisoned writer can be rolled back, by any thread, and goes on: what was
+//! accepted is in the output once, what was refused is not, and nothing torn is.
 //!
 //! Fails where the lock stays poisoned or the window aborted, where what is staged or waits in a slot is dropped or
 //! written twice, where a slot that was out is lost or blocks the others, where a rollback that failed lets anybody
@@ -134,7 +134,7 @@ fn a_failed_rollback_may_be_repeated<F: Output>(threads: usize) {
 }
 
 fn a_panic_is_rolled_back_too<F: Output>(threads: usize) {
-    // At the very first write, when nobody knows the schema yet, and at a later one.
+    // At the first write, when the schema is not yet known, and at a later one.
     for (before, act) in [(0, Act::Panic), (0, Act::TearAndPanic), (1, Act::Panic), (1, Act::TearAndPanic)] {
         let (sink, gate) = gate();
         let writer = F::to(sink).options(unstaged()).build().unwrap();
@@ -171,7 +171,7 @@ fn the_end_is_written_again<F: Output>(threads: usize) {
     assert!(matches!(writer.rollback(), Err(Error::Closed)));
 }
 
-/// Every few calls tear the output or panic, and whoever meets it rolls back and repeats its own batch.
+/// Every few calls tear the output or panic. The thread whose call fails rolls back and repeats its own batch.
 fn whoever_rolls_back_and_goes_on_loses_nothing<F: Output>(threads: usize) {
     const BATCHES: usize = 30;
     let (sink, gate) = gate();

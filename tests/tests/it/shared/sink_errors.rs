@@ -104,7 +104,7 @@ fn a_failed_batch_settles_no_schema<F: Output>(threads: usize) {
     let all_failed = together(threads, |thread| !is_written(writer.write(&batch(Words::Plain, (thread, 0)))));
     assert!(all_failed.into_iter().all(|failed| failed));
     assert!(writer.schema().is_none(), "nothing was written with it");
-    // So somebody else may still tell it.
+    // So another thread may still set it.
     writer.write(&batch(Words::Equal, (0, 0))).unwrap();
     assert_eq!(writer.schema().unwrap(), ipc_tests::shared::schema(Words::Equal));
     writer.close().unwrap();

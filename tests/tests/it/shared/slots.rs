@@ -1,8 +1,9 @@
-//! Places come out in the order of their reservation, whoever fills them and when; filling one never waits for another.
+//! Batches are appended in the order in which their slots were reserved, regardless of which thread fills them and
+//! when. Filling a slot never waits for another slot.
 //!
-//! Fails where a place is appended before its turn, where what waits behind a place is forgotten when that one is filled
-//! or given up, where a thread that holds two waits for itself, or where `reserve` lets more than the window hold in,
-//! or nobody although there is room again.
+//! Fails where a place is appended before its turn, where what waits behind a place is forgotten when that one is
+//! filled or given up, where a thread that holds two waits for itself, or where `reserve` lets more than the window
+//! hold in, or nobody although there is room again.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

@@ -99,7 +99,7 @@ fn a_file_refuses_a_second_dictionary_when_the_place_is_filled() {
     });
 }
 
-/// A batch that waits in a place has told the schema; who comes later has to have it, also if its place is earlier.
+/// A parked batch has set the schema. Every later batch must have it, even if its slot comes earlier.
 fn an_accepted_place_settles_the_schema<F: Output>(threads: usize) {
     let writer = F::to(Vec::new()).options(unstaged()).window(threads).build().unwrap();
     let front = writer.reserve().unwrap();

@@ -26,7 +26,7 @@ fn assert_failed<T, E: Into<Error>>(result: Result<T, E>) {
     assert!(matches!(result, Err(Error::Core(ipc_core::Error::Io(_)))), "{:?}", result.err());
 }
 
-/// The first of so many places is filled last, and written; of those that waited behind it, the first fails once.
+/// The first slot is filled last, and its batch is written. The first of the batches parked after it fails once.
 fn fail_behind_the_first<F: Output>(
     places: usize,
     check: impl FnOnce(&ipc_shared::SharedWriter<ipc_tests::gate::Gated, F>),
@@ -89,8 +89,8 @@ fn the_place_whose_turn_it_is_reports_its_own_failure<F: Output>(threads: usize)
     assert_eq!(marks(Words::Plain, &F::whole(&gate.taken())).len(), threads);
 }
 
-/// Places that wait because the sink failed, and nobody at work on them, are the next one's work: also if that is one
-/// who asks for a place. Otherwise everybody waits for ever, although the sink is good again.
+/// Batches that wait because the sink failed are appended by the next call, even if that call is `reserve`. Otherwise
+/// all threads would wait for ever, although the sink works again.
 fn a_full_window_that_failed_once_lets_others_in<F: Output>(threads: usize) {
     let (sink, gate) = gate();
     let writer = F::to(sink).options(unstaged()).window(2).build().unwrap();
@@ -101,7 +101,7 @@ fn a_full_window_that_failed_once_lets_others_in<F: Output>(threads: usize) {
     // The window has one place left; filling it meets the second failure, and then the window is full of what waits.
     writer.reserve().unwrap().write(&batch(Words::Plain, (0, 2))).unwrap();
     assert_eq!(writer.stats().record_batches, 1);
-    // The sink is good from here on. A caller may be told that it was not, but not kept waiting.
+    // The sink works from here on. A caller may get the earlier error, but must not be kept waiting.
     let came_in = together(threads, |thread| {
         loop {
             match writer.reserve() {
@@ -117,7 +117,7 @@ fn a_full_window_that_failed_once_lets_others_in<F: Output>(threads: usize) {
     assert_eq!(found.len(), 3 + threads);
 }
 
-/// As above, for those who ask with `try_reserve` and come back later: somebody has to clear the window.
+/// The same for threads that call `try_reserve` and try again later: one of these calls has to clear the window.
 fn asking_again_and_again_for_a_place_gets_one<F: Output>(threads: usize) {
     let (sink, gate) = gate();
     let writer = F::to(sink).options(unstaged()).window(2).build().unwrap();
@@ -142,7 +142,8 @@ fn asking_again_and_again_for_a_place_gets_one<F: Output>(threads: usize) {
     assert!(came_in.into_iter().all(|came_in| came_in), "no room in a second, although the sink is good");
 }
 
-/// A disk that is full and stays so: whoever goes on reserving and writing is told, instead of sleeping for ever.
+/// A disk that is full and stays so: a thread that keeps reserving and writing gets the error, instead of sleeping for
+/// ever.
 #[test]
 fn a_sink_that_fails_for_good_is_reported_to_those_who_reserve() {
     at_every_width(|threads| {

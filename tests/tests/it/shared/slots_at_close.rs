@@ -33,7 +33,7 @@ fn what_waits_behind_places_still_out_is_kept<F: Output>(threads: usize) {
     assert_eq!(marks(Words::Plain, &F::whole(&writer.into_inner().unwrap())), expected);
 }
 
-/// One thread closes while the others fill places; what was accepted is written, in the order of the places.
+/// One thread closes while the others fill slots. Accepted batches are written, in the order of their slots.
 fn accepted_before_close_means_written_in_order<F: Output>(threads: usize) {
     for round in 0..if threads == 16 { 20 } else { 50 } {
         let writer = F::to(Vec::new()).schema(schema(Words::Plain)).window(threads).build().unwrap();

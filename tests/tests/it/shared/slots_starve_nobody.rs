@@ -1,8 +1,9 @@
-//! However busy others keep the window, a flush, a sync and a close return after the batches that had a place when they were
-//! called, one `Slot::write` appends a bounded number of others' batches, and places are given first come, first served.
+//! However busy others keep the window, a flush, a sync and a close return after the batches that had a place when they
+//! were called, one `Slot::write` appends a bounded number of others' batches, and places are given first come, first
+//! served.
 //!
-//! Fails where the thread that appends for others goes on as long as something is ready, where those who settle compete with
-//! it by luck, where a place is given once a close has begun, or where who comes later gets a place first.
+//! Fails where the thread that appends for others goes on as long as something is ready, where those who settle compete
+//! with it by luck, where a place is given once a close has begun, or where who comes later gets a place first.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice, Write};
@@ -24,7 +25,7 @@ in_both_formats!(once_a_close_has_begun_no_place_is_given);
 const LOOPING: usize = 4;
 const PLACES: usize = 8;
 
-/// A sink that takes one message for each permit, and lets the test wait until somebody asks for one.
+/// A sink that takes one message for each permit, and lets the test wait until a thread needs one.
 #[derive(Debug, Default, Clone)]
 struct Stepped(Arc<(Mutex<Steps>, Condvar)>);
 
@@ -129,7 +130,7 @@ fn steps_until(settle: impl Fn(&SharedWriter<Stepped, StreamFormat>) + Send + Sy
             let writer = &writer;
             scope.spawn(move || write_until_closed(writer, thread));
         }
-        // Some rounds, until the window is full and somebody is inside the sink.
+        // Some rounds, until the window is full and a thread is inside the sink.
         for _ in 0..5 * PLACES {
             sink.wait_until_asked(|| false);
             sink.step();
@@ -211,8 +212,8 @@ impl Durable for Slow {
     }
 }
 
-/// Four threads loop; a fifth flushes, syncs and closes. Returns the median of what the sink took during a flush and a sync,
-/// what it took during the close, and the most that one `Slot::write` brought.
+/// Four threads loop; a fifth flushes, syncs and closes. Returns the median of what the sink took during a flush and a
+/// sync, what it took during the close, and the most that one `Slot::write` brought.
 fn against_a_slow_sink(pause: Duration) -> (usize, usize, usize) {
     let taken = Arc::new(AtomicUsize::new(0));
     let sink = Slow { pause, taken: Arc::clone(&taken) };
@@ -287,8 +288,8 @@ fn once_a_close_has_begun_no_place_is_given<F: Output>(threads: usize) {
     assert_eq!(found, [(0, 0), (0, 1)], "a place that was out stays good until the close goes on");
 }
 
-/// All threads get on at the same pace, since none waits longer than for the others' turn. The exact order is checked in
-/// the window's own tests.
+/// All threads get on at the same pace, since none waits longer than for the others' turn. The exact order is checked
+/// in the window's own tests.
 #[test]
 fn places_are_given_in_turn() {
     const THREADS: usize = 64;

@@ -1,8 +1,8 @@
-//! A slot whose write failed comes back with its place: whoever writes to it again loses nothing, and the output is in the
-//! order of reservation. Dropped instead, it gives its place up.
+//! A slot whose write failed comes back with its place: a caller that writes to it again loses nothing, and the output
+//! is in the order of reservation. Dropped instead, it gives its place up.
 //!
-//! Fails where a refused batch, a sink that fails or tears, or a neighbour's tear takes the place away, where others are
-//! appended past a place that came back, or where a place that was dropped holds others up.
+//! Fails where a refused batch, a sink that fails or tears, or a neighbour's tear takes the place away, where others
+//! are appended past a place that came back, or where a place that was dropped holds others up.
 
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -150,7 +150,7 @@ impl Drop for Payload {
     }
 }
 
-/// Whoever drops a slot appends what waits behind it, and the sink panics at that.
+/// The thread that drops a slot appends the batches parked after it, and the sink panics in that call.
 fn a_payload_that_panics_when_dropped_stays_contained<F: Output>(threads: usize) {
     let (writer, gate) = writer::<F>(threads);
     let front = writer.reserve().unwrap();
@@ -167,7 +167,7 @@ fn a_payload_that_panics_when_dropped_stays_contained<F: Output>(threads: usize)
     assert_eq!(marks(Words::Plain, &F::whole(&gate.taken())), numbered(threads));
 }
 
-/// A disk that is full again and again: it takes so many bytes, until somebody frees room.
+/// A disk that becomes full repeatedly: it takes a limited number of bytes until a caller frees space.
 #[derive(Debug)]
 struct Disk {
     taken: Arc<Mutex<Vec<u8>>>,
@@ -225,7 +225,7 @@ fn eight_threads_at_a_full_disk_free_its_room_once_and_lose_nothing() {
             let (mut slot, number) = loop {
                 let seen = *freed.lock().unwrap();
                 let mut next = next.lock().unwrap();
-                // Without waiting, so that nobody keeps the numbers who waits for room.
+                // Without waiting, so that no thread holds the numbers while it waits for a slot.
                 match writer.try_reserve() {
                     Ok(Some(slot)) => {
                         *next += 1;

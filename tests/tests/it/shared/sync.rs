@@ -1,7 +1,7 @@
-//! A sync confirms what was accepted before it. One that fails is the end: no other is tried, nothing is written, and no
-//! rollback helps, since nobody knows what is on the device.
+//! A sync confirms the batches accepted before it. A failed sync is final: no other is tried, nothing more is written,
+//! and no rollback is possible, since the contents of the device are unknown.
 //!
-//! Fails where a failed sync is repeated, or where anything is written behind it.
+//! Fails if a failed sync is repeated, or if anything is written after it.
 
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ fn a_sync_is_refused_where_dictionaries_come_at_the_close() {
     writer.close().unwrap();
     assert_eq!(marks(Words::Own, &FileFormat::whole(&gate.taken())), [(0, 0), (0, 1)]);
 
-    // A schema without dictionaries has nothing to wait for.
+    // A schema without dictionaries is written at once.
     let (sink, gate) = self::gate();
     let writer = FileFormat::to(sink).options(options()).build().unwrap();
     writer.write(&batch(Words::Plain, (0, 0))).unwrap();

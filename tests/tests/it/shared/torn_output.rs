@@ -71,7 +71,7 @@ fn every_later_call_says_so<F: Output>(threads: usize) {
 }
 
 fn who_sleeps_is_told<F: Output>(threads: usize) {
-    // Once one of them closes, the others come too late to be told of anything else.
+    // Once one of them closes, the calls of the others get no other error.
     for closes in [false, true] {
         sleepers_are_told::<F>(threads, closes);
     }

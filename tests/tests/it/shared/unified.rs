@@ -89,7 +89,7 @@ fn every_value_is_sent_once_and_in_time<F: Output>(threads: usize) {
     }
 }
 
-/// All threads bring the same words, each in an order of its own.
+/// All threads bring the same words, each in its own order.
 fn overlapping_dictionaries_become_one<F: Output>(threads: usize) {
     for round in 0..20 {
         let writer = F::to(Vec::new()).options(unify()).build().unwrap();
@@ -138,7 +138,7 @@ fn what_the_sink_refused_is_sent_with_the_next<F: Output>(threads: usize) {
     let found = F::whole(&bytes);
     assert_eq!(sorted_marks(Words::Own, &found), written.concat());
     let framing = F::framing(&bytes);
-    // What a batch brought that was never written may stand between what others brought, but nothing comes twice.
+    // Values of a batch that was never written may precede values of other batches, but no value is sent twice.
     let brought: usize = (0..threads).flat_map(|t| (0..6).map(move |n| batch(Words::Own, (t, n)).num_rows())).sum();
     assert!((words_used(&found)..=brought).contains(&values_sent(&framing)));
     assert!(framing.dictionary_batches().iter().skip(1).all(|(_, is_delta)| *is_delta));
@@ -147,7 +147,7 @@ fn what_the_sink_refused_is_sent_with_the_next<F: Output>(threads: usize) {
 /// Whether it was refused as a write, or in a place, or in one that has another in front; by a sink that goes on, or by
 /// one that is rolled back.
 fn what_is_left_out_is_counted_once_it_is_accepted<F: Output>(_: usize) {
-    // In a stream, what is left in a place behind another is never refused.
+    // In a stream, a batch parked in a slot is never refused.
     let most_places = if F::HAS_FOOTER { 2 } else { 1 };
     for act in [Act::Fail, Act::Tear] {
         for places in 0..=most_places {
@@ -171,8 +171,8 @@ fn what_is_left_out_is_counted_once_it_is_accepted<F: Output>(_: usize) {
     }
 }
 
-/// With 8-bit keys there is room for 128 words. Who comes first gets in; the others are refused, and what they brought is
-/// in no dictionary.
+/// With 8-bit keys there is room for 128 words. Who comes first gets in; the others are refused, and what they brought
+/// is in no dictionary.
 fn one_that_outgrows_its_keys_is_refused_and_the_others_go_on<F: Output>(threads: usize) {
     use arrow_array::{DictionaryArray, Int8Array, StringArray, types::Int8Type};
     let of = |thread: usize| {
@@ -197,7 +197,7 @@ fn one_that_outgrows_its_keys_is_refused_and_the_others_go_on<F: Output>(threads
     assert_eq!(values_sent(&F::framing(&bytes)), 100);
 }
 
-/// While a thread is kept inside the sink, and so inside the lock, others fill places with words that nobody knows.
+/// While a thread is kept inside the sink, and so inside the lock, others fill slots with new words.
 fn growing_does_not_take_the_lock<F: Output>(threads: usize) {
     let (sink, gate) = gate();
     let words = ipc_tests::shared::schema(Words::Own);
